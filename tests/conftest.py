@@ -1,0 +1,34 @@
+"""What every test finds: a home of its own, no network, quiet libraries."""
+
+import os
+import socket
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """An empty `$ZOO_HOME`; nothing of the person who runs the tests is read or written."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("ZOO_HOME", str(folder))
+    for name in ("ZOO_DATA", "ZOO_TRACEBACK", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch):
+    """Refuses connections to other machines: a test that needs one is wrong."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0])
+            if host not in ("localhost", "::1") and not host.startswith("127."):
+                raise ConnectionRefusedError(f"Tests stay on this machine. Received: {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -1,0 +1,145 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from zoo.files import directory_beside, sha256, write_beside
+from zoo.home import home
+
+
+def test_home_is_the_variable_or_a_folder_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "somewhere"))
+    assert home() == tmp_path / "somewhere"
+    monkeypatch.setenv("ZOO_HOME", "~/elsewhere")
+    assert home() == Path.home() / "elsewhere"
+    for unset in (
+        lambda: monkeypatch.setenv("ZOO_HOME", ""),
+        lambda: monkeypatch.delenv("ZOO_HOME"),
+    ):
+        unset()
+        assert home() == Path.home() / ".zoo"
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256(tmp_path / "abc") == digest
+
+
+def test_write_beside_replaces_the_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "new" / "weights.h5"
+    for content in ("first", "second"):
+        with write_beside(path) as part:
+            assert part.parent == path.parent and part.name.endswith("weights.h5")
+            assert not part.exists()
+            part.write_text(content)
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_write_beside_keeps_the_old_file_when_the_block_raises(tmp_path, error):
+    path = tmp_path / "state.npz"
+    path.write_text("whole")
+    with pytest.raises(type(error)), write_beside(path) as part:
+        part.write_text("ha")
+        raise error
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_beside_wants_a_file(tmp_path):
+    with pytest.raises(FileNotFoundError), write_beside(tmp_path / "a"):
+        pass
+    with pytest.raises(IsADirectoryError, match="Received"), write_beside(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("whole")
+    with pytest.raises(OSError, match="No space left"), write_beside(path) as part:
+        part.symlink_to("/dev/full")
+        part.write_text("x")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directory_beside_appears_whole(tmp_path):
+    path = tmp_path / "new" / "preset"
+    with directory_beside(path) as part:
+        (part / "assets").mkdir()
+        (part / "assets" / "a").write_text("1")
+        assert not path.exists()
+    assert (path / "assets" / "a").read_text() == "1"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_directory_beside_replaces_only_when_told(tmp_path):
+    path = tmp_path / "preset"
+    path.mkdir()
+    with directory_beside(path) as part:  # an empty one is none
+        (part / "a").write_text("1")
+    ran = False
+    with pytest.raises(FileExistsError, match="overwrite=True"), directory_beside(path):
+        ran = True
+    assert not ran
+    with directory_beside(path, overwrite=True) as part:
+        (part / "b").write_text("2")
+        assert (path / "a").exists()
+    assert [file.name for file in path.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directory_beside_notices_who_was_quicker(tmp_path):
+    path = tmp_path / "preset"
+    with pytest.raises(FileExistsError), directory_beside(path) as part:
+        (part / "a").write_text("late")
+        path.mkdir()
+        (path / "a").write_text("early")
+    assert (path / "a").read_text() == "early"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directory_beside_removes_what_failed(tmp_path):
+    path = tmp_path / "preset"
+    path.mkdir()
+    (path / "a").write_text("old")
+    with pytest.raises(RuntimeError), directory_beside(path, overwrite=True) as part:
+        (part / "a").write_text("new")
+        raise RuntimeError
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directory_beside_puts_the_old_one_back_if_renaming_fails(tmp_path, monkeypatch):
+    path = tmp_path / "preset"
+    path.mkdir()
+    (path / "a").write_text("old")
+    rename = os.rename
+
+    def fail(source, target):
+        if Path(target) == path and Path(source, "a").read_text() == "new":
+            raise OSError("cannot")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="cannot"), directory_beside(path, overwrite=True) as part:
+        (part / "a").write_text("new")
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_directory_beside_never_replaces_a_file_or_a_link(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("file", "link"):
+        with (
+            pytest.raises(FileExistsError, match="file or a link"),
+            directory_beside(tmp_path / name, overwrite=True),
+        ):
+            pass
+    assert (tmp_path / "file").read_text() == "x"
