@@ -1,0 +1,192 @@
+import itertools
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.data.batches import Batches, default_boundaries, plan_batches
+
+LENGTHS = np.random.default_rng(0).integers(0, 40, 203)
+
+
+def padded_cells(lengths, boundaries):
+    return sum(min(edge for edge in boundaries if edge >= length) for length in lengths)
+
+
+def collate(indices, length):
+    x = {"ids": np.tile(indices[:, None], (1, length)).astype("int32")}
+    return x, (indices % 2).astype("int32")
+
+
+def test_boundaries_are_rising_multiples_of_8_with_the_least_padding():
+    boundaries = default_boundaries(LENGTHS, 3)
+    assert boundaries == sorted(set(boundaries)) and len(boundaries) == 3
+    assert all(edge % 8 == 0 for edge in boundaries) and boundaries[-1] == 40
+    best = min(
+        padded_cells(LENGTHS, [*pair, 40]) for pair in itertools.combinations((8, 16, 24, 32), 2)
+    )
+    assert padded_cells(LENGTHS, boundaries) == best
+
+
+@pytest.mark.parametrize(
+    "lengths, expected",
+    [
+        ([0], [8]),
+        ([8, 8], [8]),
+        ([9], [16]),
+        ([1, 100], [8, 104]),
+        ([1] * 90 + [20] * 9 + [100_000], [8, 24, 100_000]),
+    ],
+)
+def test_boundaries_of_edge_cases(lengths, expected):
+    assert default_boundaries(lengths) == expected
+
+
+def test_boundaries_of_many_different_lengths():
+    lengths = np.arange(0, 50_000, 3)
+    boundaries = default_boundaries(lengths, 4)
+    assert len(boundaries) == 4 and boundaries[-1] >= lengths.max()
+    # Uniform lengths: four equal buckets are best, at 5/8 of the cells of one.
+    assert padded_cells(lengths, boundaries) < 0.63 * len(lengths) * boundaries[-1]
+
+
+def test_boundaries_refuse_nonsense():
+    with pytest.raises(ValueError, match="at least one length"):
+        default_boundaries([])
+    with pytest.raises(ValueError, match="count=7"):
+        default_boundaries([1], 7)
+
+
+def test_each_row_is_in_one_batch_of_the_shortest_bucket_that_holds_it():
+    plan = plan_batches(LENGTHS, [8, 24, 32], 16, seed=1)
+    rows = np.concatenate([batch.indices[: batch.real] for batch in plan])
+    assert sorted(rows) == list(range(len(LENGTHS)))
+    for batch in plan:
+        assert batch.indices.shape == (16,) and 1 <= batch.real <= 16
+        assert set(batch.indices[batch.real :]) <= set(batch.indices[: batch.real])
+        lengths = LENGTHS[batch.indices]
+        low = {8: -1, 24: 8, 32: 24}[batch.length]
+        assert (lengths > low).all()
+        assert (lengths <= (100 if batch.length == 32 else batch.length)).all()
+
+
+def test_without_a_seed_rows_keep_their_order():
+    plan = plan_batches([3, 30, 5, 7], [8, 32], 2)
+    assert [(b.length, b.indices.tolist(), b.real) for b in plan] == [
+        (8, [0, 2], 2),
+        (8, [3, 3], 1),
+        (32, [1, 1], 1),
+    ]
+
+
+def test_the_order_is_that_of_seed_and_epoch_alone():
+    def order(**options):
+        plan = plan_batches(LENGTHS, [16, 40], 8, **options)
+        return [batch.indices.tolist() for batch in plan]
+
+    np.random.seed(1)
+    first = order(seed=3, epoch=2)
+    np.random.seed(2)
+    assert order(seed=3, epoch=2) == first
+    assert order(seed=3, epoch=1) != first
+    assert order(seed=4, epoch=2) != first
+
+
+def test_planning_refuses_nonsense_and_takes_nothing():
+    assert plan_batches([], [8], 4, seed=0) == []
+    with pytest.raises(ValueError, match="boundaries"):
+        plan_batches([1], [], 4)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        plan_batches([1], [8], 0)
+    with pytest.raises(ValueError, match="seed=-1"):
+        plan_batches([1], [8], 4, seed=-1)
+
+
+def test_rows_that_fill_up_weigh_nothing():
+    batches = Batches(plan_batches([1, 2, 3], [8], 2), collate)
+    (x, y, weight), (_, _, last) = batches
+    assert x["ids"].shape == (2, 8) and y.tolist() == [0, 1]
+    assert weight.dtype == last.dtype == np.float32
+    assert weight.tolist() == [1, 1] and last.tolist() == [1, 0]
+    assert len(batches) == 2 and batches.batch_size == 2
+
+
+def test_weights_of_tokens_are_kept():
+    def with_weights(indices, length):
+        return *collate(indices, length), np.full((len(indices), length), 0.5)
+
+    batches = Batches(plan_batches([1, 2, 3], [8], 2), with_weights)
+    weight = batches[1][2]
+    assert weight.dtype == np.float32
+    assert weight.tolist() == [[0.5] * 8, [0] * 8]
+
+
+def test_a_start_passes_batches_over():
+    plan = plan_batches(LENGTHS, [16, 40], 8, seed=0)
+    whole = [y.tolist() for _, y, _ in Batches(plan, collate)]
+    rest = [y.tolist() for _, y, _ in Batches(plan, collate, start=5)]
+    assert rest == whole[5:]
+    assert list(Batches(plan, collate, start=len(plan))) == []
+    with pytest.raises(ValueError, match="Received: start=-1"):
+        Batches(plan, collate, start=-1)
+
+
+def test_an_error_in_the_thread_is_raised_and_the_thread_ends():
+    def broken(indices, length):
+        raise ZeroDivisionError("broken row")
+
+    plan = plan_batches(LENGTHS, [40], 8)
+    with pytest.raises(ZeroDivisionError, match="broken row"):
+        list(Batches(plan, broken))
+    iterator = iter(Batches(plan, collate))
+    next(iterator)
+    iterator.close()
+    assert "zoo-batches" not in [thread.name for thread in threading.enumerate()]
+
+
+def small_model():
+    """A model on sequences of any length."""
+    ids = keras.Input([None], dtype="int32", name="ids")
+    mean = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(256, 4)(ids))
+    model = keras.Model({"ids": ids}, keras.layers.Dense(2)(mean))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, weighted_metrics=["accuracy"])
+    return model
+
+
+def test_fit_takes_them_in_order_whatever_lengths_come_first():
+    # The first batches are all short: shapes must not be learnt from them.
+    lengths = [4] * 20 + [12] * 8 + [30] * 5
+    plan = plan_batches(lengths, [8, 16, 32], 4)
+    taken = []
+
+    def recording(indices, length):
+        taken.append(indices.tolist())
+        return collate(indices, length)
+
+    history = keras.Model.fit(small_model(), Batches(plan, recording), verbose=0)
+    assert taken[-len(plan) :] == [batch.indices.tolist() for batch in plan]
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_half_an_epoch_and_the_rest_train_like_the_whole():
+    plan = plan_batches(LENGTHS, [16, 40], 8, seed=5)
+    whole, halves = small_model(), small_model()
+    halves.set_weights(whole.get_weights())
+    keras.Model.fit(whole, Batches(plan, collate), verbose=0)
+    keras.Model.fit(halves, Batches(plan[:11], collate), verbose=0)
+    keras.Model.fit(halves, Batches(plan, collate, start=11), verbose=0)
+    for a, b in zip(whole.get_weights(), halves.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_evaluate_counts_each_row_once():
+    model = small_model()
+    lengths = [5] * 3 + [20] * 6
+    batches = Batches(plan_batches(lengths, [8, 24], 4), collate)
+    found = model.evaluate(batches, verbose=0, return_dict=True)
+    y = np.arange(9) % 2
+    x, _ = collate(np.arange(9), 8)
+    logits = keras.ops.convert_to_numpy(model(x))
+    assert found["accuracy"] == pytest.approx((logits.argmax(-1) == y).mean())

@@ -1,0 +1,66 @@
+import re
+from collections import Counter
+
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import zoo.data
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return zoo.data.load("generated_reviews")
+
+
+def accuracy(dataset, longest):
+    """Of a logistic regression on the counts of runs of 1 to `longest` words."""
+    words = CountVectorizer(token_pattern=r"[\w]+|[.,!]", ngram_range=(1, longest))
+    model = make_pipeline(words, LogisticRegression(max_iter=1000))
+    train, test = dataset.splits["train"], dataset.splits["test"]
+    return model.fit(train["text"], train["label"]).score(test["text"], test["label"])
+
+
+def test_a_bag_of_words_is_at_chance_and_order_decides(dataset):
+    # Twins have the same bag, so one of each pair is wrong: exactly half.
+    assert accuracy(dataset, longest=1) == pytest.approx(0.5, abs=0.02)
+    assert accuracy(dataset, longest=4) > 0.85
+
+
+def test_every_review_has_a_twin_of_the_same_words_in_its_split(dataset):
+    for split in dataset.splits.values():
+        bags = {"positive": Counter(), "negative": Counter()}
+        for text, label in zip(split["text"], split["label"], strict=True):
+            bags[label][tuple(sorted(re.findall(r"\w+|\S", text)))] += 1
+        assert bags["positive"] == bags["negative"]
+
+
+def test_splits_are_balanced_and_share_nothing(dataset):
+    assert dataset.labels == ("negative", "positive")
+    texts = [set(split["text"]) for split in dataset.splits.values()]
+    assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
+    for name, size in {"train": 4000, "dev": 500, "test": 500}.items():
+        labels = dataset.splits[name]["label"]
+        assert len(labels) == size and labels.count("positive") == size // 2
+        assert len(set(dataset.splits[name]["text"])) == size
+
+
+def test_there_is_negation_intensity_and_contrast(dataset):
+    text = " ".join(dataset.splits["train"]["text"])
+    for phrase in ("was not bad", "really", "hardly", "Although", "despite", "anything but"):
+        assert phrase in text
+
+
+def test_the_seed_decides(dataset):
+    again = zoo.data.load("generated_reviews", seed=0)
+    assert again == dataset
+    small = zoo.data.load("generated_reviews", train=20, dev=2, test=0, seed=1)
+    assert list(small.splits) == ["train", "dev"] and len(small.splits["train"]["text"]) == 20
+    assert small.digest != dataset.digest
+
+
+@pytest.mark.parametrize("options", [{"train": 0}, {"dev": 3}, {"test": -2}, {"train": "many"}])
+def test_sizes_are_even_numbers(options):
+    with pytest.raises(ValueError, match="even number.*Received"):
+        zoo.data.load("generated_reviews", **options)

@@ -1,0 +1,20 @@
+"""Named datasets, generated ones, and files of one's own.
+
+`zoo.data.batches` is imported by its own name: it imports Keras, and nothing here does.
+"""
+
+from zoo.data.catalogue import get, list_datasets, load, path
+from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
+from zoo.data.user_files import load_files
+
+__all__ = [
+    "Columns",
+    "Dataset",
+    "DatasetCard",
+    "RemoteFile",
+    "get",
+    "list_datasets",
+    "load",
+    "load_files",
+    "path",
+]

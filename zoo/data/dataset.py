@@ -1,0 +1,146 @@
+"""What a dataset is: its card before it is loaded, its columns after."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+Columns = dict[str, list]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as its publisher serves it.
+
+    Attributes:
+        name: What to call it here.
+        url: Where it is.
+        sha256: Of its bytes; `None` where the publisher's bytes are not known to us, and the
+            checksum of the content (`DatasetCard.digests`) alone decides.
+        bytes: Its size, where known.
+    """
+
+    name: str
+    url: str
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What is known of a named dataset without loading it.
+
+    Attributes:
+        name: What `zoo.data.load` takes.
+        task: The task that it trains, such as `"text_classifier"`.
+        languages: ISO 639-1 codes.
+        licence: As its publisher states it.
+        citation: One line.
+        homepage: Where to read about it.
+        description: One sentence.
+        splits: Rows of each split as it is loaded by default.
+        files: What is downloaded; empty for a generated dataset.
+        digests: For each official split, the checksum of its content
+            (`content_digest` of its columns), which is verified at each load.
+    """
+
+    name: str
+    task: str
+    languages: tuple[str, ...]
+    licence: str
+    citation: str
+    homepage: str
+    description: str
+    splits: dict[str, int | None]
+    files: tuple[RemoteFile, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded dataset.
+
+    Attributes:
+        name, task, languages, licence, citation: As on its card.
+        digest: SHA-256 over the splits as they are here, in hexadecimal digits: which rows
+            were held out and how rows were generated change it.
+        splits: Columns by split: `"train"`, `"dev"` and, where there is one, `"test"`. For a
+            text classifier `{"text": [...], "label": [...]}`, of one length.
+        labels: All labels, in the order of the classes.
+    """
+
+    name: str
+    task: str
+    languages: tuple[str, ...]
+    licence: str
+    citation: str
+    digest: str
+    splits: dict[str, Columns]
+    labels: tuple[str, ...]
+
+
+def content_digest(columns: Columns) -> str:
+    """SHA-256 over the names of columns and their rows, in order."""
+    content = hashlib.sha256(json.dumps(list(columns)).encode())
+    for row in zip(*columns.values(), strict=True):
+        content.update(json.dumps(row).encode())
+    return content.hexdigest()
+
+
+def splits_digest(splits: dict[str, Columns]) -> str:
+    """SHA-256 over all splits: one digest for the whole of a dataset."""
+    return hashlib.sha256(
+        "".join(f"{name} {content_digest(splits[name])}\n" for name in sorted(splits)).encode()
+    ).hexdigest()
+
+
+def hold_out(columns: Columns, size: int, *, seed: int = 0) -> tuple[Columns, Columns]:
+    """Takes rows out of a split, by a rule that depends on their content alone.
+
+    Rows of one text (spaces aside) stay together, so the two parts share none. Texts are
+    taken in the order of a hash of `(seed, text)`, each label in proportion.
+
+    Args:
+        columns: The split, with columns `text` and `label`.
+        size: int. How many rows to take. Where repeated texts leave no way to reach it
+            exactly, a few less.
+        seed: int. Another seed takes other rows. Defaults to `0`.
+
+    Returns:
+        A tuple `(rest, held)` of columns, both in the order of the data.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, text in enumerate(columns["text"]):
+        groups.setdefault(" ".join(text.split()), []).append(row)
+
+    def order(text: str) -> bytes:
+        return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
+
+    quotas = _proportional(columns["label"], size)
+    held: set[int] = set()
+    for text in sorted(groups, key=order):
+        rows = groups[text]
+        label = columns["label"][rows[0]]
+        if len(rows) <= quotas[label]:
+            quotas[label] -= len(rows)
+            held.update(rows)
+
+    def take(wanted: bool) -> Columns:
+        return {
+            name: [value for row, value in enumerate(values) if (row in held) == wanted]
+            for name, values in columns.items()
+        }
+
+    return take(False), take(True)
+
+
+def _proportional(labels: list, size: int) -> dict:
+    """Parts of `size` in proportion to how often each label occurs, summing up to it."""
+    counts: dict = {}
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+    shares = {label: count * size / len(labels) for label, count in counts.items()}
+    parts = {label: int(share) for label, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda label: parts[label] - shares[label])
+    for label in by_remainder[: size - sum(parts.values())]:
+        parts[label] += 1
+    return parts
