@@ -1,0 +1,137 @@
+"""What every model must obey, each encoder with each pooling."""
+
+import itertools
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.layers.pooling import POOLINGS
+from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.models.text_classifier.backbone import ENCODERS
+from zoo.tokenizers import train_subword_tokenizer
+
+TEXTS = ["정말 재미있어요", "a good movie", "bad movie: not worth it, not at all, not even once"]
+EXPECTED = Path(__file__).parent / "text_classifier_logits.json"
+
+# Each encoder once with the default pooling, each pooling once with the default encoder.
+COMBINATIONS = sorted(
+    {(encoder, "bahdanau") for encoder in ENCODERS} | {("lstm", pooling) for pooling in POOLINGS}
+)
+every_model = pytest.mark.parametrize(("encoder", "pooling"), COMBINATIONS)
+
+
+@pytest.fixture(scope="module")
+def preprocessor():
+    return TextClassifierPreprocessor(train_subword_tokenizer(TEXTS * 20, 330), sequence_length=32)
+
+
+def make(preprocessor, encoder, pooling, bidirectional=True, **options):
+    backbone = TextClassifierBackbone(
+        vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
+        encoder=encoder,
+        embedding_dim=8,
+        units=8,
+        num_layers=2,
+        bidirectional=bidirectional,
+        num_heads=2,
+        max_sequence_length=32,
+    )
+    return TextClassifier(backbone, preprocessor, pooling=pooling, **options)
+
+
+def logits(model, encoded, length):
+    batch = model.preprocessor.collate(encoded, length)
+    return np.asarray(keras.Model.predict_on_batch(model, batch))
+
+
+def set_known_weights(model):
+    """The same numbers on every backend, which a seed would not give."""
+    generator = np.random.default_rng(0)
+    model.set_weights(
+        [
+            (generator.normal(size=w.shape) / np.sqrt(w.shape[0])).astype("float32")
+            if "seed_generator" not in variable.path
+            else w
+            for variable, w in zip(model.weights, model.get_weights(), strict=True)
+        ]
+    )
+
+
+def known_logits(preprocessor, encoder, pooling):
+    model = make(preprocessor, encoder, pooling)
+    set_known_weights(model)
+    return logits(model, [[5, 6, 7, 8, 9], [10, 11], []], 16)
+
+
+@every_model
+def test_same_weights_give_the_same_answers_on_every_backend(preprocessor, encoder, pooling):
+    """The expected numbers are one backend's; `python -m tests.contracts` writes them anew."""
+    expected = json.loads(EXPECTED.read_text())[f"{encoder}-{pooling}"]
+    found = known_logits(preprocessor, encoder, pooling)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@every_model
+def test_padding_a_text_further_changes_nothing(preprocessor, encoder, pooling):
+    model = make(preprocessor, encoder, pooling)
+    encoded = model.preprocessor.encode(TEXTS[:2])
+    np.testing.assert_allclose(logits(model, encoded, 16), logits(model, encoded, 32), atol=1e-5)
+
+
+@every_model
+def test_an_empty_text_gets_a_finite_answer_and_its_neighbours_theirs(
+    preprocessor, encoder, pooling
+):
+    model = make(preprocessor, encoder, pooling)
+    alone = model.infer(TEXTS)
+    assert model.infer([]) == []
+    together = model.infer([TEXTS[0], "", TEXTS[1], "🎬", TEXTS[2]])
+    assert all(np.isfinite(result.probability) for result in together)
+    for one, other in zip(alone, [together[0], together[2], together[4]], strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-5)
+
+
+@every_model
+def test_explanations_cover_the_text_and_sum_to_one(preprocessor, encoder, pooling):
+    model = make(preprocessor, encoder, pooling)
+    explanation = model.explain(TEXTS[1])
+    weights = np.atleast_2d(np.asarray(explanation.weights))
+    assert "".join(explanation.tokens) == TEXTS[1]
+    assert weights.shape == (2 if pooling == "multi_head" else 1, len(explanation.tokens))
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    assert explanation.prediction == model.infer([TEXTS[1]])[0].label
+
+
+@every_model
+def test_a_preset_gives_the_model_back(preprocessor, encoder, pooling, tmp_path):
+    import keras_hub
+
+    model = make(preprocessor, encoder, pooling, labels=("bad", "so-so", "good"), dropout=0.1)
+    model.save_to_preset(str(tmp_path))
+    copy = keras_hub.models.TextClassifier.from_preset(str(tmp_path))
+    assert copy.get_config() == model.get_config()
+    for one, other in zip(model.infer(TEXTS), copy.infer(TEXTS), strict=True):
+        assert one.label == other.label
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "transformer"])
+def test_every_model_trains_under_keras_hub_fit(preprocessor, encoder):
+    model = make(preprocessor, encoder, "bahdanau")
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    texts, truth = np.array(TEXTS[1:] * 8), np.array([1, 0] * 8)
+    history = model.fit(texts, truth, batch_size=16, epochs=12, verbose=0).history["loss"]
+    assert history[-1] < 0.3 < history[0]
+    assert [result.label for result in model.infer(TEXTS[1:])] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "pooling"), itertools.product(["simple_rnn", "gru"], ["last", "multi_head"])
+)
+def test_one_direction_works_too(preprocessor, encoder, pooling):
+    model = make(preprocessor, encoder, pooling, bidirectional=False)
+    assert model.backbone.output.shape[-1] == 8
+    assert all(0.5 <= result.probability <= 1 for result in model.infer(TEXTS))

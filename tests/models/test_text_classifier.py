@@ -1,0 +1,100 @@
+"""What is particular to the text classifier; the rest is in tests/contracts."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
+
+TEXTS = ["정말 재미있어요", "a good movie", "bad movie: not worth it"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    tokenizer = train_subword_tokenizer(TEXTS * 20, 330)
+    preprocessor = TextClassifierPreprocessor(tokenizer, sequence_length=24)
+    backbone = TextClassifierBackbone(tokenizer.vocabulary_size(), "gru", 8, 8)
+    return TextClassifier(backbone, preprocessor)
+
+
+def test_infer_keeps_the_order_over_buckets_and_batches(model):
+    texts = [TEXTS[1] * n for n in (3, 1, 2, 1)] + TEXTS
+    results = model.infer(texts, batch_size=2)
+    for text, result in zip(texts, results, strict=True):
+        assert result.probability == pytest.approx(model.infer([text])[0].probability, abs=1e-5)
+        assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert result.probability == max(result.probabilities.values())
+        assert set(result.to_dict()) == {"label", "probability", "probabilities"}
+
+
+def test_a_text_of_100_000_words_is_cut(model):
+    (result,) = model.infer(["good movie " * 100_000])
+    assert 0.5 <= result.probability <= 1
+    assert len(model.preprocessor.encode(["good movie " * 100_000])[0]) == 24
+    assert len(model.explain("good movie " * 1000).tokens) == 24
+
+
+def test_score_compares_with_the_truth(model):
+    answers = [result.label for result in model.infer(TEXTS)]
+    scores = model.score({"text": TEXTS, "label": answers})
+    assert scores["accuracy"] == 1.0
+    assert scores["loss"] == pytest.approx(
+        -np.mean([np.log(result.probability) for result in model.infer(TEXTS)]), abs=1e-4
+    )
+
+
+def test_collate_pads_on_the_right_and_cuts(model):
+    batch = model.preprocessor.collate([[5, 6, 7], [], [8]], length=2)
+    np.testing.assert_array_equal(batch["token_ids"], [[5, 6], [0, 0], [8, 0]])
+    np.testing.assert_array_equal(batch["padding_mask"], [[True, True], [False] * 2, [True, False]])
+
+
+def test_the_preprocessor_gives_in_tf_data_what_it_gives_outside(model):
+    import tensorflow as tf
+
+    outside = model.preprocessor(TEXTS)
+    (inside,) = list(tf.data.Dataset.from_tensors(TEXTS).map(model.preprocessor))
+    for name in ("token_ids", "padding_mask"):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(outside[name]), inside[name].numpy()
+        )
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [("a string", "come in a list.*Received: texts='a string'"), ([None], r"texts\[0\]=None")],
+)
+def test_what_is_no_text_is_refused(model, texts, message):
+    with pytest.raises(TypeError, match=message):
+        model.infer(texts)
+
+
+def test_an_empty_text_has_no_explanation(model):
+    with pytest.raises(ValueError, match="nothing to explain"):
+        model.explain("")
+
+
+def test_without_a_preprocessor_it_says_what_to_do(model):
+    bare = TextClassifier(TextClassifierBackbone(300, "gru", 8, 8))
+    with pytest.raises(ValueError, match="no preprocessor.*zoo.load"):
+        bare.infer(["text"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"encoder": "bilstm"}, "must be one of .*transformer.*Received: encoder='bilstm'"),
+        ({"encoder": "transformer", "units": 64, "embedding_dim": 32}, "equal to `embedding_dim`"),
+        ({"encoder": "transformer", "num_heads": 3}, "num_heads=3"),
+    ],
+)
+def test_impossible_backbones_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TextClassifierBackbone(100, **arguments)
+
+
+@pytest.mark.parametrize("labels", [("one",), ("same", "same")])
+def test_labels_must_differ(labels):
+    with pytest.raises(ValueError, match="two or more labels, all different"):
+        TextClassifier(TextClassifierBackbone(100, "gru", 8, 8), labels=labels)

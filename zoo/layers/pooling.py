@@ -1,0 +1,168 @@
+"""Pooling: one vector for a sequence, and how much each step had a say in it."""
+
+import keras
+from keras import ops
+
+from zoo.layers.attention import (
+    BahdanauAttention,
+    LuongGeneralAttention,
+    ScaledDotProductAttention,
+)
+
+POOLINGS = ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SequencePooling(keras.layers.Layer):
+    """Reduces the states of a sequence to one vector.
+
+    - `last`: the state in which each direction ends. It has all the weight (in both
+      directions half of it each).
+    - `max`: the largest value of each unit. A step weighs the share of units it provides.
+    - `mean`: the mean state.
+    - `bahdanau`, `luong_general`, `scaled_dot`: the states weighed by a learned query.
+    - `multi_head`: the mean state after residual self-attention. A step weighs, for each
+      head, the mean attention paid to it.
+
+    Args:
+        pooling: One of these names.
+        bidirectional: bool. Whether the second half of the units was read backwards, so that
+            it ends in the first step. Matters to `last`. Defaults to `False`.
+        num_heads: int. Heads of `multi_head`. Defaults to `4`.
+        dropout: float. Dropout of the attention weights. Defaults to `0.0`.
+
+    Call arguments:
+        states: Float tensor `[batch, time, units]`, zero where padded.
+        padding_mask: Boolean tensor `[batch, time]`, true at valid steps.
+        training: bool.
+
+    Returns:
+        A pair: the vector `[batch, units]`, and the weights `[batch, heads, time]` (one head
+        but for `multi_head`), which sum to one over the valid steps, zero elsewhere. A row
+        without valid steps gives zeros, but for `multi_head`'s residual path, which is finite.
+
+    Raises:
+        ValueError: if `pooling` is unknown.
+
+    References:
+        - A learned query over recurrent states: Yang et al. 2016, "Hierarchical Attention
+          Networks", equations 5 to 7.
+        - Self-attention: Vaswani et al. 2017, section 3.2.2.
+    """
+
+    def __init__(self, pooling, bidirectional=False, num_heads=4, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
+        self.pooling = pooling
+        self.bidirectional = bidirectional
+        self.num_heads = num_heads
+        self.dropout = dropout
+
+    def build(self, states_shape, padding_mask_shape=None):
+        units = states_shape[-1]
+        options = {"dropout": self.dropout, "dtype": self.dtype_policy, "name": "attention"}
+        if self.pooling == "multi_head":
+            if units % self.num_heads:
+                raise ValueError(
+                    "The units of the states must be divisible by `num_heads`. "
+                    f"Received: units={units}, num_heads={self.num_heads}"
+                )
+            self.attention = keras.layers.MultiHeadAttention(
+                self.num_heads, units // self.num_heads, **options
+            )
+            self.attention.build(states_shape, states_shape)
+            self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="norm")
+            self.norm.build(states_shape)
+        elif self.pooling in ("bahdanau", "luong_general", "scaled_dot"):
+            self.attention = {
+                "bahdanau": lambda: BahdanauAttention(units, **options),
+                "luong_general": lambda: LuongGeneralAttention(**options),
+                "scaled_dot": lambda: ScaledDotProductAttention(**options),
+            }[self.pooling]()
+            query_shape = (states_shape[0], 1, units)
+            self.query = self.add_weight((1, 1, units), name="query", initializer="glorot_uniform")
+            self.attention.build(query_shape, states_shape)
+        super().build(states_shape)
+
+    def call(self, states, padding_mask, training=None):
+        mask = ops.cast(padding_mask, "float32")  # [batch, time]
+        lengths = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)  # [batch, 1]
+        if self.pooling == "last":
+            return self._last(states, mask)
+        if self.pooling == "max":
+            return self._max(states, mask)
+        if self.pooling == "mean":
+            return _weighted_sum(mask / lengths, states), (mask / lengths)[:, None, :]
+        if self.pooling == "multi_head":
+            return self._multi_head(states, mask, lengths, training)
+        query = ops.broadcast_to(
+            ops.cast(self.query, states.dtype), (ops.shape(states)[0], 1, states.shape[-1])
+        )
+        vector, weights = self.attention(
+            query,
+            states,
+            value_mask=padding_mask,
+            return_attention_scores=True,
+            training=training,
+        )
+        return vector[:, 0], weights
+
+    def _last(self, states, mask):
+        following = ops.concatenate([mask[:, 1:], ops.zeros_like(mask[:, :1])], axis=1)
+        final = mask - following  # one at the last valid step, [batch, time]
+        if not self.bidirectional:
+            return _weighted_sum(final, states), final[:, None, :]
+        first = ops.concatenate([mask[:, :1], ops.zeros_like(mask[:, 1:])], axis=1)
+        forward, backward = ops.split(states, 2, axis=-1)
+        vector = ops.concatenate(
+            [_weighted_sum(final, forward), _weighted_sum(first, backward)], axis=-1
+        )
+        return vector, ((final + first) / 2)[:, None, :]
+
+    def _max(self, states, mask):
+        valid = mask[:, :, None] > 0  # [batch, time, 1]
+        lowest = ops.cast(-1e4, states.dtype)
+        candidates = ops.where(valid, states, lowest)
+        largest = ops.max(candidates, axis=1, keepdims=True)  # [batch, 1, units]
+        won = ops.cast(ops.logical_and(candidates == largest, valid), "float32")
+        shares = won / ops.maximum(ops.sum(won, axis=1, keepdims=True), 1.0)
+        any_valid = ops.cast(ops.max(mask, axis=1, keepdims=True), states.dtype)  # [batch, 1]
+        return largest[:, 0] * any_valid, ops.mean(shares, axis=-1)[:, None, :]
+
+    def _multi_head(self, states, mask, lengths, training):
+        attended, weights = self.attention(
+            states,
+            states,
+            attention_mask=mask[:, None, :] > 0,
+            return_attention_scores=True,
+            training=training,
+        )
+        states = self.norm(states + attended)
+        weights = ops.cast(weights, "float32")  # [batch, heads, target, source]
+        targets = (mask / lengths)[:, None, :, None]
+        return (
+            _weighted_sum(mask / lengths, states),
+            ops.sum(weights * targets, axis=2) * mask[:, None, :],
+        )
+
+    def compute_output_spec(self, states, padding_mask, training=None):
+        batch, time, units = states.shape
+        heads = self.num_heads if self.pooling == "multi_head" else 1
+        return (
+            keras.KerasTensor((batch, units), dtype=self.compute_dtype),
+            keras.KerasTensor((batch, heads, time), dtype="float32"),
+        )
+
+    def get_config(self):
+        return super().get_config() | {
+            "pooling": self.pooling,
+            "bidirectional": self.bidirectional,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+        }
+
+
+def _weighted_sum(weights, states):
+    """`[batch, time]` and `[batch, time, units]` to `[batch, units]`."""
+    return ops.einsum("bt,btu->bu", ops.cast(weights, states.dtype), states)

@@ -1,0 +1,12 @@
+"""Many-to-one: a text in, a label out."""
+
+from zoo.models.text_classifier.backbone import TextClassifierBackbone
+from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
+from zoo.models.text_classifier.task import Classification, TextClassifier
+
+__all__ = [
+    "Classification",
+    "TextClassifier",
+    "TextClassifierBackbone",
+    "TextClassifierPreprocessor",
+]

@@ -1,0 +1,141 @@
+"""The encoder of the text classifier: tokens in, a state for each out."""
+
+import keras
+import keras_hub
+
+from zoo.layers import RecurrentEncoder
+from zoo.layers.recurrent import CELLS
+
+ENCODERS = (*CELLS, "transformer")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TextClassifierBackbone(keras_hub.models.Backbone):
+    """Embeds tokens and reads them with a recurrent stack or a Transformer encoder.
+
+    Inputs: `token_ids`, integers `[batch, time]`, and `padding_mask`, booleans
+    `[batch, time]`, true on the first `length` tokens of each row. Output: the states,
+    floats `[batch, time, units]` (twice the units in both directions), zero where padded.
+
+    Args:
+        vocabulary_size: int. Number of token ids.
+        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
+        embedding_dim: int. Size of the token embeddings. Defaults to `128`.
+        units: int. Size of the hidden state, of each direction. Of a Transformer the size of
+            its states, which must equal `embedding_dim`. Defaults to `128`.
+        num_layers: int. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder reads both ways; a Transformer
+            always does. Defaults to `True`.
+        num_heads: int. Attention heads of a Transformer. Defaults to `4`.
+        dropout: float. Of the embeddings and between layers; in a recurrent encoder the same
+            units are dropped at each step. Defaults to `0.0`.
+        max_sequence_length: int. Positions a Transformer knows. Defaults to `512`.
+        dtype: A dtype or dtype policy. Defaults to the global policy.
+
+    Raises:
+        ValueError: if the encoder is unknown, or sizes do not fit together.
+
+    Example:
+
+    >>> backbone = TextClassifierBackbone(vocabulary_size=1000, encoder="gru", units=32)
+    >>> backbone({"token_ids": np.ones((2, 7), "int32"), "padding_mask": np.ones((2, 7), bool)})
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        encoder="lstm",
+        embedding_dim=128,
+        units=128,
+        num_layers=1,
+        bidirectional=True,
+        num_heads=4,
+        dropout=0.0,
+        max_sequence_length=512,
+        dtype=None,
+        **kwargs,
+    ):
+        if encoder not in ENCODERS:
+            raise ValueError(f"`encoder` must be one of {ENCODERS}. Received: encoder={encoder!r}")
+        is_transformer = encoder == "transformer"
+        if is_transformer and (units != embedding_dim or units % num_heads):
+            raise ValueError(
+                "A Transformer needs `units` equal to `embedding_dim` and divisible by "
+                f"`num_heads`. Received: units={units}, embedding_dim={embedding_dim}, "
+                f"num_heads={num_heads}"
+            )
+
+        # === Layers ===
+        if is_transformer:
+            self.token_embedding = keras_hub.layers.TokenAndPositionEmbedding(
+                vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
+            )
+            drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
+            layers = [
+                keras_hub.layers.TransformerEncoder(
+                    4 * units,
+                    num_heads,
+                    dropout=dropout,
+                    normalize_first=True,
+                    activation="gelu",
+                    dtype=dtype,
+                    name=f"transformer_layer_{i}",
+                )
+                for i in range(num_layers)
+            ]
+            norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
+        else:
+            self.token_embedding = keras.layers.Embedding(
+                vocabulary_size, embedding_dim, dtype=dtype, name="token_embedding"
+            )
+            drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
+            recurrent = RecurrentEncoder(
+                encoder,
+                units,
+                num_layers,
+                bidirectional,
+                dropout=dropout,
+                dtype=dtype,
+                name="recurrent",
+            )
+
+        # === Functional graph ===
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        states = drop(self.token_embedding(token_ids))  # [batch, time, embedding_dim]
+        if is_transformer:
+            for layer in layers:
+                states = layer(states, padding_mask=padding_mask)
+            states = norm(states)
+        else:
+            states = recurrent(states, padding_mask=padding_mask)
+        super().__init__(
+            inputs={"token_ids": token_ids, "padding_mask": padding_mask},
+            outputs=states,
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.encoder = encoder
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional and not is_transformer
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+
+    def get_config(self):
+        return super().get_config() | {
+            "vocabulary_size": self.vocabulary_size,
+            "encoder": self.encoder,
+            "embedding_dim": self.embedding_dim,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+            "max_sequence_length": self.max_sequence_length,
+        }

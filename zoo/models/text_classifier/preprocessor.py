@@ -1,0 +1,66 @@
+"""Texts to padded token ids."""
+
+from collections.abc import Iterable
+
+import keras
+import keras_hub
+import numpy as np
+
+from zoo.models.text_classifier.backbone import TextClassifierBackbone
+from zoo.tokenizers import SubwordTokenizer
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
+    """Tokenizes texts, truncates them and pads them on the right.
+
+    Called on strings it pads to `sequence_length`, as a KerasHub preprocessor does, in
+    `tf.data` too. `encode` and `collate` are the two halves of that for bucketed batches.
+
+    Args:
+        tokenizer: A `SubwordTokenizer`.
+        sequence_length: int. Longest sequence in tokens; what is longer is cut after it.
+            Defaults to `128`.
+    """
+
+    backbone_cls = TextClassifierBackbone
+    tokenizer_cls = SubwordTokenizer
+
+    def __init__(self, tokenizer, sequence_length=128, **kwargs):
+        kwargs.pop("truncate", None)  # of the base class: for pairs of segments
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+
+    def build(self, input_shape):
+        self.packer = keras_hub.layers.StartEndPacker(
+            sequence_length=self.sequence_length, pad_value=self.tokenizer.pad_token_id
+        )
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        token_ids = self.packer(self.tokenizer(x))
+        x = {"token_ids": token_ids, "padding_mask": token_ids != self.tokenizer.pad_token_id}
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def encode(
+        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
+    ) -> list[list[int]]:
+        """Token ids of each text, truncated, not padded. See `SubwordTokenizer.encode`."""
+        encoded = self.tokenizer.encode(texts, sampling, seed)
+        return [ids[: self.sequence_length] for ids in encoded]
+
+    def collate(self, encoded: list[list[int]], length: int) -> dict[str, np.ndarray]:
+        """Pads encoded texts to one length, cutting the longer ones.
+
+        Args:
+            encoded: Lists of token ids.
+            length: int. Length to pad to.
+
+        Returns:
+            A dictionary: `token_ids`, int32 `[batch, length]`, and `padding_mask`, bool.
+        """
+        token_ids = np.full((len(encoded), length), self.tokenizer.pad_token_id, "int32")
+        for row, ids in zip(token_ids, encoded, strict=True):
+            row[: len(ids)] = ids[:length]
+        lengths = np.array([min(len(ids), length) for ids in encoded], "int32")
+        padding_mask = np.arange(length)[None, :] < lengths[:, None]
+        return {"token_ids": token_ids, "padding_mask": padding_mask}

@@ -1,0 +1,137 @@
+"""Subwords by SentencePiece, without loss: decoding the ids of a text gives the text back."""
+
+import io
+from collections.abc import Iterable
+
+import keras
+import keras_hub
+import sentencepiece
+
+PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+# A piece of a character that the vocabulary lacks, by `byte_fallback`.
+_BYTE_PIECES = {f"<0x{byte:02X}>": byte for byte in range(256)}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
+    """A SentencePiece tokenizer with ids 0 to 3 for padding, unknown, start and end.
+
+    Called on strings it is a KerasHub tokenizer, in `tf.data` and SavedModels too. `encode`
+    is the fast path of the zoo's own models.
+
+    Args:
+        proto: A path to a SentencePiece model, its bytes, or those in base64.
+        **kwargs: See `keras_hub.tokenizers.SentencePieceTokenizer`.
+
+    References:
+        - Kudo and Richardson 2018, "SentencePiece".
+    """
+
+    backbone_cls = None  # set where a backbone adopts it
+
+    def _update_special_token_ids(self):
+        super()._update_special_token_ids()
+        self.pad_token_id, self.unk_token_id = PADDING, UNKNOWN
+        self.start_token_id, self.end_token_id = START, END
+
+    def encode(
+        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
+    ) -> list[list[int]]:
+        """Token ids of each text, without padding.
+
+        Args:
+            texts: The texts.
+            sampling: float. Above zero, each call draws one of the many segmentations of a
+                text, flatter the nearer it is to zero: subword regularisation (Kudo 2018,
+                equation 9, where it is called α). For training. Defaults to `0.0`, which
+                takes the best segmentation.
+            seed: int. Makes the draws repeat. Defaults to `None`.
+
+        Returns:
+            A list of lists of ids.
+        """
+        texts = list(texts)
+        self._maybe_initialized_spm()
+        if not sampling:
+            return self._sentence_piece_spm.encode(texts, num_threads=1)
+        if seed is not None:
+            sentencepiece.set_random_generator_seed(seed % 2**32)
+        # One thread: the generator belongs to a thread, and so the draws repeat.
+        return self._sentence_piece_spm.encode(
+            texts, enable_sampling=True, alpha=sampling, nbest_size=-1, num_threads=1
+        )
+
+    def pieces(self, text: str) -> list[str]:
+        """The text of each token id of `encode`, as a reader would cut it.
+
+        They join to the text again. Where one character takes several ids, for want of a
+        piece of its own, the first of them has the character and the others are empty.
+        """
+        self._maybe_initialized_spm()
+        pieces = self._sentence_piece_spm.encode([text], out_type=str, num_threads=1)[0]
+        readable, spelled = [], bytearray()
+        for piece in pieces:
+            if piece not in _BYTE_PIECES:
+                readable.append(piece.replace("▁", " "))
+                continue
+            if not spelled:
+                first = len(readable)
+            readable.append("")
+            spelled.append(_BYTE_PIECES[piece])
+            try:
+                readable[first] = spelled.decode("utf-8")
+                spelled.clear()
+            except UnicodeDecodeError:
+                continue
+        if readable:  # SentencePiece writes a space before the first word
+            readable[0] = readable[0].removeprefix(" ")
+        return readable
+
+
+def train_subword_tokenizer(texts: Iterable[str], vocabulary_size: int) -> SubwordTokenizer:
+    """Learns subwords from texts: a unigram model, lossless, bytes for unknown characters.
+
+    Args:
+        texts: Training texts.
+        vocabulary_size: int. At most as many pieces as this are learnt, fewer where the text
+            gives no more; 260 of them are special tokens and bytes.
+
+    Returns:
+        A `SubwordTokenizer`.
+
+    Raises:
+        ValueError: if there is no text, or the vocabulary is too small for the characters.
+
+    References:
+        - Kudo 2018, "Subword Regularization".
+    """
+    model = io.BytesIO()
+    lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError("A tokenizer needs at least one text that is not empty to learn from.")
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            vocab_size=vocabulary_size,
+            model_type="unigram",
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            byte_fallback=True,
+            character_coverage=0.9995,  # rarer characters are spelled in bytes
+            pad_id=PADDING,
+            unk_id=UNKNOWN,
+            bos_id=START,
+            eos_id=END,
+            hard_vocab_limit=False,
+            max_sentence_length=1 << 16,
+            num_threads=1,  # the same pieces on every machine
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            "SentencePiece could not learn a vocabulary of this size from these texts; try "
+            f"another `vocabulary_size`. Received: vocabulary_size={vocabulary_size}, "
+            f"{len(lines)} lines ({error})"
+        ) from error
+    return SubwordTokenizer(proto=model.getvalue())
