@@ -1,0 +1,76 @@
+"""Every character is drawn from a font that has it, or written out: never an empty box."""
+
+import logging
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+import zoo
+from zoo.explain.fonts import drawable, families
+
+
+def drawn(text):
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.text(0.1, 0.4, text, family=families(text), parse_math=False)
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).tobytes()
+
+
+@pytest.mark.parametrize("text", ["정말", "ㅋㅋㅠ", "Café", "漢字かな", "→ ★ ♥", "😂", "Ωж"])
+def test_glyphs_are_there(text):
+    assert drawable(text) == text
+    assert drawn(text) != drawn("\u3000" * len(text))
+    assert len({drawn(character) for character in text if character != " "}) == len(
+        set(text.replace(" ", ""))
+    )
+
+
+def test_korean_comes_from_its_font_and_the_rest_from_others():
+    assert families("정말 😂")[:2] == ["NanumGothic", "DejaVu Sans"]
+
+
+def test_what_no_font_has_is_written_out():
+    # Private use: no font of this test's machines has it. A symbol has a name, others do not.
+    assert drawable("a\U0010fffdb") == "aU+10FFFDb"
+    for symbol, name in {"🔥": ":fire:", "🦭": ":seal:"}.items():
+        assert drawable(symbol) in (symbol, name)
+
+
+def test_joiners_and_controls_take_no_room():
+    assert drawable("a\u200db\x00c") == "abc"
+    assert drawable("👍🏿") == drawable("👍")
+
+
+def test_nothing_is_said_and_no_setting_is_changed(caplog):
+    before = dict(matplotlib.rcParams)
+    with caplog.at_level(logging.WARNING):
+        drawn(drawable("정말 재미 🔥 \U0010fffd"))
+    assert caplog.records == []
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_package_of_the_font_is_not_imported():
+    script = (
+        "import sys; from zoo.explain.fonts import families; families('정말')\n"
+        "assert 'koreanize_matplotlib' not in sys.modules\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
+
+
+def test_explaining_imports_no_matplotlib():
+    script = (
+        "import sys; from zoo.explain import TokenWeights; TokenWeights(['a'], [1.0]).to_html()\n"
+        "assert not {'matplotlib', 'numpy', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)

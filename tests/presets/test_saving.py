@@ -1,0 +1,147 @@
+"""A saved preset is whole, half as big, and the same model again."""
+
+import json
+from types import SimpleNamespace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.presets import read_card, save
+
+BATCH = {
+    "token_ids": np.array([[5, 42, 299, 7], [17, 3, 0, 0], [0, 0, 0, 0]], "int32"),
+    "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]], bool),
+}
+# What the tiny model makes of them, from its stored weights, on every backend.
+LOGITS = [[-1.543294, -1.367209], [-1.343946, -0.786735], [-0.662109, -0.629883]]
+
+
+def weights_of(directory):
+    values = {}
+    for name in ("model.weights.h5", "task.weights.h5"):
+        with h5py.File(directory / name) as file:
+            file.visititems(
+                lambda key, item, name=name: (
+                    values.update({(name, key): item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    return values
+
+
+def test_loaded_model_has_the_weights_rounded_to_half_precision(model, saved):
+    loaded = zoo.load(saved[0])
+    assert type(loaded) is type(model)
+    assert len(loaded.weights) == len(model.weights) == 13
+    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
+        assert keras.backend.standardize_dtype(theirs.dtype) == "float32"
+        expected = keras.ops.convert_to_numpy(ours).astype("float16").astype("float32")
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(theirs), expected)
+
+
+def test_loaded_model_answers_the_same_on_every_backend(model, saved):
+    answers = keras.Model.predict_on_batch(zoo.load(saved[0]), BATCH)
+    np.testing.assert_allclose(answers, LOGITS, atol=1e-5)
+    np.testing.assert_allclose(answers, keras.Model.predict_on_batch(model, BATCH), atol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_kerashub_loads_it_too(model, saved):
+    import keras_hub
+
+    loaded = keras_hub.models.TextClassifier.from_preset(str(saved[0]))
+    assert type(loaded) is type(model)
+
+
+def test_files_are_stored_in_half_precision(saved):
+    values = weights_of(saved[0])
+    assert {str(value.dtype) for value in values.values()} == {"float16"}
+    assert len(values) == 13
+
+
+def test_float32_is_stored_exactly(model, tmp_path):
+    save(model, tmp_path / "p", name="p", dataset="d", dtype="float32")
+    loaded = zoo.load(tmp_path / "p")
+    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (ours, theirs)))
+
+
+def test_compiling_leaves_no_trace(saved, tmp_path):
+    loaded = zoo.load(saved[0])
+    loaded.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    batch = loaded.preprocessor.collate(loaded.preprocessor.encode(["a good film"]), 16)
+    loaded.optimizer.learning_rate = 0.0
+    keras.Model.fit(loaded, batch, np.array([1]), verbose=0)
+    save(loaded, tmp_path / "p", name="p", dataset="d")
+    assert weights_of(tmp_path / "p").keys() == weights_of(saved[0]).keys()
+    assert loaded.optimizer is not None
+    assert zoo.load(tmp_path / "p").compiled is False
+
+
+def test_card_tells_of_the_files(saved):
+    directory, card = saved
+    assert read_card(directory) == card
+    assert (card.name, card.task, card.dataset) == ("tiny", "text_classifier", "reviews")
+    assert card.languages == ("en", "ko")
+    assert card.parameters == sum(value.size for value in weights_of(directory).values())
+    on_disk = {
+        path.relative_to(directory).as_posix(): path.stat().st_size
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in ("card.json", "README.md")
+    }
+    assert card.bytes == sum(on_disk.values())
+    assert card.files.keys() == on_disk.keys()
+    assert "assets/tokenizer/vocabulary.spm" in card.files
+
+
+def test_card_takes_from_the_dataset_what_is_not_said(model, tmp_path):
+    dataset = SimpleNamespace(name="nsmc", languages=("ko",), licence="CC0-1.0", citation="Park")
+    card = save(model, tmp_path / "p", name="p", dataset=dataset, metrics={"dev/accuracy": 0.5})
+    assert (card.dataset, card.languages, card.licence) == ("nsmc", ("ko",), "CC0-1.0")
+    assert card.citation == "Park"
+    assert json.loads((tmp_path / "p" / "card.json").read_text())["metrics"] == {
+        "dev/accuracy": 0.5
+    }
+
+
+def test_a_directory_is_replaced_only_when_asked(model, preset):
+    before = read_card(preset)
+    with pytest.raises(FileExistsError):
+        save(model, preset, name="other", dataset="d")
+    assert read_card(preset) == before
+    assert save(model, preset, name="other", dataset="d", overwrite=True).name == "other"
+    assert zoo.load(preset).labels == ("negative", "positive")
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e6])
+def test_weights_that_do_not_fit_leave_nothing_behind(saved, tmp_path, value):
+    loaded = zoo.load(saved[0])
+    weights = loaded.get_weights()
+    weights[-1][0] = value
+    loaded.set_weights(weights)
+    with pytest.raises(ValueError, match="finite, and no larger than float16.*task.weights.h5"):
+        save(loaded, tmp_path / "p", name="p", dataset="d")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8"}, "dtype='int8'"),
+        ({"name": "../x"}, r"`name` of a card.*'\.\./x'"),
+        ({"metrics": {"accuracy": float("nan")}}, "`metrics` of a card"),
+    ],
+)
+def test_wrong_arguments_leave_nothing_behind(model, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        save(model, tmp_path / "p", **{"name": "p", "dataset": "d", **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_tasks_of_the_zoo_are_saved(tmp_path):
+    with pytest.raises(ValueError, match="Only a task of `zoo.models`"):
+        save(keras.Sequential(), tmp_path / "p", name="p", dataset="d")

@@ -1,0 +1,194 @@
+"""Each way to name a preset leads to a checked directory, and hubs are asked for data only."""
+
+import os
+import shutil
+import sys
+
+import pytest
+import yaml
+
+import zoo
+from zoo.presets import PresetError, catalogue, read_card, resolve
+
+
+@pytest.fixture
+def logged(preset, tmp_path, monkeypatch):
+    """A model as MLflow downloads it; the test may spoil its `MLmodel`."""
+    import mlflow.artifacts
+
+    import zoo.tracking
+
+    model = tmp_path / "logged"
+    shutil.copytree(preset, model / "preset")
+    flavors = {"zoo": {"preset": "preset"}, "python_function": {"loader_module": "os"}}
+    (model / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors}))
+
+    def download(artifact_uri, dst_path, tracking_uri):
+        assert (artifact_uri, tracking_uri) == ("models:/tiny@champion", "sqlite:///runs.db")
+        return shutil.copytree(model, f"{dst_path}/model")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
+    monkeypatch.setattr(zoo.tracking, "prepare_store", lambda: "sqlite:///runs.db")
+    return model
+
+
+def test_names_and_directories(preset, monkeypatch):
+    monkeypatch.setattr(catalogue, "PRETRAINED", preset.parent)
+    monkeypatch.chdir(preset.parent)
+    for source in ("tiny", "./tiny", "tiny/", str(preset), preset):
+        assert resolve(source) == preset.resolve()
+
+
+def test_a_pretrained_model_goes_before_a_directory_of_its_name(preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "PRETRAINED", preset.parent)
+    (tmp_path / "here" / "tiny").mkdir(parents=True)
+    shutil.copytree(preset, tmp_path / "here" / "mine")
+    monkeypatch.chdir(tmp_path / "here")
+    assert resolve("tiny") == preset.resolve()
+    assert resolve("mine") == (tmp_path / "here" / "mine").resolve()
+
+
+@pytest.mark.parametrize("source", ["no/such", "./nothing", "ftp://host/x", "s3://b/x", "hf:/a/b"])
+def test_what_is_not_there(source):
+    with pytest.raises(PresetError, match="Received: .*" + source.strip("./")):
+        resolve(source)
+
+
+def test_a_logged_model_is_kept_by_content(logged, home):
+    directory = resolve("models:/tiny@champion")
+    assert directory.parent == home / "models"
+    assert directory.name == read_card(directory).sha256[:32]
+    assert resolve("models:/tiny@champion") == directory
+    (directory / "model.weights.h5").unlink()
+    assert (resolve("models:/tiny@champion") / "model.weights.h5").is_file()
+    assert os.listdir(home / "models") == [directory.name]
+
+
+def test_a_logged_model_may_be_plain_files(logged):
+    (logged / "MLmodel").unlink()
+    with pytest.raises(PresetError, match="holds a file MLmodel"):
+        resolve("models:/tiny@champion")
+    shutil.copytree(logged / "preset", logged, dirs_exist_ok=True)
+    shutil.rmtree(logged / "preset")
+    assert read_card(resolve("models:/tiny@champion")).name == "tiny"
+
+
+@pytest.mark.parametrize("inside", ["..", "../preset", "/etc", "nothing", 7, None])
+def test_a_preset_outside_the_logged_model_is_refused(logged, inside):
+    (logged / "MLmodel").write_text(yaml.safe_dump({"flavors": {"zoo": {"preset": inside}}}))
+    with pytest.raises(PresetError, match="must be a folder in the model"):
+        resolve("models:/tiny@champion")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "flavors: {python_function: {loader_module: os}}",
+        "flavors: {zoo: preset}",
+        "a: [",
+        "",
+        "!!python/object/apply:os.mkdir [ran]",
+    ],
+)
+def test_a_model_that_the_zoo_did_not_log_is_refused(logged, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (logged / "MLmodel").write_text(content)
+    with pytest.raises(PresetError, match="must have the flavor 'zoo'"):
+        resolve("models:/tiny@champion")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_damaged_logged_model_is_refused(logged, home):
+    path = logged / "preset" / "task.weights.h5"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(PresetError, match="damaged or was changed"):
+        zoo.load("models:/tiny@champion")
+
+
+def test_links_in_a_cache_are_followed(preset, tmp_path, monkeypatch, home):
+    import huggingface_hub
+
+    blobs = tmp_path / "blobs"
+    snapshot = tmp_path / "snapshot"
+    shutil.copytree(preset, blobs)
+    for path in blobs.rglob("*"):
+        link = snapshot / path.relative_to(blobs)
+        link.mkdir(parents=True) if path.is_dir() else (
+            link.parent.mkdir(exist_ok=True, parents=True),
+            link.symlink_to(path),
+        )
+    asked = []
+
+    def download(name, allow_patterns):
+        asked.append(name)
+        assert "*.py" not in allow_patterns
+        return str(snapshot)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    directory = resolve("hf://owner/tiny")
+    assert asked == ["owner/tiny"]
+    assert directory.parent == home / "models"
+    assert not any(path.is_symlink() for path in directory.rglob("*"))
+    assert zoo.load("hf://owner/tiny").labels == ("negative", "positive")
+
+
+def test_kaggle(preset, monkeypatch):
+    import kagglehub
+
+    monkeypatch.setattr(kagglehub, "model_download", {"o/n/keras/v": str(preset)}.__getitem__)
+    assert read_card(resolve("kaggle://o/n/keras/v")) == read_card(preset)
+    with pytest.raises(PresetError, match="could not be downloaded.*kaggle://o/n/keras/w"):
+        resolve("kaggle://o/n/keras/w")
+
+
+@pytest.mark.parametrize("source", ["hf://name", "hf://a/b/c", "kaggle://o/n"])
+def test_addresses_of_another_form(source):
+    with pytest.raises(PresetError, match=f"is named .* Received: {source}"):
+        resolve(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
+    [("hf://owner/name", "huggingface_hub"), ("kaggle://o/n/keras/v", "kagglehub")],
+)
+def test_a_missing_package_is_named(source, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=f"pip install {package}"):
+        resolve(source)
+
+
+def test_an_unreachable_hub_is_an_error_and_leaves_nothing(monkeypatch, home):
+    import huggingface_hub
+
+    def download(name, allow_patterns):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(PresetError, match="check its address, the network.*no route to host"):
+        resolve("hf://owner/tiny")
+    assert list((home / "models").iterdir()) == []
+
+
+def test_a_real_registry(preset, tmp_path):
+    import mlflow
+
+    from zoo.tracking import prepare_store
+
+    uri = prepare_store()
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    run = client.create_run(
+        client.create_experiment("test", artifact_location=(tmp_path / "artifacts").as_uri())
+    )
+    client.log_artifacts(run.info.run_id, str(preset), "model/preset")
+    client.log_text(
+        run.info.run_id, yaml.safe_dump({"flavors": {"zoo": {"preset": "preset"}}}), "model/MLmodel"
+    )
+    client.create_registered_model("tiny")
+    client.create_model_version("tiny", f"{run.info.artifact_uri}/model", run.info.run_id)
+    client.set_registered_model_alias("tiny", "champion", "1")
+    card = read_card(preset)
+    for source in (f"runs:/{run.info.run_id}/model", "models:/tiny/1", "models:/tiny@champion"):
+        assert read_card(resolve(source)) == card
+    with pytest.raises(PresetError, match="could not be downloaded.*models:/tiny/2"):
+        resolve("models:/tiny/2")
+    assert not os.path.exists("mlruns")

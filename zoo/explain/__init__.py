@@ -1,0 +1,5 @@
+"""Pictures of what a model did. Nothing heavy is imported before one is drawn."""
+
+from zoo.explain.token_weights import TokenWeights
+
+__all__ = ["TokenWeights"]

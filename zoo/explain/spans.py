@@ -1,0 +1,70 @@
+"""Tokens as a reader sees them: with their gaps, without the empty ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of text that is drawn as one box.
+
+    Attributes:
+        text: What to draw; `""` for a token of white space alone.
+        heads: Its weight in each head.
+        gap: Whether white space lies before it.
+    """
+
+    text: str
+    heads: tuple[float, ...]
+    gap: bool
+
+    @property
+    def weight(self) -> float:
+        """The mean of the heads."""
+        return sum(self.heads) / len(self.heads)
+
+
+def to_spans(tokens: Sequence[str], heads: Sequence[Sequence[float]], text: str) -> list[Span]:
+    """Cuts a text into boxes.
+
+    An empty token is what is left of a character that took several tokens: its weight goes to
+    the box before it. Tokens that do not join to the text are words, a gap between each two.
+
+    Args:
+        tokens: The tokens.
+        heads: Weights, `[heads, tokens]`.
+        text: The text, of which the tokens may be the beginning.
+
+    Returns:
+        The boxes in order. Their weights sum to those of the tokens.
+    """
+    cut_from_text = text.startswith("".join(tokens))
+    spans: list[Span] = []
+    for i, token in enumerate(tokens):
+        weights = tuple(head[i] for head in heads)
+        if not token and spans:
+            last = spans[-1]
+            summed = tuple(a + b for a, b in zip(last.heads, weights, strict=True))
+            spans[-1] = Span(last.text, summed, last.gap)
+            continue
+        shown = " ".join(token.split())
+        gap = bool(spans) and (not cut_from_text or token[:1].isspace())
+        spans.append(Span(shown, weights, gap and bool(shown)))
+    return spans
+
+
+def window(spans: Sequence[Span], size: int) -> tuple[int, int]:
+    """The stretch of at most `size` boxes that holds the most weight.
+
+    Returns:
+        Its start and end.
+    """
+    if len(spans) <= size:
+        return 0, len(spans)
+    held = sum(span.weight for span in spans[:size])
+    best, start = held, 0
+    for end in range(size, len(spans)):
+        held += spans[end].weight - spans[end - size].weight
+        if held > best * (1 + 1e-9):
+            best, start = held, end - size + 1
+    return start, start + size

@@ -1,0 +1,160 @@
+"""The card of a preset: what the model is, how good it is, and what its files must hash to."""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+
+CARD_FILE, README_FILE = "card.json", "README.md"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class PresetError(ValueError):
+    """A preset that is unknown, damaged, or refused."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What there is to know of a preset without loading it.
+
+    Attributes:
+        name: Name of the preset: letters, digits, `_`, `-` and `.`.
+        task: Its task, as the folder in `zoo.models`: `"text_classifier"`.
+        dataset: Name of the dataset it was trained on.
+        languages: Language codes.
+        parameters: Number of weights.
+        bytes: Size of its files.
+        sha256: Digest of all its files: that of the sorted lines `"hash  name\\n"`.
+        licence: Licence of the weights, as an SPDX identifier where there is one.
+        metrics: What was measured, from the files as they are.
+        description: One or two sentences.
+        recipe: The recipe that made it, `"sentiment/bilstm_bahdanau_sst2_en"`.
+        citation: Whom to cite for the data.
+        training: How it was made: `command`, `seed`, `backend`, `versions`, `wall_time_s`,
+            `machine`.
+        files: SHA-256 of each file, by its path in the preset; but for the card and the README.
+
+    Raises:
+        PresetError: if a value is of the wrong type or form, or a file lies outside.
+    """
+
+    name: str
+    task: str
+    dataset: str
+    languages: tuple[str, ...]
+    parameters: int
+    bytes: int
+    sha256: str
+    licence: str
+    metrics: dict[str, float]
+    description: str = ""
+    recipe: str = ""
+    citation: str = ""
+    training: dict = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("name", "task", "dataset", "licence", "description", "recipe", "citation"):
+            self._check(name, isinstance(getattr(self, name), str), "a string")
+        self._check("name", _NAME.fullmatch(self.name), "letters, digits, `_`, `-` and `.`")
+        for name in ("parameters", "bytes"):
+            value = getattr(self, name)
+            self._check(name, type(value) is int and value >= 0, "a whole number, not negative")
+        self._check("languages", _are(self.languages, str), "a list of strings")
+        object.__setattr__(self, "languages", tuple(self.languages))
+        values = list(self.metrics.values()) if isinstance(self.metrics, dict) else None
+        numbers = _are(values, int | float) and all(map(math.isfinite, values))
+        self._check("metrics", numbers, "finite numbers by their name")
+        self._check("training", isinstance(self.training, dict), "an object")
+        self._check("files", isinstance(self.files, dict), "checksums by file name")
+        for name, digest in self.files.items():
+            self._check("files", is_inside(name), "paths inside the preset", name)
+            valid = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+            self._check("files", valid, "SHA-256 checksums", digest)
+        self._check("sha256", self.sha256 == digest_of(self.files), "the digest of `files`")
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self) | {"languages": list(self.languages)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Card":
+        """The reverse of `to_dict`. Unknown keys, of a later version, are ignored.
+
+        Raises:
+            PresetError: if a key is missing, or a value wrong.
+        """
+        known = [one.name for one in fields(cls)]
+        needed = known[: known.index("description")]
+        if not isinstance(values, dict):
+            raise PresetError(f"A card must be a JSON object. Received: {values!r:.80}")
+        if missing := [name for name in needed if name not in values]:
+            raise PresetError(
+                f"A card needs the keys {', '.join(needed)}. Received: without {', '.join(missing)}"
+            )
+        return cls(**{name: values[name] for name in known if name in values})
+
+    def _check(self, name, valid, rule, received=None):
+        if not valid:
+            received = getattr(self, name) if received is None else received
+            raise PresetError(f"`{name}` of a card must be {rule}. Received: {received!r}")
+
+
+def digest_of(files: dict[str, str]) -> str:
+    """One digest for many files: SHA-256 of the sorted lines `"hash  name\\n"`."""
+    lines = sorted(f"{digest}  {name}\n" for name, digest in files.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def read_json(path: Path) -> object:
+    """The content of a JSON file.
+
+    Raises:
+        PresetError: if it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise PresetError(
+            f"`{path.name}` of a preset must be readable JSON. "
+            f"Received: {path} ({type(error).__name__}: {error})"
+        ) from error
+
+
+def read_card(directory: str | Path) -> Card | None:
+    """The card of a preset directory, or `None` where it has none.
+
+    Args:
+        directory: The directory.
+
+    Returns:
+        The card, checked for its form; the files it lists are not looked at.
+
+    Raises:
+        PresetError: if the card cannot be read or is wrong.
+    """
+    path = Path(directory) / CARD_FILE
+    if not path.exists():
+        return None
+    try:
+        return Card.from_dict(read_json(path))
+    except PresetError as error:
+        raise PresetError(f"{error} (card: {path})") from error
+
+
+def _are(values, kind):
+    return isinstance(values, list | tuple) and all(
+        isinstance(value, kind) and not isinstance(value, bool) for value in values
+    )
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path is relative, in its simplest form, and stays inside its directory."""
+    if not isinstance(name, str) or not name or "\\" in name or ":" in name or "\0" in name:
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and str(path) == name != "."

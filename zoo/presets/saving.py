@@ -1,0 +1,136 @@
+"""Saves a model as a preset: whole or not at all, in half the bytes."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.files import directory_beside
+from zoo.presets.card import CARD_FILE, README_FILE, Card, PresetError, digest_of
+from zoo.presets.catalogue import tasks
+from zoo.presets.readme import readme
+from zoo.presets.screening import check, hash_files
+
+if TYPE_CHECKING:
+    import keras_hub
+
+    from zoo.data import Dataset
+
+_DTYPES = ("float16", "float32")
+
+
+def save(
+    model: "keras_hub.models.Task",
+    directory: str | Path,
+    *,
+    name: str,
+    dataset: "Dataset | str",
+    metrics: Mapping[str, float] | None = None,
+    recipe: str = "",
+    training: Mapping | None = None,
+    licence: str | None = None,
+    languages: Sequence[str] | None = None,
+    citation: str | None = None,
+    description: str = "",
+    dtype: str = "float16",
+    overwrite: bool = False,
+) -> Card:
+    """Saves a model with its card and README.
+
+    The directory appears complete or not at all. The optimizer and what else compiling adds is
+    left out. The model itself stays as it is.
+
+    Args:
+        model: A task of `zoo.models`, compiled or not.
+        directory: Where the preset shall be.
+        name: Name of the preset: letters, digits, `_`, `-` and `.`.
+        dataset: What it was trained on: a `zoo.data.Dataset`, or its name.
+        metrics: What was measured. Defaults to `None`: nothing.
+        recipe: The recipe that made it. Defaults to `""`.
+        training: How it was made: `command`, `seed`, `backend`, `versions`, `wall_time_s`,
+            `machine`. Defaults to `None`.
+        licence: Licence of the weights. Defaults to `None`: the dataset's, or `"unknown"`.
+        languages: Language codes. Defaults to `None`: the dataset's.
+        citation: Whom to cite. Defaults to `None`: as the dataset says.
+        description: One or two sentences. Defaults to `""`.
+        dtype: `"float16"` or `"float32"`: how the weights are stored. Keras casts them when it
+            loads. Defaults to `"float16"`.
+        overwrite: Whether a directory that holds something is replaced. Defaults to `False`.
+
+    Returns:
+        The card.
+
+    Raises:
+        FileExistsError: if the directory holds something and `overwrite` is false.
+        ValueError: if the model is no task of the zoo, `dtype` is another, a value of the card
+            is wrong, or weights are not finite or too large for `dtype`.
+    """
+    if dtype not in _DTYPES:
+        raise ValueError(f"`dtype` must be one of {_DTYPES}. Received: dtype={dtype!r}")
+    task = type(model).__module__.removeprefix("zoo.models.").partition(".")[0]
+    if task not in tasks() or not type(model).__module__.startswith("zoo.models."):
+        raise ValueError(
+            f"Only a task of `zoo.models` can be saved as a preset. Received: {type(model)}"
+        )
+    with directory_beside(directory, overwrite=overwrite) as beside:
+        model.save_to_preset(str(beside), max_shard_size=None)
+        for path in sorted(beside.glob("*.h5")):
+            _rewrite(path, dtype)
+        files = hash_files(beside)
+        card = Card(
+            name=name,
+            task=task,
+            dataset=getattr(dataset, "name", dataset),
+            languages=tuple(_or_of(languages, dataset, "languages", ())),
+            parameters=model.count_params(),
+            bytes=sum((beside / file).stat().st_size for file in files),
+            sha256=digest_of(files),
+            licence=_or_of(licence, dataset, "licence", "unknown"),
+            metrics={key: float(value) for key, value in (metrics or {}).items()},
+            description=description,
+            recipe=recipe,
+            citation=_or_of(citation, dataset, "citation", ""),
+            training=dict(training or {}),
+            files=files,
+        )
+        content = json.dumps(card.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+        (beside / CARD_FILE).write_text(content + "\n", "utf-8")
+        (beside / README_FILE).write_text(readme(card), "utf-8")
+        check(beside)
+    return card
+
+
+def _or_of(value, dataset, attribute, default):
+    """The value if there is one, else what the dataset says (a bare name says nothing)."""
+    return getattr(dataset, attribute, default) if value is None else value
+
+
+def _rewrite(path, dtype):
+    """Stores a weights file in another dtype, without the optimizer."""
+    import h5py
+    import numpy as np
+
+    beside = path.with_name(f".{path.name}")
+    with h5py.File(path, "r") as old, h5py.File(beside, "w") as new:
+
+        def copy(name, item):
+            if name.split("/")[0] == "optimizer":
+                return
+            if isinstance(item, h5py.Group):
+                new.require_group(name).attrs.update(item.attrs)
+                return
+            value = item[()]
+            if np.issubdtype(value.dtype, np.floating):
+                with np.errstate(over="ignore"):
+                    value = value.astype(dtype)
+                if not np.isfinite(value).all():
+                    raise PresetError(
+                        f"Weights must be finite, and no larger than {dtype} can hold "
+                        f"({np.finfo(dtype).max:.0f}): train again, or save with "
+                        f"`dtype='float32'`. Received: {name} of {path.name}"
+                    )
+            new.create_dataset(name, data=value).attrs.update(item.attrs)
+
+        old.visititems(copy)
+    os.replace(beside, path)

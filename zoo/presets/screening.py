@@ -1,0 +1,184 @@
+"""What a preset must be before anything in it is read by Keras.
+
+All of it is done on names, bytes and plain JSON: no class of the preset is looked up, nothing of
+it is imported, until every file has passed.
+"""
+
+import os
+import re
+import warnings
+from pathlib import Path
+
+from zoo.files import sha256
+from zoo.presets.card import (
+    CARD_FILE,
+    README_FILE,
+    Card,
+    PresetError,
+    read_card,
+    read_json,
+)
+
+CONFIG_FILE, TASK_FILE, SHARDS_FILE = "config.json", "task.json", "model.weights.json"
+
+# Where classes and functions of a configuration may come from.
+_OUR_NAMES = ("zoo>", "keras_hub>")
+_OUR_MODULES = ("zoo.", "keras_hub.")
+_KERAS_MODULES = (
+    "keras",
+    "keras.activations",
+    "keras.constraints",
+    "keras.dtype_policies",
+    "keras.initializers",
+    "keras.layers",
+    "keras.quantizers",
+    "keras.regularizers",
+    "keras.src.backend.common.dtype_policies",
+)
+_FUNCTION_MODULES = ("keras.activations", "keras.initializers")
+# Layers that hold or fetch code, or models of another kind.
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function")
+# Arguments of tokenizers and layers that name a file to open: presets carry those as assets.
+_FILE_KEYS = ("proto", "vocabulary", "merges", "filepath", "file_path", "path", "url", "origin")
+
+
+def check(directory: Path) -> Card | None:
+    """Refuses a preset that is damaged, or that asks for more than the zoo's own classes.
+
+    Args:
+        directory: The directory, resolved.
+
+    Returns:
+        Its card; or `None` if it has none, after a warning that nothing could be verified.
+
+    Raises:
+        PresetError: if it is refused. The message names the file, and what is wrong with it.
+    """
+    present = list_files(directory)
+    card = read_card(directory)
+    if card is None:
+        warnings.warn(
+            f"This preset has no {CARD_FILE}, so its files could not be verified: {directory}",
+            stacklevel=2,
+        )
+    else:
+        _check_files(directory, card, present)
+    for name in present:
+        if "/" not in name and name.endswith(".json") and name != CARD_FILE:
+            _check_json(name, read_json(directory / name))
+    for name in (CONFIG_FILE, TASK_FILE):
+        if name not in present:
+            raise PresetError(
+                f"A preset of the zoo needs the file {name}; `zoo.presets.save` writes one. "
+                f"Received: {directory}"
+            )
+    return card
+
+
+def list_files(directory: Path) -> list[str]:
+    """The files of a preset, as paths inside it, in order. Hidden ones do not count.
+
+    Raises:
+        PresetError: if one is a link or no regular file.
+    """
+    names = []
+    for folder, folders, files in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders + [name for name in files if not name.startswith(".")]:
+            path = Path(folder, name)
+            inside = path.relative_to(directory).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise PresetError(
+                    "A preset must hold regular files, no links: copy what they point to. "
+                    f"Received: {inside} in {directory}"
+                )
+            if path.is_file():
+                names.append(inside)
+    return sorted(names)
+
+
+def hash_files(directory: Path) -> dict[str, str]:
+    """SHA-256 of each file that a card lists: all but the card and the README."""
+    names = [name for name in list_files(directory) if name not in (CARD_FILE, README_FILE)]
+    return {name: sha256(directory / name) for name in names}
+
+
+def _check_files(directory, card, present):
+    for name, digest in card.files.items():
+        if name not in present:
+            raise PresetError(
+                f"A file of the preset is missing: get it again. Received: no {name} in {directory}"
+            )
+        if (received := sha256(directory / name)) != digest:
+            raise PresetError(
+                "A file of the preset is damaged or was changed: get it again. "
+                f"Received: {name} in {directory} with SHA-256 {received}, expected {digest}"
+            )
+    for name in present:
+        read = name.startswith("assets/") or name.endswith((".json", ".h5"))
+        if read and name not in card.files and name != CARD_FILE:
+            raise PresetError(
+                "A preset must hold no file that its card does not list: remove it. "
+                f"Received: {name} in {directory}"
+            )
+
+
+def _check_json(file, content):
+    if not isinstance(content, dict):
+        raise PresetError(f"{file} of a preset must be a JSON object. Received: {content!r:.80}")
+    if file == SHARDS_FILE:
+        _check_shards(content)
+    pending = [content]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            if "class_name" in node or "registered_name" in node:
+                _check_object(file, node)
+            for key in _FILE_KEYS:
+                if isinstance(node.get(key), str):
+                    _refuse(file, f"{key}={node[key]!r:.80}", "may not name files to read")
+            # KerasHub derives the folder of the assets from it, and writes it when it saves.
+            own = node.get("config_file")
+            if isinstance(own, str) and not re.fullmatch(r"[a-z0-9_]+\.json", own):
+                _refuse(file, f"config_file={own!r:.80}", "may name files beside it only")
+            pending += node.values()
+
+
+def _check_object(file, node):
+    """One object to be built: its class must be of the zoo, KerasHub or Keras' layers."""
+    name, registered, module = (
+        node.get(key) for key in ("class_name", "registered_name", "module")
+    )
+    rule = "may only be built of classes of zoo, keras_hub and keras.layers"
+    received = f"class_name={name!r}, registered_name={registered!r}, module={module!r}"
+    if not isinstance(name, str) or not all(
+        isinstance(value, str | None) for value in (registered, module)
+    ):
+        _refuse(file, received, rule)
+    is_function = name == "function" and module in _FUNCTION_MODULES
+    if (name in _CODE and not is_function) or name.startswith("__"):
+        _refuse(file, received, "may hold no code")
+    if registered and registered.startswith(_OUR_NAMES):
+        if module and not module.startswith(_OUR_MODULES):
+            _refuse(file, received, rule)
+    elif module not in _KERAS_MODULES or registered not in (None, name, node.get("config")):
+        _refuse(file, received, rule)
+    if "compile_config" in node:
+        _refuse(file, "compile_config", "is saved without optimizer and loss")
+
+
+def _check_shards(content):
+    names = content.get("weight_map")
+    flat = []
+    for value in names.values() if isinstance(names, dict) else []:
+        flat += value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and name.endswith(".h5") for name in flat) or any(
+        "/" in name or "\\" in name for name in flat
+    ):
+        _refuse(SHARDS_FILE, f"weight_map={names!r:.80}", "may name weights beside it only")
+
+
+def _refuse(file, received, rule):
+    raise PresetError(f"A preset {rule}; nothing was loaded. Received: {received} in {file}")
