@@ -1,0 +1,80 @@
+"""`python -m tests [PYTEST ARGUMENTS]`: the suite once per backend, one summary, one exit code."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+BACKENDS = ("tensorflow", "jax", "torch")
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "tests"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the suite came to. A run that broke off counts as one failure more."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+
+def run(backend: str, arguments: list[str]) -> Outcome:
+    """Runs pytest in a process of its own, whose Keras computes with `backend`."""
+    report = REPORTS / f"{backend}.xml"
+    report.unlink(missing_ok=True)
+    print(f"\n=== {backend}", flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",  # several threads of several libraries wait for each other
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    return read(report, code)
+
+
+def read(report: Path, code: int) -> Outcome:
+    """The numbers of a JUnit report, given the exit code of the pytest that should have written
+    it."""
+    if not report.is_file():
+        return Outcome(failed=1)
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    tests, failures, errors, skipped = (
+        int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")
+    )
+    failed = failures + errors
+    return Outcome(
+        passed=tests - failed - skipped,
+        failed=failed or int(code != 0),
+        skipped=skipped,
+        seconds=float(suite.get("time")),
+    )
+
+
+def summary(outcomes: dict[str, Outcome]) -> str:
+    """A table, a line a backend, and the sums in a last line."""
+    lines = [f"{'backend':12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+    lines += [
+        f"{name:12}{it.passed:8}{it.failed:8}{it.skipped:9}{it.seconds:9.0f}"
+        for name, it in outcomes.items()
+    ]
+    passed, failed, skipped = (
+        sum(getattr(it, field) for it in outcomes.values())
+        for field in ("passed", "failed", "skipped")
+    )
+    return "\n".join([*lines, f"{passed} passed, {failed} failed, {skipped} skipped"])
+
+
+def main(arguments: list[str]) -> int:
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    outcomes = {backend: run(backend, arguments) for backend in BACKENDS}
+    print(f"\n{summary(outcomes)}")
+    return int(any(outcome.failed for outcome in outcomes.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,87 @@
+"""`zoo data` and `zoo ui`, with stand-ins for what they call."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from zoo import data
+from zoo.cli import main
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    name: str
+    task: str = "text_classifier"
+    languages: tuple = ("en",)
+    licence: str = "CC0-1.0"
+    splits: dict = field(default_factory=lambda: {"train": 6920, "dev": None})
+    files: tuple = ("a.tsv",)
+
+
+@pytest.fixture
+def datasets(monkeypatch):
+    """`here` is on this machine, `away` is not, `made` needs no file."""
+    cards = [DatasetCard("here"), DatasetCard("away"), DatasetCard("made", files=())]
+    monkeypatch.setattr(data, "list_datasets", lambda: cards)
+    monkeypatch.setattr(data, "path", lambda name: Path("/d/here") if name == "here" else None)
+    monkeypatch.setattr(data, "get", lambda name: Path("/got") / name)
+
+
+def test_ls(datasets, capsys):
+    assert main(["data", "ls"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if "CC0" in line}
+    assert rows["here"].rstrip().endswith("/d/here")
+    assert rows["away"].rstrip().endswith("to be downloaded")
+    assert rows["made"].rstrip().endswith("generated")
+    assert "train 6,920, dev –" in rows["here"]
+
+
+def test_ls_as_json(datasets, capsys):
+    assert main(["data", "ls", "here", "--json"]) == 0
+    (card,) = json.loads(capsys.readouterr().out)
+    assert card["path"] == "/d/here" and card["splits"] == {"train": 6920, "dev": None}
+
+
+def test_get_and_path_print_paths_alone(datasets, capsys):
+    assert main(["data", "get", "here", "away"]) == 0
+    assert capsys.readouterr().out == "/got/here\n/got/away\n"
+    assert main(["data", "path", "here"]) == 0
+    assert capsys.readouterr().out == "/d/here\n"
+
+
+def test_path_of_what_is_not_here(datasets, capsys):
+    assert main(["data", "path", "away"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.endswith("next: zoo data get away\n")
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["get", "hree"], "There is no dataset `hree`. Did you mean `here`?"),
+        (["get"], "Which dataset?"),
+        (["path", "made"], "is generated when it is loaded"),
+        (["fetch", "here"], "invalid choice: 'fetch'"),
+        ([], "required: action"),
+    ],
+)
+def test_wrong_use(datasets, words, message, capsys):
+    assert main(["data", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ui(monkeypatch):
+    from zoo.tracking import ui
+
+    served = []
+    monkeypatch.setattr(ui, "serve", lambda port, open_browser: served.append((port, open_browser)))
+    assert main(["ui"]) == 0
+    assert main(["ui", "--port", "5001", "--no-browser"]) == 0
+    assert served == [(5000, True), (5001, False)]
+
+
+def test_ui_on_a_port_that_cannot_be(capsys):
+    assert main(["ui", "--port", "70000"]) == 2
+    assert "between 1 and 65535" in capsys.readouterr().err

@@ -1,0 +1,105 @@
+"""`zoo infer` with a stand-in for the model: what goes in, what comes out, in which order."""
+
+import json
+import tracemalloc
+
+import pytest
+
+from zoo.cli import lines, main
+from zoo.cli.errors import Failure
+
+
+def test_texts_of_the_command_line(loaded, capsys):
+    assert main(["infer", "tiny_en", "a film", "not a film"]) == 0
+    assert capsys.readouterr().out == "positive\t0.5000\ta film\nnegative\t0.7500\tnot a film\n"
+    assert loaded == ["tiny_en"]
+
+
+def test_json_lines_hold_everything(loaded, capsys):
+    assert main(["infer", "tiny_en", "재미 not", "--json"]) == 0
+    line = capsys.readouterr().out
+    assert "재미" in line and line.count("\n") == 1
+    assert json.loads(line) == {
+        "text": "재미 not",
+        "label": "negative",
+        "probability": 0.75,
+        "probabilities": {"negative": 0.75, "positive": 0.25},
+    }
+
+
+def test_stdin_keeps_step_with_its_lines(loaded, stdin, capsys):
+    stdin("\ufeffone\r\n\nnot three 🎬\nlast".encode())
+    assert main(["infer", "tiny_en"]) == 0
+    texts = [line.split("\t")[-1] for line in capsys.readouterr().out.split("\n")[:-1]]
+    assert texts == ["one", "", "not three 🎬", "last"]
+
+
+def test_nothing_in_nothing_out_and_no_model_loaded(loaded, stdin, capsys):
+    stdin(b"")
+    assert main(["infer", "tiny_en"]) == 0
+    assert capsys.readouterr().out == "" and loaded == []
+
+
+def test_chunks_load_the_model_once(loaded, model, tmp_path, capsys):
+    file = tmp_path / "texts.txt"
+    file.write_text("".join(f"text {i}\n" for i in range(100)))
+    assert main(["infer", "tiny_en", "--file", str(file), "--batch-size", "2"]) == 0
+    assert model.chunks == [32, 32, 32, 4]
+    assert loaded == ["tiny_en"]
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[-1] for line in shown] == [f"text {i}" for i in range(100)]
+
+
+def test_options_of_the_model(loaded, model, capsys):
+    assert main(["infer", "tiny_en", "a", "--set", "beam=5", "--batch-size", "8"]) == 0
+    assert model.options == [(8, 5)]
+    assert main(["infer", "tiny_en", "a", "--set", "bean=5"]) == 2
+    assert "Did you mean `beam`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["tiny_em", "a"], "`tiny_em`. Did you mean `tiny_en`"),
+        (["tiny_en", "a", "--file", "b.txt"], "not both"),
+        (["tiny_en", "--file", "nowhere.txt"], "There is no such file"),
+        (["tiny_en", "--file", "/"], "It is a directory"),
+        (["tiny_en", "a", "--batch-size", "0"], "one text or more"),
+        (["tiny_en", "caf\udce9"], "Texts must be UTF-8"),
+    ],
+)
+def test_wrong_use_is_found_before_anything_is_loaded(loaded, words, message, capsys):
+    assert main(["infer", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_a_file_that_is_not_utf8_is_refused_whole(loaded, tmp_path, capsys):
+    file = tmp_path / "latin1.txt"
+    file.write_bytes(b"good\ncaf\xe9\n")
+    assert main(["infer", "tiny_en", "--file", str(file)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and loaded == []
+    assert f"{file}, line 2, byte 4: 0xe9" in said.err
+    assert "iconv" in said.err
+
+
+def test_stdin_that_is_not_utf8(loaded, stdin, capsys):
+    stdin(b"caf\xe9\n")
+    assert main(["infer", "tiny_en"]) == 1
+    assert "stdin, line 1, byte 4: 0xe9" in capsys.readouterr().err
+
+
+def test_a_line_number_counts_the_lines_before():
+    with pytest.raises(Failure, match="here, line 1001, byte 1: 0xff"):
+        list(lines.read([b"fine\n"] * 1000 + [b"\xff"], "here"))
+
+
+def test_memory_stays_flat():
+    """A million lines, a few hundred kilobytes."""
+    million = (b"a line of thirty bytes or so\n" for _ in range(1_000_000))
+    tracemalloc.start()
+    total = sum(len(chunk) for chunk in lines.chunks(lines.read(million, "it"), 1024))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == 1_000_000 and peak < 500_000

@@ -1,0 +1,100 @@
+"""The verbs that use a model, with a real if very small one, on the backend of the day."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from zoo.cli import main
+
+TEXTS = ["a good film", "a bad film", "정말 재미있어요", "not bad at all 🎬"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    from zoo import presets
+    from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+    from zoo.tokenizers import train_subword_tokenizer
+
+    tokenizer = train_subword_tokenizer(TEXTS, 300)
+    model = TextClassifier(
+        TextClassifierBackbone(tokenizer.vocabulary_size(), embedding_dim=8, units=6),
+        TextClassifierPreprocessor(tokenizer, sequence_length=32),
+    )
+    directory = tmp_path_factory.mktemp("preset") / "tiny"
+    presets.save(model, directory, name="tiny", dataset="reviews", metrics={"dev/accuracy": 0.5})
+    return directory
+
+
+@pytest.fixture
+def preset(saved, tmp_path):
+    """A directory that a test may spoil."""
+    return shutil.copytree(saved, tmp_path / "tiny")
+
+
+def test_infer_twice_says_the_same_twice(saved, capsys):
+    assert main(["infer", str(saved), *TEXTS, ""]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[2] for line in lines] == [*TEXTS, ""]
+    assert {line.split("\t")[0] for line in lines} <= {"negative", "positive"}
+    assert main(["infer", str(saved), TEXTS[0], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert f"{answer['probability']:.4f}" == lines[0].split("\t")[1]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_show(saved, capsys):
+    assert main(["show", str(saved), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["card"]["metrics"] == {"dev/accuracy": 0.5}
+    assert shown["configuration"]["backbone"]["units"] == 6
+    assert main(["show", str(saved)]) == 0
+    assert "pooling  " in capsys.readouterr().out
+
+
+def test_eval_agrees_with_infer(saved, tmp_path, capsys):
+    assert main(["infer", str(saved), *TEXTS]) == 0
+    said = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    file = tmp_path / "mine.jsonl"
+    labels = ["negative", "positive", *said[2:]]
+    rows = [{"text": t, "label": label} for t, label in zip(TEXTS, labels, strict=True)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["eval", str(saved), "--dataset", str(file), "--json"]) == 0
+    right = sum(map(str.__eq__, said, labels)) / 4
+    assert json.loads(capsys.readouterr().out)["metrics"]["accuracy"] == right
+
+
+def test_explain_draws(saved, tmp_path):
+    picture = tmp_path / "map.png"
+    assert main(["explain", str(saved), "정말 재미있어요", "-o", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_explain_of_an_empty_text(saved, tmp_path, capsys):
+    assert main(["explain", str(saved), "", "-o", str(tmp_path / "map.png")]) == 1
+    assert "empty text" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_cut_short(preset, capsys):
+    weights = preset / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert main(["infer", str(preset), "a"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "model.weights.h5" in said.err
+
+
+def test_a_pipe_hears_answers_and_nothing_else(saved):
+    """In a process of its own: what the libraries say when they are imported does not show."""
+    command = [sys.executable, "-m", "zoo.cli", "infer", str(saved), "--json"]
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        command, input="\n".join(TEXTS).encode(), capture_output=True, env=environment
+    )
+    assert done.returncode == 0
+    assert done.stderr.decode() == ""
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["text"] for answer in answers] == TEXTS

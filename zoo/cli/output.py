@@ -1,0 +1,81 @@
+"""What a verb prints: tables and JSON on stdout, waiting and progress on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+PIPED_WIDTH = 240  # columns of a table that goes to no terminal
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()):
+    """Prints a table.
+
+    Args:
+        head: The names of the columns. The first column is never broken.
+        rows: Their values, put into words by `words`.
+        numbers: The columns that are flush right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, name in enumerate(head):
+        grid.add_column(
+            name,
+            no_wrap=i == 0 or name in numbers,
+            overflow="fold",
+            justify="right" if name in numbers else "left",
+            style="bold" if i == 0 else None,
+        )
+    for row in rows:
+        grid.add_row(*(Text(words(value)) for value in row))
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(grid)
+
+
+def words(value: object) -> str:
+    """A value as a person writes it: `1,234`, `0.8750`, `en, ko`, `–` for nothing."""
+    if value is None or value in ("", (), [], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {words(item)}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(words(item) for item in value)
+    return str(value)
+
+
+def size(count: int) -> str:
+    """A number of bytes: `812 B`, `9.6 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:,.1f} MB"
+
+
+def print_json(value: Any, *, lines: bool = False) -> None:
+    """Prints a value as JSON, indented, or on one line of many."""
+    print(json.dumps(value, ensure_ascii=False, indent=None if lines else 2))
+
+
+def say(message: str) -> None:
+    """Tells the person something that is no part of the answer."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def waiting(message: str) -> AbstractContextManager:
+    """A turning wheel on stderr while something takes its seconds; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(message)

@@ -1,0 +1,87 @@
+"""Lists the datasets, gets one, or tells where it lies.
+
+Files are looked for in $ZOO_DATA/NAME, then in the cache ($ZOO_HOME/data, else ~/.zoo/data); `get`
+downloads what is in neither, and checks it.
+"""
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.cli import output
+from zoo.cli.errors import Failure, WrongUse, did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.data import DatasetCard
+
+EXAMPLES = """\
+  zoo data ls
+  zoo data get nsmc
+  ls "$(zoo data path nsmc)\""""
+NEXT = "zoo data ls"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=("ls", "get", "path"), help="what to do")
+    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="of a dataset")
+    parser.add_argument("--json", action="store_true", help="`ls` as JSON, with sources, licences")
+
+
+def run(args: Namespace) -> None:
+    from zoo import data
+
+    cards = {card.name: card for card in data.list_datasets()}
+    for name in args.names:
+        if name not in cards:
+            raise WrongUse(
+                f"There is no dataset `{name}`.{did_you_mean(name, cards)}", hint="zoo data ls"
+            )
+        if args.action != "ls" and not cards[name].files:
+            raise WrongUse(
+                f"The dataset `{name}` is generated when it is loaded: it has no files.",
+                hint=f"python -c \"import zoo.data; print(zoo.data.load('{name}'))\"",
+            )
+    if args.action == "ls":
+        _list([cards[name] for name in args.names or cards], args.json)
+    elif not args.names:
+        raise WrongUse("Which dataset? Name one or more.", hint="zoo data ls")
+    else:
+        for name in args.names:
+            print(data.get(name) if args.action == "get" else _path(name))
+
+
+def _list(cards: "list[DatasetCard]", as_json: bool) -> None:
+    from zoo import data
+
+    if as_json:
+        output.print_json([_fields(card, data.path(card.name)) for card in cards])
+        return
+    output.table(
+        ["dataset", "task", "languages", "texts", "licence", "where"],
+        [
+            [card.name, card.task, card.languages, card.splits, card.licence, _where(card)]
+            for card in cards
+        ],
+    )
+
+
+def _fields(card: "DatasetCard", path: Path | None) -> dict:
+    return asdict(card) | {"path": str(path) if path else None}
+
+
+def _where(card: "DatasetCard") -> str:
+    from zoo import data
+
+    if not card.files:
+        return "generated"
+    return str(data.path(card.name) or "to be downloaded")
+
+
+def _path(name: str) -> Path:
+    from zoo import data
+
+    path = data.path(name)
+    if path is None:
+        raise Failure(f"The dataset `{name}` is not on this machine.", hint=f"zoo data get {name}")
+    return path

@@ -1,0 +1,100 @@
+"""Measures a model on a dataset, beside the numbers on its card."""
+
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from zoo.cli import backend, models, output
+from zoo.cli.errors import WrongUse, did_you_mean
+
+EXAMPLES = """\
+  zoo eval bilstm_bahdanau_nsmc_ko
+  zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
+  zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict"""
+NEXT = "zoo ls"
+
+FILES = (".csv", ".tsv", ".jsonl")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    models.add_argument(parser)
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME|FILE",
+        help="a name from `zoo data ls` or a csv, tsv or jsonl file (default: that of its card)",
+    )
+    parser.add_argument(
+        "--split", default="test", help="which part of a named dataset (default: test)"
+    )
+    parser.add_argument("--text", default="text", help="a file's column of texts")
+    parser.add_argument("--label", default="label", help="a file's column of labels")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    backend.add_argument(parser)
+
+
+def run(args: Namespace) -> None:
+    card, directory = models.card_of(args.model)
+    name = args.dataset or (card.dataset if card else None)
+    if not name:
+        raise WrongUse(
+            f"`{args.model}` has no card that names a dataset, so --dataset must.",
+            hint="zoo data ls",
+        )
+    split = None if _is_file(name) else args.split
+    columns = _columns(name, split, args)
+    rows = len(next(iter(columns.values())))
+    model = models.load(str(directory), args.backend)
+    start = time.perf_counter()
+    with output.waiting(f"Reading {rows:,} texts …"):
+        measured = model.score(columns)
+    seconds = time.perf_counter() - start
+    published = _published(card, split) if card and name == card.dataset else {}
+    if args.json:
+        output.print_json(
+            {"model": args.model, "dataset": name, "split": split, "rows": rows}
+            | {"metrics": measured, "card": published, "seconds": round(seconds, 3)}
+        )
+        return
+    part = f"{name}, {split}" if split else name
+    print(f"{args.model} on {part}: {rows:,} texts in {seconds:.1f} s")
+    output.table(
+        ["metric", "measured", "card"],
+        [[metric, value, published.get(metric)] for metric, value in measured.items()],
+        numbers=["measured", "card"],
+    )
+
+
+def _is_file(name: str) -> bool:
+    return Path(name.removesuffix(".gz")).suffix in FILES
+
+
+def _columns(name: str, split: str | None, args: Namespace) -> dict[str, list]:
+    from zoo import data
+
+    if split is None:
+        # Named as both, nothing is held out of it: `train` is the whole file.
+        whole = data.load_files(train=name, dev=name, text=args.text, label=args.label)
+        return whole.splits["train"]
+    known = [card.name for card in data.list_datasets()]
+    if name not in known:
+        raise WrongUse(
+            f"There is no dataset `{name}`.{did_you_mean(name, known)}", hint="zoo data ls"
+        )
+    with output.waiting(f"Getting {name} …"):
+        splits = data.load(name).splits
+    if split not in splits:
+        raise WrongUse(
+            f"The dataset {name} has the splits {', '.join(splits)}. Received: --split {split}",
+            hint=f"--split {next(iter(splits))}",
+        )
+    return splits[split]
+
+
+def _published(card, split: str) -> dict[str, float]:
+    """The card's numbers of one split, by the name of the metric alone."""
+    prefix = f"{split}/"
+    return {
+        key.removeprefix(prefix): value
+        for key, value in card.metrics.items()
+        if key.startswith(prefix)
+    }

@@ -1,0 +1,136 @@
+"""Gives texts to a model and prints its answers: one line each, in order, the text last.
+
+Texts are words of the command line, or lines of --file, or lines of stdin; there may be any number
+of them, for only a few are held at a time.
+"""
+
+import inspect
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.cli import backend, lines, models, output
+from zoo.cli.errors import WrongUse, did_you_mean
+
+EXAMPLES = """\
+  zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
+  zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
+  cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch"""
+NEXT = "zoo ls"
+
+BATCHES_AT_A_TIME = 16  # for the model to sort by length
+
+
+def arguments(parser: ArgumentParser) -> None:
+    models.add_argument(parser)
+    parser.add_argument("texts", metavar="TEXT", nargs="*", default=[], help="what it is to read")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="texts, one a line, in UTF-8")
+    parser.add_argument("--json", action="store_true", help="everything it says, as JSON lines")
+    parser.add_argument("--batch-size", type=int, default=64, help="run at once (default: 64)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="another option of the model's `infer`; may be given again",
+    )
+    backend.add_argument(parser)
+
+
+def run(args: Namespace) -> None:
+    if args.batch_size < 1:
+        raise WrongUse(
+            f"A batch holds one text or more. Received: --batch-size {args.batch_size}",
+            hint="zoo infer --help",
+        )
+    models.check(args.model)
+    texts, total = _texts(args)
+    size = args.batch_size * BATCHES_AT_A_TIME
+    if total is None and sys.stdin.isatty():
+        output.say("Write a text and press Enter; Ctrl-D ends.")
+        size = 1
+    infer = None
+    with _progress(total) as advance:
+        for chunk in lines.chunks(texts, size):
+            if infer is None:
+                infer = _inference(args)
+            for text, answer in zip(chunk, infer(chunk), strict=True):
+                _print(text, answer.to_dict(), args.json)
+            sys.stdout.flush()
+            advance(len(chunk))
+
+
+def _texts(args: Namespace) -> tuple[Iterable[str], int | None]:
+    """The texts, and how many there are if that can be known."""
+    if args.texts and args.file:
+        raise WrongUse(
+            f"Texts come from the command line or from a file, not both. Received: "
+            f"{len(args.texts)} and --file {args.file}",
+            hint="zoo infer --help",
+        )
+    if args.texts:
+        for text in args.texts:
+            if not text.isprintable():
+                _require_unicode(text)
+        return args.texts, len(args.texts)
+    if args.file:
+        total = lines.count(args.file)
+        return lines.read(args.file.open("rb"), str(args.file)), total
+    return lines.read(sys.stdin.buffer, "stdin"), None
+
+
+def _require_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise WrongUse(
+            f"Texts must be UTF-8. Received: {text!r}", hint="locale, which should say UTF-8"
+        ) from None
+
+
+def _inference(args: Namespace) -> Callable[[list[str]], list]:
+    """Loads the model; returns its `infer` with the options of the command line."""
+    model = models.load(args.model, args.backend)
+    options = {"batch_size": args.batch_size}
+    known = list(inspect.signature(model.infer).parameters)[1:]
+    for setting in args.set:
+        name, equals, value = setting.partition("=")
+        if not equals or name not in known:
+            raise WrongUse(
+                f"--set takes OPTION=VALUE, with an option of this model: {', '.join(known)}."
+                f"{did_you_mean(name, known)} Received: --set {setting}",
+                hint="zoo infer --help",
+            )
+        import yaml
+
+        options[name] = yaml.safe_load(value)
+    return lambda texts: model.infer(texts, **options)
+
+
+def _print(text: str, answer: dict, as_json: bool) -> None:
+    if as_json:
+        output.print_json({"text": text} | answer, lines=True)
+    else:
+        plain = [output.words(value) for value in answer.values() if _is_plain(value)]
+        print("\t".join([*plain, text]))
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+@contextmanager
+def _progress(total: int | None):
+    """A bar on stderr, when the answers go elsewhere; yields what moves it on."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("texts", total=total)
+        yield lambda count: bar.advance(task, count)
