@@ -2,14 +2,14 @@
 
 import json
 
-from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits
+from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
 tokenizer = train_subword_tokenizer(TEXTS * 20, 330)
 preprocessor = TextClassifierPreprocessor(tokenizer, sequence_length=32)
 answers = {
-    f"{encoder}-{pooling}": known_logits(preprocessor, encoder, pooling).round(7).tolist()
+    f"{encoder}-{pooling}": known_logits(make(preprocessor, encoder, pooling)).round(7).tolist()
     for encoder, pooling in COMBINATIONS
 }
 EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")

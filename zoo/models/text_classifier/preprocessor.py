@@ -21,14 +21,17 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         tokenizer: A `SubwordTokenizer`.
         sequence_length: int. Longest sequence in tokens; what is longer is cut after it.
             Defaults to `128`.
+        lowercase: bool. Whether the text is lower-cased first, for a model that has learnt
+            from nothing else. Defaults to `False`.
     """
 
     backbone_cls = TextClassifierBackbone
     tokenizer_cls = SubwordTokenizer
 
-    def __init__(self, tokenizer, sequence_length=128, **kwargs):
+    def __init__(self, tokenizer, sequence_length=128, lowercase=False, **kwargs):
         kwargs.pop("truncate", None)  # of the base class: for pairs of segments
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+        self.lowercase = lowercase
 
     def build(self, input_shape):
         self.packer = keras_hub.layers.StartEndPacker(
@@ -37,6 +40,8 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
+        if self.lowercase:
+            x = _lower(x)
         token_ids = self.packer(self.tokenizer(x))
         x = {"token_ids": token_ids, "padding_mask": token_ids != self.tokenizer.pad_token_id}
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
@@ -45,6 +50,8 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """Token ids of each text, truncated, not padded. See `SubwordTokenizer.encode`."""
+        if self.lowercase:
+            texts = [text.lower() for text in texts]
         encoded = self.tokenizer.encode(texts, sampling, seed)
         return [ids[: self.sequence_length] for ids in encoded]
 
@@ -64,3 +71,17 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         lengths = np.array([min(len(ids), length) for ids in encoded], "int32")
         padding_mask = np.arange(length)[None, :] < lengths[:, None]
         return {"token_ids": token_ids, "padding_mask": padding_mask}
+
+    def get_config(self):
+        return super().get_config() | {"lowercase": self.lowercase}
+
+
+def _lower(texts):
+    """Lower-cases strings as `call` may get them: alone, in lists, arrays or `tf.data`."""
+    if isinstance(texts, str):
+        return texts.lower()
+    if isinstance(texts, (list, tuple)):
+        return [text.lower() for text in texts]
+    import tensorflow as tf
+
+    return tf.strings.lower(texts, encoding="utf-8")
