@@ -1,0 +1,81 @@
+"""A store, a dataset, a preset and a card to track."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A store made once: MLflow's migrations take seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        from zoo.tracking import prepare_store
+
+        prepare_store()
+    return folder / "runs"
+
+
+@pytest.fixture
+def client(home, empty_store):
+    """A client of an empty store in the test's own home."""
+    from mlflow import MlflowClient
+
+    from zoo.tracking import prepare_store
+
+    shutil.copytree(empty_store, home / "runs")
+    return MlflowClient(prepare_store())
+
+
+@pytest.fixture
+def dataset():
+    """What a run needs of a `zoo.data.Dataset`."""
+    columns = {"text": [f"text {i}" for i in range(8)], "label": ["negative", "positive"] * 4}
+    return SimpleNamespace(
+        name="reviews",
+        task="text_classifier",
+        languages=("en",),
+        licence="CC0-1.0",
+        citation="Nobody, 2024",
+        digest="0123456789abcdef" * 4,
+        splits={"train": columns, "dev": {name: values[:6] for name, values in columns.items()}},
+        labels=("negative", "positive"),
+    )
+
+
+@dataclass
+class FakeCard:
+    """What tracking reads of a `zoo.presets.Card`."""
+
+    name: str = "tiny"
+    task: str = "text_classifier"
+    dataset: str = "reviews"
+    languages: tuple = ("en",)
+    parameters: int = 1234
+    bytes: int = 2**20
+    sha256: str = "ab" * 32
+    licence: str = "CC0-1.0"
+    metrics: dict = field(default_factory=lambda: {"accuracy": 0.875, "loss": 0.25})
+    description: str = "A tiny model."
+    recipe: str = "sentiment/quickstart"
+
+
+@pytest.fixture
+def card():
+    return FakeCard()
+
+
+@pytest.fixture
+def preset(tmp_path):
+    """A directory that looks like a preset."""
+    folder = tmp_path / "preset"
+    (folder / "assets" / "tokenizer").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"class_name": "Nothing"}))
+    (folder / "model.weights.h5").write_bytes(bytes(100))
+    (folder / "assets" / "tokenizer" / "vocabulary.txt").write_text("a\n")
+    return folder

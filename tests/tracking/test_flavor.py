@@ -1,0 +1,126 @@
+import json
+from dataclasses import asdict, dataclass, field
+
+import pandas as pd
+import pytest
+import yaml
+
+import zoo
+from zoo.tracking import flavor
+
+
+@dataclass
+class Answer:
+    label: str
+    probability: float
+    probabilities: dict = field(default_factory=lambda: {"나쁨": 0.25, "좋음": 0.75})
+
+    def to_dict(self):
+        return asdict(self)
+
+
+class FakeModel:
+    """Answers by the length of a text."""
+
+    def __init__(self):
+        self.asked = []
+
+    def infer(self, texts, batch_size=0):
+        self.asked.append((texts, batch_size))
+        return [Answer("long" if len(t) > 3 else "short", len(t) / 10) for t in texts]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    model = FakeModel()
+    loaded = []
+    monkeypatch.setattr(zoo, "load", lambda path: loaded.append(path) or model, raising=False)
+    model.loaded = loaded
+    return model
+
+
+@pytest.fixture
+def directory(preset, tmp_path):
+    flavor.save_model(preset, tmp_path / "model", task="text_classifier")
+    return tmp_path / "model"
+
+
+def test_the_directory_holds_the_preset_and_no_code(directory, preset):
+    names = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()}
+    inside = {p.relative_to(preset).as_posix() for p in preset.rglob("*") if p.is_file()}
+    described = {"MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml"}
+    assert names == described | {f"preset/{name}" for name in inside}
+
+
+def test_the_description(directory):
+    description = yaml.safe_load((directory / "MLmodel").read_text())
+    assert description["flavors"]["zoo"]["preset"] == "preset"
+    assert description["flavors"]["zoo"]["task"] == "text_classifier"
+    function = description["flavors"]["python_function"]
+    assert function["loader_module"] == "zoo.tracking.flavor"
+    assert function["data"] == "preset"
+    assert not {"code", "python_model", "cloudpickle_version"} & set(function)
+    assert json.loads(description["signature"]["inputs"]) == [{"type": "string", "required": True}]
+    outputs = json.loads(description["signature"]["outputs"])
+    assert [column["name"] for column in outputs] == ["label", "probability", "probabilities"]
+    requirements = (directory / "requirements.txt").read_text()
+    assert "keras==" in requirements and "mlflow==" in requirements and "/" not in requirements
+
+
+def test_a_task_without_a_known_answer_still_takes_text():
+    signature = flavor.signature("translation")
+    assert len(signature.inputs.inputs) == 1
+    assert signature.outputs is None and signature.params is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["bad", "splendid"],
+        pd.DataFrame({"text": ["bad", "splendid"]}),
+        pd.DataFrame({"text": ["bad", "splendid"], "id": [1, 2]}),
+        pd.Series(["bad", "splendid"], name="text"),
+    ],
+    ids=["list", "frame", "wider frame", "series"],
+)
+def test_text_in_text_out(directory, fake, monkeypatch, given):
+    from mlflow import pyfunc
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    model = pyfunc.load_model(str(directory))
+    assert fake.loaded == [str(directory / "preset")]
+    answer = model.predict(given)
+    assert answer["label"].tolist() == ["short", "long"]
+    assert answer["probability"].tolist() == [0.3, 0.8]
+    assert json.loads(answer["probabilities"][0]) == Answer("", 0).probabilities
+    assert fake.asked == [(["bad", "splendid"], 64)]
+
+
+def test_one_string_and_options(directory, fake):
+    from mlflow import pyfunc
+
+    answer = pyfunc.load_model(str(directory)).predict("so?", params={"batch_size": 7})
+    assert answer["label"].tolist() == ["short"]
+    assert fake.asked == [(["so?"], 7)]
+
+
+def test_the_wrong_column_is_not_read(directory, fake):
+    from mlflow import pyfunc
+
+    model = pyfunc.load_model(str(directory))
+    with pytest.raises(ValueError, match="called 'text'.*Received: columns=\\['title'\\]"):
+        model.predict(pd.DataFrame({"title": ["a"], "text": ["b"]}))
+    assert fake.asked == []
+
+
+def test_without_mlflow_around_it(fake):
+    assert flavor.TextModel(fake).predict([]).empty
+    assert flavor.texts(iter(["a"])) == ["a"]
+    with pytest.raises(TypeError, match="list of strings. Received: int"):
+        flavor.texts(3)
+
+
+def test_what_is_no_preset(tmp_path):
+    with pytest.raises(FileNotFoundError, match="config.json.*Received: preset="):
+        flavor.save_model(tmp_path, tmp_path / "model", task="text_classifier")
+    assert not (tmp_path / "model").exists()

@@ -1,0 +1,166 @@
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from zoo.tracking import StoreError, prepare_store, store, tracking_uri
+
+ROOT = Path(__file__).parents[2]
+ONCE = pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
+    reason="starts processes without Keras: runs with tensorflow alone",
+)
+
+# Eight processes meet a store that does not exist; forked, so that MLflow is imported once.
+EIGHT_FIRST_RUNS = """
+import multiprocessing
+import mlflow.store.tracking.sqlalchemy_store
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from zoo.tracking import prepare_store
+from zoo.tracking import run as tracked
+
+def first_run(number):
+    client = MlflowClient(prepare_store())
+    experiment = tracked._experiment(client, "shared")
+    run = client.create_run(experiment.experiment_id, run_name=f"run {number}")
+    for step in range(20):
+        client.log_batch(run.info.run_id, metrics=[Metric("train/loss", number, step, step)])
+    client.set_terminated(run.info.run_id)
+
+context = multiprocessing.get_context("fork")
+processes = [context.Process(target=first_run, args=(i,)) for i in range(8)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+print([process.exitcode for process in processes])
+"""
+
+
+def test_runs_are_kept_in_the_home(home):
+    assert tracking_uri() == f"sqlite:///{home}/runs/mlflow.db"
+    assert store.artifact_root(tracking_uri()) == home / "runs" / "artifacts"
+
+
+def test_the_environment_variable_is_respected(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", " http://localhost:5001 ")
+    assert tracking_uri() == "http://localhost:5001"
+    assert store.is_server(tracking_uri()) and store.artifact_root(tracking_uri()) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mine.db")
+    assert store.artifact_root(tracking_uri()) == tmp_path / "artifacts"
+
+
+def test_a_database_server_leaves_the_files_in_the_home(home):
+    uri = "postgresql://someone@localhost/mlflow"
+    assert not store.is_server(uri)
+    assert store.artifact_root(uri) == home / "runs" / "artifacts"
+
+
+def test_preparing_tells_mlflow_and_its_children(client, home):
+    import mlflow
+
+    assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == tracking_uri()
+    assert client.get_experiment("0").artifact_location.startswith("file:")
+
+
+def test_another_home_is_another_store_though_mlflow_was_told(client, monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path))
+    assert tracking_uri() == f"sqlite:///{tmp_path}/runs/mlflow.db"
+
+
+def test_preparing_again_is_quick_and_silent(client, caplog):
+    started = time.monotonic()
+    with caplog.at_level(logging.INFO):
+        prepare_store()
+    assert time.monotonic() - started < 2
+    assert caplog.text == ""
+
+
+@ONCE
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_eight_parallel_first_runs(home):
+    environment = os.environ | {"ZOO_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EIGHT_FIRST_RUNS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.stdout.strip() == str([0] * 8), finished.stderr
+    from mlflow import MlflowClient
+
+    client = MlflowClient(prepare_store())
+    experiments = [e for e in client.search_experiments() if e.name == "shared"]
+    assert len(experiments) == 1
+    runs = client.search_runs([experiments[0].experiment_id])
+    assert sorted(run.data.metrics["train/loss"] for run in runs) == list(range(8))
+    assert all(len(client.get_metric_history(r.info.run_id, "train/loss")) == 20 for r in runs)
+
+
+def test_a_server_that_is_not_there(monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        started = time.monotonic()
+        with pytest.raises(StoreError, match="refused.* or unset it .*Received: .*" + uri):
+            prepare_store()
+    assert time.monotonic() - started < 10
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
+
+
+def test_a_server_that_never_answers(monkeypatch):
+    monkeypatch.setattr(store, "SECONDS_TO_ANSWER", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        started = time.monotonic()
+        with pytest.raises(ConnectionError, match="timed out|timeout"):
+            prepare_store()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "/tmp/mlruns"])
+def test_folders_are_refused(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ValueError, match="sqlite:////absolute.*Received: MLFLOW_TRACKING_URI="):
+        prepare_store()
+
+
+def test_a_database_in_a_place_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/runs.db")
+    with pytest.raises(StoreError, match="cannot be opened.*Received: sqlite"):
+        prepare_store()
+
+
+def test_a_file_that_is_no_database(monkeypatch, tmp_path):
+    (tmp_path / "runs.db").write_text("not a database " * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
+    with pytest.raises(StoreError, match="not a database"):
+        prepare_store()
+
+
+def test_a_store_of_another_version(client, home):
+    import sqlite3
+
+    with sqlite3.connect(home / "runs" / "mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0'")
+    database.close()
+    with pytest.raises(StoreError, match="out-of-date.*copy of it.*mlflow db upgrade"):
+        prepare_store()
+
+
+def test_passwords_are_not_shown(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nosuchdb://me:secret@127.0.0.1/runs")
+    with pytest.raises(StoreError) as caught:
+        prepare_store()
+    assert "secret" not in str(caught.value)
+    assert "me:***@127.0.0.1" in str(caught.value)

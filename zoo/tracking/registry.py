@@ -1,0 +1,248 @@
+"""The model registry: versions, and the gate before the alias `champion`."""
+
+import difflib
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from zoo.presets import Card
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate said.
+
+    Attributes:
+        metric: The name of the metric.
+        value: What was measured, on the dev split.
+        threshold: What was asked for.
+        mode: `"max"` if more is better, `"min"` if less is.
+        passed: Whether it was reached. A value that is not a number never passes.
+    """
+
+    metric: str
+    value: float
+    threshold: float
+    mode: Literal["max", "min"]
+    passed: bool
+
+    def __str__(self) -> str:
+        sign = "≥" if self.mode == "max" else "≤"
+        verdict = "passed" if self.passed else "failed"
+        return f"{self.metric} {self.value:.4g} {sign} {self.threshold:.4g}: {verdict}"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a model must reach before it may become the champion.
+
+    Args:
+        metric: The name of a metric, as the model's `score` names it.
+        threshold: The value to reach.
+        mode: `"max"` if more is better, `"min"` if less is. Defaults to `"max"`.
+
+    Raises:
+        ValueError: if `mode` is another one.
+    """
+
+    metric: str
+    threshold: float
+    mode: Literal["max", "min"] = "max"
+
+    def __post_init__(self):
+        if self.mode not in ("max", "min"):
+            raise ValueError(
+                f"The mode of a gate is 'max' (more is better) or 'min'. Received: {self.mode!r}"
+            )
+
+    def check(self, metrics: dict[str, float]) -> GateResult:
+        """Compares measured metrics with the threshold.
+
+        Args:
+            metrics: The metrics of the dev split.
+
+        Raises:
+            ValueError: if the gate's metric is not among them.
+        """
+        if self.metric not in metrics:
+            near = difflib.get_close_matches(self.metric, metrics, n=1)
+            raise ValueError(
+                f"The gate asks for a metric that was not measured. There are: {sorted(metrics)}."
+                + (f" Did you mean {near[0]!r}?" if near else "")
+                + f" Received: metric={self.metric!r}"
+            )
+        value = float(metrics[self.metric])
+        passed = _not_worse(value, self.threshold, self.mode)
+        return GateResult(self.metric, value, self.threshold, self.mode, passed)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered version of a model.
+
+    Attributes:
+        name: The name of the registered model.
+        version: Its version: 1, 2, …
+        champion: Whether the alias `champion` points to it now.
+        reason: Why, or why not.
+    """
+
+    name: str
+    version: int
+    champion: bool
+    reason: str
+
+    @property
+    def uri(self) -> str:
+        """What `zoo.load` takes."""
+        return f"models:/{self.name}@{CHAMPION}" if self.champion else self.version_uri
+
+    @property
+    def version_uri(self) -> str:
+        """The same, and it stays so when the champion changes."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register(
+    client: "MlflowClient",
+    model_uri: str,
+    name: str,
+    card: "Card",
+    gate: GateResult,
+    *,
+    run_id: str,
+    dataset_digest: str = "",
+) -> Registered:
+    """Registers a logged model as the next version and moves the champion if it deserves it.
+
+    The alias `champion` moves to the new version only if the gate passed and the present
+    champion, measured by the same metric on the same data, is not better.
+
+    Args:
+        client: A `mlflow.MlflowClient`.
+        model_uri: `models:/m-…`, as `Run.log_model` returns it.
+        name: The name in the registry, without `/` and `:`.
+        card: The card of the preset; becomes the description of the version.
+        gate: The result of the recipe's gate on the dev split.
+        run_id: The run that made the model.
+        dataset_digest: The digest of the data on which the gate measured.
+
+    Returns:
+        A `Registered`.
+
+    Raises:
+        ValueError: if the name is empty or holds `/` or `:`.
+    """
+    if not name or set(name) & set("/:"):
+        raise ValueError(
+            "A registered model has a name without '/' and ':'; use '_' instead. "
+            f"Received: name={name!r}"
+        )
+    _create_model(client, name, card)
+    tags = {
+        "task": card.task,
+        "dataset": card.dataset,
+        "dataset.digest": dataset_digest,
+        "gate": str(gate),
+        "gate.metric": gate.metric,
+        "gate.mode": gate.mode,
+        "gate.value": repr(gate.value),
+    }
+    model_id = model_uri.rpartition("/")[2]
+    version = client.create_model_version(
+        name,
+        source=model_uri,
+        run_id=run_id,
+        model_id=model_id,
+        description=describe(card, gate),
+        tags=tags,
+    )
+    deserved, reason = _compare(gate, dataset_digest, _champion(client, name))
+    number = str(version.version)  # an int or a string, as the store pleases
+    if deserved:
+        client.set_registered_model_alias(name, CHAMPION, number)
+    client.set_model_version_tag(name, number, "champion.reason", reason)
+    _link(client, model_id, name, number)
+    return Registered(name, int(number), deserved, reason)
+
+
+def describe(card: "Card", gate: GateResult) -> str:
+    """The card as Markdown, short enough for the registry."""
+    metrics = ", ".join(f"{name} **{value:.4g}**" for name, value in card.metrics.items())
+    lines = [
+        card.description,
+        "",
+        f"- **Task** {card.task}; **data** {card.dataset} ({', '.join(card.languages)})",
+        f"- **Measured** {metrics}",
+        f"- **Gate** (dev) {gate}",
+        f"- **Size** {card.parameters:,} parameters, {card.bytes / 2**20:.1f} MiB",
+        f"- **Licence** {card.licence}",
+        f"- **Recipe** `{card.recipe}`",
+        f"- **sha256** `{card.sha256}`",
+    ]
+    return "\n".join(lines)[:5000]
+
+
+def _create_model(client, name, card):
+    from mlflow.exceptions import MlflowException
+
+    tags = {"task": card.task, "languages": ", ".join(card.languages)}
+    try:
+        client.create_registered_model(name, tags=tags, description=card.description[:5000])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _link(client, model_id, name, number):
+    """Has the page of the logged model show its version, as `mlflow.register_model` does."""
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    known.append({"name": name, "version": number})
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
+
+
+def _champion(client, name):
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+
+
+def _compare(gate: GateResult, dataset_digest: str, champion) -> tuple[bool, str]:
+    if not gate.passed:
+        return False, f"gate not passed ({gate})"
+    if champion is None:
+        return True, f"first to pass the gate ({gate})"
+    theirs = champion.tags
+    comparable = (
+        theirs.get("gate.metric") == gate.metric
+        and theirs.get("gate.mode") == gate.mode
+        and theirs.get("dataset.digest") == dataset_digest
+    )
+    if not comparable:
+        return False, (
+            f"the champion, version {champion.version}, was measured on other data or by another "
+            "metric: compare them, and move the alias in the registry by hand"
+        )
+    value = float(theirs["gate.value"])
+    if not _not_worse(gate.value, value, gate.mode):
+        return False, f"champion version {champion.version} is better ({value:.4g})"
+    return True, f"not worse than version {champion.version} ({value:.4g})"
+
+
+def _not_worse(value: float, other: float, mode: str) -> bool:
+    if math.isnan(value):
+        return False
+    return value >= other if mode == "max" else value <= other

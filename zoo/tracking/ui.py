@@ -1,0 +1,137 @@
+"""`zoo ui`: the runs, their charts and the registered models, in a browser."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import quote
+from urllib.request import ProxyHandler, build_opener
+
+from zoo.home import home
+from zoo.tracking.signals import sigterm_raises
+from zoo.tracking.store import artifact_root, is_server, prepare_store
+
+HOST = "127.0.0.1"
+SECONDS_TO_START = 90
+PORTS_TO_TRY = 20
+
+
+def serve(port: int = 5000, open_browser: bool = True) -> None:
+    """Shows the runs until Ctrl-C.
+
+    Starts MLflow's server, small, for this machine alone, on the store of
+    `zoo.tracking.tracking_uri`; if that is a server already, it just opens it. The page is the one
+    of the experiment that ran last, in the mode for training runs: a fresh browser would begin in
+    MLflow's mode for language-model applications, which shows neither runs nor models.
+
+    Args:
+        port: Where to listen; if it is taken, the next free port. Defaults to `5000`.
+        open_browser: Whether to open the page too, and not only to print its address. Defaults to
+            `True`.
+
+    Raises:
+        StoreError: if the store cannot be used.
+        RuntimeError: if no port is free, or the server ends before it answers.
+    """
+    uri = prepare_store()
+    page = start_page(uri)
+    if is_server(uri):
+        _show(f"{uri.rstrip('/')}/{page}", open_browser)
+        return
+    port = _free_port(port)
+    log = home() / "runs" / "ui.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        sigterm_raises(),
+        log.open("w") as output,
+        subprocess.Popen(
+            _command(uri, port), env=_environment(), stdout=output, stderr=subprocess.STDOUT
+        ) as server,
+    ):
+        try:
+            _wait(server, port, log)
+            _show(f"http://{HOST}:{port}/{page}", open_browser)
+            print("Ctrl-C stops it.", flush=True)
+            server.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            _stop(server)
+
+
+def start_page(uri: str) -> str:
+    """The runs and charts of the experiment that ran last: what follows the server's address."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiments = [e.experiment_id for e in client.search_experiments(max_results=1000)]
+    latest = client.search_runs(experiments, order_by=["start_time DESC"], max_results=1)
+    path = f"/{quote(latest[0].info.experiment_id)}/runs" if latest else ""
+    return f"#/experiments{path}?workflowType=machine_learning&compareRunsMode=CHART"
+
+
+def _command(uri: str, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", uri),
+        *("--default-artifact-root", artifact_root(uri).as_uri()),
+        *("--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),  # not a line for every picture
+    ]
+
+
+def _environment() -> dict[str, str]:
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    return os.environ | quiet
+
+
+def _free_port(port: int) -> int:
+    for candidate in range(port, min(port + PORTS_TO_TRY, 65536)):
+        with socket.socket() as probe:
+            if os.name != "nt":  # there it would share a port that is taken
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, candidate))
+            except OSError:
+                continue
+            return candidate
+    raise RuntimeError(
+        f"No port is free from {port} to {port + PORTS_TO_TRY - 1}. Give another one: "
+        f"`zoo ui --port {(port + 1000) % 64000 + 1024}`. Received: port={port}"
+    )
+
+
+def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
+    opener = build_opener(ProxyHandler({}))  # this machine needs no proxy
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            raise RuntimeError(
+                f"The server ended before it answered; see {log}.\n{last}\n"
+                f"Received: exit code {server.returncode}"
+            )
+        try:
+            opener.open(f"http://{HOST}:{port}/health", timeout=2).close()
+            return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"The server did not answer within {SECONDS_TO_START} s; see {log}.")
+
+
+def _show(address: str, open_browser: bool) -> None:
+    print(f"Runs, charts and models: {address}", flush=True)
+    if open_browser:
+        webbrowser.open(address)
+
+
+def _stop(server: subprocess.Popen) -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
