@@ -50,6 +50,23 @@ def test_collate_pads_on_the_right_and_cuts(model):
     np.testing.assert_array_equal(batch["padding_mask"], [[True, True], [False] * 2, [True, False]])
 
 
+def test_lower_casing_hides_the_case_from_the_model_alone(model):
+    tokenizer = model.preprocessor.tokenizer
+    lower = TextClassifierPreprocessor(tokenizer, sequence_length=24, lowercase=True)
+    assert lower.encode(["A GOOD Movie"]) == lower.encode(["a good movie"])
+    assert "".join(lower.pieces("A GOOD Movie")) == "A GOOD Movie"
+    assert len(lower.pieces("A GOOD Movie")) == len(lower.encode(["A GOOD Movie"])[0])
+    assert "".join(lower.pieces("İ good")) == "İ good".lower()
+    for texts in ("A Good", ["A GOOD", "정말 GOOD"], np.array(["A GOOD", "É"])):
+        called = lower(texts)["token_ids"]
+        flat = [texts] if isinstance(texts, str) else list(texts)
+        expected = lower.collate(lower.encode(flat), 24)["token_ids"]
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(called).reshape(len(flat), -1), expected
+        )
+    assert TextClassifierPreprocessor.from_config(lower.get_config()).lowercase
+
+
 def test_the_preprocessor_gives_in_tf_data_what_it_gives_outside(model):
     import tensorflow as tf
 

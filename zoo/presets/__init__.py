@@ -9,7 +9,7 @@ from zoo.presets.card import Card, PresetError, read_card
 from zoo.presets.catalogue import list_models
 from zoo.presets.loading import load
 from zoo.presets.readme import readme
-from zoo.presets.saving import save
+from zoo.presets.saving import restate, save
 from zoo.presets.sources import resolve
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "read_card",
     "readme",
     "resolve",
+    "restate",
     "save",
 ]

@@ -3,11 +3,19 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.files import directory_beside
-from zoo.presets.card import CARD_FILE, README_FILE, Card, PresetError, digest_of
+from zoo.files import directory_beside, write_beside
+from zoo.presets.card import (
+    CARD_FILE,
+    README_FILE,
+    Card,
+    PresetError,
+    digest_of,
+    read_card,
+)
 from zoo.presets.catalogue import tasks
 from zoo.presets.readme import readme
 from zoo.presets.screening import check, hash_files
@@ -94,11 +102,37 @@ def save(
             training=dict(training or {}),
             files=files,
         )
-        content = json.dumps(card.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
-        (beside / CARD_FILE).write_text(content + "\n", "utf-8")
-        (beside / README_FILE).write_text(readme(card), "utf-8")
+        _write_card(beside, card)
         check(beside)
     return card
+
+
+def restate(directory: str | Path, **changes) -> Card:
+    """Rewrites the card and README of a saved preset, whose other files stay as they are.
+
+    Args:
+        directory: The preset.
+        **changes: Values of the card, such as `metrics`, measured from the very files.
+
+    Returns:
+        The new card.
+
+    Raises:
+        PresetError: if there is no card, or a value is wrong.
+    """
+    card = read_card(directory)
+    if card is None:
+        raise PresetError(f"There is no card to restate. Received: {directory}")
+    card = replace(card, **changes)
+    _write_card(Path(directory), card)
+    return card
+
+
+def _write_card(directory: Path, card: Card) -> None:
+    content = json.dumps(card.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+    for name, text in ((CARD_FILE, content + "\n"), (README_FILE, readme(card))):
+        with write_beside(directory / name) as beside:
+            beside.write_text(text, "utf-8")
 
 
 def _or_of(value, dataset, attribute, default):

@@ -1,5 +1,6 @@
 """Texts to padded token ids."""
 
+import itertools
 from collections.abc import Iterable
 
 import keras
@@ -54,6 +55,15 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
             texts = [text.lower() for text in texts]
         encoded = self.tokenizer.encode(texts, sampling, seed)
         return [ids[: self.sequence_length] for ids in encoded]
+
+    def pieces(self, text: str) -> list[str]:
+        """The text of each token of `encode`, in the case in which it was written."""
+        seen = text.lower() if self.lowercase else text
+        pieces = self.tokenizer.pieces(seen)[: self.sequence_length]
+        if len(seen) != len(text):  # a few characters are longer in lower case, such as "İ"
+            return pieces
+        ends = list(itertools.accumulate(map(len, pieces)))
+        return [text[end - len(piece) : end] for piece, end in zip(pieces, ends, strict=True)]
 
     def collate(self, encoded: list[list[int]], length: int) -> dict[str, np.ndarray]:
         """Pads encoded texts to one length, cutting the longer ones.

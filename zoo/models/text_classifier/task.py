@@ -167,7 +167,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         encoded = self._encode([text])[0]
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        pieces = self.preprocessor.tokenizer.pieces(text)[: len(encoded)]
+        pieces = self.preprocessor.pieces(text)
         batch = self.preprocessor.collate([encoded], _bucket(len(encoded), SHORTEST_BATCH))
         explainer = keras.Model(self.input, [self.output, self._attention_output])
         logits, weights = explainer.predict_on_batch(batch)
