@@ -85,8 +85,13 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             ]
             norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
         else:
+            # Keras' own ±0.05 is so near to zero that a small model spends epochs getting away.
             self.token_embedding = keras.layers.Embedding(
-                vocabulary_size, embedding_dim, dtype=dtype, name="token_embedding"
+                vocabulary_size,
+                embedding_dim,
+                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
+                dtype=dtype,
+                name="token_embedding",
             )
             drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
             recurrent = RecurrentEncoder(
