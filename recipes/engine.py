@@ -1,0 +1,229 @@
+"""The one path of every recipe, and what a task adds to it.
+
+Keras and MLflow are imported after the recipe has been read, so that a mistake in it is told at
+once: that is why the path itself is in `recipes.session`.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recipes import config as configs
+from recipes.config import ConfigError
+from recipes.schema import RecipeConfig
+
+if TYPE_CHECKING:
+    import keras_hub
+    import numpy as np
+
+    from zoo.data import Columns, Dataset
+    from zoo.presets import Card
+    from zoo.tracking import GateResult, Registered, Run
+
+# What may differ when a run is resumed: all else would make it another run.
+RESUMABLE = (
+    "evaluation",
+    "tracking",
+    "training.checkpoint_every",
+    "training.epochs",
+    "training.max_steps",
+    "training.patience",
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The training split as the model takes it.
+
+    Attributes:
+        lengths: The length of each example, for the buckets.
+        collate: A function `(indices, length)` that makes a batch `(x, y)` of NumPy arrays.
+    """
+
+    lengths: "Sequence[int]"
+    collate: "Callable[[np.ndarray, int], tuple]"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        run_id: Its id in the tracking store.
+        url: Its page there.
+        model: The model with the best weights, as they are stored.
+        card: The card of its preset.
+        metrics: What was measured from the stored file: `dev/accuracy` and the like.
+        gate: What the gate said; `None` if there is none.
+        model_uri: The logged model, which `zoo.load` takes.
+        registered: The registered version; `None` if the gate did not pass, or there is none.
+        preset: The directory of the preset, if it was asked for.
+    """
+
+    run_id: str
+    url: str
+    model: "keras_hub.models.Task"
+    card: "Card"
+    metrics: dict[str, float]
+    gate: "GateResult | None"
+    model_uri: str
+    registered: "Registered | None"
+    preset: Path | None
+
+
+class Recipe(ABC):
+    """What a task adds to the engine. The recipe's files lie beside the module of the class.
+
+    Args:
+        config: The resolved configuration, a `Config`.
+
+    Attributes:
+        name: The recipe's name: that of its entry point in the group `zoo.recipes`.
+        Config: The schema of its files.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[RecipeConfig]] = RecipeConfig
+
+    def __init__(self, config: RecipeConfig):
+        self.config = config
+
+    @abstractmethod
+    def load_data(self) -> "Dataset":
+        """The data, with the splits `train` and `dev`, and `test` if it shall be measured."""
+
+    @abstractmethod
+    def prepare(self, dataset: "Dataset") -> "keras_hub.models.Preprocessor":
+        """What comes before the model: learns the vocabulary from the training split."""
+
+    @abstractmethod
+    def build(
+        self, dataset: "Dataset", preprocessor: "keras_hub.models.Preprocessor", dtype: str
+    ) -> "keras_hub.models.Task":
+        """The model with its first weights, not compiled, in a dtype or a policy."""
+
+    @abstractmethod
+    def examples(self, model: "keras_hub.models.Task", columns: "Columns", epoch: int) -> Examples:
+        """The training split as the model takes it."""
+
+    @property
+    def examples_change(self) -> bool:
+        """Whether `examples` are others in each epoch; the same `(seed, epoch)` must then give
+        the same. Defaults to `False`."""
+        return False
+
+    @abstractmethod
+    def compile_options(self) -> dict[str, Any]:
+        """`loss`, `weighted_metrics` and the like for `keras.Model.compile`."""
+
+    @abstractmethod
+    def report(self, model: "keras_hub.models.Task", columns: "Columns", run: "Run") -> None:
+        """Keeps pictures and samples of the dev split with the run."""
+
+    @classmethod
+    def run(
+        cls,
+        name: str,
+        overrides: Sequence[str] = (),
+        *,
+        resume: str | None = None,
+        output: str | Path | None = None,
+        progress: bool = True,
+    ) -> RunResult:
+        """Runs a recipe file.
+
+        Args:
+            name: `quickstart` for the file `quickstart.yaml` beside the recipe's module; or the
+                path of a YAML file anywhere.
+            overrides: What differs from the file, each `key.sub=value`.
+            resume: The id of a run that was interrupted, or as many of its first letters as
+                tell it from others, to go on with from its checkpoint, with its own
+                configuration.
+            output: A directory for the preset, which is tracked anyway.
+            progress: bool. Whether to draw a bar, on a terminal. Defaults to `True`.
+
+        Returns:
+            A `RunResult`.
+
+        Raises:
+            recipes.config.ConfigError: with all that is wrong with the file and the overrides.
+            FileExistsError: if `output` holds something.
+            zoo.tracking.StoreError: if the run cannot be tracked; before it trains.
+            recipes.training.TrainingError: if the loss or the metric is not a number.
+            recipes.checkpoint.CheckpointError: if a checkpoint cannot be written or read.
+        """
+        file = Path(name)
+        if file.suffix not in (".yaml", ".yml"):
+            file = Path(inspect.getfile(cls)).with_name(f"{name}.yaml")
+        label = f"{cls.name}/{file.stem}"
+        output = None if output is None else Path(output)
+        if output is not None and output.exists() and not _is_empty(output):
+            raise FileExistsError(
+                f"The output must be a new or an empty directory. Received: {output}"
+            )
+        if resume is None:
+            kept, overrides = None, list(overrides)
+            config = configs.load(cls.Config, file, overrides, source=label)
+        else:
+            from recipes.checkpoint import Checkpoint
+
+            kept = Checkpoint.find(resume).read_recipe()
+            config = _resumed_config(cls.Config, kept, label, overrides)
+            overrides = [*kept.overrides, *overrides]
+
+        from recipes.display import Display
+        from recipes.session import Session
+
+        with Display(bar=progress) as display:
+            session = Session(cls(config), label, overrides, display)
+            result = session.run(kept, output)
+        print(_summary(result, label))
+        return result
+
+
+def _resumed_config(schema, kept, label, overrides) -> RecipeConfig:
+    """The configuration of the interrupted run, with such overrides as leave it the same run."""
+    if kept.label != label:
+        raise ConfigError(
+            label, [f"the run to go on with is one of {kept.label}: name that recipe instead."]
+        )
+    mistakes = []
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not any(key == one or key.startswith(f"{one}.") for one in RESUMABLE):
+            mistakes.append(
+                f"{key}: a resumed run keeps it; what may differ is {', '.join(RESUMABLE)}. "
+                f"Received: {override!r}"
+            )
+    if mistakes:
+        raise ConfigError(label, mistakes)
+    return configs.resolve(schema, kept.config, overrides, source=label)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _summary(result: RunResult, label: str) -> str:
+    card, model = result.card, result.model_uri
+    measured = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    lines = [
+        f"{label}: {measured}",
+        f"stored: {card.parameters:,} weights in {card.bytes / 1e6:.1f} MB, sha256 {card.sha256}",
+    ]
+    if result.gate:
+        lines.append(f"gate: {result.gate}")
+    if registered := result.registered:
+        model = registered.uri
+        champion = "champion" if registered.champion else "not champion"
+        lines.append(
+            f"registered: {registered.name} version {registered.version}, {champion}: "
+            f"{registered.reason}"
+        )
+    if result.preset:
+        lines.append(f"preset: {result.preset}")
+    lines += [f"run: {result.url}", f'next: zoo infer {model} "…", zoo ui']
+    return "\n".join(lines)

@@ -1,0 +1,96 @@
+"""The sections of a recipe file that all tasks share."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Conflict(Exception):
+    """Values that are right one by one and do not go together.
+
+    Args:
+        rule: What must hold, and the remedy.
+        **values: The keys of the section that disagree, with their values.
+    """
+
+    def __init__(self, rule: str, **values: object):
+        super().__init__(rule)
+        self.rule = rule
+        self.values = values
+
+
+class Section(BaseModel):
+    """A section of a recipe file: its keys, their types, their defaults."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yields the impossible combinations among the values of this section."""
+        return iter(())
+
+
+class TrainingConfig(Section):
+    """How the weights are found. `sentiment/quickstart.yaml` explains each key."""
+
+    epochs: Count = 10
+    batch_size: Count = 64
+    buckets: Annotated[int, Field(ge=1, le=6)] = 4
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    label_smoothing: Share = 0.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit: bool | None = None
+    patience: Count | None = None
+    max_steps: Count | None = None
+    checkpoint_every: Count = 500
+    init_from: str | None = None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.optimizer == "adam" and self.weight_decay:
+            yield Conflict(
+                "Adam has no decoupled weight decay: use adamw, or 0",
+                optimizer=self.optimizer,
+                weight_decay=self.weight_decay,
+            )
+
+
+class EvaluationConfig(Section):
+    """What is measured, and how good is good enough."""
+
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss", "perplexity"})
+
+    metric: str = "loss"
+    gate: float | None = None
+    test: bool = False
+    samples: Annotated[int, Field(ge=0)] = 50
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        return "min" if self.metric in self.lower_is_better else "max"
+
+
+class TrackingConfig(Section):
+    """Where the run and its model are entered."""
+
+    experiment: Annotated[str, Field(min_length=1)] | None = None
+    register_as: Annotated[str, Field(pattern=r"^[^/:]+$")] | None = None
+    study: Annotated[str, Field(min_length=1)] | None = None
+
+
+class RecipeConfig(Section):
+    """A recipe file. A task adds its sections and makes those here more precise."""
+
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()

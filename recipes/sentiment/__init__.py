@@ -1,0 +1,1 @@
+"""Many-to-one: the sentiment of texts."""

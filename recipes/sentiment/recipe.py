@@ -1,0 +1,168 @@
+"""Many-to-one: trains a text classifier."""
+
+from typing import TYPE_CHECKING
+
+from recipes.engine import Examples, Recipe
+from recipes.sentiment.schema import SentimentConfig
+
+if TYPE_CHECKING:
+    from zoo.data import Columns, Dataset
+    from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+
+SHORTEST_BATCH = 16  # tokens; `TextClassifier.infer` pads to powers of two from there on
+
+
+class SentimentRecipe(Recipe):
+    """A text goes in, its label comes out."""
+
+    name = "sentiment"
+    Config = SentimentConfig
+    config: SentimentConfig
+
+    def load_data(self) -> "Dataset":
+        from zoo import data
+
+        settings = self.config.data
+        if settings.name is not None:
+            return data.load(settings.name, **settings.options)
+        return data.load_files(
+            train=settings.train,
+            dev=settings.dev,
+            test=settings.test,
+            text=settings.text,
+            label=settings.label,
+            dev_fraction=settings.dev_fraction,
+            seed=self.config.seed,
+        )
+
+    def prepare(self, dataset: "Dataset") -> "TextClassifierPreprocessor":
+        from zoo.models import TextClassifierPreprocessor
+        from zoo.tokenizers import train_subword_tokenizer
+
+        settings = self.config.tokenizer
+        lowercase = settings.lowercase
+        if self.config.training.init_from:
+            pretrained = self._pretrained().preprocessor
+            tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
+        else:
+            texts = dataset.splits["train"]["text"]
+            tokenizer = train_subword_tokenizer(
+                (text.lower() for text in texts) if lowercase else texts,
+                settings.vocabulary_size,
+            )
+        return TextClassifierPreprocessor(
+            tokenizer, sequence_length=self.config.model.sequence_length, lowercase=lowercase
+        )
+
+    def build(
+        self, dataset: "Dataset", preprocessor: "TextClassifierPreprocessor", dtype: str
+    ) -> "TextClassifier":
+        from zoo.models import TextClassifier, TextClassifierBackbone
+
+        settings = self.config.model
+        longest = max(settings.sequence_length, SHORTEST_BATCH)
+        backbone = TextClassifierBackbone(
+            vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
+            encoder=settings.encoder,
+            embedding_dim=settings.embedding_dim,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            num_heads=settings.num_heads,
+            dropout=settings.dropout,
+            max_sequence_length=1 << (longest - 1).bit_length(),
+            dtype=dtype,
+        )
+        model = TextClassifier(
+            backbone,
+            preprocessor,
+            labels=dataset.labels,
+            pooling=settings.pooling,
+            dropout=settings.pooled_dropout,
+        )
+        if self.config.training.init_from:
+            _copy_weights(self._pretrained(), model)
+        return model
+
+    @property
+    def examples_change(self) -> bool:
+        return self.config.tokenizer.sampling > 0
+
+    def examples(self, model: "TextClassifier", columns: "Columns", epoch: int) -> Examples:
+        import numpy as np
+
+        seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
+        encoded = model.preprocessor.encode(
+            columns["text"], self.config.tokenizer.sampling, int(seed)
+        )
+        ids = {label: i for i, label in enumerate(model.labels)}
+        truth = np.eye(len(ids), dtype="float32")[[ids[label] for label in columns["label"]]]
+
+        def collate(rows, length):
+            batch = model.preprocessor.collate([encoded[row] for row in rows], length)
+            return batch, truth[rows]  # [batch, labels]
+
+        return Examples([len(tokens) for tokens in encoded], collate)
+
+    def compile_options(self) -> dict:
+        import keras
+
+        return {
+            "loss": keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=self.config.training.label_smoothing
+            ),
+            "weighted_metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")],
+        }
+
+    def report(self, model: "TextClassifier", columns: "Columns", run) -> None:
+        from recipes.sentiment.report import report
+
+        report(model, columns, run, samples=self.config.evaluation.samples)
+
+    def _pretrained(self) -> "TextClassifier":
+        import zoo
+        from zoo.models import TextClassifier
+
+        source = self.config.training.init_from
+        model = zoo.load(source)
+        if not isinstance(model, TextClassifier):
+            raise ValueError(
+                "training.init_from must be a text classifier: `zoo ls --task text_classifier`. "
+                f"Received: {source!r}, a {type(model).__name__}"
+            )
+        return model
+
+
+def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
+    """Starts a model from another: its backbone, and its pooling and head if they fit too.
+
+    Raises:
+        ValueError: if the backbones differ; says what the recipe must say.
+    """
+    _check_same_sizes(source.backbone, target.backbone)
+    if source.pooling != target.pooling:
+        target.backbone.set_weights(source.backbone.get_weights())
+    elif source.labels != target.labels:
+        target.backbone.set_weights(source.backbone.get_weights())
+        target.pool.set_weights(source.pool.get_weights())
+    else:
+        target.set_weights(source.get_weights())
+
+
+def _check_same_sizes(source: "TextClassifierBackbone", target: "TextClassifierBackbone") -> None:
+    theirs, ours = source.get_config(), target.get_config()
+    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
+    if target.encoder == "transformer":
+        keys += ["num_heads", "max_sequence_length"]
+    different = [key for key in keys if theirs[key] != ours[key]]
+    if not different:
+        return
+
+    def words(config):
+        text = " ".join(f"model.{key}={config[key]}" for key in different)
+        return text.replace("max_sequence_length", "sequence_length")
+
+    raise ValueError(
+        "The sizes of the model must be those of training.init_from: set "
+        f"{words(theirs)}. Received: {words(ours)}"
+    )

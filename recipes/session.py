@@ -1,0 +1,251 @@
+"""One run of a recipe: prepare, train, evaluate, report, register."""
+
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+
+import zoo
+from recipes.checkpoint import Checkpoint, CheckpointError, KeptRecipe, Progress
+from recipes.display import Display
+from recipes.engine import Examples, Recipe, RunResult
+from recipes.optimization import compile_model
+from recipes.training import train
+from zoo import presets
+from zoo.data.batches import default_boundaries, plan_batches
+from zoo.files import directory_beside
+from zoo.tracking import Gate, start_run
+from zoo.tracking.environment import environment
+
+
+class Session:
+    """One run of a recipe.
+
+    Args:
+        recipe: The recipe, with its configuration.
+        label: What it is called, `sentiment/quickstart`.
+        overrides: What differs from its file.
+        display: Shows how it goes on.
+    """
+
+    def __init__(self, recipe: Recipe, label: str, overrides: list[str], display: Display):
+        self.recipe = recipe
+        self.config = recipe.config
+        self.label = label
+        self.name = label.partition("/")[2]
+        self.overrides = overrides
+        self.display = display
+
+    def run(self, kept: KeptRecipe | None, output: Path | None) -> RunResult:
+        """Runs the recipe, from the start or from a checkpoint.
+
+        Args:
+            kept: What the checkpoint says is run; `None` from the start.
+            output: A directory for the preset.
+
+        Returns:
+            A `RunResult`.
+        """
+        config, tracking, say = self.config, self.config.tracking, self.display.say
+        keras.utils.set_random_seed(config.seed)
+        self.dataset = self.recipe.load_data()
+        self._check_data(kept)
+        say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
+        tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
+        if tracking.study:
+            tags["study"] = tracking.study
+        with start_run(
+            tracking.experiment or self.recipe.name,
+            self.name,
+            config=config.model_dump(),
+            tags=tags,
+            dataset=self.dataset,
+            resume=kept and kept.run_id,
+        ) as run:
+            checkpoint = Checkpoint(run.id)
+            try:
+                if kept is None:
+                    model, progress = self._begin(checkpoint)
+                else:
+                    model, progress = self._go_on(checkpoint)
+                self._train(model, progress, checkpoint, run)
+                result = self._finish(model, progress, run, output)
+            except BaseException as error:
+                self._leave_tidy(checkpoint, error)
+                raise
+        checkpoint.remove()
+        return result
+
+    # Prepare
+
+    def _begin(self, checkpoint) -> tuple[keras.Model, Progress]:
+        dataset, settings = self.dataset, self.config.training
+        preprocessor = self.recipe.prepare(dataset)
+        model = self.recipe.build(dataset, preprocessor, settings.precision)
+        checkpoint.write_recipe(
+            KeptRecipe(
+                run_id=checkpoint.run_id,
+                label=self.label,
+                overrides=self.overrides,
+                digest=dataset.digest,
+                config=self.config.model_dump(),
+            )
+        )
+        presets.save(self._in_float32(model), checkpoint.model, name="model", dataset=dataset)
+        self._examples = self.recipe.examples(model, dataset.splits["train"], 0)
+        boundaries = default_boundaries(self._examples.lengths, settings.buckets)
+        self._compile(model, boundaries)
+        return model, Progress(boundaries=boundaries)
+
+    def _go_on(self, checkpoint) -> tuple[keras.Model, Progress]:
+        preprocessor = zoo.load(checkpoint.model).preprocessor
+        model = self.recipe.build(self.dataset, preprocessor, self.config.training.precision)
+        self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
+        self._compile(model, checkpoint.progress().boundaries)
+        progress = checkpoint.restore(model)
+        self.display.say(f"going on in epoch {progress.epoch + 1}, after step {progress.step}")
+        return model, progress
+
+    def _compile(self, model, boundaries) -> None:
+        settings = self.config.training
+        batches = plan_batches(self._examples.lengths, boundaries, settings.batch_size)
+        steps = settings.epochs * len(batches)
+        steps = min(steps, settings.max_steps or steps)
+        compile_model(model, settings, steps, **self.recipe.compile_options())
+
+    # Train
+
+    def _train(self, model, progress, checkpoint, run) -> None:
+        self.display.say(
+            f"run {run.id}: {model.count_params():,} weights, batches of "
+            f"{self.config.training.batch_size} in lengths {progress.boundaries}"
+        )
+        splits = self.dataset.splits
+
+        def examples(epoch: int) -> Examples:
+            if epoch == 0 or not self.recipe.examples_change:
+                return self._examples
+            return self.recipe.examples(model, splits["train"], epoch)
+
+        train(
+            model,
+            self.config,
+            progress,
+            checkpoint,
+            examples=examples,
+            evaluate=lambda: model.score(splits["dev"]),
+            log=run.log_metrics,
+            display=self.display,
+        )
+        if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
+            self.display.say("no better for a while: stopped early")
+        checkpoint.restore_best(model)
+
+    # Evaluate, report, register
+
+    def _finish(self, model, progress, run, output) -> RunResult:
+        evaluation, splits = self.config.evaluation, self.dataset.splits
+        self.display.say(f"measuring the model of epoch {progress.best_epoch + 1} as it is stored")
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder, self.name)
+            presets.save(
+                self._in_float32(model),
+                directory,
+                name=self.name,
+                dataset=self.dataset,
+                recipe=self.label,
+                description=self.config.description,
+                training=self._how(progress),
+            )
+            stored = zoo.load(directory)
+            measured = {
+                split: stored.score(splits[split])
+                for split in ("dev", "test")
+                if split == "dev" or evaluation.test
+            }
+            metrics = {f"{s}/{name}": v for s, of in measured.items() for name, v in of.items()}
+            card = presets.restate(directory, metrics=metrics)
+            self.recipe.report(stored, splits["dev"], run)
+            model_uri = run.log_model(directory, card)
+            gate = registered = None
+            if evaluation.gate is not None:
+                gate = Gate(evaluation.metric, evaluation.gate, evaluation.mode)
+                gate = gate.check(measured["dev"])
+                run.log_tags({"gate": str(gate)})
+                if gate.passed:
+                    name = self.config.tracking.register_as or self.name
+                    registered = run.register(model_uri, name, card, gate)
+            if output is not None:
+                with directory_beside(output) as beside:
+                    shutil.copytree(directory, beside, dirs_exist_ok=True)
+        return RunResult(
+            run_id=run.id,
+            url=run.url(),
+            model=stored,
+            card=card,
+            metrics=metrics,
+            gate=gate,
+            model_uri=model_uri,
+            registered=registered,
+            preset=output,
+        )
+
+    def _in_float32(self, model) -> keras.Model:
+        """The model, or a twin if it computes in half precision: a preset must not say so."""
+        if self.config.training.precision == "float32":
+            return model
+        twin = self.recipe.build(self.dataset, model.preprocessor, "float32")
+        twin.set_weights(model.get_weights())
+        return twin
+
+    def _how(self, progress) -> dict:
+        here, backend = environment(), keras.config.backend()
+        versions = {k.partition(".")[2]: v for k, v in here.items() if k.startswith("version.")}
+        return {
+            "command": shlex.join(
+                ["zoo", "run", self.label, *self.overrides, "--backend", backend]
+            ),
+            "seed": self.config.seed,
+            "backend": backend,
+            "versions": versions,
+            "best_epoch": progress.best_epoch + 1,
+            "wall_time_s": round(progress.seconds, 1),
+            "machine": f"{here['platform']}, {here['device']}",
+        }
+
+    # Checks
+
+    def _check_data(self, kept) -> None:
+        dataset = self.dataset
+        for split in ["train", "dev", *["test"] * self.config.evaluation.test]:
+            if not self._rows(split):
+                remedy = "set evaluation.test=false" if split == "test" else "training needs them"
+                raise ValueError(
+                    f"The dataset has no rows in its {split} split: {remedy}. Received: "
+                    f"{dataset.name}, {self._sizes()}"
+                )
+        if kept and kept.digest != dataset.digest:
+            raise CheckpointError(
+                "The data is not what it was when the run began, so the run cannot go on: bring "
+                "the data back, or run the recipe again from the start. Received: "
+                f"resume={kept.run_id!r}"
+            )
+
+    def _rows(self, split) -> int:
+        return len(next(iter(self.dataset.splits.get(split, {}).values()), []))
+
+    def _sizes(self) -> str:
+        return ", ".join(f"{split} {self._rows(split):,}" for split in self.dataset.splits)
+
+    def _leave_tidy(self, checkpoint, error) -> None:
+        """After an interruption there is a checkpoint to go on from, or nothing."""
+        if not checkpoint.is_resumable:
+            checkpoint.remove()
+            return
+        command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
+        if isinstance(error, Exception):
+            error.hint = getattr(error, "hint", None) or command
+        else:
+            self.display.say(f"interrupted; to go on: {command}")
