@@ -1,4 +1,4 @@
-"""Keeps from the person what the C++ of TensorFlow and SentencePiece says whenever it starts."""
+"""Keeps from the person what the C++ of TensorFlow says whenever it starts."""
 
 import os
 import re
@@ -10,14 +10,23 @@ from contextlib import contextmanager
 # Notices and warnings of their logs, and that more than one library brought CUDA's factories.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:\d+|"
-    rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following|"
-    rb"\w+\.cc\(\d+\) LOG\(INFO\)"
+    rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following"
 )
+
+
+class _Relay:
+    """Stands for a stream, so that a logger made meanwhile writes to the right one afterwards."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drops the notices of these libraries from what is written to file descriptor 2; the rest
+    """Drops such notices from what is written to file descriptor 2; the rest
     is shown at the end. What Python writes to `sys.stderr` is not held back.
 
     No setting does it: TensorFlow writes some before it heeds `TF_CPP_MIN_LOG_LEVEL`.
@@ -26,13 +35,14 @@ def quiet() -> Iterator[None]:
     real, python = os.dup(2), sys.stderr
     with tempfile.TemporaryFile() as heard, os.fdopen(real, "w", buffering=1) as shown:
         if python is sys.__stderr__:
-            sys.stderr = shown
+            sys.stderr = relay = _Relay(shown)
         os.dup2(heard.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(real, 2)
-            sys.stderr = python
+            if sys.stderr is not python:
+                sys.stderr, relay.stream = python, python
             heard.seek(0)
             for line in heard:
                 if not NOISE.match(line):

@@ -7,6 +7,8 @@ import keras
 import keras_hub
 import sentencepiece
 
+sentencepiece.set_min_log_level(1)  # warnings, no notices
+
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 # A piece of a character that the vocabulary lacks, by `byte_fallback`.
 _BYTE_PIECES = {f"<0x{byte:02X}>": byte for byte in range(256)}
@@ -33,6 +35,17 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         super()._update_special_token_ids()
         self.pad_token_id, self.unk_token_id = PADDING, UNKNOWN
         self.start_token_id, self.end_token_id = START, END
+
+    def _set_proto_tf(self, proto):
+        """Nothing yet: most models never need the copy in TensorFlow's graph."""
+        self._sentence_piece = None
+
+    def _maybe_initialized_tf(self):
+        if self._sentence_piece is None:
+            import tensorflow as tf
+
+            with tf.init_scope():  # outside of the `tf.data` function that may be under way
+                super()._set_proto_tf(self.proto)
 
     def encode(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None

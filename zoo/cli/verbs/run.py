@@ -3,6 +3,7 @@
 Every key of the recipe can be set on the command line; `zoo recipes RECIPE/NAME` prints them.
 """
 
+import importlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def run(args: Namespace) -> None:
     backend.choose(args.backend)
     with output.waiting(f"Starting {file.full_name} …"), quiet():
         recipe = file.entry_point.load()
+        importlib.import_module("zoo.models")  # brings TensorFlow, and its notices, whatever runs
     recipe.run(
         file.name,
         args.overrides,

@@ -1,5 +1,6 @@
 """The text classifier: what a user holds."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -169,8 +170,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
         pieces = self.preprocessor.pieces(text)
         batch = self.preprocessor.collate([encoded], _bucket(len(encoded), SHORTEST_BATCH))
-        explainer = keras.Model(self.input, [self.output, self._attention_output])
-        logits, weights = explainer.predict_on_batch(batch)
+        logits, weights = self._explainer.predict_on_batch(batch)
         probabilities = _softmax(np.asarray(logits))[0]
         best = int(probabilities.argmax())
         return TokenWeights(
@@ -180,6 +180,10 @@ class TextClassifier(keras_hub.models.TextClassifier):
             probability=float(probabilities[best]),
             text=text,
         )
+
+    @functools.cached_property
+    def _explainer(self):
+        return keras.Model(self.input, [self.output, self._attention_output])
 
     def _encode(self, texts):
         if self.preprocessor is None:
