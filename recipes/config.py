@@ -260,7 +260,7 @@ def _keys(schema: type[Section], path: Path_ = ()) -> Iterator[Path_]:
 
 
 def _meant(value, choices) -> str:
-    near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=2)
     return _list_meant(near)
 
 

@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, its learning rate, and averages of the weights."""
+"""The optimizer of a recipe, its learning rate, its chance, and averages of the weights."""
 
 import math
 from collections.abc import Iterator
@@ -89,6 +89,19 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
     optimizer.build(model.trainable_variables)
 
 
+def seed_dropout(seed: int, step: int) -> None:
+    """Has what is dropped depend on seed and step alone, so that a run can be resumed anywhere.
+
+    Elsewhere the seeds of the dropout layers, which are variables, see to it. On torch Keras leaves
+    them alone and takes torch's global generator, which others draw from too.
+    """
+    if keras.config.backend() == "torch":
+        import torch
+
+        (number,) = np.random.SeedSequence([seed, step]).generate_state(1, "uint64")
+        torch.manual_seed(int(number))
+
+
 def learning_rate(model: keras.Model, step: int) -> float:
     """The learning rate of a step."""
     return float(ops.convert_to_numpy(_inner(model.optimizer)._learning_rate(step)))
@@ -118,6 +131,8 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         return
     raw = _values(model)
     optimizer.finalize_variable_values(model.trainable_variables)
+    # On JAX these now are the optimizer's own arrays, which a compiled step would give away.
+    _assign(model, _values(model))
     try:
         yield
     finally:

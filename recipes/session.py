@@ -49,7 +49,6 @@ class Session:
             A `RunResult`.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
-        keras.utils.set_random_seed(config.seed)
         self.dataset = self.recipe.load_data()
         self._check_data(kept)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
@@ -66,6 +65,8 @@ class Session:
         ) as run:
             checkpoint = Checkpoint(run.id)
             try:
+                # Here, for imports and MLflow draw numbers too.
+                keras.utils.set_random_seed(config.seed)
                 if kept is None:
                     model, progress = self._begin(checkpoint)
                 else:

@@ -9,7 +9,7 @@ import keras
 from recipes.checkpoint import Checkpoint, Progress
 from recipes.display import Display, words
 from recipes.engine import Examples
-from recipes.optimization import KeepRawWeights, averaged_weights, learning_rate
+from recipes.optimization import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
 from recipes.schema import RecipeConfig
 from zoo.data.batches import Batches, plan_batches
 
@@ -66,7 +66,7 @@ def train(
         display.epoch(progress.epoch + 1, settings.epochs, len(plan), progress.batch)
         if rest:
             raw = KeepRawWeights()
-            steps = _Steps(progress, checkpoint, display, settings.checkpoint_every)
+            steps = _Steps(config, progress, checkpoint, display)
             batches = Batches(plan, data.collate, start=progress.batch)
             # The plain `fit` for one epoch; what comes between epochs stands below.
             keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
@@ -106,14 +106,20 @@ def train(
 class _Steps(keras.callbacks.Callback):
     """Counts the batches of one call of `fit`, looks at the loss, keeps the state."""
 
-    def __init__(self, progress: Progress, checkpoint: Checkpoint, display: Display, every: int):
+    def __init__(
+        self, config: RecipeConfig, progress: Progress, checkpoint: Checkpoint, display: Display
+    ):
         super().__init__()
+        self.seed = config.seed
+        self.every = config.training.checkpoint_every
         self.progress = progress
         self.checkpoint = checkpoint
         self.display = display
-        self.every = every
         self.sums_before = dict(progress.sums)
         self.batch_before, self.step_before = progress.batch, progress.step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        seed_dropout(self.seed, self.progress.step)
 
     def on_train_batch_end(self, batch, logs=None):
         progress, done = self.progress, batch + 1

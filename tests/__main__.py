@@ -30,11 +30,15 @@ def run(backend: str, arguments: list[str]) -> Outcome:
     report.unlink(missing_ok=True)
     print(f"\n=== {backend}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
-    environment = {"XLA_FLAGS": QUICK_COMPILATION} | os.environ | {
-        "KERAS_BACKEND": backend,
-        "OMP_NUM_THREADS": "1",  # several threads of several libraries wait for each other
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    environment = (
+        {"XLA_FLAGS": QUICK_COMPILATION}
+        | os.environ
+        | {
+            "KERAS_BACKEND": backend,
+            "OMP_NUM_THREADS": "1",  # several threads of several libraries wait for each other
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+    )
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     return read(report, code)
 

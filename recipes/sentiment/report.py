@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.tracking import Run
 
 PICTURES = 1  # of each kind
+SCORED_AT_ONCE = 256  # as in `score`, whose compiled shapes serve again
 
 
 def report(model: "TextClassifier", columns: "Columns", run: "Run", samples: int) -> None:
@@ -27,7 +28,7 @@ def report(model: "TextClassifier", columns: "Columns", run: "Run", samples: int
             equal parts. With 0 there are neither samples nor attention pictures.
     """
     texts, truth = columns["text"], columns["label"]
-    answers = model.infer(texts)
+    answers = model.infer(texts, batch_size=SCORED_AT_ONCE)
     predicted = [answer.label for answer in answers]
     matrix = confusion(truth, predicted, model.labels)
     run.log_figure(draw_confusion(matrix, model.labels), "figures/confusion.png")

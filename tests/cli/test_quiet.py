@@ -25,7 +25,10 @@ except ValueError:
 
 def test_notices_are_dropped_and_all_else_is_shown():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
-    assert done.stderr == b"from Python\nF0000 of some weight\nand after\nfrom a logger made meanwhile\n"
+    assert (
+        done.stderr
+        == b"from Python\nF0000 of some weight\nand after\nfrom a logger made meanwhile\n"
+    )
 
 
 @pytest.mark.parametrize(

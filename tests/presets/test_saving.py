@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.presets import read_card, save
+from zoo.presets import PresetError, read_card, restate, save
 
 BATCH = {
     "token_ids": np.array([[5, 42, 299, 7], [17, 3, 0, 0], [0, 0, 0, 0]], "int32"),
@@ -145,3 +145,22 @@ def test_wrong_arguments_leave_nothing_behind(model, tmp_path, options, message)
 def test_only_tasks_of_the_zoo_are_saved(tmp_path):
     with pytest.raises(ValueError, match="Only a task of `zoo.models`"):
         save(keras.Sequential(), tmp_path / "p", name="p", dataset="d")
+
+
+def test_a_restated_card_leaves_the_files_it_is_about_alone(preset):
+    before = read_card(preset)
+    card = restate(preset, metrics={"dev/accuracy": 0.75})
+    assert card == read_card(preset) and card.metrics == {"dev/accuracy": 0.75}
+    assert (card.sha256, card.files, card.name) == (before.sha256, before.files, before.name)
+    assert "| dev/accuracy | 0.75 |" in (preset / "README.md").read_text("utf-8")
+    zoo.load(preset)  # whose checksums still hold
+
+
+def test_a_card_that_would_be_wrong_or_is_missing_is_not_restated(preset):
+    before = (preset / "card.json").read_bytes()
+    with pytest.raises(PresetError, match="finite numbers"):
+        restate(preset, metrics={"dev/accuracy": float("nan")})
+    assert (preset / "card.json").read_bytes() == before
+    (preset / "card.json").unlink()
+    with pytest.raises(PresetError, match="no card to restate"):
+        restate(preset, metrics={})

@@ -17,6 +17,9 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     # KerasHub imports TensorFlow on every backend; it must not take a whole GPU from the others.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    # Torch's threads wait for each other by spinning, without end where other processes are busy:
+    # 10 to 50 times slower there. Idle machines do not notice the limit.
+    "GOMP_SPINCOUNT": "20000",
 }
 
 

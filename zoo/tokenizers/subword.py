@@ -1,11 +1,15 @@
 """Subwords by SentencePiece, without loss: decoding the ids of a text gives the text back."""
 
 import io
+import random
 from collections.abc import Iterable
+from functools import cached_property
 
 import keras
 import keras_hub
 import sentencepiece
+
+from zoo.tokenizers.sampling import Sampler
 
 sentencepiece.set_min_log_level(1)  # warnings, no notices
 
@@ -35,6 +39,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         super()._update_special_token_ids()
         self.pad_token_id, self.unk_token_id = PADDING, UNKNOWN
         self.start_token_id, self.end_token_id = START, END
+        self.__dict__.pop("_sampler", None)  # of the pieces before
 
     def _set_proto_tf(self, proto):
         """Nothing yet: most models never need the copy in TensorFlow's graph."""
@@ -67,12 +72,37 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         self._maybe_initialized_spm()
         if not sampling:
             return self._sentence_piece_spm.encode(texts, num_threads=1)
-        if seed is not None:
-            sentencepiece.set_random_generator_seed(seed % 2**32)
-        # One thread: the generator belongs to a thread, and so the draws repeat.
-        return self._sentence_piece_spm.encode(
-            texts, enable_sampling=True, alpha=sampling, nbest_size=-1, num_threads=1
+        source = random.Random(seed)
+        return [
+            [
+                token_id
+                for piece in self._sampler.draw(_as_written(text), sampling, source)
+                for token_id in self._ids(piece)
+            ]
+            for text in texts
+        ]
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        model = self._sentence_piece_spm
+        drawable = (i for i in range(len(model)) if not (model.is_control(i) or model.is_byte(i)))
+        return Sampler(
+            {
+                model.id_to_piece(i): model.get_score(i)
+                for i in drawable
+                if not (model.is_unknown(i) or model.is_unused(i))
+            }
         )
+
+    def _ids(self, piece: str) -> list[int]:
+        """The id of a piece, or of the bytes of a character that is none."""
+        token_id = self._sentence_piece_spm.piece_to_id(piece)
+        if token_id != UNKNOWN:
+            return [token_id]
+        return [
+            self._sentence_piece_spm.piece_to_id(f"<0x{byte:02X}>")
+            for byte in piece.encode("utf-8")
+        ]
 
     def pieces(self, text: str) -> list[str]:
         """The text of each token id of `encode`, as a reader would cut it.
@@ -99,6 +129,11 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         if readable:  # SentencePiece writes a space before the first word
             readable[0] = readable[0].removeprefix(" ")
         return readable
+
+
+def _as_written(text: str) -> str:
+    """As SentencePiece sees it: `▁` for spaces, one more before the first word."""
+    return "▁" + text.replace(" ", "▁") if text else ""
 
 
 def train_subword_tokenizer(texts: Iterable[str], vocabulary_size: int) -> SubwordTokenizer:

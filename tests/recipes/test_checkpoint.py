@@ -1,0 +1,134 @@
+"""Checkpoints: all of the state, whole or not there."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from recipes import checkpoint as module
+from recipes.checkpoint import Checkpoint, CheckpointError, KeptRecipe, Progress
+from recipes.optimization import compile_model
+from recipes.schema import TrainingConfig
+
+
+def compiled(units=3, seed=0, **settings):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dropout(0.5)]
+    )
+    compile_model(model, TrainingConfig(**settings), 10, loss="mse")
+    return model
+
+
+def trained(**settings):
+    model = compiled(**settings)
+    model.fit(np.ones((8, 4), "float32"), np.ones((8, 3), "float32"), batch_size=2, verbose=0)
+    return model
+
+
+def state(model):
+    return [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"optimizer": "sgd"}])
+def test_everything_comes_back(settings):
+    model = trained(**settings)
+    progress = Progress(epoch=2, batch=3, step=11, sums={"loss": 0.5}, boundaries=[8], best=0.7)
+    Checkpoint("run").save(model, progress)
+    other = compiled(seed=1, **settings)
+    assert Checkpoint("run").restore(other) == progress == Checkpoint("run").progress()
+    for mine, theirs in zip(state(model), state(other), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+        assert mine.dtype == theirs.dtype
+    assert int(other.optimizer.iterations) == 4
+    assert any("seed" in variable.path for variable in other.variables)
+
+
+def test_the_best_weights_are_apart_from_the_last():
+    model, kept = trained(), Checkpoint("run")
+    kept.save_best(model)
+    best = model.get_weights()
+    model.set_weights([weight + 1 for weight in best])
+    kept.save(model, Progress())
+    kept.restore_best(model)
+    for mine, theirs in zip(best, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_another_model_is_refused():
+    Checkpoint("run").save(trained(), Progress())
+    with pytest.raises(CheckpointError, match="is of another model"):
+        Checkpoint("run").restore(compiled(units=5))
+
+
+def test_a_damaged_file_is_refused(home):
+    Checkpoint("run").save(trained(), Progress())
+    path = home / "checkpoints" / "run" / "state.npz"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(CheckpointError, match="cannot be read .*again from the start"):
+        Checkpoint("run").restore(compiled())
+
+
+def test_a_run_is_found_by_its_first_letters():
+    for run_id in ("abc1", "abd2"):
+        Checkpoint(run_id).save(trained(), Progress())
+    assert Checkpoint.find("abc").run_id == "abc1"
+    for wrong in ("ab", "x", ""):
+        with pytest.raises(CheckpointError) as raised:
+            Checkpoint.find(wrong)
+        assert f"there are: abc1, abd2. Received: resume={wrong!r}" in str(raised.value)
+    Checkpoint("abc1").remove()
+    with pytest.raises(CheckpointError, match="there are: abd2"):
+        Checkpoint.find("abc")
+
+
+def test_the_recipe_comes_back():
+    kept = KeptRecipe("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
+    Checkpoint("run").write_recipe(kept)
+    assert Checkpoint("run").read_recipe() == kept
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(home):
+    """The system itself refuses to write on, as a full disk does."""
+    model, kept = trained(), Checkpoint("run")
+    kept.save(model, Progress(step=1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match="could not be written .* before is intact"):
+            kept.save(model, Progress(step=2))
+        with pytest.raises(CheckpointError, match="there is none"):
+            kept.save_best(model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(home / "checkpoints" / "run") == ["state.npz"]
+    assert kept.progress().step == 1
+
+
+def test_a_kill_while_writing_leaves_the_checkpoint_before(home):
+    """In a process that SIGKILL ends when half of the file is there."""
+    model, kept = trained(), Checkpoint("run")
+    kept.save(model, Progress(step=1))
+    code = (
+        "import os, signal, numpy as np\n"
+        "from recipes import checkpoint\n"
+        "def half(path, **arrays):\n"
+        "    with open(path, 'wb') as file: file.write(b'PK half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "np.savez = half\n"
+        "checkpoint.Checkpoint('run')._write('state.npz', {})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -9
+    assert kept.progress().step == 1
+
+
+def test_progress_is_plain_json(home):
+    Checkpoint("run").save(trained(), Progress(best=0.5))
+    with np.load(home / "checkpoints" / "run" / module.STATE_FILE, allow_pickle=False) as file:
+        assert json.loads(file["progress"].tobytes())["best"] == 0.5

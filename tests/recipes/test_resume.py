@@ -1,0 +1,68 @@
+"""A run killed by SIGKILL in mid-epoch ends, resumed, as one that was not."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from recipes.checkpoint import Checkpoint
+from recipes.sentiment.recipe import SentimentRecipe
+from tests.recipes.conftest import SMALL
+
+OVERRIDES = [
+    *SMALL,
+    "training.epochs=3",  # of 13 batches
+    "training.checkpoint_every=5",
+    "training.ema=0.9",
+    "training.schedule=cosine",
+    "tokenizer.sampling=0.2",
+]
+KILLED_AT = 18  # in the second epoch; the last checkpoint is of step 15
+
+KILLED = f"""
+import os, signal
+from recipes import training
+from recipes.sentiment.recipe import SentimentRecipe
+count = training._Steps.on_train_batch_end
+def killing(self, batch, logs=None):
+    count(self, batch, logs)
+    if self.progress.step == {KILLED_AT}:
+        os.kill(os.getpid(), signal.SIGKILL)
+training._Steps.on_train_batch_end = killing
+SentimentRecipe.run("quickstart", {OVERRIDES})
+"""
+
+
+def arrays(path):
+    with np.load(path, allow_pickle=False) as file:
+        return {name: array for name, array in file.items() if name != "progress"}
+
+
+def test_killed_and_resumed(client, home, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "remove", lambda self: None)  # to look at the last state
+    whole = SentimentRecipe.run("quickstart", OVERRIDES).run_id
+
+    killed = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    (cut,) = {path.name for path in (home / "checkpoints").iterdir()} - {whole}
+    assert Checkpoint(cut).progress().step == 15 and Checkpoint(cut).progress().batch == 2
+    SentimentRecipe.run("quickstart", resume=cut)
+
+    # TensorFlow and XLA may sum in another order in another process, torch and JAX did not.
+    exact = keras.config.backend() != "tensorflow"
+    for file in ("state.npz", "best.npz"):
+        one, other = (arrays(home / "checkpoints" / run_id / file) for run_id in (whole, cut))
+        assert one.keys() == other.keys() and len(one) > 10
+        for name in one:
+            np.testing.assert_allclose(
+                one[name], other[name], rtol=0, atol=0 if exact else 1e-6, err_msg=name
+            )
+    for metric in ("train/loss", "dev/loss", "progress/learning_rate"):
+        one, other = (
+            [(point.step, point.value) for point in client.get_metric_history(run_id, metric)]
+            for run_id in (whole, cut)
+        )
+        for (step, value), (other_step, other_value) in zip(one, other, strict=True):
+            assert step == other_step and value == pytest.approx(other_value, abs=1e-6)

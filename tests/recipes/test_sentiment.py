@@ -1,0 +1,189 @@
+"""The sentiment recipe: its files, its schema, starting from another model."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import get_args
+
+import numpy as np
+import pytest
+
+import zoo
+from recipes.config import load, read_yaml, resolve
+from recipes.schema import Section
+from recipes.sentiment.recipe import SentimentRecipe
+from recipes.sentiment.report import draw_confusion, report
+from recipes.sentiment.schema import ModelConfig, SentimentConfig
+from tests.recipes.conftest import SMALL
+from zoo import presets
+from zoo.layers.pooling import POOLINGS
+from zoo.models.text_classifier.backbone import ENCODERS
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+FILES = sorted(FOLDER.glob("*/*.yaml"))
+TINY = ["data.options={train: 40, dev: 10, test: 0}", *SMALL[1:]]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_every_recipe_file_is_valid_and_says_what_it_is(file):
+    from importlib.metadata import entry_points
+
+    (point,) = entry_points(group="zoo.recipes", name=file.parent.name)
+    recipe = point.load()
+    assert recipe.name == file.parent.name
+    assert load(recipe.Config, file).description
+    assert f"zoo run {file.parent.name}/{file.stem}" in file.read_text("utf-8")
+
+
+def test_there_is_a_quickstart_for_every_task():
+    tasks = [path.parent for path in FOLDER.glob("*/recipe.py")]
+    assert tasks and all((task / "quickstart.yaml").is_file() for task in tasks)
+
+
+def keys(schema, path=()):
+    for name, field in schema.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from keys(field.annotation, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def test_the_quickstart_is_the_manual_and_names_every_key():
+    content = read_yaml((FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8"))
+    for path in keys(SentimentConfig):
+        section = content
+        for name in path:
+            assert name in section, ".".join(path)
+            section = section[name]
+
+
+def test_the_manual_tells_the_defaults():
+    """Where a comment says `Default x`, the schema has x."""
+    text = (FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8")
+    defaults = SentimentConfig().model_dump()
+    section, key, told = "", "", {}
+    for line in text.splitlines():
+        if line and not line.startswith((" ", "#")):
+            section, key = line.partition(":")[0], ""
+        if line.startswith("  ") and line.lstrip()[0] not in "#" and line[2] != " ":
+            key = line.strip().partition(":")[0]
+        for word in ("Default ", "default "):
+            if (comment := line.partition("#")[2]) and word in comment:
+                value = comment.partition(word)[2].strip().split()[0].rstrip(":,.")
+                told[section, key or section] = value
+    assert len(told) > 30
+    for (section, key), value in told.items():
+        expected = defaults[section] if key == section else defaults[section][key]
+        assert read_yaml(value) == expected, f"{section}.{key}"
+
+
+def test_the_schema_knows_what_the_model_knows():
+    fields = ModelConfig.model_fields
+    assert set(get_args(fields["encoder"].annotation)) == set(ENCODERS)
+    assert set(get_args(fields["pooling"].annotation)) == set(POOLINGS)
+
+
+def recipe(*overrides):
+    values = read_yaml((FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8"))
+    return SentimentRecipe(resolve(SentimentConfig, values, [*TINY, *overrides], source="test"))
+
+
+def built(one, dataset):
+    return one.build(dataset, one.prepare(dataset), "float32")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A preset to start from, which lower-cases."""
+    one = recipe("tokenizer.lowercase=true")
+    dataset = one.load_data()
+    directory = tmp_path_factory.mktemp("start") / "preset"
+    presets.save(built(one, dataset), directory, name="start", dataset=dataset, dtype="float32")
+    return directory
+
+
+def test_init_from_brings_tokenizer_and_weights(start):
+    one = recipe(f"training.init_from={start}", "tokenizer.vocabulary_size=300")
+    model, theirs = built(one, one.load_data()), zoo.load(start)
+    assert model.preprocessor.tokenizer.proto == theirs.preprocessor.tokenizer.proto
+    assert model.preprocessor.lowercase is True
+    for mine, other in zip(model.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_init_from_leaves_a_head_of_other_labels_alone(start):
+    one = recipe(f"training.init_from={start}")
+    dataset = SimpleNamespace(splits=one.load_data().splits, labels=("bad", "fair", "good"))
+    model, theirs = built(one, dataset), zoo.load(start)
+    for part in ("backbone", "pool"):
+        mine, other = getattr(model, part).get_weights(), getattr(theirs, part).get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
+    assert model.output_shape == (None, 3)
+
+
+def test_init_from_with_another_pooling_takes_the_backbone(start):
+    one = recipe(f"training.init_from={start}", "model.pooling=mean")
+    model, theirs = built(one, one.load_data()), zoo.load(start)
+    mine, other = model.backbone.get_weights(), theirs.backbone.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
+
+
+def test_init_from_of_other_sizes_says_what_to_set(start):
+    one = recipe(f"training.init_from={start}", "model.units=7", "model.encoder=gru")
+    with pytest.raises(ValueError) as raised:
+        built(one, one.load_data())
+    assert str(raised.value) == (
+        "The sizes of the model must be those of training.init_from: set model.encoder=lstm "
+        "model.units=5. Received: model.encoder=gru model.units=7"
+    )
+
+
+def test_examples_by_epoch_change_only_with_sampling():
+    one = recipe()
+    columns = one.load_data().splits["train"]
+    model = SimpleNamespace(
+        preprocessor=one.prepare(one.load_data()), labels=("negative", "positive")
+    )
+    assert not one.examples_change
+    assert one.examples(model, columns, 0).lengths == one.examples(model, columns, 1).lengths
+    drawn = recipe("tokenizer.sampling=0.1")
+    assert drawn.examples_change
+    lengths = [drawn.examples(model, columns, epoch).lengths for epoch in (0, 1, 1)]
+    assert lengths[0] != lengths[1] == lengths[2]
+    x, y = one.examples(model, columns, 0).collate(np.array([3, 1]), 24)
+    assert x["token_ids"].shape == (2, 24) and y.shape == (2, 2)
+    assert [model.labels[i] for i in y.argmax(axis=1)] == [columns["label"][i] for i in (3, 1)]
+
+
+class Watcher:
+    def __init__(self):
+        self.tables, self.figures = {}, {}
+
+    def log_table(self, columns, name):
+        self.tables[name] = columns
+
+    def log_figure(self, figure, name):
+        self.figures[name] = figure
+
+
+def test_the_report_shows_the_worst_first(start):
+    model, run = zoo.load(start), Watcher()
+    texts = ["good", "bad", "", "fine"] * 5
+    said = [answer.label for answer in model.infer(texts)]
+    other = {"negative": "positive", "positive": "negative"}
+    # Every second answer is wrong.
+    columns = {"text": texts, "label": [x if i % 2 else other[x] for i, x in enumerate(said)]}
+    report(model, columns, run, samples=6)
+    table = run.tables["samples.json"]
+    assert list(table)[1] == "predicted" and len(table["text"]) == 6
+    wrong = [a != b for a, b in zip(table["predicted"], table["label"], strict=True)]
+    assert wrong == sorted(wrong, reverse=True) and sum(wrong) == 3
+    assert "figures/confusion.png" in run.figures
+    assert any(name.startswith("attention/") for name in run.figures)
+    report(model, columns, run := Watcher(), samples=0)
+    assert run.tables == {} and list(run.figures) == ["figures/confusion.png"]
+
+
+def test_a_confusion_matrix_has_counts_and_shares():
+    figure = draw_confusion(np.array([[3, 1], [0, 0]]), ("no", "yes"))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "0\n0.0%"]

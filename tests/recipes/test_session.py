@@ -1,0 +1,287 @@
+"""The whole path of a recipe, on real if small data."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from recipes import training
+from recipes.checkpoint import Checkpoint, CheckpointError, Progress
+from recipes.config import ConfigError
+from recipes.schema import TrainingConfig
+from recipes.sentiment.recipe import SentimentRecipe
+from recipes.training import TrainingError
+from zoo.tracking import StoreError
+
+
+def checkpoints(home):
+    folder = home / "checkpoints"
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+def only_run(client):
+    (experiment,) = client.search_experiments(filter_string="name = 'sentiment'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    return run
+
+
+def test_quickstart(client, home, tmp_path, capsys):
+    """Learns what no bag of words can, and ends where a user can take it from."""
+    began = time.perf_counter()
+    result = SentimentRecipe.run("quickstart", output=tmp_path / "preset", progress=False)
+    seconds = time.perf_counter() - began
+    print(f"{keras.config.backend()}: {seconds:.0f} s")
+    assert result.metrics["dev/accuracy"] >= 0.95 and result.metrics["test/accuracy"] >= 0.95
+
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.pooling"] == "bahdanau" and run.data.params["seed"] == "1"
+    tags = run.data.tags
+    assert tags["recipe"] == "sentiment/quickstart" and tags["task"] == "text_classifier"
+    assert tags["backend"] == keras.config.backend() and tags["gate"].endswith("passed")
+    for metric in ("train/loss", "train/accuracy", "progress/examples_per_second"):
+        history = client.get_metric_history(run.info.run_id, metric)
+        assert [point.step for point in history] == [1, 2, 3, 4, 5, 6]
+    files = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "samples.json", "figures", "attention"} <= files
+
+    assert result.registered.champion and result.registered.version == 1
+    again = zoo.load("models:/quickstart@champion")
+    texts = ["The plot was not bad, and the cast was good.", "It was good, not bad.", "", "🎬"]
+    for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):
+        assert one.label == other.label
+        assert one.probability == pytest.approx(other.probability, abs=1e-5)
+
+    card = zoo.presets.read_card(tmp_path / "preset")
+    assert card == result.card and card.metrics == result.metrics
+    assert card.training["command"] == (
+        f"zoo run sentiment/quickstart --backend {keras.config.backend()}"
+    )
+    assert zoo.load(tmp_path / "preset").infer(texts[:1])[0].label == "positive"
+    assert checkpoints(home) == []
+    said = capsys.readouterr()
+    assert "registered: quickstart version 1, champion: first to pass the gate" in said.out
+    assert 'next: zoo infer models:/quickstart@champion "…"' in said.out
+    assert len([line for line in said.err.splitlines() if line.startswith("epoch ")]) == 6
+
+
+def test_a_gate_that_is_not_passed_registers_nothing(run, client, capsys):
+    result = run("evaluation.gate=1.01", "training.max_steps=1")
+    assert result.gate.passed is False and result.registered is None
+    assert client.search_registered_models() == []
+    assert zoo.load(result.model_uri).infer(["a"])[0].label in ("negative", "positive")
+    assert "gate: accuracy" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_numbers(run):
+    options = ["training.max_steps=3", "tokenizer.sampling=0.2"]
+    one, same = run(*options), run(*options)
+    other = run(*options, "seed=2")
+    assert one.metrics == same.metrics
+    for mine, theirs in zip(one.model.get_weights(), same.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert one.metrics != other.metrics
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_stored_as_any_other(run, precision):
+    result = run(f"training.precision={precision}", "training.max_steps=2", "training.ema=0.9")
+    assert result.model.backbone.dtype_policy.name == "float32"
+    assert 0 <= result.metrics["dev/accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        ["model.encoder=transformer", "model.units=8", "model.embedding_dim=8"],
+        ["model.encoder=gru", "model.bidirectional=false", "model.pooling=last"],
+    ],
+)
+def test_other_models(run, encoder):
+    # 100 tokens are padded to 128, which a Transformer must have positions for
+    result = run(*encoder, "training.max_steps=2", "model.sequence_length=100")
+    (answer,) = result.model.infer(["very " * 200])
+    assert answer.label in ("negative", "positive")
+
+
+def test_the_wrong_metric_falls_and_training_stops_early(run, client, monkeypatch):
+    scores = iter([0.5, 0.6, 0.55, 0.6, 0.9])
+
+    def score(model, columns, batch_size=256):
+        return {"accuracy": next(scores), "macro_f1": 0.0, "loss": 0.0}
+
+    monkeypatch.setattr("zoo.models.TextClassifier.score", score)
+    result = run("training.epochs=9", "training.patience=2")
+    # 0.6 in epoch 2 is not bettered in 3 and 4; the fifth score is that of the stored model
+    assert [point.value for point in client.get_metric_history(result.run_id, "dev/accuracy")] == [
+        0.5, 0.6, 0.55, 0.6, 0.9,
+    ]  # fmt: skip
+    assert result.card.training["best_epoch"] == 2
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(run, client, monkeypatch):
+    options = SentimentRecipe.compile_options
+
+    def diverging(self):
+        def loss(truth, logits):
+            # not a number as soon as the weights have grown
+            large = keras.ops.max(keras.ops.abs(logits)) > 50
+            return keras.ops.where(large, np.nan, keras.ops.sum(-truth * logits, axis=-1))
+
+        return options(self) | {"loss": loss}
+
+    monkeypatch.setattr(SentimentRecipe, "compile_options", diverging)
+    with pytest.raises(TrainingError) as raised:
+        run("training.learning_rate=5", "training.checkpoint_every=1", "training.epochs=5")
+    said = str(raised.value)
+    assert said.startswith("The loss is nan at step ")
+    assert "where the learning rate is" in said and "Try a lower training.learning_rate" in said
+    entity = only_run(client)
+    assert entity.info.status == "FAILED"
+    step = Checkpoint(entity.info.run_id).progress().step  # of the last good state
+    assert f"step {step + 1} " in said
+    assert raised.value.hint.startswith("zoo run sentiment/quickstart --resume ")
+
+
+def stop_at(step, monkeypatch, error):
+    """Makes training raise at a step, before the checkpoint of that step."""
+    count = training._Steps.on_train_batch_end
+
+    def raising(self, batch, logs=None):
+        if self.step_before + batch + 1 == step:
+            raise error
+        count(self, batch, logs)
+
+    monkeypatch.setattr(training._Steps, "on_train_batch_end", raising)
+
+
+def test_an_interruption_before_the_first_checkpoint_leaves_nothing(
+    run, client, home, monkeypatch, capsys
+):
+    stop_at(3, monkeypatch, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert checkpoints(home) == []
+    assert only_run(client).info.status == "KILLED"
+    assert "to go on" not in capsys.readouterr().err
+
+
+def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(6, patch, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run("training.checkpoint_every=4")
+    run_id = only_run(client).info.run_id
+    assert checkpoints(home) == [run_id]
+    assert f"zoo run sentiment/quickstart --resume {run_id[:8]}" in capsys.readouterr().err
+
+    with pytest.raises(ConfigError) as raised:
+        SentimentRecipe.run("quickstart", ["model.units=9", "seed=3"], resume=run_id)
+    assert [mistake.partition(";")[0] for mistake in raised.value.mistakes] == [
+        "model.units: a resumed run keeps it",
+        "seed: a resumed run keeps it",
+    ]
+    with pytest.raises(ConfigError, match="is one of sentiment/quickstart: name that recipe"):
+        SentimentRecipe.run("bilstm_bahdanau_nsmc_ko", resume=run_id)
+    with pytest.raises(CheckpointError, match=f"there are: {run_id}. Received: resume='zzz'"):
+        SentimentRecipe.run("quickstart", resume="zzz")
+    with monkeypatch.context() as patch:
+        changed = SentimentRecipe.load_data
+        patch.setattr(
+            SentimentRecipe,
+            "load_data",
+            lambda self: zoo.data.load("generated_reviews", train=200, dev=40, test=20, seed=9),
+        )
+        assert changed is not SentimentRecipe.load_data
+        with pytest.raises(CheckpointError, match="The data is not what it was"):
+            SentimentRecipe.run("quickstart", resume=run_id)
+    assert checkpoints(home) == [run_id]
+
+    result = SentimentRecipe.run("quickstart", ["training.epochs=3"], resume=run_id[:8])
+    assert result.run_id == run_id and checkpoints(home) == []
+    assert "going on in epoch 1, after step 4" in capsys.readouterr().err
+    losses = client.get_metric_history(run_id, "train/loss")
+    assert [point.step for point in losses] == [1, 2, 3]
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_an_output_that_holds_something(run, client, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(FileExistsError, match="a new or an empty directory. Received: "):
+        run(output=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert client.search_experiments(filter_string="name = 'sentiment'") == []
+
+
+def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI=http://127.0.0.1:9"):
+        SentimentRecipe.run("quickstart")
+    assert checkpoints(home) == []
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ([("good", "x"), ("bad", "x")], "rows of at least two classes"),
+        ([], "no rows"),
+    ],
+)
+def test_files_that_nothing_can_be_learnt_from(run, client, tmp_path, rows, message):
+    file = tmp_path / "mine.tsv"
+    file.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    with pytest.raises(ValueError, match=message):
+        run("data={name: null, train: " + str(file) + "}")
+    assert client.search_experiments(filter_string="name = 'sentiment'") == []
+
+
+def test_a_test_split_that_is_not_there(run):
+    with pytest.raises(ValueError, match="no rows in its test split: set evaluation.test=false"):
+        run("data.options.test=0", "evaluation.test=true")
+
+
+def test_files_of_ones_own(run, tmp_path):
+    reviews = zoo.data.load("generated_reviews", train=60, dev=10, test=0).splits["train"]
+    file = tmp_path / "mine.csv"
+    rows = [
+        f'"{t}",{label[:3]}' for t, label in zip(reviews["text"], reviews["label"], strict=True)
+    ]
+    file.write_text("\n".join(["review,verdict", *rows]))
+    result = run(
+        f"data={{name: null, train: {file}, text: review, label: verdict}}", "training.max_steps=2"
+    )
+    assert result.model.labels == ("neg", "pos") and result.card.dataset == "mine"
+
+
+@pytest.mark.parametrize(
+    "progress, over",
+    [
+        (Progress(epoch=0), False),
+        (Progress(epoch=5, best_epoch=4), True),
+        (Progress(epoch=3, best_epoch=1), False),
+        (Progress(epoch=4, best_epoch=1), True),
+        (Progress(epoch=3, best_epoch=None), True),
+        (Progress(epoch=1, best_epoch=0, step=7), True),
+        (Progress(epoch=4, best_epoch=1, batch=3), False),
+    ],
+)
+def test_when_training_is_over(progress, over):
+    settings = TrainingConfig(epochs=5, patience=2, max_steps=7)
+    assert training._is_over(progress, settings) is over
+
+
+@pytest.mark.parametrize(
+    "value, best, mode, better",
+    [
+        (0.5, None, "max", True),
+        (0.5, 0.5, "max", False),
+        (0.6, 0.5, "max", True),
+        (0.6, 0.5, "min", False),
+        (0.4, 0.5, "min", True),
+        (float("nan"), None, "max", False),
+    ],
+)
+def test_what_is_better(value, best, mode, better):
+    assert training._is_better(value, best, mode) is better
