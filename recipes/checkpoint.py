@@ -3,15 +3,24 @@
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import yaml
 
+from zoo import presets
 from zoo.files import write_beside
 from zoo.home import home
+
+if TYPE_CHECKING:
+    import keras
+    import keras_hub
+
+    from zoo.data import Dataset
 
 RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "best.npz", "model"
 
@@ -112,17 +121,28 @@ class Checkpoint:
             )
         return cls(found[0])
 
-    def write_recipe(self, kept: KeptRecipe) -> None:
-        """Keeps what is run."""
+    def begin(self, kept: KeptRecipe, model: "keras_hub.models.Task", dataset: "Dataset") -> None:
+        """Keeps what is written once.
+
+        Args:
+            kept: What is run.
+            model: The model in float32, for its preprocessor.
+            dataset: The data.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
         text = yaml.safe_dump(asdict(kept), sort_keys=False, allow_unicode=True)
-        with write_beside(self.folder / RECIPE_FILE) as beside:
+        with self._writing(RECIPE_FILE) as path, write_beside(path) as beside:
             beside.write_text(text, "utf-8")
+        with self._writing(MODEL_FOLDER) as path:
+            presets.save(model, path, name="model", dataset=dataset)
 
     def read_recipe(self) -> KeptRecipe:
         """What is run."""
         return KeptRecipe(**yaml.safe_load((self.folder / RECIPE_FILE).read_text("utf-8")))
 
-    def save(self, model: keras.Model, progress: Progress) -> None:
+    def save(self, model: "keras.Model", progress: Progress) -> None:
         """Keeps the state of training, in place of the state before.
 
         Args:
@@ -136,7 +156,7 @@ class Checkpoint:
         arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), "uint8")
         self._write(STATE_FILE, arrays)
 
-    def restore(self, model: keras.Model) -> Progress:
+    def restore(self, model: "keras.Model") -> Progress:
         """Puts the kept state into a model that is compiled and whose optimizer is built.
 
         Raises:
@@ -155,7 +175,7 @@ class Checkpoint:
         """
         return _progress(self._read(STATE_FILE))
 
-    def save_best(self, model: keras.Model) -> None:
+    def save_best(self, model: "keras.Model") -> None:
         """Keeps the weights as the best so far.
 
         Raises:
@@ -163,7 +183,7 @@ class Checkpoint:
         """
         self._write(BEST_FILE, _arrays("model", model.weights))
 
-    def restore_best(self, model: keras.Model) -> None:
+    def restore_best(self, model: "keras.Model") -> None:
         """Puts the best weights into the model.
 
         Raises:
@@ -176,9 +196,13 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, name, arrays):
+        with self._writing(name) as path, write_beside(path) as beside:
+            np.savez(beside, **arrays)
+
+    @contextmanager
+    def _writing(self, name) -> Iterator[Path]:
         try:
-            with write_beside(self.folder / name) as beside:
-                np.savez(beside, **arrays)
+            yield self.folder / name
         except OSError as error:
             kept = "the one before is intact" if (self.folder / name).is_file() else "there is none"
             raise CheckpointError(
@@ -214,7 +238,9 @@ def _progress(arrays) -> Progress:
 
 
 def _arrays(prefix, variables) -> dict[str, np.ndarray]:
+    from keras import ops  # here, for a run that cannot be resumed is told of before Keras starts
+
     return {
-        f"{prefix}/{i:05}": keras.ops.convert_to_numpy(variable.value)
+        f"{prefix}/{i:05}": ops.convert_to_numpy(variable.value)
         for i, variable in enumerate(variables)
     }

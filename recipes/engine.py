@@ -1,7 +1,7 @@
 """The one path of every recipe, and what a task adds to it.
 
-Keras and MLflow are imported after the recipe has been read, so that a mistake in it is told at
-once: that is why the path itself is in `recipes.session`.
+Keras and MLflow are imported after the recipe and its data have been read, so that a mistake in
+them is told at once: that is why the path itself is in `recipes.session`.
 """
 
 import inspect
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from recipes import config as configs
 from recipes.config import ConfigError
 from recipes.schema import RecipeConfig
+from zoo.terminal import starting
 
 if TYPE_CHECKING:
     import keras_hub
@@ -174,12 +175,15 @@ class Recipe(ABC):
             config = _resumed_config(cls.Config, kept, label, overrides)
             overrides = [*kept.overrides, *overrides]
 
-        from recipes.display import Display
-        from recipes.session import Session
+        recipe = cls(config)
+        dataset = recipe.load_data()
+        with starting(f"Starting {label} …"):
+            import zoo.models  # noqa: F401 (with TensorFlow, whatever the backend)
+            from recipes.display import Display
+            from recipes.session import Session
 
         with Display(bar=progress) as display:
-            session = Session(cls(config), label, overrides, display)
-            result = session.run(kept, output)
+            result = Session(recipe, dataset, label, overrides, display).run(kept, output)
         print(_summary(result, label))
         return result
 

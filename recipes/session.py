@@ -14,6 +14,7 @@ from recipes.engine import Examples, Recipe, RunResult
 from recipes.optimization import compile_model
 from recipes.training import train
 from zoo import presets
+from zoo.data import Dataset
 from zoo.data.batches import default_boundaries, plan_batches
 from zoo.files import directory_beside
 from zoo.tracking import Gate, start_run
@@ -25,14 +26,23 @@ class Session:
 
     Args:
         recipe: The recipe, with its configuration.
+        dataset: The data.
         label: What it is called, `sentiment/quickstart`.
         overrides: What differs from its file.
         display: Shows how it goes on.
     """
 
-    def __init__(self, recipe: Recipe, label: str, overrides: list[str], display: Display):
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        label: str,
+        overrides: list[str],
+        display: Display,
+    ):
         self.recipe = recipe
         self.config = recipe.config
+        self.dataset = dataset
         self.label = label
         self.name = label.partition("/")[2]
         self.overrides = overrides
@@ -49,7 +59,6 @@ class Session:
             A `RunResult`.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
-        self.dataset = self.recipe.load_data()
         self._check_data(kept)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
@@ -85,16 +94,14 @@ class Session:
         dataset, settings = self.dataset, self.config.training
         preprocessor = self.recipe.prepare(dataset)
         model = self.recipe.build(dataset, preprocessor, settings.precision)
-        checkpoint.write_recipe(
-            KeptRecipe(
-                run_id=checkpoint.run_id,
-                label=self.label,
-                overrides=self.overrides,
-                digest=dataset.digest,
-                config=self.config.model_dump(),
-            )
+        kept = KeptRecipe(
+            run_id=checkpoint.run_id,
+            label=self.label,
+            overrides=self.overrides,
+            digest=dataset.digest,
+            config=self.config.model_dump(),
         )
-        presets.save(self._in_float32(model), checkpoint.model, name="model", dataset=dataset)
+        checkpoint.begin(kept, self._in_float32(model), dataset)
         self._examples = self.recipe.examples(model, dataset.splits["train"], 0)
         boundaries = default_boundaries(self._examples.lengths, settings.buckets)
         self._compile(model, boundaries)

@@ -52,6 +52,14 @@ def test_a_file_of_ones_own(carded, tmp_path, capsys):
     assert shown["card"] == {}
 
 
+def test_a_file_may_hold_one_class(carded, tmp_path, capsys):
+    file = tmp_path / "mine.csv"
+    file.write_text("text,label\nso good,positive\nnot so,positive\n")
+    assert main(["eval", "tiny_en", "--dataset", str(file), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["metrics"]["accuracy"] == 0.5 and shown["split"] is None
+
+
 def test_a_file_without_the_named_columns(carded, tmp_path, loaded, capsys):
     file = tmp_path / "mine.csv"
     file.write_text("review,verdict\nso good,positive\n")
@@ -63,7 +71,11 @@ def test_a_file_without_the_named_columns(carded, tmp_path, loaded, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--dataset", "review"], "There is no dataset `review`. Did you mean `reviews`?"),
+        (
+            ["--dataset", "review"],
+            "There is neither a dataset nor a file `review`. Did you mean `reviews`?",
+        ),
+        (["--dataset", "no.csv"], "There is neither a dataset nor a file `no.csv`."),
         (["--split", "tset"], "has the splits test. Received: --split tset"),
     ],
 )

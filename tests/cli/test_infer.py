@@ -1,6 +1,8 @@
 """`zoo infer` with a stand-in for the model: what goes in, what comes out, in which order."""
 
 import json
+import os
+import threading
 import tracemalloc
 
 import pytest
@@ -13,6 +15,11 @@ def test_texts_of_the_command_line(loaded, capsys):
     assert main(["infer", "tiny_en", "a film", "not a film"]) == 0
     assert capsys.readouterr().out == "positive\t0.5000\ta film\nnegative\t0.7500\tnot a film\n"
     assert loaded == ["tiny_en"]
+
+
+def test_a_text_stays_on_its_line(loaded, capsys):
+    assert main(["infer", "tiny_en", "two\nlines\tand\x1b[31m red 👨‍👩‍👧"]) == 0
+    assert capsys.readouterr().out == "positive\t0.5000\ttwo lines\tand [31m red 👨‍👩‍👧\n"
 
 
 def test_json_lines_hold_everything(loaded, capsys):
@@ -55,6 +62,8 @@ def test_options_of_the_model(loaded, model, capsys):
     assert model.options == [(8, 5)]
     assert main(["infer", "tiny_en", "a", "--set", "bean=5"]) == 2
     assert "Did you mean `beam`?" in capsys.readouterr().err
+    assert main(["infer", "tiny_en", "a", "--set", "beam=["]) == 2
+    assert "The value must be valid YAML. Received: --set beam=[" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,18 @@ def test_wrong_use_is_found_before_anything_is_loaded(loaded, words, message, ca
     assert main(["infer", *words]) == 2
     assert message in capsys.readouterr().err
     assert loaded == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_file_may_be_a_pipe(loaded, tmp_path, capsys):
+    """As in `--file <(cut -f 2 reviews.tsv)`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("one\nnot two\n",))
+    writer.start()
+    assert main(["infer", "tiny_en", "--file", str(pipe)]) == 0
+    writer.join()
+    assert capsys.readouterr().out == "positive\t0.5000\tone\nnegative\t0.7500\tnot two\n"
 
 
 def test_a_file_that_is_not_utf8_is_refused_whole(loaded, tmp_path, capsys):

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
 from zoo.cli import main, program
-from zoo.cli.errors import Failure, WrongUse, did_you_mean
+from zoo.cli.errors import Failure, WrongUse
+from zoo.suggestions import did_you_mean
 
 HEAVY = "keras tensorflow keras_hub jax torch mlflow matplotlib sklearn pandas numpy".split()
 
@@ -127,6 +129,13 @@ def test_a_bug_is_named_and_the_traceback_is_for_the_asking(verb, capsys, monkey
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_warning_is_told_without_its_place_in_the_code(verb, capsys):
+    stand_in = verb()
+    stand_in.run = lambda args: warnings.warn("Not verified.", stacklevel=1)
+    assert main(["ls"]) == 0
+    assert capsys.readouterr().err == "zoo: warning: Not verified.\n"
+
+
 def test_options_may_stand_anywhere(verb):
     stand_in = verb()
     assert main(["ls", "a", "--flag", "b=c"]) == 0
@@ -137,20 +146,34 @@ def test_options_may_stand_anywhere(verb):
 
 def test_did_you_mean():
     assert did_you_mean("trian", ["train", "test"]) == " Did you mean `train`?"
-    assert did_you_mean("xyz", ["train", "test"]) == ""
+    assert did_you_mean("xyz", ["train", "test"]) == did_you_mean("", ["train"]) == ""
+    assert (
+        did_you_mean("sst", ["bilstm_bahdanau_sst2_en"])
+        == " Did you mean `bilstm_bahdanau_sst2_en`?"
+    )
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["ls"], ["ls", "--json"], ["recipes"], ["data", "ls"], ["run", "--help"]]
+    "words, code_and_modules",
+    [
+        (["--help"], "0"),
+        (["ls"], "0"),
+        (["ls", "--json"], "0"),
+        (["recipes"], "0"),
+        (["data", "ls"], "0"),
+        (["run", "--help"], "0"),
+        (["run", "sentiment", "model.poling=mean"], "2"),
+        (["run", "sentiment", "data={name: null, train: nowhere.csv}"], "1"),
+        (["run", "sentiment", "--resume", "nothing"], "1 numpy"),
+    ],
 )
-def test_nothing_heavy_is_imported(words):
-    code = (
+def test_nothing_heavy_is_imported(words, code_and_modules):
+    script = (
         "import sys; from zoo.cli import main\n"
-        f"code = main({words!r})\n"
-        f"sys.exit(code or ' '.join(set({HEAVY}) & set(sys.modules)) or None)"
+        f"print(main({words!r}), *set({HEAVY}) & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == code_and_modules, done.stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["ls"], ["recipes"]])

@@ -219,7 +219,7 @@ def test_imdb_reads_reviews_and_writes_nothing_else(monkeypatch, site, tmp_path)
 
 
 def test_a_wrong_name_or_option():
-    with pytest.raises(ValueError, match="Did you mean 'nsmc'.*zoo data ls.*Received: name='nscm'"):
+    with pytest.raises(ValueError, match="Did you mean `nsmc`.*zoo data ls.*Received: name='nscm'"):
         zoo.data.load("nscm")
     for function in (zoo.data.get, zoo.data.path):
         with pytest.raises(ValueError, match="There are generated_reviews, imdb, nsmc, sst2"):

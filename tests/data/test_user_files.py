@@ -88,10 +88,10 @@ def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path):
 
 def test_a_missing_column_lists_those_found(tmp_path):
     message = error(tmp_path, "a.csv", csv_bytes(header="txt,label"))
-    assert "line 1: there is no column 'text'. Did you mean 'txt'?" in message
+    assert "line 1: there is no column 'text'. Did you mean `txt`?" in message
     assert "Received: 'txt', 'label'" in message
     message = error(tmp_path, "b.jsonl", b'{"text":"a","label":"b"}\n{"text":"a","lable":"b"}\n')
-    assert "line 2: there is no column 'label'. Did you mean 'lable'?" in message
+    assert "line 2: there is no column 'label'. Did you mean `lable`?" in message
     assert "more than one column is named 'text'" in error(tmp_path, "c.csv", b"text,label,text\n")
 
 

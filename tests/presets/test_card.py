@@ -116,12 +116,12 @@ def test_models_are_listed_by_task_and_name(pretrained):
 
 
 def test_an_unknown_task_is_an_error(pretrained):
-    with pytest.raises(ValueError, match="Did you mean 'text_classifier'.*task='text_clasifier'"):
+    with pytest.raises(ValueError, match="Did you mean `text_classifier`.*task='text_clasifier'"):
         zoo.list_models("text_clasifier")
 
 
 def test_an_unknown_name_is_an_error_with_what_is_near(pretrained):
-    with pytest.raises(PresetError, match="Did you mean 'gru_ko'.*`zoo ls`.*'gru_kr'"):
+    with pytest.raises(PresetError, match="Did you mean `gru_ko`.*`zoo ls`.*'gru_kr'"):
         zoo.load("gru_kr")
     with pytest.raises(PresetError, match="`zoo ls`"):
         zoo.load("")

@@ -164,3 +164,10 @@ def test_a_card_that_would_be_wrong_or_is_missing_is_not_restated(preset):
     (preset / "card.json").unlink()
     with pytest.raises(PresetError, match="no card to restate"):
         restate(preset, metrics={})
+
+
+def test_a_full_disk_is_told_before_anything_is_written(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    with pytest.raises(OSError, match="No space left on device"):
+        save(model, tmp_path / "new", name="new", dataset="reviews")
+    assert list(tmp_path.iterdir()) == []

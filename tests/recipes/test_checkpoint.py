@@ -5,15 +5,20 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+import zoo
 from recipes import checkpoint as module
 from recipes.checkpoint import Checkpoint, CheckpointError, KeptRecipe, Progress
 from recipes.optimization import compile_model
 from recipes.schema import TrainingConfig
+from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
 
 
 def compiled(units=3, seed=0, **settings):
@@ -87,25 +92,54 @@ def test_a_run_is_found_by_its_first_letters():
         Checkpoint.find("abc")
 
 
-def test_the_recipe_comes_back():
-    kept = KeptRecipe("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
-    Checkpoint("run").write_recipe(kept)
-    assert Checkpoint("run").read_recipe() == kept
+KEPT = KeptRecipe("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
+
+
+def classifier():
+    tokenizer = train_subword_tokenizer(["a good film"], 300)
+    return TextClassifier(
+        TextClassifierBackbone(tokenizer.vocabulary_size(), embedding_dim=4, units=3),
+        TextClassifierPreprocessor(tokenizer, sequence_length=7),
+    )
+
+
+def test_the_recipe_and_the_preprocessor_come_back():
+    kept = Checkpoint("run")
+    kept.begin(KEPT, classifier(), "reviews")
+    assert kept.read_recipe() == KEPT
+    assert zoo.load(kept.model).preprocessor.sequence_length == 7
+
+
+@contextmanager
+def full_disk(size):
+    """The system itself refuses to write files on beyond a size, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_at_the_beginning(home, monkeypatch):
+    model, kept = classifier(), Checkpoint("run")
+    with full_disk(100), pytest.raises(CheckpointError, match=r"written \(File too large\)"):
+        kept.begin(KEPT, model, "reviews")
+    assert os.listdir(kept.folder) == []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    with pytest.raises(CheckpointError, match=r"written \(No space left on device\)"):
+        kept.begin(KEPT, model, "reviews")
+    assert os.listdir(kept.folder) == ["recipe.yaml"]
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(home):
-    """The system itself refuses to write on, as a full disk does."""
     model, kept = trained(), Checkpoint("run")
     kept.save(model, Progress(step=1))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
-    try:
+    with full_disk(300):
         with pytest.raises(CheckpointError, match="could not be written .* before is intact"):
             kept.save(model, Progress(step=2))
         with pytest.raises(CheckpointError, match="there is none"):
             kept.save_best(model)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.listdir(home / "checkpoints" / "run") == ["state.npz"]
     assert kept.progress().step == 1
 

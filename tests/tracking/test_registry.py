@@ -32,7 +32,7 @@ def test_a_gate_result_reads_as_a_sentence():
 
 
 def test_a_gate_on_a_metric_that_was_not_measured():
-    with pytest.raises(ValueError, match="Did you mean 'accuracy'.*Received: metric='acuracy'"):
+    with pytest.raises(ValueError, match="Did you mean `accuracy`.*Received: metric='acuracy'"):
         Gate("acuracy", 0.8).check({"accuracy": 0.9})
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from zoo.tracking import Gate, start_run
+from zoo.tracking import Gate, StoreError, start_run
 from zoo.tracking import run as tracked
 
 CONFIG = {
@@ -189,6 +190,16 @@ def test_a_store_that_vanishes_does_not_hide_the_error(client, start, monkeypatc
         monkeypatch.setattr(MlflowClient, "log_batch", refuse)
         raise ZeroDivisionError
     assert "could not be tracked: gone" in caplog.text
+
+
+def test_a_store_that_fails_is_told_with_the_hint_of_the_recipe(client, start):
+    with pytest.raises(StoreError, match="no longer be tracked: disk is full") as raised:
+        with start() as run:
+            error = MlflowException("disk is full\n(see https://example.com)")
+            error.hint = "zoo run x --resume y"
+            raise error
+    assert raised.value.hint == "zoo run x --resume y"
+    assert client.get_run(run.id).info.status == "FAILED"
 
 
 def test_resuming_goes_on_with_the_run_and_its_model(client, start, preset, card):

@@ -20,6 +20,8 @@ QUIET = {
     # Torch's threads wait for each other by spinning, without end where other processes are busy:
     # 10 to 50 times slower there. Idle machines do not notice the limit.
     "GOMP_SPINCOUNT": "20000",
+    # Of files of a few megabytes, each of which draws a bar of its own.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from zoo.cli.errors import WrongUse, did_you_mean
+from zoo.cli.errors import WrongUse
+from zoo.suggestions import did_you_mean
 
 GROUP = "zoo.recipes"
 DEFAULT = "quickstart"

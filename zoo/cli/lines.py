@@ -36,16 +36,21 @@ def read(stream: BinaryIO, name: str) -> Iterator[str]:
             ) from None
 
 
-def count(path: Path) -> int:
+def count(path: Path) -> int | None:
     """Counts the lines of a file and, on the way, makes sure that all of them can be read.
+
+    Returns:
+        How many there are; `None` for a pipe, which can be read once only.
 
     Raises:
         WrongUse: if there is no such file.
         Failure: if a line is not UTF-8.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         what = "It is a directory" if path.is_dir() else "There is no such file"
         raise WrongUse(f"{what}. Received: --file {path}", hint=f"ls {path.parent}")
+    if not path.is_file():
+        return None
     with path.open("rb") as stream:
         return sum(1 for _ in read(stream, str(path)))
 

@@ -4,9 +4,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import backend, output
-from zoo.cli.errors import WrongUse, did_you_mean
-from zoo.cli.quiet import quiet
+from zoo.cli import backend
+from zoo.cli.errors import WrongUse
+from zoo.suggestions import did_you_mean
+from zoo.terminal import starting
 
 if TYPE_CHECKING:
     from zoo import Card
@@ -46,7 +47,7 @@ def load(source: str, backend_name: str | None):
     """Loads a model onto the backend asked for, with a sign of life while Keras starts."""
     check(source)
     backend.choose(backend_name)
-    with output.waiting(f"Loading {source} …"), quiet():
+    with starting(f"Loading {source} …"):
         import zoo
 
         return zoo.load(source)

@@ -1,9 +1,8 @@
-"""What a verb prints: tables and JSON on stdout, waiting and progress on stderr."""
+"""What a verb prints: tables and JSON on stdout, what is no part of the answer on stderr."""
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 PIPED_WIDTH = 240  # columns of a table that goes to no terminal
@@ -70,12 +69,3 @@ def print_json(value: Any, *, lines: bool = False) -> None:
 def say(message: str) -> None:
     """Tells the person something that is no part of the answer."""
     print(message, file=sys.stderr, flush=True)
-
-
-def waiting(message: str) -> AbstractContextManager:
-    """A turning wheel on stderr while something takes its seconds; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(message)

@@ -5,11 +5,13 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
 from zoo.cli import output
-from zoo.cli.errors import Failure, WrongUse, did_you_mean
+from zoo.cli.errors import Failure, WrongUse
+from zoo.suggestions import did_you_mean
 
 GROUPS = {
     "look around": {
@@ -89,7 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb = _verb(words[0])
         name, following = f"zoo {words[0]}", verb.NEXT
         args = parser(words[0], verb).parse(words[1:])
-        verb.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            verb.run(args)
         sys.stdout.flush()
         return 0
     except SystemExit as stop:  # argparse, after --help
@@ -144,6 +148,11 @@ def _version() -> str:
     import zoo
 
     return zoo.__version__
+
+
+def _show_warning(message, *where) -> None:
+    """Without the place in the code, which tells nothing to who typed a command."""
+    output.say(f"zoo: warning: {message}")
 
 
 def _report(name: str, error: Exception, following: str) -> int:

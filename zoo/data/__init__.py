@@ -5,7 +5,7 @@
 
 from zoo.data.catalogue import get, list_datasets, load, path
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
-from zoo.data.user_files import load_files
+from zoo.data.user_files import load_files, read_file
 
 __all__ = [
     "Columns",
@@ -17,4 +17,5 @@ __all__ = [
     "load",
     "load_files",
     "path",
+    "read_file",
 ]

@@ -1,6 +1,5 @@
 """Datasets by name."""
 
-import difflib
 import inspect
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from zoo.data.imdb import Imdb
 from zoo.data.named import NamedDataset
 from zoo.data.nsmc import Nsmc
 from zoo.data.sst2 import Sst2
+from zoo.suggestions import did_you_mean
 
 _DATASETS = {dataset.card.name: dataset for dataset in (GeneratedReviews, Imdb, Nsmc, Sst2)}
 
@@ -71,9 +71,7 @@ def path(name: str) -> Path | None:
 def _find(name: str) -> NamedDataset | GeneratedReviews:
     if name in _DATASETS:
         return _DATASETS[name]()
-    near = difflib.get_close_matches(str(name), _DATASETS, n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(
-        f"There is no dataset of that name.{meant} There are {', '.join(_DATASETS)} "
-        f"(`zoo data ls`). Received: name={name!r}"
+        f"There is no dataset of that name.{did_you_mean(str(name), _DATASETS)} There are "
+        f"{', '.join(_DATASETS)} (`zoo data ls`). Received: name={name!r}"
     )

@@ -1,7 +1,6 @@
 """Datasets from files of one's own."""
 
 import csv
-import difflib
 import gzip
 import json
 import zlib
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import Columns, Dataset, hold_out, splits_digest
+from zoo.suggestions import did_you_mean
 
 _FORMATS = (".csv", ".tsv", ".jsonl")
 
@@ -48,7 +48,7 @@ def load_files(
     """
     files = {"train": train, "dev": dev, "test": test}
     splits = {
-        split: _read(Path(file), text, label) for split, file in files.items() if file is not None
+        split: read_file(file, text, label) for split, file in files.items() if file is not None
     }
     labels = _labels(splits, files, label)
     if dev is None:
@@ -64,6 +64,42 @@ def load_files(
         splits=splits,
         labels=labels,
     )
+
+
+def read_file(file: str | Path, text: str = "text", label: str = "label") -> Columns:
+    """Reads one table, as `load_files` does, of one class too.
+
+    Args:
+        file: Path.
+        text: Name of the column with the text.
+        label: Name of the column with the label.
+
+    Returns:
+        The columns `"text"` and `"label"`, every value a string.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, has no such column, or has no rows.
+    """
+    file = Path(file)
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    kind = (suffixes[:-1] if zipped else suffixes)[-1:]
+    if not kind or kind[0] not in _FORMATS:
+        raise ValueError(
+            f"The suffix must tell the format: {', '.join(_FORMATS)}, and .gz after it if "
+            f"gzipped. Received: {str(file)!r}"
+        )
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
+    reader = _json_rows if kind[0] == ".jsonl" else _table_rows
+    columns: Columns = {"text": [], "label": []}
+    for number, row in reader(file, _lines(file, zipped), kind[0], (text, label)):
+        columns["text"].append(_text(file, number, row[text]))
+        columns["label"].append(_label(file, number, row[label]))
+    if not columns["text"]:
+        raise ValueError(f"The file has no rows. Received: {str(file)!r}")
+    return columns
 
 
 def _labels(splits: dict[str, Columns], files: dict, column: str) -> tuple[str, ...]:
@@ -97,28 +133,6 @@ def _hold_out(columns: Columns, fraction: float, seed: int, file) -> tuple[Colum
             f"{rows} rows"
         )
     return rest, held
-
-
-def _read(file: Path, text: str, label: str) -> Columns:
-    """One file's columns, every value a string."""
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = (suffixes[:-1] if zipped else suffixes)[-1:]
-    if not kind or kind[0] not in _FORMATS:
-        raise ValueError(
-            f"The suffix must tell the format: {', '.join(_FORMATS)}, and .gz after it if "
-            f"gzipped. Received: {str(file)!r}"
-        )
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
-    reader = _json_rows if kind[0] == ".jsonl" else _table_rows
-    columns: Columns = {"text": [], "label": []}
-    for number, row in reader(file, _lines(file, zipped), kind[0], (text, label)):
-        columns["text"].append(_text(file, number, row[text]))
-        columns["label"].append(_label(file, number, row[label]))
-    if not columns["text"]:
-        raise ValueError(f"The file has no rows. Received: {str(file)!r}")
-    return columns
 
 
 def _lines(file: Path, zipped: bool) -> Iterator[str]:
@@ -197,11 +211,9 @@ def _check_columns(file: Path, number: int, found: list[str], needed: tuple[str,
         if found.count(name) > 1:
             raise ValueError(f"{file}, line {number}: more than one column is named {name!r}.")
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"{file}, line {number}: there is no column {name!r}.{meant} The arguments "
-                f"`text` and `label` say which columns to read. "
+                f"{file}, line {number}: there is no column {name!r}.{did_you_mean(name, found)} "
+                "The arguments `text` and `label` say which columns to read. "
                 f"Received: {', '.join(map(repr, found))}"
             )
 

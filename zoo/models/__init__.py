@@ -1,4 +1,9 @@
-"""The models, a folder a task."""
+"""The models, a folder a task.
+
+Importing this registers their classes with Keras, so that KerasHub loads presets of them by itself:
+`keras_hub.models.TextClassifier.from_preset(directory)`. `zoo.load` needs no such import, and
+checks what it loads.
+"""
 
 from zoo.models.text_classifier import (
     TextClassifier,

@@ -1,9 +1,9 @@
 """Which presets come with the package."""
 
-import difflib
 from pathlib import Path
 
 from zoo.presets.card import CARD_FILE, Card, PresetError, read_card
+from zoo.suggestions import did_you_mean
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 MODELS = Path(__file__).parents[1] / "models"
@@ -26,7 +26,7 @@ def list_models(task: str | None = None) -> list[Card]:
     """
     if task is not None and task not in tasks():
         raise ValueError(
-            f"`task` must be one of {', '.join(tasks())}.{_meant(task, tasks())} "
+            f"`task` must be one of {', '.join(tasks())}.{did_you_mean(task, tasks())} "
             f"Received: task={task!r}"
         )
     cards = [read_card(path.parent) for path in PRETRAINED.glob(f"*/{CARD_FILE}")]
@@ -56,10 +56,5 @@ def find(name: str) -> Path:
         return PRETRAINED / name
     raise PresetError(
         "There is no pretrained model and no directory of this name."
-        f"{_meant(name, names)} `zoo ls` lists the models. Received: {name!r}"
+        f"{did_you_mean(name, names)} `zoo ls` lists the models. Received: {name!r}"
     )
-
-
-def _meant(word, words):
-    near = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
-    return f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""

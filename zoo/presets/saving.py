@@ -1,7 +1,10 @@
 """Saves a model as a preset: whole or not at all, in half the bytes."""
 
+import errno
+import io
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 _DTYPES = ("float16", "float32")
+ROOM_FOR_THE_REST = 1 << 20  # bytes, of what a preset holds besides weights
 
 
 def save(
@@ -71,6 +75,7 @@ def save(
 
     Raises:
         FileExistsError: if the directory holds something and `overwrite` is false.
+        OSError: if the disk is full; nothing of the preset remains.
         ValueError: if the model is no task of the zoo, `dtype` is another, a value of the card
             is wrong, or weights are not finite or too large for `dtype`.
     """
@@ -82,6 +87,7 @@ def save(
             f"Only a task of `zoo.models` can be saved as a preset. Received: {type(model)}"
         )
     with directory_beside(directory, overwrite=overwrite) as beside:
+        _require_room(beside, model)
         model.save_to_preset(str(beside), max_shard_size=None)
         for path in sorted(beside.glob("*.h5")):
             _rewrite(path, dtype)
@@ -140,13 +146,21 @@ def _or_of(value, dataset, attribute, default):
     return getattr(dataset, attribute, default) if value is None else value
 
 
+def _require_room(directory, model):
+    """HDF5, where a disk fills up under it, may take the whole process down."""
+    needed = 4 * model.count_params() + ROOM_FOR_THE_REST
+    if shutil.disk_usage(directory).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+
+
 def _rewrite(path, dtype):
     """Stores a weights file in another dtype, without the optimizer."""
     import h5py
     import numpy as np
 
-    beside = path.with_name(f".{path.name}")
-    with h5py.File(path, "r") as old, h5py.File(beside, "w") as new:
+    # In memory first: see `_require_room`.
+    content = io.BytesIO()
+    with h5py.File(path, "r") as old, h5py.File(content, "w") as new:
 
         def copy(name, item):
             if name.split("/")[0] == "optimizer":
@@ -167,4 +181,4 @@ def _rewrite(path, dtype):
             new.create_dataset(name, data=value).attrs.update(item.attrs)
 
         old.visititems(copy)
-    os.replace(beside, path)
+    path.write_bytes(content.getbuffer())

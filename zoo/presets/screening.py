@@ -56,15 +56,11 @@ def check(directory: Path) -> Card | None:
     """
     present = list_files(directory)
     card = read_card(directory)
-    if card is None:
-        warnings.warn(
-            f"This preset has no {CARD_FILE}, so its files could not be verified: {directory}",
-            stacklevel=2,
-        )
-    else:
+    if card is not None:
         _check_files(directory, card, present)
     for name in present:
-        if "/" not in name and name.endswith(".json") and name != CARD_FILE:
+        # Where a disk does not tell cases apart, TASK.JSON is what Keras would read.
+        if "/" not in name and name.lower().endswith(".json") and name != CARD_FILE:
             _check_json(name, read_json(directory / name))
     for name in (CONFIG_FILE, TASK_FILE):
         if name not in present:
@@ -72,6 +68,11 @@ def check(directory: Path) -> Card | None:
                 f"A preset of the zoo needs the file {name}; `zoo.presets.save` writes one. "
                 f"Received: {directory}"
             )
+    if card is None:
+        warnings.warn(
+            f"This preset has no {CARD_FILE}, so its files could not be verified: {directory}",
+            stacklevel=2,
+        )
     return card
 
 
@@ -115,7 +116,7 @@ def _check_files(directory, card, present):
                 f"Received: {name} in {directory} with SHA-256 {received}, expected {digest}"
             )
     for name in present:
-        read = name.startswith("assets/") or name.endswith((".json", ".h5"))
+        read = name.lower().startswith("assets/") or name.lower().endswith((".json", ".h5"))
         if read and name not in card.files and name != CARD_FILE:
             raise PresetError(
                 "A preset must hold no file that its card does not list: remove it. "

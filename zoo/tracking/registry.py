@@ -1,10 +1,11 @@
 """The model registry: versions, and the gate before the alias `champion`."""
 
-import difflib
 import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,11 +72,9 @@ class Gate:
             ValueError: if the gate's metric is not among them.
         """
         if self.metric not in metrics:
-            near = difflib.get_close_matches(self.metric, metrics, n=1)
             raise ValueError(
                 f"The gate asks for a metric that was not measured. There are: {sorted(metrics)}."
-                + (f" Did you mean {near[0]!r}?" if near else "")
-                + f" Received: metric={self.metric!r}"
+                f"{did_you_mean(self.metric, metrics)} Received: metric={self.metric!r}"
             )
         value = float(metrics[self.metric])
         passed = _not_worse(value, self.threshold, self.mode)

@@ -30,7 +30,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from zoo.tracking import data, flavor, registry
 from zoo.tracking.environment import environment
 from zoo.tracking.signals import sigterm_raises
-from zoo.tracking.store import artifact_root, prepare_store
+from zoo.tracking.store import artifact_root, failure, prepare_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def start_run(
         The `Run`.
 
     Raises:
-        StoreError: if the store cannot be used; see `zoo.tracking.prepare_store`.
+        StoreError: if the store cannot be used, see `zoo.tracking.prepare_store`, or fails later.
         ValueError: if the experiment was deleted, or there is no run `resume`.
     """
     client = MlflowClient(tracking_uri=prepare_store())
@@ -107,6 +107,8 @@ def start_run(
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         run._fail("KILLED" if killed else "FAILED", error)
+        if isinstance(error, MlflowException):
+            raise failure(error, client.tracking_uri) from error
         raise
     run._finish()
 

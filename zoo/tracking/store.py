@@ -95,6 +95,16 @@ def prepare_store() -> str:
     return uri
 
 
+def failure(error: Exception, uri: str) -> StoreError:
+    """What to raise where a store that could be used at first fails in the midst of a run."""
+    failed = StoreError(
+        f"The runs can no longer be tracked: {_reason(error)}. See that the server runs, or that "
+        f"the disk is not full, and go on with the run. Received: {_without_password(uri)}"
+    )
+    failed.hint = getattr(error, "hint", None)
+    return failed
+
+
 def _default_uri() -> str:
     return f"sqlite:///{(home() / 'runs' / 'mlflow.db').as_posix()}"
 

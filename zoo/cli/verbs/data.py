@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import output
-from zoo.cli.errors import Failure, WrongUse, did_you_mean
+from zoo.cli.errors import Failure, WrongUse
+from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from zoo.data import DatasetCard

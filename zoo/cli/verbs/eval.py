@@ -5,15 +5,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, models, output
-from zoo.cli.errors import WrongUse, did_you_mean
+from zoo.cli.errors import WrongUse
+from zoo.suggestions import did_you_mean
+from zoo.terminal import waiting
 
 EXAMPLES = """\
   zoo eval bilstm_bahdanau_nsmc_ko
   zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict"""
-NEXT = "zoo ls"
-
-FILES = (".csv", ".tsv", ".jsonl")
+NEXT = "zoo eval --help"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,12 +40,11 @@ def run(args: Namespace) -> None:
             f"`{args.model}` has no card that names a dataset, so --dataset must.",
             hint="zoo data ls",
         )
-    split = None if _is_file(name) else args.split
-    columns = _columns(name, split, args)
+    split, columns = _split(name, args)
     rows = len(next(iter(columns.values())))
     model = models.load(str(directory), args.backend)
     start = time.perf_counter()
-    with output.waiting(f"Reading {rows:,} texts …"):
+    with waiting(f"Reading {rows:,} texts …"):
         measured = model.score(columns)
     seconds = time.perf_counter() - start
     published = _published(card, split) if card and name == card.dataset else {}
@@ -64,30 +63,27 @@ def run(args: Namespace) -> None:
     )
 
 
-def _is_file(name: str) -> bool:
-    return Path(name.removesuffix(".gz")).suffix in FILES
-
-
-def _columns(name: str, split: str | None, args: Namespace) -> dict[str, list]:
+def _split(name: str, args: Namespace) -> tuple[str | None, dict[str, list]]:
+    """What is read: the name of a dataset's split, `None` for a file; and its columns."""
     from zoo import data
 
-    if split is None:
-        # Named as both, nothing is held out of it: `train` is the whole file.
-        whole = data.load_files(train=name, dev=name, text=args.text, label=args.label)
-        return whole.splits["train"]
     known = [card.name for card in data.list_datasets()]
-    if name not in known:
+    if name in known:
+        with waiting(f"Getting {name} …"):
+            splits = data.load(name).splits
+        if args.split not in splits:
+            raise WrongUse(
+                f"The dataset {name} has the splits {', '.join(splits)}. "
+                f"Received: --split {args.split}",
+                hint=f"--split {next(iter(splits))}",
+            )
+        return args.split, splits[args.split]
+    if not Path(name).is_file():
         raise WrongUse(
-            f"There is no dataset `{name}`.{did_you_mean(name, known)}", hint="zoo data ls"
+            f"There is neither a dataset nor a file `{name}`.{did_you_mean(name, known)}",
+            hint="zoo data ls",
         )
-    with output.waiting(f"Getting {name} …"):
-        splits = data.load(name).splits
-    if split not in splits:
-        raise WrongUse(
-            f"The dataset {name} has the splits {', '.join(splits)}. Received: --split {split}",
-            hint=f"--split {next(iter(splits))}",
-        )
-    return splits[split]
+    return None, data.read_file(name, text=args.text, label=args.label)
 
 
 def _published(card, split: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ of them, for only a few are held at a time.
 """
 
 import inspect
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.cli import backend, lines, models, output
-from zoo.cli.errors import WrongUse, did_you_mean
+from zoo.cli.errors import WrongUse
+from zoo.suggestions import did_you_mean
 
 EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
@@ -21,6 +23,8 @@ EXAMPLES = """\
 NEXT = "zoo ls"
 
 BATCHES_AT_A_TIME = 16  # for the model to sort by length
+# What would end the line of an answer, or be taken by a terminal for a command.
+CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -105,7 +109,12 @@ def _inference(args: Namespace) -> Callable[[list[str]], list]:
             )
         import yaml
 
-        options[name] = yaml.safe_load(value)
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise WrongUse(
+                f"The value must be valid YAML. Received: --set {setting}", hint="zoo infer --help"
+            ) from None
     return lambda texts: model.infer(texts, **options)
 
 
@@ -114,7 +123,7 @@ def _print(text: str, answer: dict, as_json: bool) -> None:
         output.print_json({"text": text} | answer, lines=True)
     else:
         plain = [output.words(value) for value in answer.values() if _is_plain(value)]
-        print("\t".join([*plain, text]))
+        print("\t".join([*plain, CONTROLS.sub(" ", text)]))
 
 
 def _is_plain(value: object) -> bool:

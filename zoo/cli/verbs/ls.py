@@ -30,7 +30,7 @@ def run(args: Namespace) -> None:
         output.say("No pretrained model is here yet.\nnext: zoo run sentiment/quickstart")
     else:
         output.table(
-            ["name", "task", "languages", "trained on", "parameters", "size", "metrics"],
+            ["name", "task", "languages", "trained on", "parameters", "size", "measured"],
             [
                 [
                     card.name,
@@ -39,9 +39,15 @@ def run(args: Namespace) -> None:
                     card.dataset,
                     card.parameters,
                     output.size(card.bytes),
-                    card.metrics,
+                    _headline(card.metrics),
                 ]
                 for card in cards
             ],
             numbers=["parameters", "size"],
         )
+
+
+def _headline(metrics: dict[str, float]) -> dict[str, float]:
+    """The first number of the test set, else the first there is; `zoo show` has all."""
+    first = next((name for name in metrics if name.startswith("test/")), next(iter(metrics), None))
+    return {first: metrics[first]} if first else {}

@@ -3,13 +3,11 @@
 Every key of the recipe can be set on the command line; `zoo recipes RECIPE/NAME` prints them.
 """
 
-import importlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from zoo.cli import backend, catalogue, output
+from zoo.cli import backend, catalogue
 from zoo.cli.errors import WrongUse
-from zoo.cli.quiet import quiet
 
 EXAMPLES = """\
   zoo run sentiment/quickstart
@@ -44,9 +42,7 @@ def run(args: Namespace) -> None:
             )
     file = catalogue.find(args.recipe)
     backend.choose(args.backend)
-    with output.waiting(f"Starting {file.full_name} …"), quiet():
-        recipe = file.entry_point.load()
-        importlib.import_module("zoo.models")  # brings TensorFlow, and its notices, whatever runs
+    recipe = file.entry_point.load()
     recipe.run(
         file.name,
         args.overrides,

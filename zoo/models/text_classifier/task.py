@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import keras
@@ -126,6 +127,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
         Raises:
             TypeError: if something else than strings is given.
+            ValueError: if `batch_size` is less than 1.
         """
         return [
             Classification(
@@ -203,6 +205,8 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
     def _probabilities(self, texts, batch_size):
         """Floats `[texts, labels]`. Few shapes: lengths and batch sizes are powers of two."""
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(f"A batch holds one text or more. Received: batch_size={batch_size!r}")
         encoded = self._encode(texts)
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         logits = np.zeros((len(encoded), self.num_classes), "float32")

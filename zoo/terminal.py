@@ -1,13 +1,13 @@
-"""Keeps from the person what the C++ of TensorFlow says whenever it starts."""
+"""What a person sees on a terminal while something takes its seconds, and what they are spared."""
 
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-# Notices and warnings of their logs, and that more than one library brought CUDA's factories.
+# Notices and warnings of TensorFlow, and that more than one library brought CUDA's factories.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:\d+|"
     rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following"
@@ -24,10 +24,26 @@ class _Relay:
         return getattr(self.stream, name)
 
 
+def waiting(message: str) -> AbstractContextManager:
+    """A turning wheel on stderr while something takes its seconds; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(message)
+
+
+@contextmanager
+def starting(message: str) -> Iterator[None]:
+    """Waits for TensorFlow to be imported, without its notices."""
+    with quiet(), waiting(message):  # in this order: the wheel writes past what is held back
+        yield
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drops such notices from what is written to file descriptor 2; the rest
-    is shown at the end. What Python writes to `sys.stderr` is not held back.
+    """Drops TensorFlow's notices from what is written to file descriptor 2; the rest is shown at
+    the end. What Python writes to `sys.stderr` is not held back.
 
     No setting does it: TensorFlow writes some before it heeds `TF_CPP_MIN_LOG_LEVEL`.
     """

@@ -1,15 +1,17 @@
 """What is held back while TensorFlow is imported, and what is not."""
 
+import os
+import select
 import subprocess
 import sys
 
 import pytest
 
-from zoo.cli.quiet import NOISE
+from zoo.terminal import NOISE
 
 SCRIPT = """
 import logging, os, sys
-from zoo.cli.quiet import quiet
+from zoo.terminal import quiet
 try:
     with quiet():
         os.write(2, b"I0000 00:00:1795214465.061894   13209 port.cc:153] oneDNN\\n")
@@ -29,6 +31,35 @@ def test_notices_are_dropped_and_all_else_is_shown():
         done.stderr
         == b"from Python\nF0000 of some weight\nand after\nfrom a logger made meanwhile\n"
     )
+
+
+WAITING = """
+import os
+from zoo.terminal import starting
+with starting("Loading it …"):
+    os.write(2, b"I0000 00:00:1795214465.061894   13209 port.cc:153] oneDNN\\n")
+    input()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_the_wheel_turns_while_notices_are_held_back():
+    """The process waits until the wheel has been seen."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING],
+        stdin=subprocess.PIPE,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while b"Loading it" not in seen:
+            assert select.select([ours], [], [], 30)[0], seen
+            seen += os.read(ours, 1024)
+        process.communicate(b"\n")
+    os.close(ours)
+    assert process.returncode == 0 and b"oneDNN" not in seen
 
 
 @pytest.mark.parametrize(
