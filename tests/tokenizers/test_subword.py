@@ -36,6 +36,18 @@ def test_encode_gives_the_ids_of_the_keras_hub_call(tokenizer):
         assert tokenizer.encode([text])[0] == called
 
 
+def test_a_dataset_outlives_a_change_of_seed(tokenizer):
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensors(["영화 좋다", "the end"]).map(tokenizer)
+    before = [batch.to_list() for batch in dataset]
+    keras.utils.set_random_seed(0)  # empties TensorFlow's kernel cache
+    assert (
+        [batch.to_list() for batch in dataset]
+        == before
+        == [tokenizer.encode(["영화 좋다", "the end"])]
+    )
+
+
 def test_special_ids_and_size(tokenizer):
     assert (tokenizer.pad_token_id, tokenizer.unk_token_id) == (0, 1)
     assert (tokenizer.start_token_id, tokenizer.end_token_id) == (2, 3)

@@ -42,15 +42,15 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         self.__dict__.pop("_sampler", None)  # of the pieces before
 
     def _set_proto_tf(self, proto):
-        """Nothing yet: most models never need the copy in TensorFlow's graph."""
-        self._sentence_piece = None
+        """Nothing yet: outside of TensorFlow's graphs it is never needed."""
 
     def _maybe_initialized_tf(self):
-        if self._sentence_piece is None:
-            import tensorflow as tf
+        """Makes the model a part of the graph that is being traced.
 
-            with tf.init_scope():  # outside of the `tf.data` function that may be under way
-                super()._set_proto_tf(self.proto)
+        A copy shared by the graphs would live in TensorFlow's kernel cache, and die under them
+        when `keras.utils.set_random_seed` empties it.
+        """
+        super()._set_proto_tf(self.proto)
 
     def encode(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
