@@ -2,6 +2,7 @@
 
 import json
 
+from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
@@ -13,3 +14,10 @@ answers = {
     for encoder, pooling in COMBINATIONS
 }
 EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
+
+lines = [
+    f" {json.dumps(name)}: "
+    + json.dumps([x.ravel().round(6).tolist() for x in test_layers.known_answers(case)])
+    for name, case in test_layers.CASES.items()
+]
+test_layers.EXPECTED.write_text("{\n" + ",\n".join(lines) + "\n}\n")

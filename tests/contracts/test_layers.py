@@ -1,5 +1,8 @@
 """What every public layer must obey. A new layer adds a line to `CASES`."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,14 +12,20 @@ import zoo.layers as layers
 
 MASK = np.array([[True] * 5, [True, True, True, False, False], [False] * 5])
 STATES = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32") * MASK[:, :, None]
-QUERY = np.random.default_rng(1).normal(size=(3, 2, 8)).astype("float32")
+MEMORY = np.random.default_rng(1).normal(size=(3, 2, 8)).astype("float32")
+EXPECTED = Path(__file__).parent / "layer_answers.json"
 
 
 class Case:
-    """A layer, and how it is called on one sequence input and its padding mask."""
+    """A layer, and how it is called on one sequence input and its padding mask.
 
-    def __init__(self, make, call=None):
+    `causal`, where a layer can be, calls it on a sequence no step of which may see a later one.
+    """
+
+    def __init__(self, make, call=None, causal=None, differentiable=True):
         self.make = make
+        self.causal = causal
+        self.differentiable = differentiable
         self.call = call or (lambda layer, states, mask: layer(states, padding_mask=mask))
 
     def model(self, dtype=None):
@@ -31,12 +40,74 @@ def attend(layer, states, mask):
     return layer(query, states, value_mask=mask, return_attention_scores=True)
 
 
+def attend_causally(layer, states):
+    return layer(states, states, use_causal_mask=True)
+
+
+def decode(layer, states, mask):
+    return layer(
+        states[:, :2],
+        states,
+        memory_mask=mask,
+        encoder_state=states[:, 0],
+        return_attention_scores=True,
+    )
+
+
+def decode_causally(layer, states):
+    return layer(states, MEMORY, encoder_state=MEMORY[:, 0])
+
+
+def attention(make):
+    return Case(make, attend, attend_causally)
+
+
+def decoder(make):
+    return Case(make, decode, decode_causally)
+
+
 CASES = {
-    "BahdanauAttention": Case(lambda **kw: layers.BahdanauAttention(4, **kw), attend),
-    "LuongGeneralAttention": Case(lambda **kw: layers.LuongGeneralAttention(**kw), attend),
-    "ScaledDotProductAttention": Case(lambda **kw: layers.ScaledDotProductAttention(**kw), attend),
-    "RecurrentEncoder": Case(
+    "AttentiveDecoder-attend_then_recur": decoder(
+        lambda **kw: layers.AttentiveDecoder(
+            "lstm", 4, num_layers=2, input_feeding=True, initial_state="bridge", **kw
+        )
+    ),
+    "AttentiveDecoder-recur_then_attend": decoder(
+        lambda **kw: layers.AttentiveDecoder("gru", 8, "luong_general", initial_state="last", **kw)
+    ),
+    "AttentiveDecoder-none": decoder(
+        lambda **kw: layers.AttentiveDecoder("simple_rnn", 4, "none", **kw)
+    ),
+    "BahdanauAttention": attention(lambda **kw: layers.BahdanauAttention(4, **kw)),
+    # Marginals are not to be trained through: its own tests see to the gradients of its loss.
+    "LinearChainCRF": Case(
+        lambda **kw: layers.LinearChainCRF(8, initializer="random_normal", **kw),
+        lambda layer, states, mask: layer(states, mask=mask, output="marginals"),
+        differentiable=False,
+    ),
+    "LuongConcatAttention": attention(lambda **kw: layers.LuongConcatAttention(4, **kw)),
+    "LuongDotAttention": attention(lambda **kw: layers.LuongDotAttention(**kw)),
+    "LuongGeneralAttention": attention(lambda **kw: layers.LuongGeneralAttention(**kw)),
+    # Where a window is predicted to be depends on how long the source is, hidden or not.
+    "LuongLocalAttention-predictive": Case(
+        lambda **kw: layers.LuongLocalAttention(2, **kw), attend
+    ),
+    "LuongLocalAttention-monotonic": attention(
+        lambda **kw: layers.LuongLocalAttention(2, "monotonic", **kw)
+    ),
+    "MultiHeadAttention": attention(lambda **kw: layers.MultiHeadAttention(2, 4, **kw)),
+    "ScaledDotProductAttention": attention(lambda **kw: layers.ScaledDotProductAttention(**kw)),
+    "RecurrentEncoder-bidirectional": Case(
         lambda **kw: layers.RecurrentEncoder("lstm", 4, num_layers=2, bidirectional=True, **kw)
+    ),
+    "RecurrentEncoder-residual": Case(
+        lambda **kw: layers.RecurrentEncoder("gru", 8, num_layers=2, residual=True, **kw),
+        causal=lambda layer, states: layer(states),
+    ),
+    "RecurrentEncoder-states": Case(
+        lambda **kw: layers.RecurrentEncoder(
+            "simple_rnn", 4, bidirectional=True, padding="any", return_state=True, **kw
+        )
     ),
 }
 for pooling in ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head"):
@@ -51,8 +122,24 @@ def arrays(outputs):
     return [np.asarray(ops.convert_to_numpy(x), "float32") for x in keras.tree.flatten(outputs)]
 
 
+def known_answers(case):
+    """A layer's answers with weights that are the same on every backend."""
+    model, layer = case.model()
+    generator = np.random.default_rng(0)
+    layer.set_weights(
+        [
+            (generator.normal(size=w.shape) / np.sqrt(w.shape[0])).astype("float32")
+            if "seed_generator" not in variable.path
+            else w
+            for variable, w in zip(layer.weights, layer.get_weights(), strict=True)
+        ]
+    )
+    return arrays(model([STATES, MASK]))
+
+
 def test_every_public_layer_has_a_case():
-    assert {name.split("-")[0] for name in CASES} == set(layers.__all__) - {"Attention"}
+    public = {name for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+    assert {name.split("-")[0] for name in CASES} == public - {"Attention"}
 
 
 @every_case
@@ -73,6 +160,25 @@ def test_saved_model_gives_the_same_answers(case, tmp_path):
     )
     for x, y in zip(before, after, strict=True):
         np.testing.assert_allclose(x, y, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_backend_gives_the_same_answers(name):
+    expected = json.loads(EXPECTED.read_text())[name]
+    for output, numbers in zip(known_answers(CASES[name]), expected, strict=True):
+        np.testing.assert_allclose(output.ravel(), numbers, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.causal])
+def test_no_step_sees_a_later_one(name):
+    case = CASES[name]
+    layer = case.make(dtype=None)
+    before = ops.convert_to_numpy(case.causal(layer, STATES))
+    changed = STATES.copy()
+    changed[:, 3:] += 1.0
+    after = ops.convert_to_numpy(case.causal(layer, changed))
+    np.testing.assert_allclose(after[:, :3], before[:, :3], atol=1e-6)
+    assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-4
 
 
 @every_case
@@ -122,7 +228,7 @@ def test_mixed_precision_stays_near_float32(case):
 @every_case
 def test_gradients_reach_every_weight(case):
     model, _ = case.model()
-    if not model.trainable_weights:
+    if not model.trainable_weights or not case.differentiable:
         return
     head = keras.layers.GlobalAveragePooling1D(name="head")
     output = keras.tree.flatten(model.output)[0]

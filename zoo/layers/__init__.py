@@ -3,17 +3,30 @@
 from zoo.layers.attention import (
     Attention,
     BahdanauAttention,
+    LuongConcatAttention,
+    LuongDotAttention,
     LuongGeneralAttention,
+    LuongLocalAttention,
+    MultiHeadAttention,
     ScaledDotProductAttention,
 )
+from zoo.layers.crf import LinearChainCRF, bio_constraints
+from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
 
 __all__ = [
     "Attention",
+    "AttentiveDecoder",
     "BahdanauAttention",
+    "LinearChainCRF",
+    "LuongConcatAttention",
+    "LuongDotAttention",
     "LuongGeneralAttention",
+    "LuongLocalAttention",
+    "MultiHeadAttention",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",
+    "bio_constraints",
 ]

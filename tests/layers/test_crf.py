@@ -1,0 +1,465 @@
+import doctest
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from zoo.layers import LinearChainCRF, bio_constraints, crf
+
+TAGS = ["O", "B-PER", "I-PER"]
+# Rows of full length, padded at the end, at the start, with a hole, of one step and of none.
+MASK = np.array(
+    [
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0],
+        [0, 0, 1, 1, 1],
+        [1, 0, 1, 0, 1],
+        [1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+    ],
+    bool,
+)
+POTENTIALS = np.random.default_rng(0).normal(size=(6, 5, 3)).astype("float32") * 2
+# Allowed by the BIO constraints; what stands at padding means nothing.
+GOLD = np.array(
+    [
+        [0, 1, 2, 0, 1],
+        [1, 2, 2, -1, 7],
+        [-1, -1, 1, 2, 0],
+        [1, 9, 2, 9, 0],
+        [1, 0, 0, 0, 0],
+        [-1, -1, -1, -1, -1],
+    ]
+)
+
+constrained = pytest.mark.parametrize("constrained", [False, True])
+
+
+def layer(constrained=False, seed=1):
+    layer = LinearChainCRF(
+        3, allowed_transitions=bio_constraints(TAGS) if constrained else None, name="crf"
+    )
+    random = np.random.default_rng(seed)
+    layer.set_weights([random.normal(size=w.shape).astype("float32") for w in layer.weights])
+    return layer
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def all_paths(layer, potentials):
+    """Every sequence of tags of one unpadded row and its score, in float64; forbidden ones out."""
+    transitions, start, end = (w.astype("float64") for w in layer.get_weights())
+    allowed = np.ones((4, 4)) if layer.allowed_transitions is None else layer.allowed_transitions
+    allowed = np.array(allowed, bool)
+    scores = {}
+    for path in itertools.product(range(3), repeat=len(potentials)):
+        ends = [3, *path, 3]
+        if path and not allowed[ends[:-1], ends[1:]].all():
+            continue
+        score = sum(float(potentials[t, tag]) for t, tag in enumerate(path))
+        score += sum(transitions[pair] for pair in itertools.pairwise(path))
+        scores[path] = score + (start[path[0]] + end[path[-1]] if path else 0.0)
+    return scores
+
+
+def log_probabilities(layer, potentials):
+    scores = all_paths(layer, potentials)
+    total = np.logaddexp.reduce(list(scores.values()))
+    return {path: score - total for path, score in scores.items()}
+
+
+@constrained
+def test_log_likelihood_equals_brute_force(constrained):
+    chain = layer(constrained)
+    result = numpy(chain.log_likelihood(GOLD, POTENTIALS, MASK))
+    for row, valid in enumerate(MASK):
+        expected = log_probabilities(chain, POTENTIALS[row, valid])
+        assert result[row] == pytest.approx(expected[tuple(GOLD[row, valid])], abs=1e-5)
+    assert result[5] == 0  # the one tagging of an empty sequence is certain
+
+
+@constrained
+def test_decode_finds_the_best_path(constrained):
+    chain = layer(constrained)
+    tags = numpy(chain.decode(POTENTIALS, MASK))
+    assert tags.dtype == np.int32
+    for row, valid in enumerate(MASK):
+        expected = log_probabilities(chain, POTENTIALS[row, valid])
+        assert tuple(tags[row, valid]) == max(expected, key=expected.get)
+        assert np.all(tags[row, ~valid] == 0)
+
+
+@constrained
+def test_marginals_equal_brute_force(constrained):
+    chain = layer(constrained)
+    marginals = numpy(chain.marginals(POTENTIALS, MASK))
+    for row, valid in enumerate(MASK):
+        expected = np.zeros((valid.sum(), 3))
+        for path, value in log_probabilities(chain, POTENTIALS[row, valid]).items():
+            expected[range(len(path)), path] += np.exp(value)
+        np.testing.assert_allclose(marginals[row, valid], expected, atol=1e-6)
+        assert np.all(marginals[row, ~valid] == 0)
+
+
+@constrained
+@pytest.mark.parametrize("n", [1, 4, 50])
+def test_n_best_are_the_n_best_in_order(constrained, n):
+    chain = layer(constrained)
+    tags, values = map(numpy, chain.n_best(POTENTIALS, n, MASK))
+    assert tags.shape == (6, n, 5) and values.shape == (6, n)
+    for row, valid in enumerate(MASK):
+        expected = log_probabilities(chain, POTENTIALS[row, valid])
+        best = sorted(expected, key=expected.get, reverse=True)[:n]
+        found = [tuple(path) for path in tags[row][:, valid]][: len(best)]
+        assert found == best
+        np.testing.assert_allclose(values[row, : len(best)], [expected[p] for p in best], atol=1e-5)
+        assert np.all(values[row, len(best) :] == -np.inf)
+        assert np.all(tags[row][:, ~valid] == 0)
+    np.testing.assert_array_equal(tags[:, 0], numpy(chain.decode(POTENTIALS, MASK)))
+
+
+def test_n_best_lists_no_path_twice_among_equals():
+    tags, values = LinearChainCRF(3).n_best(np.zeros((1, 3, 3)), 27)
+    assert len({tuple(path) for path in numpy(tags)[0]}) == 27
+    np.testing.assert_allclose(numpy(values)[0], np.log(1 / 27), rtol=1e-6)
+
+
+def gradients(chain, gold, potentials, weights=None):
+    """Of the summed log-likelihood, by the potentials and each weight, from one step of SGD."""
+    inputs = keras.Input(batch_shape=potentials.shape)
+    moved = Moved(potentials.shape)(inputs)
+    model = keras.Model(inputs, chain(moved))
+    model.compile(keras.optimizers.SGD(1.0), loss=crf.CRFLoss(chain, reduction="sum"))
+    before = [numpy(w) for w in model.trainable_weights]
+    model.fit(
+        potentials, gold, batch_size=len(gold), verbose=0, shuffle=False, sample_weight=weights
+    )
+    return {w.path: numpy(w) - b for w, b in zip(model.trainable_weights, before, strict=True)}
+
+
+class Moved(keras.layers.Layer):
+    """Adds a weight to each potential, so that the weight's gradient is the potential's."""
+
+    def __init__(self, shape):
+        super().__init__(name="moved")
+        self.shift = self.add_weight(shape, initializer="zeros", name="shift")
+
+    def call(self, inputs):
+        return inputs + self.shift
+
+
+@constrained
+def test_gradients_are_counts_less_expected_counts(constrained):
+    chain = layer(constrained)
+    rows = slice(0, 2)
+    potentials = np.where(MASK[:, :, None], POTENTIALS, crf.IMPOSSIBLE)[rows].astype("float32")
+    expected = {"shift": np.zeros((2, 5, 3)), "transitions": np.zeros((3, 3))}
+    expected |= {"start_transitions": np.zeros(3), "end_transitions": np.zeros(3)}
+    for row, valid in enumerate(MASK[rows]):
+        paths = log_probabilities(chain, POTENTIALS[row, valid])
+        counts = {path: -np.exp(value) for path, value in paths.items()}
+        counts[tuple(GOLD[row, valid])] += 1
+        for path, count in counts.items():
+            expected["shift"][row, range(len(path)), path] += count
+            expected["start_transitions"][path[0]] += count
+            expected["end_transitions"][path[-1]] += count
+            for pair in itertools.pairwise(path):
+                expected["transitions"][pair] += count
+    found = gradients(chain, np.where(MASK, GOLD, 0)[rows], potentials)
+    assert len(found) == 4
+    for path, gradient in found.items():
+        np.testing.assert_allclose(gradient, expected[path.split("/")[-1]], atol=1e-5)
+
+
+def test_gradients_follow_the_sample_weights():
+    potentials, gold = POTENTIALS[:2], np.where(MASK, GOLD, 0)[:2]
+    both = gradients(layer(), gold, potentials, weights=np.array([2.0, 0.0]))
+    one = gradients(layer(), gold[:1], potentials[:1])
+    np.testing.assert_allclose(both["moved/shift"][0], 2 * one["moved/shift"][0], atol=1e-5)
+    assert np.all(both["moved/shift"][1] == 0)
+    np.testing.assert_allclose(both["crf/transitions"], 2 * one["crf/transitions"], atol=1e-5)
+
+
+def noisy_spans(rows=256, time=12, seed=0):
+    """Words and BIO tags: `B` has a word of its own, `I` shares one with `O`: order decides."""
+    random = np.random.default_rng(seed)
+    words, tags = np.zeros((rows, time), int), np.zeros((rows, time), int)
+    for row in range(rows):
+        for t in range(random.integers(4, time + 1)):
+            inside = t and tags[row, t - 1] in (1, 2)
+            tags[row, t] = random.choice([0, 1, 2] if inside else [0, 1])
+            words[row, t] = {0: 1, 1: 2, 2: random.choice([3, 4])}[tags[row, t]]
+    return words, tags
+
+
+def tagger(mixed=False):
+    dtype = "mixed_bfloat16" if mixed else None
+    words = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(5, 8, mask_zero=True, dtype=dtype)(words)
+    potentials = keras.layers.Dense(3, dtype=dtype)(x)
+    chain = LinearChainCRF(3, allowed_transitions=bio_constraints(TAGS), dtype=dtype)
+    model = keras.Model(words, chain(potentials))
+    best = keras.Model(words, chain(potentials, output="tags"))
+    return model, best, chain
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("jit_compile", ["auto", True])
+def test_trains_under_fit(mixed, jit_compile):
+    if jit_compile is True and keras.backend.backend() != "tensorflow":
+        pytest.skip("JAX always compiles; torch.compile would unroll the loops")
+    model, best, chain = tagger(mixed)
+    x, y = noisy_spans()
+    model.compile(keras.optimizers.Adam(0.05), loss=chain.loss, jit_compile=jit_compile)
+    history = model.fit(x, y, epochs=5, verbose=0, validation_split=0.1)
+    assert history.history["val_loss"][-1] < 0.2 < 1 < history.history["loss"][0]
+    assert (best.predict(x, verbose=0) == y).mean() > 0.98
+    # The potentials know their padding even after `predict`.
+    np.testing.assert_array_equal(
+        numpy(chain.decode(model.predict(x, verbose=0))), best.predict(x, verbose=0)
+    )
+
+
+def test_fit_takes_the_mean_over_sequences():
+    model, _, chain = tagger()
+    x, y = noisy_spans(rows=8)
+    model.compile("sgd", loss=chain.loss)
+    expected = -numpy(chain.log_likelihood(y, model(x), x > 0)).mean()
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_saved_model_goes_on_training(tmp_path):
+    model, best, chain = tagger()
+    x, y = noisy_spans()
+    model.compile(keras.optimizers.Adam(0.05), loss=chain.loss)
+    model.fit(x, y, epochs=1, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    best.save(tmp_path / "best.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    losses = [m.fit(x, y, epochs=2, verbose=0, shuffle=False).history for m in (model, loaded)]
+    np.testing.assert_allclose(losses[0]["loss"], losses[1]["loss"], rtol=1e-5)
+    np.testing.assert_allclose(
+        numpy(chain.transitions), numpy(loaded.layers[-1].transitions), atol=1e-5
+    )
+    again = keras.models.load_model(tmp_path / "best.keras")
+    before = best.predict(x, verbose=0)
+    again.set_weights(best.get_weights())
+    np.testing.assert_array_equal(again.predict(x, verbose=0), before)
+
+
+@keras.saving.register_keras_serializable("test")
+class OwnLayers(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.crf = LinearChainCRF(3)
+        self.dense = keras.layers.Dense(3)
+
+    def build(self, shape):
+        self.dense.build(shape)
+        super().build(shape)
+
+    def call(self, inputs):
+        return self.crf(self.dense(inputs))
+
+
+def test_a_loss_that_lost_its_layer_says_so(tmp_path):
+    model = OwnLayers()
+    model.compile("sgd", loss=model.crf.loss)
+    y = np.where(MASK, GOLD, 0)
+    model.fit(POTENTIALS, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(numpy(loaded.crf.transitions), numpy(model.crf.transitions))
+    with pytest.raises(ValueError, match="without the layer it belongs to.*loss=crf.loss"):
+        loaded.fit(POTENTIALS, y, verbose=0)
+    loaded.compile("sgd", loss=loaded.crf.loss)
+    loaded.fit(POTENTIALS, y, verbose=0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports from TensorFlow")
+def test_exports_with_its_viterbi_inside(tmp_path):
+    import tensorflow as tf
+
+    words = keras.Input((None,), dtype="int32")
+    potentials = keras.layers.Embedding(9, 3, mask_zero=True)(words)
+    chain = layer(constrained=True)
+    model = keras.Model(words, [chain(potentials, output=o) for o in ("tags", "marginals")])
+    model.export(tmp_path / "export", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "export")
+    for shape in [(2, 7), (3, 1), (0, 4)]:
+        batch = np.random.default_rng(0).integers(0, 9, shape).astype("int32")
+        for found, expected in zip(loaded.serve(batch), model(batch), strict=True):
+            np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-6)
+
+
+def test_one_forward_pass_serves_several_outputs():
+    chain = layer()
+    inputs = keras.Input((5, 3))
+    mask = keras.Input((5,), dtype="bool")
+    outputs = [chain(inputs, mask=mask, output=name) for name in crf.OUTPUTS]
+    model = keras.Model([inputs, mask], outputs)
+    results = model.predict([POTENTIALS, MASK], verbose=0)
+    assert [o.dtype for o in outputs] == ["float32", "int32", "float32"]
+    for output, result in zip(outputs, results, strict=True):
+        assert output.shape[1:] == result.shape[1:]
+    np.testing.assert_array_equal(results[0][MASK], POTENTIALS[MASK])
+    assert np.all(results[0][~MASK] == crf.IMPOSSIBLE)
+    np.testing.assert_array_equal(results[1], numpy(chain.decode(POTENTIALS, MASK)))
+    np.testing.assert_allclose(results[2], numpy(chain.marginals(POTENTIALS, MASK)), atol=1e-6)
+
+
+def test_zero_transitions_are_a_softmax_at_each_step():
+    chain = LinearChainCRF(3)
+    softmax = numpy(ops.softmax(POTENTIALS))
+    np.testing.assert_allclose(numpy(chain.marginals(POTENTIALS)), softmax, atol=1e-6)
+    np.testing.assert_array_equal(numpy(chain.decode(POTENTIALS)), POTENTIALS.argmax(-1))
+    expected = np.log(softmax[np.arange(6)[:, None], np.arange(5), np.abs(GOLD) % 3]).sum(1)
+    found = numpy(chain.log_likelihood(np.abs(GOLD) % 3, POTENTIALS))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_long_sequence_of_large_potentials_stays_exact():
+    random = np.random.default_rng(0)
+    potentials = (random.normal(size=(1, 1000, 3)) * 30 + 500).astype("float32")
+    tags = potentials.argmax(-1)
+    # Without transitions the steps are independent, and can be summed in float64.
+    wide = potentials.astype("float64")
+    expected = (wide.max(-1) - np.logaddexp.reduce(wide, axis=-1)).sum()
+    chain = LinearChainCRF(3)
+    assert numpy(chain.log_likelihood(tags, potentials))[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_masks_of_a_half_precision_model_change_nothing_but_rounding():
+    exact = layer()
+    mixed = LinearChainCRF(3, dtype="mixed_bfloat16")
+    mixed.set_weights(exact.get_weights())
+    assert mixed(POTENTIALS, mask=MASK).dtype == exact(POTENTIALS, mask=MASK).dtype
+    np.testing.assert_array_equal(
+        numpy(mixed(POTENTIALS, mask=MASK, output="marginals")),
+        numpy(exact(POTENTIALS, mask=MASK, output="marginals")),
+    )
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 3), (2, 0, 3), (0, 0, 3)])
+def test_a_batch_of_nothing_gives_nothing(shape):
+    chain, potentials = layer(), np.zeros(shape, "float32")
+    tags, values = chain.n_best(potentials, 2)
+    assert tuple(chain.decode(potentials).shape) == shape[:2]
+    assert tuple(chain.marginals(potentials).shape) == shape
+    assert tuple(tags.shape) == (shape[0], 2, shape[1]) and tuple(values.shape) == (shape[0], 2)
+    likelihood = numpy(chain.log_likelihood(np.zeros(shape[:2], "int32"), potentials))
+    np.testing.assert_array_equal(likelihood, np.zeros(shape[0]))
+
+
+def test_negative_infinity_rules_a_tag_out_at_a_step():
+    potentials = POTENTIALS.copy()
+    potentials[:, 2, 1] = -np.inf
+    chain = layer()
+    marginals = numpy(chain.marginals(potentials, MASK))
+    assert np.all(np.isfinite(marginals)) and np.all(marginals[:, 2, 1] == 0)
+    assert np.all(numpy(chain.decode(potentials, MASK))[:, 2] != 1)
+    assert np.all(np.isfinite(numpy(chain.log_likelihood(GOLD * 0, potentials, MASK))))
+
+
+def test_wrong_tags_are_named_where_their_values_are_known():
+    chain = layer(constrained=True)
+    tags = np.where(MASK, GOLD, 0)
+    tags[1, 2] = 3
+    with pytest.raises(ValueError, match=r"from 0 to 2 .*Received: tags\[1, 2\]=3"):
+        chain.log_likelihood(tags, POTENTIALS, MASK)
+    tags[1, 2] = -1
+    with pytest.raises(ValueError, match=r"Received: tags\[1, 2\]=-1"):
+        chain.log_likelihood(ops.convert_to_tensor(tags), POTENTIALS, MASK)
+    tags[1] = [0, 2, 0, 0, 0]
+    with pytest.raises(ValueError, match=r"0 -> 2 is not allowed.*tags\[1\]=\[0, 2, 0\]"):
+        chain.log_likelihood(tags, POTENTIALS, MASK)
+    tags[1] = [2, 0, 0, 0, 0]
+    with pytest.raises(ValueError, match=r"the start -> 2 is not allowed"):
+        chain.log_likelihood(tags.tolist(), POTENTIALS, MASK)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch knows the values")
+def test_a_wrong_tag_makes_a_compiled_loss_nan():
+    model, _, chain = tagger()
+    x, y = noisy_spans(rows=8)
+    y[0, 0] = 3
+    model.compile("sgd", loss=chain.loss)
+    assert np.isnan(model.evaluate(x, y, verbose=0))
+
+
+def test_wrong_shapes_print_both():
+    chain = layer()
+    both = r"Received: {} of shape \({}\), potentials of shape \(6, 5, 3\)"
+    with pytest.raises(ValueError, match="`mask` must have.*" + both.format("mask", "6, 4")):
+        chain.decode(POTENTIALS, MASK[:, :4])
+    with pytest.raises(ValueError, match="`tags` must have.*" + both.format("tags", "6, 5, 1")):
+        chain.log_likelihood(GOLD[:, :, None], POTENTIALS)
+    with pytest.raises(ValueError, match=r"Received: shape \(6, 5, 4\), num_tags=3"):
+        chain(np.zeros((6, 5, 4), "float32"))
+    with pytest.raises(ValueError, match=r"Received: shape \(None, 5, 4\), num_tags=3"):
+        layer()(keras.Input((5, 4)))
+    with pytest.raises(ValueError, match=r"sample_weight of shape \(6, 5\), tags of"):
+        chain.loss(np.where(MASK, GOLD, 0), POTENTIALS, sample_weight=np.ones((6, 5)))
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="at least 1. Received: num_tags=0"):
+        LinearChainCRF(0)
+    with pytest.raises(ValueError, match=r"Received: shape \(2, 2\), num_tags=3"):
+        LinearChainCRF(3, allowed_transitions=np.ones((2, 2)))
+    with pytest.raises(ValueError, match="Received: output='viterbi'"):
+        layer()(POTENTIALS, output="viterbi")
+    with pytest.raises(ValueError, match="at least 1. Received: n=0"):
+        layer().n_best(POTENTIALS, 0)
+    with pytest.raises(ValueError, match="Received: scheme='IOB1'"):
+        bio_constraints(TAGS, "IOB1")
+    with pytest.raises(ValueError, match="BIO is O or one of B-TYPE, I-TYPE. Received: 'E-PER'"):
+        bio_constraints(["O", "E-PER"])
+    with pytest.raises(ValueError, match="Received: 'B'"):
+        bio_constraints(["O", "B"])
+
+
+def obeys(path, scheme):
+    """An independent reading of the scheme: a sequence is spans and outsides, end to end."""
+    i = 0
+    while i < len(path):
+        letter, _, kind = path[i].partition("-")
+        i += 1
+        if letter in "OS":
+            continue
+        if letter != "B":
+            return False
+        while i < len(path) and path[i] == f"I-{kind}":
+            i += 1
+        if scheme == "BIOES":
+            if i == len(path) or path[i] != f"E-{kind}":
+                return False
+            i += 1
+    return True
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
+def test_constraints_allow_exactly_what_the_scheme_does(scheme):
+    letters = scheme.replace("O", "")
+    tags = ["O", *(f"{letter}-{kind}" for kind in ("X", "Y-Z") for letter in letters)]
+    allowed = np.array(bio_constraints(tags, scheme), bool)
+    for length in (1, 2, 3, 4):
+        for path in itertools.product(range(len(tags)), repeat=length):
+            ends = [len(tags), *path, len(tags)]
+            named = [tags[i] for i in path]
+            assert allowed[ends[:-1], ends[1:]].all() == obeys(named, scheme), named
+
+
+def test_constraints_without_boundaries_leave_them_free():
+    chain = LinearChainCRF(2, allowed_transitions=[[1, 0], [1, 1]])
+    assert chain.allowed_transitions == [[1, 0, 1], [1, 1, 1], [1, 1, 1]]
+    potentials = np.array([[[1.0, 0.0], [0.0, 3.0]]])
+    np.testing.assert_array_equal(numpy(chain.decode(potentials)), [[1, 1]])
+
+
+def test_the_examples_run():
+    assert doctest.testmod(crf).failed == 0

@@ -1,0 +1,613 @@
+"""The linear-chain conditional random field: tags chosen for the whole sequence at once."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+# Far below any potential, and finite: what is added where a tag may not follow another. A
+# step all of whose potentials are as low as this is padding.
+IMPOSSIBLE = -1e9
+
+OUTPUTS = ("potentials", "tags", "marginals")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class LinearChainCRF(keras.layers.Layer):
+    """Linear-chain conditional random field over the tags of a sequence.
+
+    The score of the tags `y` of a sequence is the sum of their potentials, of the transitions
+    from each to the next, and of the transitions into the first and out of the last:
+    `s(y) = start[y_1] + Σ u_t[y_t] + Σ transitions[y_t-1, y_t] + end[y_n]`, and their
+    probability is `exp(s(y)) / Z`, where `Z` sums `exp(s)` over all tag sequences.
+
+    In a model the layer stands behind the layer that gives each tag a potential (logits, no
+    softmax). It marks the padding in the potentials and passes them on; training takes the
+    loss from `compile(loss=crf.loss)`. Called again on the same potentials, with
+    `output="tags"` or `"marginals"`, it gives the best tags or the probability of each, by
+    the same weights:
+
+    >>> names = ["O", "B-PER", "I-PER"]
+    >>> words = keras.Input((None,), dtype="int32")
+    >>> states = keras.layers.Embedding(100, 8, mask_zero=True)(words)
+    >>> states = keras.layers.Bidirectional(keras.layers.GRU(8, return_sequences=True))(states)
+    >>> potentials = keras.layers.Dense(len(names))(states)
+    >>> crf = LinearChainCRF(len(names), allowed_transitions=bio_constraints(names))
+    >>> model = keras.Model(words, crf(potentials))
+    >>> model.compile("adam", loss=crf.loss)
+    >>> x, y = np.array([[5, 9, 7, 0], [3, 5, 0, 0]]), np.array([[1, 2, 0, 0], [0, 1, 0, 0]])
+    >>> history = model.fit(x, y, verbose=0)  # tags are ids; where x is padded they do not count
+    >>> tagger = keras.Model(words, crf(potentials, output="tags"))
+    >>> tagger.predict(x, verbose=0).shape
+    (2, 4)
+
+    Without a model, or in a custom `compute_loss`, its methods do the same on arrays:
+    `log_likelihood`, `decode`, `marginals` and `n_best`. (In JAX they are quicker inside a
+    jitted function, such as `predict` of the tagger above.)
+
+    All is computed in float32 or wider, whatever the precision of the model. Masked steps are
+    passed over as if they were not there, at the end, at the start or in between. A sequence
+    without any valid step has one tagging, of probability one.
+
+    Args:
+        num_tags: int. How many tags there are.
+        allowed_transitions: What may follow what, as an array of 0 and 1: at `[i, j]` whether
+            tag `j` may follow tag `i`. With one more row and column, the last row tells which
+            tags may come first and the last column which may come last. `bio_constraints`
+            makes it from the names of tags. Forbidden sequences have no probability, neither
+            in training nor after. Defaults to all.
+        initializer: Of the transitions. Defaults to `"zeros"`.
+
+    Call arguments:
+        potentials: Float tensor `[batch, time, num_tags]`.
+        mask: Boolean tensor `[batch, time]`, false at padding. Defaults to the mask that
+            Keras attached to the potentials, else to all true.
+        output: `"potentials"`, `"tags"` or `"marginals"`. Defaults to `"potentials"`.
+
+    Returns:
+        By `output`: the potentials, float32 `[batch, time, num_tags]`, all -1e9 at padding, by
+        which whatever comes later knows it, also after `predict`; the most probable sequence
+        of tags (Viterbi), int32 `[batch, time]`, 0 at padding; or the probability of each tag
+        at each step given the whole sequence, float32 `[batch, time, num_tags]`, 0 at padding.
+
+    Attributes:
+        loss: `CRFLoss`, the negative log-likelihood of the tags, to compile a model with.
+        transitions: Weight `[num_tags, num_tags]`, from row to column; forbidden ones have one
+            too, without effect. `start_transitions` and `end_transitions`: `[num_tags]`.
+
+    Raises:
+        ValueError: if a shape does not fit, or `output` is unknown.
+
+    References:
+        - Lafferty et al. 2001, "Conditional random fields".
+        - In a neural tagger: Collobert et al. 2011, section 3.3.2; Lample et al. 2016,
+          equation 1.
+    """
+
+    def __init__(self, num_tags, allowed_transitions=None, initializer="zeros", **kwargs):
+        kwargs.setdefault("autocast", False)  # potentials keep the precision in which they come
+        super().__init__(**kwargs)
+        if num_tags < 1:
+            raise ValueError(f"`num_tags` must be at least 1. Received: num_tags={num_tags}")
+        self.num_tags = num_tags
+        self.initializer = keras.initializers.get(initializer)
+        self.allowed_transitions = _constraint_rows(allowed_transitions, num_tags)
+        self.supports_masking = True
+        options = {"initializer": self.initializer, "autocast": False}
+        self.transitions = self.add_weight((num_tags, num_tags), name="transitions", **options)
+        self.start_transitions = self.add_weight((num_tags,), name="start_transitions", **options)
+        self.end_transitions = self.add_weight((num_tags,), name="end_transitions", **options)
+        self.loss = CRFLoss(self)
+        self._serialising = False
+
+    def build(self, potentials_shape):
+        _check_potentials(potentials_shape, self.num_tags)
+        super().build(potentials_shape)
+
+    def call(self, potentials, mask=None, output="potentials"):
+        if output not in OUTPUTS:
+            raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
+        if output == "tags":
+            return self.decode(potentials, mask)
+        if output == "marginals":
+            return self.marginals(potentials, mask)
+        potentials, mask = self._inputs(potentials, mask)
+        return ops.where(mask[:, :, None], potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
+
+    def log_likelihood(self, tags, potentials, mask=None):
+        """The logarithm of the probability of given tags.
+
+        Its first derivatives are exact. It has no second ones, because they are not taken
+        through the recursions: that way it compiles on every backend.
+
+        Args:
+            tags: Integer tensor `[batch, time]`. What it holds at padding does not count.
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`, false at padding. Defaults to what the layer
+                marked in the potentials it returned.
+
+        Returns:
+            Float32 tensor `[batch]`.
+
+        Raises:
+            ValueError: if a shape does not fit, a tag is out of range, or a tag may not follow
+                the one before. The last two need values: in a compiled function the result is
+                NaN for a tag out of range, and about -1e9 for each forbidden transition.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        tags_shape = tuple(np.shape(tags) if isinstance(tags, list | tuple) else tags.shape)
+        _check_shape("tags", tags_shape, potentials)
+        self._check_values(tags, mask)
+        if 0 in potentials.shape:
+            return ops.zeros(potentials.shape[:1], dtype=potentials.dtype)
+        tags = ops.cast(tags, "int32")
+        chain = _Chain(self, potentials, mask)
+        tags = chain.gather(tags)
+        outside = ops.logical_and(ops.logical_or(tags < 0, tags >= self.num_tags), chain.valid)
+        tags = ops.clip(tags, 0, self.num_tags - 1)
+        result = chain.score(tags) - chain.log_partition()
+        return ops.where(ops.any(outside, axis=1), ops.cast(np.nan, result.dtype), result)
+
+    def decode(self, potentials, mask=None):
+        """The most probable sequence of tags: int32 `[batch, time]`, 0 at padding.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            return ops.zeros(potentials.shape[:2], dtype="int32")
+        chain = _Chain(self, potentials, mask)
+        return chain.scatter(chain.best_tags())
+
+    def marginals(self, potentials, mask=None):
+        """The probability of each tag at each step: `[batch, time, num_tags]`, 0 at padding.
+
+        They are no function to be trained: no gradient flows through them.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            return potentials
+        chain = _Chain(self, potentials, mask)
+        return chain.scatter(chain.marginals())
+
+    def n_best(self, potentials, n, mask=None):
+        """The `n` most probable sequences of tags, the best first.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            n: int. How many.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+
+        Returns:
+            A pair: the tags, int32 `[batch, n, time]`, 0 at padding, and the logarithms of
+            their probabilities `[batch, n]`, `-inf` where fewer than `n` sequences are possible.
+
+        Raises:
+            ValueError: if `n` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"`n` must be at least 1. Received: n={n}")
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            batch, time = potentials.shape[:2]
+            certain = [[0.0] + [-np.inf] * (n - 1)] * batch
+            certain = np.array(certain, self._width).reshape(batch, n)
+            return ops.zeros((batch, n, time), dtype="int32"), ops.convert_to_tensor(certain)
+        chain = _Chain(self, potentials, mask)
+        tags, log_probabilities = chain.n_best_tags(n)
+        return ops.transpose(chain.scatter(tags), (0, 2, 1)), log_probabilities
+
+    def _inputs(self, potentials, mask):
+        """Potentials of the width in which all is computed, and a boolean mask."""
+        potentials = ops.cast(potentials, self._width)
+        _check_potentials(potentials.shape, self.num_tags)
+        if mask is None:
+            return potentials, ops.any(potentials > IMPOSSIBLE / 2, axis=-1)
+        mask = ops.cast(mask, "bool")
+        _check_shape("mask", mask.shape, potentials)
+        return potentials, mask
+
+    @property
+    def _width(self):
+        return keras.backend.result_type(self.compute_dtype, "float32")
+
+    def _factors(self):
+        """The transitions with the forbidden ones made impossible: start, inner, end."""
+        factors = [
+            ops.cast(ops.convert_to_tensor(weight), self._width)
+            for weight in (self.start_transitions, self.transitions, self.end_transitions)
+        ]
+        if self.allowed_transitions is None:
+            return factors
+        allowed = np.array(self.allowed_transitions, "bool")
+        penalty = np.where(allowed, 0.0, IMPOSSIBLE).astype(self._width)
+        penalties = penalty[-1, :-1], penalty[:-1, :-1], penalty[:-1, -1]
+        return [ops.add(*pair) for pair in zip(factors, penalties, strict=True)]
+
+    def _check_values(self, tags, mask):
+        tags, mask = _known(tags), _known(mask)
+        if tags is None or mask is None:
+            return
+        outside = mask & ((tags < 0) | (tags >= self.num_tags) | (tags != np.floor(tags)))
+        if outside.any():
+            row, step = np.argwhere(outside)[0]
+            raise ValueError(
+                f"Tags must be whole numbers from 0 to {self.num_tags - 1} (num_tags - 1) where "
+                "they are not masked. Mask the padding, or give the layer more tags. "
+                f"Received: tags[{row}, {step}]={tags[row, step]}"
+            )
+        if self.allowed_transitions is None:
+            return
+        allowed = np.array(self.allowed_transitions, "bool")
+        for row in range(len(tags)):
+            path = [self.num_tags, *tags[row][mask[row]].astype(int).tolist(), self.num_tags]
+            if len(path) == 2 or allowed[path[:-1], path[1:]].all():
+                continue
+            i = int(np.argmin(allowed[path[:-1], path[1:]]))
+            names = ["the start", *path[1:-1], "the end"]
+            raise ValueError(
+                f"Tag sequences must obey `allowed_transitions`, and {names[i]} -> {names[i + 1]} "
+                "is not allowed. Repair the tags, or allow the transition. "
+                f"Received: tags[{row}]={path[1:-1]}"
+            )
+
+    def compute_output_spec(self, potentials, mask=None, output="potentials"):
+        if output not in OUTPUTS:
+            raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
+        _check_potentials(potentials.shape, self.num_tags)
+        if output == "tags":
+            return keras.KerasTensor(potentials.shape[:2], dtype="int32")
+        return keras.KerasTensor(potentials.shape, dtype=self._width)
+
+    def get_build_config(self):
+        # Keras marks an object as shared when it serialises it a second time, but it has copied
+        # the model's layers by the time it comes to the loss. So the second time comes here.
+        if not self._serialising:
+            self._serialising = True
+            try:
+                keras.saving.serialize_keras_object(self)
+            finally:
+                self._serialising = False
+        return super().get_build_config()
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_tags": self.num_tags,
+            "allowed_transitions": self.allowed_transitions,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("zoo")
+class CRFLoss(keras.losses.Loss):
+    """The negative log-likelihood of a sequence's tags under a CRF: `LinearChainCRF.loss`.
+
+    Args:
+        crf: The `LinearChainCRF`. It must be a layer of the model that is trained.
+        **kwargs: See `keras.losses.Loss`. The default reduction is the mean over sequences.
+
+    Call arguments:
+        y_true: Integer tensor `[batch, time]`, the tags.
+        y_pred: Float tensor `[batch, time, num_tags]`, the potentials that `crf` returned.
+        sample_weight: Float tensor `[batch]`: one weight a sequence. Defaults to ones.
+    """
+
+    def __init__(self, crf, name="crf_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        # Not the layer itself: saving walks attributes, and would find its weights in two places.
+        self._log_likelihood = crf.log_likelihood
+        self._orphan = False
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            shape = tuple(np.shape(sample_weight))
+            if len(shape) > 1 and shape[1:] != (1,):
+                raise ValueError(
+                    "A CRF's loss belongs to a whole sequence: give one `sample_weight` for each, "
+                    "and mask single steps instead. "
+                    f"Received: sample_weight of shape {shape}, tags of shape {np.shape(y_true)}"
+                )
+        # The sum is a tensor without the mask that Keras attached, [batch, time], which the base
+        # class would apply to losses of shape [batch]. The potentials tell the padding.
+        return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0.0, sample_weight)
+
+    def call(self, y_true, y_pred):
+        if self._orphan:
+            raise ValueError(
+                "This loss was loaded without the layer it belongs to, as happens to a model that "
+                "makes its layers itself. Call `model.compile(…, loss=crf.loss)` again, with "
+                f"the model's own layer. Received: {self.name} of a layer that no model holds"
+            )
+        return -self._log_likelihood(y_true, y_pred)
+
+    def get_config(self):
+        # Within a saved model this is a reference to the layer that the model holds.
+        crf = keras.saving.serialize_keras_object(self._log_likelihood.__self__)
+        return super().get_config() | {"crf": crf}
+
+    @classmethod
+    def from_config(cls, config):
+        reference = config.pop("crf")
+        # Keras looks a shared layer up. Only one made anew takes this name: no model holds it.
+        reference["config"]["name"] = "orphan"
+        crf = keras.saving.deserialize_keras_object(reference)
+        loss = cls(crf, **config)
+        loss._orphan = crf.name == "orphan"
+        return loss
+
+
+def bio_constraints(tags: Sequence[str], scheme: str = "BIO") -> list[list[int]]:
+    """What may follow what in a scheme of span tags, for `LinearChainCRF`.
+
+    A tag is `O`, or a letter, a hyphen and the type of the span: `B-PER`.
+
+    - `"BIO"`: a span is `B` and any number of `I` (also known as IOB2).
+    - `"BIOES"`: a span is `S`, or `B`, any number of `I`, and `E`.
+
+    Args:
+        tags: The names of the tags, in the order of their ids.
+        scheme: `"BIO"` or `"BIOES"`. Defaults to `"BIO"`.
+
+    Returns:
+        Rows of 0 and 1, `[tags + 1, tags + 1]`: at `[i, j]` whether `tags[j]` may follow
+        `tags[i]`; in the last row, whether it may come first; in the last column, last.
+
+    Raises:
+        ValueError: if the scheme is unknown, or a tag does not belong to it.
+
+    Example:
+
+    >>> bio_constraints(["O", "B-PER", "I-PER"])
+    [[1, 1, 0, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
+    """
+    if scheme not in ("BIO", "BIOES"):
+        raise ValueError(f"`scheme` must be 'BIO' or 'BIOES'. Received: scheme={scheme!r}")
+    parts = []
+    for tag in tags:
+        letter, _, kind = tag.partition("-")
+        if tag != "O" and (letter not in set(scheme) - {"O"} or not kind):
+            forms = ", ".join(f"{letter}-TYPE" for letter in scheme.replace("O", ""))
+            raise ValueError(f"A tag of {scheme} is O or one of {forms}. Received: {tag!r}")
+        parts.append((letter, kind))
+    boundary = ("O", "")  # what comes before the first and after the last tag is outside
+    parts.append(boundary)
+    ends = "OES" if scheme == "BIOES" else "OBI"  # after these a span may be over
+
+    def follows(before, after):
+        if after[0] in "IE":
+            return before[0] in "BI" and before[1] == after[1]
+        return before[0] in ends
+
+    rows = [[int(follows(before, after)) for after in parts] for before in parts]
+    rows[-1][-1] = 0  # unused: a sequence without tags
+    return rows
+
+
+class _Chain:
+    """One batch: its potentials, its lengths and the transitions, ready for the recursions.
+
+    Valid steps are moved to the front, so that everything inside deals with right-padded
+    sequences only; `scatter` moves results back to their places.
+    """
+
+    def __init__(self, crf, potentials, mask):
+        self.start, self.transitions, self.end = crf._factors()
+        time = ops.shape(mask)[1]
+        self.steps = ops.arange(time, dtype="int32")  # [time]
+        self.lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # [batch]
+        self.valid = self.steps[None, :] < self.lengths[:, None]  # [batch, time]
+        self.order = ops.argsort(ops.where(mask, self.steps, self.steps + time), axis=1)
+        # What all tags of a step share has no effect. Without it the sums stay small, and exact.
+        potentials = potentials - ops.stop_gradient(ops.max(potentials, axis=-1, keepdims=True))
+        potentials = ops.maximum(potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
+        potentials = ops.take_along_axis(potentials, self.order[:, :, None], axis=1)
+        self.potentials = ops.where(self.valid[:, :, None], potentials, 0.0)
+
+    def gather(self, tags):
+        """`[batch, time]`, moved as the potentials were."""
+        return ops.take_along_axis(tags, self.order, axis=1)
+
+    def scatter(self, values):
+        """`[batch, time, ...]` in the order of `gather`, to where they came from."""
+        valid, back = self.valid, ops.argsort(self.order, axis=1)
+        if len(values.shape) == 3:
+            valid, back = valid[:, :, None], back[:, :, None]
+        values = ops.where(valid, values, ops.zeros_like(values))
+        return ops.take_along_axis(values, back, axis=1)
+
+    def score(self, tags):
+        """The unnormalised score of tags, `[batch]`."""
+        num_tags = self.transitions.shape[0]
+        unary = ops.take_along_axis(self.potentials, tags[:, :, None], axis=2)[:, :, 0]
+        pairs = tags[:, :-1] * num_tags + tags[:, 1:]
+        inner = ops.take(ops.reshape(self.transitions, (-1,)), pairs)  # [batch, time - 1]
+        last = ops.take_along_axis(tags, ops.maximum(self.lengths - 1, 0)[:, None], axis=1)[:, 0]
+        boundaries = ops.take(self.start, tags[:, 0]) + ops.take(self.end, last)
+        return (
+            ops.sum(unary, axis=1)  # zero at padding
+            + ops.sum(ops.where(self.valid[:, 1:], inner, 0.0), axis=1)
+            + ops.where(self.lengths > 0, boundaries, 0.0)
+        )
+
+    def log_partition(self):
+        """`log Z`, `[batch]`, with its gradient but without a gradient through the recursions.
+
+        The derivative of `log Z` by a factor is that of one step of the recursion which
+        touches the factor, all messages from before and after held fixed. So the messages
+        come from loops that no gradient enters, and one step, for all times at once, carries it.
+        """
+        forward, backward = self._messages()
+        value = self._total(forward)
+        before = ops.concatenate([forward[:, :1], forward[:, :-1]], axis=1)[..., None]
+        message = ops.logsumexp(before + self.transitions, axis=2)  # [batch, time, tags]
+        message = ops.where(self.steps[None, :, None] == 0, self.start, message)
+        step = ops.logsumexp(message + self.potentials + backward, axis=2)  # log Z at each time
+        step = ops.where(self.valid, step, 0.0)
+        last = ops.logsumexp(forward[:, -1] + self.end, axis=1)  # the gradient of `end` alone
+        last = ops.where(self.lengths > 0, last, 0.0)
+        carrier = ops.sum(step, axis=1) + last
+        return value + (carrier - ops.stop_gradient(carrier))
+
+    def marginals(self):
+        """`[batch, time, tags]`, without a gradient."""
+        forward, backward = self._messages()
+        return ops.softmax(forward + backward, axis=-1)
+
+    def best_tags(self):
+        """Viterbi: int32 `[batch, time]`, 0 at padding."""
+        best = self._recursion(self.potentials, self.start, self.transitions, ops.max)
+        incoming = ops.transpose(self.transitions)  # a row for each tag that follows
+
+        def step(following, best, t):
+            onward = ops.take(incoming, following, axis=0)  # [batch, tags]
+            onward = ops.where((t == self.lengths - 1)[:, None], self.end, onward)
+            tag = ops.cast(ops.argmax(best + onward, axis=-1), "int32")
+            return ops.where(t < self.lengths, tag, 0)
+
+        # The tags before are found again from the scores: no back-pointers to be kept.
+        first = ops.zeros_like(self.lengths)
+        tags = self._scan(step, first, ops.swapaxes(best, 0, 1), reverse=True)
+        return ops.swapaxes(tags, 0, 1)
+
+    def n_best_tags(self, n):
+        """int32 `[batch, time, n]`, and log-probabilities `[batch, n]`."""
+        num_tags = self.transitions.shape[0]
+        start, transitions, end = map(ops.stop_gradient, (self.start, self.transitions, self.end))
+        # A state is a tag and a rank: the r-th best way to come to it. State = tag * n + rank.
+        incoming = ops.repeat(ops.transpose(transitions), n, axis=1)  # [tags, states]
+        end = ops.repeat(end, n)
+        worse = ops.full((num_tags, n - 1), IMPOSSIBLE, dtype=start.dtype)
+        start = ops.concatenate([start[:, None], worse], axis=1)[None]  # [1, tags, n]
+        potentials = ops.swapaxes(ops.stop_gradient(self.potentials), 0, 1)
+
+        def forward_step(scores, unary, t):
+            ways = scores[:, None, :] + incoming  # [batch, tags, states]
+            ways = ops.where(t == 0, start, ops.top_k(ways, n)[0])  # [batch, tags, n]
+            new = ops.reshape(ways + unary[:, :, None], (-1, num_tags * n))
+            return ops.where((t < self.lengths)[:, None], new, scores)
+
+        nothing = ops.zeros_like(ops.repeat(potentials[0], n, axis=1))  # [batch, states]
+        scores = self._scan(forward_step, nothing, potentials)
+
+        def backward_step(following, scores, t):  # states, [batch, n]
+            onward = ops.take(incoming, following // n, axis=0)  # [batch, n, states]
+            onward = ops.where((t == self.lengths - 1)[:, None, None], end, onward)
+            ways = ops.cast(ops.top_k(scores[:, None, :] + onward, n)[1], "int32")
+            state = ops.take_along_axis(ways, (following % n)[:, :, None], axis=2)[:, :, 0]
+            return ops.where((t < self.lengths)[:, None], state, following)
+
+        ranks = ops.zeros_like(self.lengths)[:, None] + ops.arange(n, dtype="int32")
+        states = self._scan(backward_step, ranks, scores, reverse=True)
+        totals = ops.top_k(scores[-1] + end, n)[0]  # [batch, n]
+        only = ops.where(ops.arange(n) == 0, 0.0, IMPOSSIBLE)  # of an empty sequence
+        totals = ops.where((self.lengths > 0)[:, None], totals, ops.cast(only, totals.dtype))
+        possible = totals > IMPOSSIBLE / 2
+        totals = totals - self._total(self._messages()[0])[:, None]
+        totals = ops.where(possible, totals, ops.cast(-np.inf, totals.dtype))
+        return ops.swapaxes(states, 0, 1) // n, totals
+
+    def _messages(self):
+        """Forward messages with the step's potential and backward ones without: no gradient.
+
+        The backward recursion is the forward one on the reversed sequence, from end to start,
+        so that one loop runs both.
+        """
+        factors = (self.potentials, self.start, self.transitions, self.end)
+        potentials, start, transitions, end = map(ops.stop_gradient, factors)
+        reverse = self.lengths[:, None] - 1 - self.steps  # [batch, time]
+        reverse = ops.where(self.valid, reverse, self.steps)[:, :, None]
+        both = self._recursion(
+            ops.stack([potentials, ops.take_along_axis(potentials, reverse, axis=1)]),
+            ops.stack([start, end])[:, None],
+            ops.stack([transitions, ops.transpose(transitions)])[:, None],
+            ops.logsumexp,
+        )
+        return both[0], ops.take_along_axis(both[1], reverse, axis=1) - potentials
+
+    def _recursion(self, potentials, start, transitions, reduce):
+        """What `reduce` makes of all ways to each tag, at each time; the last goes on at padding.
+
+        Args:
+            potentials: `[..., batch, time, tags]`, as are the results.
+            start: `[..., tags]`.
+            transitions: `[..., tags, tags]`.
+            reduce: `ops.logsumexp` or `ops.max`.
+        """
+        potentials = ops.moveaxis(ops.stop_gradient(potentials), -2, 0)
+        start, transitions = ops.stop_gradient(start), ops.stop_gradient(transitions)
+
+        def step(scores, unary, t):
+            message = reduce(scores[..., None] + transitions, axis=-2)
+            message = ops.where(t == 0, start, message) + unary
+            return ops.where((t < self.lengths)[:, None], message, scores)
+
+        scores = self._scan(step, ops.zeros_like(potentials[0]), potentials)
+        return ops.moveaxis(scores, 0, -2)
+
+    def _scan(self, step, start, sequence, reverse=False):
+        """The states that `state = step(state, sequence[t], t)` goes through, time first.
+
+        The items are taken inside: over two sequences of unknown length, TensorFlow's
+        `ops.scan` fails.
+        """
+
+        def body(state, t):
+            state = step(state, ops.take(sequence, t, axis=0), t)
+            return state, state
+
+        return ops.scan(body, start, self.steps, reverse=reverse)[1]
+
+    def _total(self, forward):
+        total = ops.logsumexp(forward[:, -1] + ops.stop_gradient(self.end), axis=1)
+        return ops.where(self.lengths > 0, total, 0.0)
+
+
+def _constraint_rows(allowed, num_tags):
+    """The full table, `[num_tags + 1, num_tags + 1]`, as lists of 0 and 1; `None` if all is."""
+    if allowed is None:
+        return None
+    table = np.asarray(allowed)
+    if table.shape == (num_tags, num_tags):
+        table = np.pad(table, (0, 1), constant_values=1)
+    if table.shape != (num_tags + 1, num_tags + 1) or not np.isin(table, (0, 1)).all():
+        raise ValueError(
+            "`allowed_transitions` must be an array of 0 and 1, of shape (num_tags, num_tags), or "
+            "of one more row and column for the start and the end. "
+            f"Received: shape {table.shape}, num_tags={num_tags}"
+        )
+    return table.astype(int).tolist()
+
+
+def _check_potentials(shape, num_tags):
+    if len(shape) != 3 or shape[-1] != num_tags:
+        raise ValueError(
+            "Potentials must have the shape [batch, time, num_tags]: one for each tag at each "
+            f"step. Received: shape {tuple(shape)}, num_tags={num_tags}"
+        )
+
+
+def _check_shape(name, shape, potentials):
+    shape, expected = tuple(shape), tuple(potentials.shape[:2])
+    fits = len(shape) == 2 and all(
+        a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{name}` must have the first two dimensions of the potentials, [batch, time]. "
+            f"Received: {name} of shape {shape}, potentials of shape {tuple(potentials.shape)}"
+        )
+
+
+def _known(tensor):
+    """The values of a tensor as an array, or `None` while they are only traced."""
+    try:
+        return np.asarray(keras.ops.convert_to_numpy(tensor))
+    except Exception:  # each backend has its own
+        return None

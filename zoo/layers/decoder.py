@@ -1,0 +1,441 @@
+"""The attentive decoder: a recurrent stack that reads a memory while it writes."""
+
+import keras
+from keras import ops
+
+from zoo.layers import kernels
+from zoo.layers.attention import Attention, BahdanauAttention, make_attention
+from zoo.layers.recurrent import CELLS
+from zoo.layers.scanning import scan
+
+ORDERS = ("attend_then_recur", "recur_then_attend")
+INITIAL_STATES = ("zero", "last", "bridge")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class AttentiveDecoder(keras.layers.Layer):
+    """A recurrent decoder that attends to what an encoder has read.
+
+    With x the input, h the state of the top layer and c the context, the weighted sum of the
+    memory, step t is one of:
+
+    - `"recur_then_attend"` (Luong): `h_t = f(x_t, h_{t-1})`, then `c_t` from the query `h_t`.
+      Nothing the attention gives feeds back, so a whole sequence takes one pass of the fused
+      recurrent kernel and one attention for all steps.
+    - `"attend_then_recur"` (Bahdanau): `c_t` from the query `h_{t-1}`, then
+      `h_t = f([x_t; c_t], h_{t-1})`. The steps run one after the other.
+
+    Either way the output is the attentional vector `o_t = tanh(W [c_t; h_t])`. With input
+    feeding `o_{t-1}` is part of the recurrence's input too, and steps run one after the other.
+
+    With attention `"none"` the context is the same at each step, the encoder's last state: it
+    is an input of each step and part of each output (Cho 2014).
+
+    Keys are projected once per sequence. `call` takes all target steps at once, for training;
+    `start` and `step` one at a time, for generation. They agree.
+
+    Args:
+        cell: `"simple_rnn"`, `"lstm"` or `"gru"`.
+        units: int. Size of each layer's state, and of the output.
+        attention: A name for `make_attention`, an `Attention`, or `"none"`. Defaults to
+            `"bahdanau"`.
+        num_layers: int. Context and fed input go to the first, the last gives the query.
+            Defaults to `1`.
+        order: One of the two above. Defaults to `"attend_then_recur"` for Bahdanau's attention
+            and to `"recur_then_attend"` for the others.
+        input_feeding: bool. Defaults to `False`.
+        initial_state: What the recurrence starts from. Defaults to `"zero"`.
+            - `"zero"`: zeros.
+            - `"last"`: the encoder's state. A vector starts every layer, and is both states of
+              an LSTM; a list of states starts each layer with those of the same layer.
+            - `"bridge"`: `tanh(W e + b)` of the encoder's state e, of its last layer if it is
+              a list, for each state of each layer.
+        attention_units: int. Size of the space in which query and key meet, where the attention
+            has one. Defaults to `units`.
+        num_heads: int. Heads of `"multi_head"`. Defaults to `4`.
+        dropout: float. Between layers, the same units dropped at each step, and of the output.
+            Defaults to `0.0`.
+
+    Call arguments:
+        inputs: Float tensor `[batch, target, features]`: the embedded previous tokens.
+        memory: Float tensor `[batch, source, memory_units]`.
+        memory_mask: Boolean tensor `[batch, source]`, false where the memory is padding.
+        encoder_state: Float tensor `[batch, state_units]`, or the list of states that
+            `RecurrentEncoder` returns: for each layer a list of h, and c for an LSTM. Needed
+            unless the initial state is zero and there is an attention.
+        return_attention_scores: bool. Whether to return the weights too.
+        training: bool.
+
+    Returns:
+        The attentional vectors `[batch, target, units]`; with `return_attention_scores` a pair
+        of them and the weights `[batch, target, source]`, zeros with attention `"none"`.
+
+    Raises:
+        ValueError: if an argument is not among its choices, the encoder's state is needed and
+            not there, or does not fit.
+
+    Example:
+
+    >>> decoder = AttentiveDecoder("gru", units=8, attention="luong_general")
+    >>> inputs, memory = keras.random.normal((2, 3, 4)), keras.random.normal((2, 5, 6))
+    >>> decoder(inputs, memory).shape
+    (2, 3, 8)
+    >>> state, constants = decoder.start(memory)
+    >>> output, state, weights = decoder.step(inputs[:, 0], state, constants)
+    >>> output.shape, weights.shape
+    ((2, 8), (2, 5))
+
+    References:
+        - Bahdanau et al. 2015, appendix A.1.2 and A.2.2.
+        - Luong et al. 2015, equation 5 and section 3.3, "input-feeding".
+        - Without attention: Cho et al. 2014; with `"last"` also Sutskever et al. 2014.
+    """
+
+    def __init__(
+        self,
+        cell,
+        units,
+        attention="bahdanau",
+        num_layers=1,
+        order=None,
+        input_feeding=False,
+        initial_state="zero",
+        attention_units=None,
+        num_heads=4,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        _check_choice("cell", cell, CELLS)
+        _check_choice("order", order, (None, *ORDERS))
+        _check_choice("initial_state", initial_state, INITIAL_STATES)
+        if min(units, num_layers) < 1:
+            raise ValueError(
+                "`units` and `num_layers` must be at least 1. "
+                f"Received: units={units}, num_layers={num_layers}"
+            )
+        self.supports_masking = True
+        self.cell = cell
+        self.units = units
+        self.num_layers = num_layers
+        self.input_feeding = input_feeding
+        self.initial_state = initial_state
+        self.attention_units = attention_units
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.attention_name = attention if isinstance(attention, str) else None
+        self.attention = attention
+        if attention == "none":
+            self.attention = None
+        elif self.attention_name:
+            self.attention = make_attention(
+                attention,
+                attention_units or units,
+                num_heads=num_heads,
+                dtype=self.dtype_policy,
+                name="attention",
+            )
+        if not isinstance(self.attention, Attention | None) or getattr(
+            self.attention, "per_head_scores", False
+        ):
+            raise ValueError(
+                "`attention` must be 'none', a name for `make_attention`, or an `Attention` "
+                f"whose weights are [batch, target, source]. Received: attention={attention!r}"
+            )
+        is_bahdanau = isinstance(self.attention, BahdanauAttention)
+        self.order = order or ORDERS[0 if is_bahdanau else 1]
+        options = {"dtype": self.dtype_policy}
+        self.stack = [
+            CELLS[cell](
+                units, return_sequences=True, return_state=True, name=f"layer_{i}", **options
+            )
+            for i in range(num_layers)
+        ]
+        self.combine = keras.layers.Dense(
+            units, "tanh", use_bias=False, name="attentional", **options
+        )
+        self.bridge = None
+        if initial_state == "bridge":
+            count = num_layers * self._states_per_layer
+            self.bridge = keras.layers.Dense(count * units, "tanh", name="bridge", **options)
+        self.between = keras.layers.SpatialDropout1D(dropout, name="between", **options)
+        self.drop = keras.layers.Dropout(dropout, name="drop", **options)
+
+    @property
+    def _states_per_layer(self):
+        return 2 if self.cell == "lstm" else 1
+
+    @property
+    def _attends_first(self):
+        """Whether the context of a step is there before its recurrence."""
+        return self.attention is None or self.order == "attend_then_recur"
+
+    @property
+    def _feeds_back(self):
+        """Whether a step needs what the one before gave, beyond the recurrence itself."""
+        return self.input_feeding or (self.attention is not None and self._attends_first)
+
+    def build(self, inputs_shape, memory_shape, encoder_state_shape=None):
+        needs_vector = self.attention is None or self.initial_state == "bridge"
+        vector_shape = _vector_shape(encoder_state_shape) if needs_vector else None
+        query_shape = (inputs_shape[0], inputs_shape[1], self.units)
+        context_units = vector_shape[-1] if self.attention is None else None
+        if self.attention is not None:
+            self.attention.build(query_shape, memory_shape)
+            context_units = self.attention.compute_output_shape(query_shape, memory_shape)[-1]
+        features = inputs_shape[-1] + self.units * self.input_feeding
+        if self._attends_first:
+            features += context_units
+        for layer in self.stack:
+            layer.build((inputs_shape[0], inputs_shape[1], features))
+            features = self.units
+        self.combine.build((*query_shape[:2], context_units + self.units))
+        if self.bridge is not None:
+            self.bridge.build(vector_shape)
+        super().build(inputs_shape)
+
+    def call(
+        self,
+        inputs,
+        memory,
+        memory_mask=None,
+        encoder_state=None,
+        return_attention_scores=False,
+        training=None,
+    ):
+        state, constants = self.start(memory, memory_mask, encoder_state)
+        masks = self._dropout_masks(inputs, training)
+        run = self._all_steps_in_turn if self._feeds_back else self._all_steps_at_once
+        outputs, weights = run(inputs, state, constants, masks, training)
+        outputs = self.drop(outputs, training=training)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def start(self, memory, memory_mask=None, encoder_state=None):
+        """What the first step starts from. The layer must have been built.
+
+        Args:
+            memory, memory_mask, encoder_state: See the layer.
+
+        Returns:
+            A pair of dictionaries of tensors, both `[batch, ...]`: the state, which each step
+            changes, and the constants, which are the same for all steps, and for all beams.
+        """
+        memory = ops.convert_to_tensor(memory, self.compute_dtype)
+        batch = ops.shape(memory)[0]
+        zeros = ops.zeros((batch, self.units), self.compute_dtype)
+        state = {
+            "recurrent": self._initial_states(zeros, encoder_state),
+            "position": ops.zeros((batch,), "int32"),
+        }
+        if self.input_feeding:
+            state["fed"] = zeros
+        constants = {"memory": memory}
+        if memory_mask is not None:
+            constants["mask"] = ops.cast(memory_mask, "bool")
+        if self.attention is None:
+            constants["context"] = ops.cast(_vector(encoder_state), self.compute_dtype)
+        else:
+            constants["keys"] = keras.tree.map_structure(
+                lambda keys: ops.cast(keys, self.compute_dtype), self.attention.project_keys(memory)
+            )
+        return state, constants
+
+    def step(self, inputs, state, constants):
+        """One step of generation.
+
+        Args:
+            inputs: Float tensor `[batch, features]`: the embedded previous token. There may be
+                several rows for each row of the memory, next to each other: beams that share it.
+                The state must have as many.
+            state: What `start` or the step before returned.
+            constants: What `start` returned.
+
+        Returns:
+            The attentional vector `[batch, units]`, the next state and the weights
+            `[batch, source]`.
+        """
+        return self._step(inputs, state, constants, masks=[None] * self.num_layers)
+
+    def _step(self, inputs, state, constants, masks, training=None):
+        """`step`, and what training adds: masks of what is dropped before each layer."""
+        parts = [ops.cast(inputs, self.compute_dtype)]
+        position = ops.cast(state["position"], "int32")
+        if self._attends_first:
+            query = state["recurrent"][-1][0]  # of the step before
+            context, weights = self._attend_once(query, constants, position, training)
+            parts.append(context)
+        if self.input_feeding:
+            parts.append(state["fed"])
+        hidden = _join(parts)
+        recurrent = []
+        for layer, mask, states in zip(self.stack, masks, state["recurrent"], strict=True):
+            hidden = hidden if mask is None else hidden * mask[:, 0]
+            hidden, states = layer.cell(hidden, list(states))
+            recurrent.append(list(states))
+        if not self._attends_first:
+            context, weights = self._attend_once(hidden, constants, position, training)
+        output = self.combine(_join([context, hidden]))
+        state = {"recurrent": recurrent, "position": position + 1}
+        if self.input_feeding:
+            state["fed"] = output
+        return output, state, weights
+
+    def _all_steps_in_turn(self, inputs, state, constants, masks, training):
+        # The weights leave the loop beside the outputs, so both are in the wider dtype.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+
+        def step(step_inputs, state):
+            state = keras.tree.map_structure(lambda x: ops.cast(x, self.compute_dtype), state) | {
+                "position": state["position"]
+            }
+            output, state, weights = self._step(step_inputs, state, constants, masks, training)
+            return _join([ops.cast(output, dtype), ops.cast(weights, dtype)]), state
+
+        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, units + source]
+        outputs, weights = both[..., : self.units], both[..., self.units :]
+        return ops.cast(outputs, self.compute_dtype), weights
+
+    def _all_steps_at_once(self, inputs, state, constants, masks, training):
+        hidden = inputs
+        if self.attention is None:
+            context, weights = self._attend(inputs, constants, None, training)
+            hidden = _join([inputs, context])
+        for layer, mask, states in zip(self.stack, masks, state["recurrent"], strict=True):
+            hidden = hidden if mask is None else hidden * mask
+            hidden, _ = kernels.recur(layer, hidden, initial_state=states, training=training)
+        if self.attention is not None:
+            context, weights = self._attend(hidden, constants, None, training)
+        return self.combine(_join([context, hidden])), weights
+
+    def _attend(self, query, constants, position, training):
+        """The contexts `[batch, target, ...]` and weights of queries `[batch, target, units]`."""
+        memory = constants["memory"]
+        if self.attention is None:
+            batch, target, source = *ops.shape(query)[:2], ops.shape(memory)[1]
+            context = constants["context"]
+            context = ops.broadcast_to(context[:, None], (batch, target, context.shape[-1]))
+            return context, ops.zeros((batch, target, source), "float32")
+        return self.attention(
+            query,
+            memory,
+            value_mask=constants.get("mask"),
+            projected_keys=constants["keys"],
+            position=position,
+            return_attention_scores=True,
+            training=training,
+        )
+
+    def _attend_once(self, query, constants, position, training):
+        """The same for queries `[rows, units]`, several of them for each row of the memory."""
+        memory = constants["memory"]
+        rows, batch, beams = query.shape[0], memory.shape[0], -1
+        if None not in (rows, batch):
+            beams = rows // batch if batch else 1
+            if rows != batch * beams:
+                raise ValueError(
+                    "The rows of `inputs` and `state` must be a multiple of those of the memory. "
+                    f"Received: {rows} rows, memory of shape {tuple(memory.shape)}"
+                )
+        rows, (batch, source) = ops.shape(query)[0], ops.shape(memory)[:2]
+        query = ops.reshape(query, (batch, beams, self.units))
+        position = ops.reshape(position, (batch, beams))
+        context, weights = self._attend(query, constants, position, training)
+        context = ops.reshape(context, (rows, context.shape[-1]))
+        return context, ops.reshape(weights, (rows, source))
+
+    def _initial_states(self, zeros, encoder_state):
+        """For each layer the list of its states, `[batch, units]` each."""
+        count = self._states_per_layer
+        if self.initial_state == "zero":
+            return [[zeros] * count for _ in range(self.num_layers)]
+        if self.initial_state == "bridge":
+            bridged = self.bridge(_vector(encoder_state))
+            bridged = ops.split(bridged, self.num_layers * count, axis=-1)
+            return [bridged[i * count : (i + 1) * count] for i in range(self.num_layers)]
+        vector, states = _vector(encoder_state), encoder_state
+        if states is vector:
+            states = [[vector] * count for _ in range(self.num_layers)]
+        sizes = [[state.shape[-1] for state in layer] for layer in states]
+        if sizes != [[self.units] * count] * self.num_layers:
+            raise ValueError(
+                "With `initial_state='last'` the encoder's state must have the decoder's layers, "
+                "cell and units; use 'bridge' where it has others. "
+                f"Received: sizes {sizes}, cell={self.cell!r}, units={self.units}, "
+                f"num_layers={self.num_layers}"
+            )
+        return [[ops.cast(state, self.compute_dtype) for state in layer] for layer in states]
+
+    def _dropout_masks(self, inputs, training):
+        """What to multiply the input of each layer by, `[batch, 1, units]` or `None`."""
+        if not (training and self.dropout):
+            return [None] * self.num_layers
+        ones = ops.ones((ops.shape(inputs)[0], 1, self.units), self.compute_dtype)
+        return [None, *(self.between(ones, training=True) for _ in self.stack[1:])]
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None, encoder_state_shape=None):
+        return (*inputs_shape[:2], self.units)
+
+    def compute_output_spec(
+        self,
+        inputs,
+        memory,
+        memory_mask=None,
+        encoder_state=None,
+        return_attention_scores=False,
+        training=None,
+    ):
+        shape = self.compute_output_shape(inputs.shape)
+        outputs = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        weights = keras.KerasTensor((*shape[:2], memory.shape[1]), dtype=dtype)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def get_config(self):
+        attention = self.attention_name
+        if attention is None:
+            attention = keras.saving.serialize_keras_object(self.attention)
+        return super().get_config() | {
+            "cell": self.cell,
+            "units": self.units,
+            "attention": attention,
+            "num_layers": self.num_layers,
+            "order": self.order,
+            "input_feeding": self.input_feeding,
+            "initial_state": self.initial_state,
+            "attention_units": self.attention_units,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        attention = config.get("attention")
+        if isinstance(attention, dict):
+            attention = keras.saving.deserialize_keras_object(attention)
+            config = config | {"attention": attention}
+        return super().from_config(config)
+
+
+def _join(parts):
+    return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _vector(encoder_state):
+    """The one vector that stands for a source: the last layer's h, of a list of states."""
+    if encoder_state is None:
+        raise ValueError(
+            "`encoder_state` is needed where there is no attention or the initial state is not "
+            "zero. Received: encoder_state=None"
+        )
+    return encoder_state[-1][0] if isinstance(encoder_state, list | tuple) else encoder_state
+
+
+def _vector_shape(shape):
+    """The same of shapes."""
+    is_list = shape is not None and isinstance(shape[-1], list | tuple)
+    return _vector(shape) if shape is None or is_list else shape
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")
