@@ -1,0 +1,17 @@
+"""Decoding: from a model that gives the next token to whole sequences."""
+
+from zoo.decoding.beam import beam_search
+from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty
+from zoo.decoding.loops import compiled
+from zoo.decoding.sampling import sample
+from zoo.decoding.scoring import score
+
+__all__ = [
+    "Hypotheses",
+    "beam_search",
+    "compiled",
+    "coverage_penalty",
+    "length_penalty",
+    "sample",
+    "score",
+]

@@ -1,0 +1,295 @@
+"""Beam search."""
+
+import keras
+from keras import ops
+
+from zoo.decoding import loops
+from zoo.decoding.blocking import LOWEST, block
+from zoo.decoding.checks import (
+    check_limits,
+    check_penalties,
+    checked_attention,
+    checked_mask,
+)
+from zoo.decoding.hypotheses import (
+    Hypotheses,
+    coverage_penalty,
+    first_tokens,
+    length_penalty,
+    penalized,
+    top,
+    written,
+)
+
+
+def beam_search(
+    step,
+    state,
+    batch,
+    start_id,
+    end_id,
+    max_length,
+    beam=5,
+    n_best=1,
+    length_penalty=0.0,
+    coverage_penalty=0.0,
+    min_length=0,
+    no_repeat_ngram=0,
+    return_attention=False,
+    source_mask=None,
+    pad_id=0,
+):
+    """Finds the sequences that a model gives the highest score.
+
+    A hypothesis that has ended is frozen: it keeps its place and its score in the beam until
+    better ones push it out. Open hypotheses are ranked by their log-probability over the length
+    penalty of their length so far. The coverage penalty, which only a whole hypothesis has,
+    comes in where one ends. The search is over when no open hypothesis can become one of the
+    `n_best`, or after `max_length` steps.
+
+    To search again and again, wrap the search in a function and that in
+    `zoo.decoding.compiled`.
+
+    Args:
+        step: Takes the last tokens, an int32 tensor `[batch * beam]`, the state and the step,
+            an int32 scalar tensor; returns the logits of the next tokens
+            `[batch * beam, vocabulary]`, the next state and the attention
+            `[batch * beam, source]` or `None`. The beams of a source are next to each other.
+            Traced once. What is the same for all beams it closes over.
+        state: A nesting of tensors `[batch, ...]`, the state before the first step.
+        batch: int.
+        start_id: int, or int32 tensor `[batch]`. What the first step is given.
+        end_id: int.
+        max_length: int. Most tokens, the end token included.
+        beam: int. Hypotheses kept for each source. `1` is greedy search. Defaults to `5`.
+        n_best: int. Hypotheses returned for each source. Defaults to `1`.
+        length_penalty: float. Wu's alpha, see `zoo.decoding.length_penalty`. Defaults to `0.0`.
+        coverage_penalty: float. Wu's beta, see `zoo.decoding.coverage_penalty`. Defaults to
+            `0.0`.
+        min_length: int. Fewest tokens before the end token. Defaults to `0`.
+        no_repeat_ngram: int. Size of the n-grams that may not come twice in a hypothesis.
+            Defaults to `0`, any may.
+        return_attention: bool.
+        source_mask: Boolean tensor `[batch, source]`. Needed for attention and coverage.
+        pad_id: int. What follows the end token. Defaults to `0`.
+
+    Returns:
+        `zoo.decoding.Hypotheses`, best first.
+
+    Raises:
+        ValueError: if a number is out of its range, or attention is asked for and not there.
+
+    References:
+        - Penalties: Wu et al. 2016, section 7.
+    """
+    check_limits(max_length, min_length, no_repeat_ngram)
+    check_penalties(length_penalty, coverage_penalty)
+    source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
+    if not 1 <= n_best <= beam:
+        raise ValueError(
+            "`beam` must be at least 1, and `n_best` from 1 to `beam`. "
+            f"Received: beam={beam}, n_best={n_best}"
+        )
+    search = _Search(
+        step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
+        min_length, no_repeat_ngram, return_attention, source_mask, pad_id,
+    )  # fmt: skip
+    found = loops.repeat(search.advance, search.start(state, batch, start_id), max_length)
+    return search.results(found)
+
+
+class _Search:
+    """One search: its settings, and what is done before, in and after its loop."""
+
+    def __init__(
+        self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
+        min_length, no_repeat_ngram, return_attention, source_mask, pad_id,
+    ):  # fmt: skip
+        self.step = step
+        self.end_id = end_id
+        self.max_length = max_length
+        self.beam = beam
+        self.n_best = n_best
+        self.alpha = length_penalty
+        self.beta = coverage_penalty
+        self.min_length = min_length
+        self.no_repeat_ngram = no_repeat_ngram
+        self.return_attention = return_attention
+        self.source_mask = source_mask
+        self.pad_id = pad_id
+
+    def start(self, state, batch, start_id):
+        """The variables before the first step: each source has one hypothesis, an empty one."""
+        beam, length = self.beam, self.max_length
+        variables = {
+            "state": keras.tree.map_structure(lambda x: _for_beams(x, beam), state),
+            "last": _for_beams(first_tokens(start_id, batch), beam),
+            "tokens": ops.full((batch, beam, length), self.pad_id, "int32"),
+            "token_log_probabilities": ops.zeros((batch, beam, length), "float32"),
+            "log_probabilities": ops.tile(
+                ops.array([[0.0] + [LOWEST] * (beam - 1)], "float32"), (batch, 1)
+            ),
+            "scores": ops.full((batch, beam), LOWEST, "float32"),
+            "lengths": ops.zeros((batch, beam), "int32"),
+            "finished": ops.zeros((batch, beam), "bool"),
+        }
+        if self.beta:
+            source = self.source_mask.shape[1]
+            variables["coverage"] = ops.zeros((batch, beam, source), "float32")
+        if self.return_attention:
+            # Attention stays in the beam where it was written; `origins` says which that is.
+            source = self.source_mask.shape[1]
+            variables["attention"] = ops.zeros((batch, beam, length, source), "float32")
+            variables["origins"] = ops.zeros((batch, beam, length), "int32")
+        return variables
+
+    def advance(self, index, variables):
+        """One step: score the candidates of all beams, keep the best, see whether to stop."""
+        new = dict(variables)
+        finished = variables["finished"]
+        is_open = ops.logical_not(finished)
+        logits, new["state"], attention = self.step(variables["last"], variables["state"], index)
+        if self.beta or self.return_attention:
+            attention = ops.reshape(checked_attention(attention), (*finished.shape, -1))
+            attention = attention * ops.cast(is_open, "float32")[:, :, None]
+        if self.beta:
+            new["coverage"] = variables["coverage"] + attention
+        if self.return_attention:
+            new["attention"] = written(variables["attention"], index, attention, axis=2)
+
+        gains, tokens = self._candidates(logits, index, variables)  # [batch, beam, width]
+        totals = variables["log_probabilities"][:, :, None] + gains
+        lengths = variables["lengths"] + ops.cast(is_open, "int32")
+        scores = self._scores(totals, lengths, tokens, new.get("coverage"))
+        frozen = variables["scores"][:, :, None] + gains
+        scores = ops.where(finished[:, :, None], frozen, scores)
+
+        best = _Best(scores, self.beam)
+        gains, tokens = best.candidates(gains), best.candidates(tokens)
+        finished = best.beams(finished)
+        ended = ops.logical_or(finished, tokens == self.end_id)
+        new |= {
+            "state": keras.tree.map_structure(best.rows, new["state"]),
+            # Padding need not be a token that the model knows.
+            "last": ops.reshape(ops.where(ended, self.end_id, tokens), (-1,)),
+            "tokens": written(best.beams(variables["tokens"]), index, tokens, axis=2),
+            "token_log_probabilities": written(
+                best.beams(variables["token_log_probabilities"]), index, gains, axis=2
+            ),
+            "log_probabilities": best.candidates(totals),
+            "scores": best.scores,
+            "lengths": best.beams(lengths),
+            "finished": ended,
+        }
+        if self.beta:
+            new["coverage"] = best.beams(new["coverage"])
+        if self.return_attention:
+            new["origins"] = written(best.beams(variables["origins"]), index, best.parents, axis=2)
+        return new, self._is_over(new)
+
+    def _candidates(self, logits, index, variables):
+        """The likeliest tokens after each hypothesis, and what each adds to its log-probability.
+
+        One that has ended has a single candidate, which adds padding and takes nothing away.
+        """
+        batch, beam = variables["finished"].shape
+        logits = ops.cast(logits, "float32")  # [batch * beam, vocabulary]
+        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
+        history = ops.reshape(variables["tokens"], (batch * beam, self.max_length))
+        logits = block(logits, index, history, self.end_id, self.min_length, self.no_repeat_ngram)
+        gains, tokens = top(logits, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        shape = (batch, beam, tokens.shape[-1])
+        gains, tokens = ops.reshape(gains - normalizer, shape), ops.reshape(tokens, shape)
+        finished = variables["finished"][:, :, None]
+        nothing = [0.0] + [LOWEST] * (shape[-1] - 1)
+        gains = ops.where(finished, ops.convert_to_tensor(nothing, "float32"), gains)
+        return gains, ops.where(finished, self.pad_id, tokens)
+
+    def _scores(self, totals, lengths, tokens, coverage):
+        """How candidates are ranked: without coverage as long as they are open."""
+        if self.alpha:
+            totals = totals / length_penalty(lengths, self.alpha)[:, :, None]
+        if self.beta:
+            penalty = coverage_penalty(coverage, self.source_mask, self.beta)[:, :, None]
+            totals = totals + ops.where(tokens == self.end_id, penalty, 0.0)
+        return totals
+
+    def _is_over(self, variables):
+        """Whether no open hypothesis of any source can become one of its best."""
+        finished, scores = variables["finished"], variables["scores"]
+        if self.beam == 1:
+            return ops.all(finished)
+        # Tokens to come only lower a log-probability, and coverage is at most zero.
+        bound = variables["log_probabilities"]
+        if self.alpha:
+            bound = bound / length_penalty(self.max_length, self.alpha)
+        bound = ops.max(ops.where(finished, 2 * LOWEST, bound), axis=1, keepdims=True)
+        ended = ops.logical_and(finished, scores >= bound)
+        return ops.all(ops.sum(ops.cast(ended, "int32"), axis=1) >= self.n_best)
+
+    def results(self, variables):
+        """The best hypotheses after the last step, put together."""
+        scores = penalized(
+            variables["log_probabilities"], variables["lengths"], variables.get("coverage"),
+            self.source_mask, self.alpha, self.beta,
+        )  # fmt: skip
+        # Where the search was over early, what is still open is no hypothesis.
+        whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)
+        scores = ops.where(whole, scores, 2 * LOWEST)
+        best = _Best(scores[:, :, None], self.n_best)
+        attention = None
+        if self.return_attention:
+            origins = best.beams(variables["origins"])[..., None]  # [batch, n, length, 1]
+            attention = ops.take_along_axis(variables["attention"], origins, axis=1)
+        names = ("log_probabilities", "token_log_probabilities", "lengths")
+        return Hypotheses(
+            best.beams(variables["tokens"]),
+            best.scores,
+            *(best.beams(variables[name]) for name in names),
+            attention,
+        )
+
+
+class _Best:
+    """The best candidates of each source.
+
+    Args:
+        scores: Float tensor `[batch, beam, width]`: of the candidates after each beam.
+        count: int. How many are kept.
+    """
+
+    def __init__(self, scores, count):
+        self.batch, self.beam, self.width = scores.shape
+        self.single = self.beam * self.width == 1
+        if self.single:
+            self.scores = scores[:, :, 0]
+            self.parents = ops.zeros((self.batch, 1), "int32")
+            return
+        scores, places = top(ops.reshape(scores, (self.batch, -1)), count)
+        self.scores = ops.reshape(scores, (self.batch, count))
+        self.places = ops.reshape(places, (self.batch, count))
+        self.parents = self.places // self.width  # the beam each comes of
+
+    def candidates(self, values):
+        """`[batch, beam, width]` to `[batch, count]`: a value of each candidate."""
+        if self.single:
+            return values[:, :, 0]
+        return ops.take_along_axis(ops.reshape(values, (self.batch, -1)), self.places, axis=1)
+
+    def beams(self, values):
+        """`[batch, beam, ...]` to `[batch, count, ...]`: a value of each one's beam."""
+        if self.single:
+            return values
+        parents = ops.reshape(self.parents, (*self.parents.shape, *[1] * (len(values.shape) - 2)))
+        return ops.take_along_axis(values, parents, axis=1)
+
+    def rows(self, values):
+        """The same for `[batch * beam, ...]`."""
+        if self.single:
+            return values
+        offsets = self.beam * ops.arange(self.batch, dtype="int32")[:, None]
+        return ops.take(values, ops.reshape(self.parents + offsets, (-1,)), axis=0)
+
+
+def _for_beams(values, beam):
+    return values if beam == 1 else ops.repeat(values, beam, axis=0)

@@ -1,0 +1,136 @@
+"""Sampling and greedy decoding."""
+
+import keras
+from keras import ops
+
+from zoo.decoding import loops
+from zoo.decoding.blocking import block
+from zoo.decoding.checks import check_limits, checked_attention, checked_mask
+from zoo.decoding.hypotheses import Hypotheses, first_tokens, top, written
+
+
+def sample(
+    step,
+    state,
+    batch,
+    start_id,
+    end_id,
+    max_length,
+    sampler="greedy",
+    num_samples=1,
+    min_length=0,
+    no_repeat_ngram=0,
+    return_attention=False,
+    source_mask=None,
+    pad_id=0,
+):
+    """Draws sequences from a model, token by token.
+
+    Args:
+        step, state, batch, start_id, end_id, max_length: See `zoo.decoding.beam_search`, with
+            `num_samples` in the place of `beam`.
+        sampler: `"greedy"`, or what `keras_hub.samplers.get` takes and chooses one token at a
+            time: `"random"`, `"top_k"`, `"top_p"`, or an object such as
+            `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. Where the function
+            is compiled, make the object outside and name it among `layers`.
+        num_samples: int. Sequences for each source. Defaults to `1`.
+        min_length, no_repeat_ngram, return_attention, source_mask, pad_id: See
+            `zoo.decoding.beam_search`.
+
+    Returns:
+        `zoo.decoding.Hypotheses`. Log-probabilities are the model's own, whatever the
+        temperature; scores are their sums.
+
+    Raises:
+        ValueError: if a number is out of its range, attention is asked for and not there, or
+            the sampler does not choose one token at a time.
+    """
+    check_limits(max_length, min_length, no_repeat_ngram)
+    source_mask = checked_mask(source_mask, 0.0, return_attention)
+    if num_samples < 1:
+        raise ValueError(f"`num_samples` must be at least 1. Received: num_samples={num_samples}")
+    choose, stateful = _chooser(sampler)
+    rows = batch * num_samples
+
+    def expand(values):
+        return values if num_samples == 1 else ops.repeat(values, num_samples, axis=0)
+
+    def advance(index, variables):
+        new = dict(variables)
+        is_open = ops.logical_not(variables["finished"])  # [rows]
+        logits, new["state"], attention = step(variables["last"], variables["state"], index)
+        logits = ops.cast(logits, "float32")  # [rows, vocabulary]
+        normalizer = ops.logsumexp(logits, axis=-1)
+        allowed = block(logits, index, variables["tokens"], end_id, min_length, no_repeat_ngram)
+        logit, tokens = choose(logits, allowed)
+        tokens = ops.where(is_open, tokens, pad_id)
+        ended = ops.logical_or(variables["finished"], tokens == end_id)
+        gains = (logit - normalizer) * ops.cast(is_open, "float32")
+        new |= {
+            "last": ops.where(ended, end_id, tokens),
+            "tokens": written(variables["tokens"], index, tokens, axis=1),
+            "gains": written(variables["gains"], index, gains, axis=1),
+            "lengths": variables["lengths"] + ops.cast(is_open, "int32"),
+            "finished": ended,
+        }
+        if return_attention:
+            attention = checked_attention(attention) * ops.cast(is_open, "float32")[:, None]
+            new["attention"] = written(variables["attention"], index, attention, axis=1)
+        return new, ops.all(ended)
+
+    variables = {
+        "state": keras.tree.map_structure(expand, state),
+        "last": expand(first_tokens(start_id, batch)),
+        "tokens": ops.full((rows, max_length), pad_id, "int32"),
+        "gains": ops.zeros((rows, max_length), "float32"),
+        "lengths": ops.zeros((rows,), "int32"),
+        "finished": ops.zeros((rows,), "bool"),
+    }
+    if return_attention:
+        shape = (rows, max_length, source_mask.shape[1])
+        variables["attention"] = ops.zeros(shape, "float32")
+    drawn = loops.repeat(advance, variables, max_length, stateful)
+
+    def by_source(values):
+        return ops.reshape(values, (batch, num_samples, *values.shape[1:]))
+
+    totals = by_source(ops.sum(drawn["gains"], axis=-1))
+    return Hypotheses(
+        tokens=by_source(drawn["tokens"]),
+        scores=totals,
+        log_probabilities=totals,
+        token_log_probabilities=by_source(drawn["gains"]),
+        lengths=by_source(drawn["lengths"]),
+        attention=by_source(drawn["attention"]) if return_attention else None,
+    )
+
+
+def _chooser(sampler):
+    """How a token is chosen, and the variables that change with it.
+
+    The function takes the logits as they are and with blocked tokens lowered, and returns the
+    logits as they are of the tokens chosen, and the tokens.
+    """
+    if sampler == "greedy":
+
+        def greedy(logits, allowed):
+            logit, tokens = top(allowed, 1)
+            return logit[:, 0], tokens[:, 0]
+
+        return greedy, ()
+    import keras_hub
+
+    sampler = keras_hub.samplers.get(sampler)
+    if type(sampler).get_next_token is keras_hub.samplers.Sampler.get_next_token:
+        raise ValueError(
+            "`sampler` must choose one token at a time; for a beam see "
+            f"`zoo.decoding.beam_search`. Received: sampler={sampler!r}"
+        )
+
+    def draw(logits, allowed):
+        tokens = sampler.get_next_token(sampler.compute_probabilities(allowed))
+        tokens = ops.cast(tokens, "int32")
+        logit = ops.take_along_axis(logits, ops.expand_dims(tokens, -1), axis=-1)
+        return logit[:, 0], tokens
+
+    return draw, sampler.variables
