@@ -1,6 +1,6 @@
 """Train step of the recurrent stack against native torch and Keras' own masked layers.
 
-    python benchmarks/recurrent.py --backend torch
+    python benchmarks/layers.py --backend torch
 
 All contestants take turns in one process; what is printed is the median time of a step and
 its ratio to native torch, which runs without padding. On TensorFlow and JAX the step is compiled.
