@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "tests"
 # Tests compile many small models and run each a few times: 40 % less time on JAX.
 QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# A process a core, each of a few gigabytes; whoever is done takes over what others have left.
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def run(backend: str, arguments: list[str]) -> Outcome:
     report = REPORTS / f"{backend}.xml"
     report.unlink(missing_ok=True)
     print(f"\n=== {backend}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *PARALLEL, *arguments]
     environment = (
         {"XLA_FLAGS": QUICK_COMPILATION}
         | os.environ
