@@ -20,7 +20,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("names", nargs="*", metavar="ATTENTION", help="which (default: all)")
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
-parser.add_argument("--epochs", type=int, default=6, help="over 16,000 dates (default: 6)")
+parser.add_argument("--epochs", type=int, default=12, help="over 16,000 dates (default: 12)")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", default=Path("."))
 
@@ -85,7 +85,7 @@ def main():
     example = written(DATE, 0)
     longest = max(map(len, [*train[0], *test[0], example])) + 1
     results = []
-    for name in options.names or [*ATTENTIONS, *local][:-1]:
+    for name in options.names or ATTENTIONS:
         attention = name
         if name in local:
             attention = LuongLocalAttention(WINDOW, local[name], units=64)

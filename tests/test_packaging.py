@@ -150,3 +150,14 @@ def test_a_report_is_read(tmp_path, code, failures, errors, expected):
 
 def test_a_suite_that_leaves_no_report_has_failed(tmp_path):
     assert read(tmp_path / "none.xml", 0) == Outcome(failed=1)
+
+
+def test_layers_and_decoding_bring_nothing_but_keras():
+    program = (
+        "import sys, keras; before = set(sys.modules); import zoo.layers, zoo.decoding; "
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    others = {"keras_hub", "mlflow", "tensorflow", "torch", "jax", "sentencepiece", "matplotlib"}
+    assert "zoo" in said.split() and not others & set(said.split())

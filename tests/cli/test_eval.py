@@ -85,6 +85,15 @@ def test_wrong_use_is_found_before_anything_is_loaded(carded, loaded, words, mes
     assert loaded == []
 
 
+def test_a_file_has_no_splits(carded, tmp_path, loaded, capsys):
+    file = tmp_path / "mine.csv"
+    file.write_text("text,label\nso good,positive\n")
+    assert main(["eval", "tiny_en", "--dataset", str(file), "--split", "dev"]) == 2
+    said = capsys.readouterr().err
+    assert "A file has no splits" in said and f"zoo eval tiny_en --dataset {file}" in said
+    assert loaded == []
+
+
 def test_a_model_without_a_card_needs_a_dataset(carded, capsys):
     (carded / "card.json").unlink()
     assert main(["eval", str(carded)]) == 2

@@ -23,9 +23,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="a name from `zoo data ls` or a csv, tsv or jsonl file (default: that of its card)",
     )
-    parser.add_argument(
-        "--split", default="test", help="which part of a named dataset (default: test)"
-    )
+    parser.add_argument("--split", help="which part of a named dataset (default: test)")
     parser.add_argument("--text", default="text", help="a file's column of texts")
     parser.add_argument("--label", default="label", help="a file's column of labels")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -71,17 +69,22 @@ def _split(name: str, args: Namespace) -> tuple[str | None, dict[str, list]]:
     if name in known:
         with waiting(f"Getting {name} …"):
             splits = data.load(name).splits
-        if args.split not in splits:
+        split = args.split or "test"
+        if split not in splits:
             raise WrongUse(
-                f"The dataset {name} has the splits {', '.join(splits)}. "
-                f"Received: --split {args.split}",
+                f"The dataset {name} has the splits {', '.join(splits)}. Received: --split {split}",
                 hint=f"--split {next(iter(splits))}",
             )
-        return args.split, splits[args.split]
+        return split, splits[split]
     if not Path(name).is_file():
         raise WrongUse(
             f"There is neither a dataset nor a file `{name}`.{did_you_mean(name, known)}",
             hint="zoo data ls",
+        )
+    if args.split:
+        raise WrongUse(
+            f"A file has no splits, and all of it is read. Received: --split {args.split}",
+            hint=f"zoo eval {args.model} --dataset {name}",
         )
     return None, data.read_file(name, text=args.text, label=args.label)
 
