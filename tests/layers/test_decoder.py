@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.data.batches import Batches, plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder, scanning
 from zoo.layers.attention import ATTENTIONS
 
@@ -311,3 +312,27 @@ def test_an_empty_batch_gives_an_empty_answer():
     state, constants = decoder.start(MEMORY[:0], MASK[:0])
     output, _, weights = decoder.step(INPUTS[:0, 0], state, constants)
     assert tuple(output.shape) == (0, UNITS) and tuple(weights.shape) == (0, SOURCE)
+
+
+@pytest.mark.parametrize("attention", ["none", *ATTENTIONS])
+def test_trains_compiled_on_lengths_that_the_graph_does_not_know(attention):
+    """As in a recipe: buckets of several lengths, through one model."""
+    plan = plan_batches([8] * 4 + [16] * 4, [8, 16], 4, seed=0, epoch=0)
+    rng = np.random.default_rng(0)
+
+    def collate(rows, length):
+        shape = (len(rows), length)
+        inputs = [rng.normal(size=(*shape, units)).astype("float32") for units in (3, 8)]
+        weights = np.ones(shape, "float32")
+        return (*inputs, weights.astype("bool")), np.zeros((*shape, 8), "float32"), weights
+
+    inputs, memory = keras.Input((None, 3)), keras.Input((None, 8))
+    mask = keras.Input((None,), dtype="bool")
+    decoder = AttentiveDecoder("gru", 8, attention, input_feeding=True)
+    outputs = decoder(inputs, memory, memory_mask=mask, encoder_state=memory[:, 0])
+    model = keras.Model([inputs, memory, mask], outputs)
+    model.compile("sgd", "mse", jit_compile=keras.config.backend() != "torch")
+    before = model.get_weights()
+    history = model.fit(Batches(plan, collate), verbose=0).history
+    assert np.isfinite(history["loss"][0])
+    assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))

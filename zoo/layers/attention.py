@@ -213,10 +213,10 @@ class BahdanauAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
 
     def project_keys(self, key, value=None):
-        return ops.matmul(key, self.key_kernel)  # [batch, source, units]
+        return _project(key, self.key_kernel)  # [batch, source, units]
 
     def score(self, query, keys):
-        return _additive_score(ops.matmul(query, self.query_kernel), keys, self.scale)
+        return _additive_score(_project(query, self.query_kernel), keys, self.scale)
 
     def get_config(self):
         return super().get_config() | {"units": self.units}
@@ -282,10 +282,10 @@ class LuongConcatAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
 
     def project_keys(self, key, value=None):
-        return ops.matmul(key, self.kernel[self.query_units :])  # [batch, source, units]
+        return _project(key, self.kernel[self.query_units :])  # [batch, source, units]
 
     def score(self, query, keys):
-        query = ops.matmul(query, self.kernel[: self.query_units])
+        query = _project(query, self.kernel[: self.query_units])
         return _additive_score(query, keys, self.scale)
 
     def get_config(self):
@@ -342,8 +342,8 @@ class LuongLocalAttention(LuongGeneralAttention):
             centre = ops.cast(target_positions(query, position)[:, :, None], scores.dtype)
             centre = ops.minimum(centre, length - 1)  # [batch or 1, target, 1]
         else:
-            hidden = ops.tanh(ops.matmul(query, self.position_kernel))
-            logit = ops.cast(ops.matmul(hidden, self.position_scale), scores.dtype)
+            hidden = ops.tanh(_project(query, self.position_kernel))
+            logit = ops.cast(_project(hidden, self.position_scale), scores.dtype)
             centre = length * ops.sigmoid(logit)  # [batch, target, 1]
         distance = (count - 1) - centre  # [batch, target, source]
         near = ops.abs(distance) <= self.window
@@ -532,6 +532,12 @@ def make_attention(name, /, units, num_heads=4, **options):
     return ATTENTIONS[name](units, num_heads, **options)
 
 
+def _project(sequence, kernel):
+    """`[batch, steps, units]` times a matrix. As a `matmul` it would not compile in the gradient of
+    a loop on TensorFlow, where the number of steps is not known."""
+    return ops.einsum("btu,uv->btv", sequence, kernel)
+
+
 def _dot_score(query, keys):
     if query.shape[-1] != keys.shape[-1]:
         raise ValueError(
@@ -544,7 +550,7 @@ def _dot_score(query, keys):
 
 def _additive_score(query, keys, scale):
     hidden = ops.tanh(query[:, :, None, :] + keys[:, None, :, :])  # [batch, target, source, units]
-    return ops.matmul(hidden, scale)[..., 0]
+    return ops.einsum("btsu,ux->btsx", hidden, scale)[..., 0]
 
 
 def _both(one, other):
