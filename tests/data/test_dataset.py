@@ -37,6 +37,16 @@ def test_a_text_too_frequent_is_passed_over():
     assert "ㅋㅋ" not in held["text"] and rest["text"].count("ㅋㅋ") == 50
 
 
+def test_rows_without_labels_are_held_out_by_the_column_named():
+    sources = [f"source {i % 40}{' ' * (i % 3)}" for i in range(60)]
+    pairs = {"source": sources, "target": [f"target {i}" for i in range(60)]}
+    rest, held = hold_out(pairs, 12, by="source")
+    assert len(held["source"]) == 12 and list(held) == ["source", "target"]
+    assert not set(map(str.strip, rest["source"])) & set(map(str.strip, held["source"]))
+    rows = set(zip(*rest.values(), strict=True)) | set(zip(*held.values(), strict=True))
+    assert rows == set(zip(*pairs.values(), strict=True))
+
+
 def test_digests_change_with_any_part_of_the_content():
     a = columns([("a", "x"), ("b", "y")])
     variants = [

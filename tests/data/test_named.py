@@ -3,6 +3,7 @@ import functools
 import gzip
 import http.server
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import zoo.data
 from zoo.data import catalogue
 from zoo.data.dataset import RemoteFile, content_digest
 from zoo.data.imdb import Imdb
+from zoo.data.multi30k import Multi30k
 from zoo.data.nsmc import Nsmc
 from zoo.data.sst2 import Sst2
+from zoo.data.tatoeba import TatoebaKorEng
 from zoo.files import sha256
 
 FILMS = [(f"영화 {i} 좋다", "positive") for i in range(6)] + [
@@ -218,14 +221,109 @@ def test_imdb_reads_reviews_and_writes_nothing_else(monkeypatch, site, tmp_path)
     assert len(dataset.splits["train"]["text"]) == 2
 
 
+PAIRS = list(itertools.permutations(Multi30k.card.languages, 2))
+
+
+@pytest.fixture
+def small_multi30k(monkeypatch, site):
+    """Three lines a file, the second of train empty in English."""
+    digests = {}
+    for key, name in Multi30k.stored.items():
+        split, language = key.split(".")
+        lines = [f"{split} {language} {i}\u2028" for i in range(3)]
+        if key == "train.en":
+            lines[1] = ""
+        (site[0] / f"{name}.gz").write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+        digests[key] = content_digest({"text": lines})
+    substitute(monkeypatch, Multi30k, site, digests, pinned=None)
+    return site
+
+
+def test_multi30k_is_aligned_in_every_direction(small_multi30k, home):
+    for source, target in PAIRS:
+        dataset = zoo.data.load("multi30k", source=source, target=target)
+        assert dataset.languages == (source, target) and dataset.labels == ()
+        assert list(dataset.splits) == ["train", "dev", "test"]
+        for split, columns in dataset.splits.items():
+            for language, column in ((source, "source"), (target, "target")):
+                expected = [f"{split} {language} {i}\u2028" for i in range(3)]
+                if (split, language) == ("train", "en"):
+                    expected[1] = ""
+                assert columns[column] == expected
+    assert zoo.data.load("multi30k").languages == ("en", "de")
+    assert len(os.listdir(home / "data" / "multi30k")) == 12
+
+
+def test_the_digest_of_a_pair_is_that_of_its_direction(small_multi30k):
+    digests = {zoo.data.load("multi30k", source=a, target=b).digest for a, b in PAIRS}
+    assert len(digests) == 12
+
+
+def test_multi30k_notices_a_line_that_is_missing(small_multi30k, home):
+    folder = zoo.data.get("multi30k")
+    (folder / "val.fr.gz").write_bytes(gzip.compress(b"dev fr 0\n"))
+    with pytest.raises(ValueError, match="val.fr.gz is not that of multi30k's dev.fr split"):
+        zoo.data.load("multi30k", source="fr")
+    assert zoo.data.load("multi30k").splits["dev"]["source"][0] == "dev en 0\u2028"
+
+
+@pytest.mark.parametrize(
+    "name, options, has",
+    [
+        ("multi30k", {"target": "xx"}, "en, de, fr, cs"),
+        ("multi30k", {"source": "de"}, "en, de, fr, cs"),
+        ("multi30k", {"source": None}, "en, de, fr, cs"),
+        ("tatoeba_kor_eng", {"source": "ko"}, "en, ko"),
+        ("tatoeba_kor_eng", {"target": "de"}, "en, ko"),
+    ],
+)
+def test_languages_that_a_dataset_lacks(name, options, has):
+    with pytest.raises(ValueError, match=f"{name} has {has}: source and target.*Received: source="):
+        zoo.data.load(name, **options)
+
+
+def test_tatoeba_is_split_by_its_english_and_keeps_who_wrote_it(monkeypatch, site):
+    rows = [("Hi.", "안녕."), ("Shoot!", "쏴!"), ("Go.", "가."), ("Go.", "가!"), ("Run!", "뛰어!")]
+    lines = [
+        f"{english}\t{korean}\ttatoeba.org #{i} (CM)" for i, (english, korean) in enumerate(rows)
+    ]
+    (site[0] / "kor.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    parts = {"train": rows[2:], "dev": rows[:1], "test": rows[1:2]}  # as the published files
+    digests = {
+        split: content_digest({"english": [en for en, _ in part], "korean": [ko for _, ko in part]})
+        for split, part in parts.items()
+    }
+    substitute(monkeypatch, TatoebaKorEng, site, digests, pinned=None)
+    dataset = zoo.data.load("tatoeba_kor_eng")
+    assert dataset.splits["train"] == {
+        "source": ["Go.", "Go.", "Run!"],
+        "target": ["가.", "가!", "뛰어!"],
+    }
+    back = zoo.data.load("tatoeba_kor_eng", source="ko", target="en")
+    assert back.languages == ("ko", "en") and back.digest != dataset.digest
+    assert back.splits["dev"] == {"source": ["안녕."], "target": ["Hi."]}
+    stored = (zoo.data.get("tatoeba_kor_eng") / "test.tsv").read_text("utf-8")
+    assert stored == "english\tkorean\tattribution\nShoot!\t쏴!\ttatoeba.org #1 (CM)\n"
+
+
+def test_tatoeba_of_another_day_is_refused(monkeypatch, site, home):
+    (site[0] / "kor.txt").write_text("Go.\t가.\tCM\nNew.\t새.\tCM\n", "utf-8")
+    substitute(monkeypatch, TatoebaKorEng, site, TatoebaKorEng.card.digests, pinned=None)
+    with pytest.raises(ValueError, match="not that of tatoeba_kor_eng's train split"):
+        zoo.data.load("tatoeba_kor_eng")
+    assert os.listdir(home / "data") == []
+
+
 def test_a_wrong_name_or_option():
     with pytest.raises(ValueError, match="Did you mean `nsmc`.*zoo data ls.*Received: name='nscm'"):
         zoo.data.load("nscm")
     for function in (zoo.data.get, zoo.data.path):
-        with pytest.raises(ValueError, match="There are generated_reviews, imdb, nsmc, sst2"):
+        with pytest.raises(ValueError, match="There are generated_dates, generated_reviews, imdb"):
             function("squad")
     with pytest.raises(ValueError, match="takes no options. Received: 'seed'"):
         zoo.data.load("nsmc", seed=1)
+    with pytest.raises(ValueError, match="takes only source, target. Received: 'src'"):
+        zoo.data.load("multi30k", src="en")
     with pytest.raises(ValueError, match="only train, dev, test, seed. Received: 'size'"):
         zoo.data.load("generated_reviews", size=1)
 
@@ -238,9 +336,14 @@ def test_a_generated_dataset_has_no_files():
 
 def test_every_card_is_complete():
     cards = zoo.data.list_datasets()
-    assert [card.name for card in cards] == ["generated_reviews", "imdb", "nsmc", "sst2"]
+    tasks = {card.name: card.task for card in cards}
+    assert list(tasks) == sorted(tasks)
+    assert tasks == {
+        **dict.fromkeys(("generated_reviews", "imdb", "nsmc", "sst2"), "text_classifier"),
+        **dict.fromkeys(("generated_dates", "multi30k", "tatoeba_kor_eng"), "seq2seq_lm"),
+    }
     for card in cards:
-        assert card.task == "text_classifier" and card.languages and card.licence
+        assert card.languages and card.licence
         assert card.citation and card.description.endswith(".")
         assert all(file.url.startswith("https://") for file in card.files)
         assert all(len(digest) == 64 for digest in card.digests.values())
@@ -249,6 +352,7 @@ def test_every_card_is_complete():
 def test_nothing_heavy_is_imported():
     code = (
         "import sys, zoo.data; zoo.data.list_datasets(); zoo.data.load('generated_reviews');"
+        "zoo.data.load('generated_dates');"
         "print([m for m in ('keras', 'tensorflow', 'numpy', 'pandas', 'pooch', 'requests')"
         " if m in sys.modules])"
     )
@@ -277,3 +381,25 @@ def test_the_published_data(name, digest, opening, monkeypatch):
     train, dev = (dataset.splits[split]["text"] for split in ("train", "dev"))
     assert not set(train) & set(dev)
     assert train[0].startswith(opening)
+
+
+@pytest.mark.parametrize(
+    "name, source, target, digest, opening",
+    [
+        ("multi30k", "en", "de", "df92f10e6d96", ("Two young, White", "Zwei junge weiße")),
+        ("multi30k", "fr", "cs", "f05dd562237f", ("Deux jeunes hommes", "Dva mladí bílí")),
+        ("tatoeba_kor_eng", "en", "ko", "babce869f7d5", ("Go.", "가.")),
+        ("tatoeba_kor_eng", "ko", "en", "86f4ba12d065", ("가.", "Go.")),
+    ],
+)
+def test_the_published_translations(name, source, target, digest, opening, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA", REAL)
+    if not REAL or zoo.data.path(name) is None:
+        pytest.skip(f"there is no {name} on this machine")
+    dataset = zoo.data.load(name, source=source, target=target)
+    card = next(card for card in zoo.data.list_datasets() if card.name == name)
+    for column, start in zip(("source", "target"), opening, strict=True):
+        sizes = {split: len(columns[column]) for split, columns in dataset.splits.items()}
+        assert sizes == card.splits
+        assert dataset.splits["train"][column][0].startswith(start)
+    assert dataset.digest.startswith(digest)

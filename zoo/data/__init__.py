@@ -5,6 +5,7 @@
 
 from zoo.data.catalogue import get, list_datasets, load, path
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
+from zoo.data.parallel_files import load_parallel, read_parallel
 from zoo.data.user_files import load_files, read_file
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "list_datasets",
     "load",
     "load_files",
+    "load_parallel",
     "path",
     "read_file",
+    "read_parallel",
 ]

@@ -4,14 +4,20 @@ import inspect
 from pathlib import Path
 
 from zoo.data.dataset import Dataset, DatasetCard
+from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.imdb import Imdb
+from zoo.data.multi30k import Multi30k
 from zoo.data.named import NamedDataset
 from zoo.data.nsmc import Nsmc
 from zoo.data.sst2 import Sst2
+from zoo.data.tatoeba import TatoebaKorEng
 from zoo.suggestions import did_you_mean
 
-_DATASETS = {dataset.card.name: dataset for dataset in (GeneratedReviews, Imdb, Nsmc, Sst2)}
+_DATASETS = {
+    dataset.card.name: dataset
+    for dataset in (GeneratedDates, GeneratedReviews, Imdb, Multi30k, Nsmc, Sst2, TatoebaKorEng)
+}
 
 
 def list_datasets() -> list[DatasetCard]:
@@ -24,8 +30,9 @@ def load(name: str, **options) -> Dataset:
 
     Args:
         name: One of `list_datasets()`.
-        **options: What the dataset takes: `generated_reviews` takes `train`, `dev`, `test`
-            (rows of each) and `seed`; the others nothing.
+        **options: What the dataset takes: generated ones take `train`, `dev`, `test` (rows of
+            each) and `seed`; those for translation take `source` and `target`, two of their
+            languages; the others nothing.
 
     Returns:
         A `Dataset`.
@@ -68,7 +75,7 @@ def path(name: str) -> Path | None:
     return dataset.path() if isinstance(dataset, NamedDataset) else None
 
 
-def _find(name: str) -> NamedDataset | GeneratedReviews:
+def _find(name: str) -> NamedDataset | GeneratedDates | GeneratedReviews:
     if name in _DATASETS:
         return _DATASETS[name]()
     raise ValueError(

@@ -39,8 +39,9 @@ class DatasetCard:
         description: One sentence.
         splits: Rows of each split as it is loaded by default.
         files: What is downloaded; empty for a generated dataset.
-        digests: For each official split, the checksum of its content
-            (`content_digest` of its columns), which is verified at each load.
+        digests: For each official split, or part of one that has a file of its own, the
+            checksum of its content (`content_digest` of its columns), which is verified at
+            each load.
     """
 
     name: str
@@ -60,12 +61,14 @@ class Dataset:
     """A loaded dataset.
 
     Attributes:
-        name, task, languages, licence, citation: As on its card.
+        name, task, licence, citation: As on its card.
+        languages: As on its card; of a pair for translation, those two, the source first.
         digest: SHA-256 over the splits as they are here, in hexadecimal digits: which rows
             were held out and how rows were generated change it.
         splits: Columns by split: `"train"`, `"dev"` and, where there is one, `"test"`. For a
-            text classifier `{"text": [...], "label": [...]}`, of one length.
-        labels: All labels, in the order of the classes.
+            text classifier `{"text": [...], "label": [...]}`, for a translator `{"source":
+            [...], "target": [...]}`, of one length.
+        labels: All labels, in the order of the classes; `()` where there are none.
     """
 
     name: str
@@ -76,6 +79,26 @@ class Dataset:
     digest: str
     splits: dict[str, Columns]
     labels: tuple[str, ...]
+
+
+def as_dataset(
+    card: DatasetCard,
+    splits: dict[str, Columns],
+    *,
+    labels: tuple[str, ...] = (),
+    languages: tuple[str, ...] | None = None,
+) -> Dataset:
+    """The dataset of a card, given its splits; `languages` where not all those of the card."""
+    return Dataset(
+        name=card.name,
+        task=card.task,
+        languages=card.languages if languages is None else languages,
+        licence=card.licence,
+        citation=card.citation,
+        digest=splits_digest(splits),
+        splits=splits,
+        labels=labels,
+    )
 
 
 def content_digest(columns: Columns) -> str:
@@ -93,33 +116,38 @@ def splits_digest(splits: dict[str, Columns]) -> str:
     ).hexdigest()
 
 
-def hold_out(columns: Columns, size: int, *, seed: int = 0) -> tuple[Columns, Columns]:
+def hold_out(
+    columns: Columns, size: int, *, by: str = "text", seed: int = 0
+) -> tuple[Columns, Columns]:
     """Takes rows out of a split, by a rule that depends on their content alone.
 
     Rows of one text (spaces aside) stay together, so the two parts share none. Texts are
-    taken in the order of a hash of `(seed, text)`, each label in proportion.
+    taken in the order of a hash of `(seed, text)`, each label in proportion if there is a
+    column `label`.
 
     Args:
-        columns: The split, with columns `text` and `label`.
+        columns: The split.
         size: int. How many rows to take. Where repeated texts leave no way to reach it
             exactly, a few less.
+        by: Name of the column with the text. Defaults to `"text"`.
         seed: int. Another seed takes other rows. Defaults to `0`.
 
     Returns:
         A tuple `(rest, held)` of columns, both in the order of the data.
     """
     groups: dict[str, list[int]] = {}
-    for row, text in enumerate(columns["text"]):
+    for row, text in enumerate(columns[by]):
         groups.setdefault(" ".join(text.split()), []).append(row)
 
     def order(text: str) -> bytes:
         return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
 
-    quotas = _proportional(columns["label"], size)
+    labels = columns.get("label") or [None] * len(columns[by])
+    quotas = _proportional(labels, size)
     held: set[int] = set()
     for text in sorted(groups, key=order):
         rows = groups[text]
-        label = columns["label"][rows[0]]
+        label = labels[rows[0]]
         if len(rows) <= quotas[label]:
             quotas[label] -= len(rows)
             held.update(rows)

@@ -8,7 +8,7 @@ clause has the last word.
 
 import random
 
-from zoo.data.dataset import Columns, Dataset, DatasetCard, splits_digest
+from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset
 
 # All begin with a consonant, for "a {w} film".
 GOOD = (
@@ -88,16 +88,7 @@ class GeneratedReviews:
         source = random.Random(seed)
         seen: set[str] = set()
         splits = {split: _split(source, size, seen) for split, size in sizes.items() if size}
-        return Dataset(
-            name=self.card.name,
-            task=self.card.task,
-            languages=self.card.languages,
-            licence=self.card.licence,
-            citation=self.card.citation,
-            digest=splits_digest(splits),
-            splits=splits,
-            labels=("negative", "positive"),
-        )
+        return as_dataset(self.card, splits, labels=("negative", "positive"))
 
 
 def _split(source: random.Random, size: int, seen: set[str]) -> Columns:

@@ -14,9 +14,9 @@ from zoo.data.dataset import (
     Dataset,
     DatasetCard,
     RemoteFile,
+    as_dataset,
     content_digest,
     hold_out,
-    splits_digest,
 )
 from zoo.files import directory_beside
 from zoo.home import home
@@ -29,18 +29,21 @@ class NamedDataset(ABC):
 
     Attributes:
         card: A `DatasetCard`.
-        stored: The name of each split's file in the dataset's folder. A file may be there
-            as it is, or gzipped with `.gz` after its name.
+        stored: The name of each split's file in the dataset's folder, or of each part of a
+            split that has a file of its own. A file may be there as it is, or gzipped with
+            `.gz` after its name.
+        columns: The columns that `parse` yields the values of.
         dev_size: int. Rows to hold out of `train`, 0 where there is an official `dev`.
     """
 
     card: DatasetCard
     stored: dict[str, str]
+    columns: tuple[str, ...] = ("text", "label")
     dev_size: int = 0
 
     @abstractmethod
-    def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
-        """Reads `(text, label)` from the lines of a stored file, line ends removed."""
+    def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, ...]]:
+        """Reads rows of `columns` from the lines of a stored file, line ends removed."""
 
     def unpack(self, downloads: Path, folder: Path) -> None:
         """Turns downloaded files into stored ones. By default the two are the same."""
@@ -72,18 +75,18 @@ class NamedDataset(ABC):
         return target
 
     def read(self, folder: Path, split: str) -> Columns:
-        """Reads one official split and checks its content.
+        """Reads one stored file, by its key in `stored`, and checks its content.
 
         Raises:
             ValueError: if the file is damaged, or its content is not the published one.
         """
         file = _existing(folder, self.stored[split]) or folder / self.stored[split]
         remedy = f"Remove it, and run `zoo data get {self.card.name}` again."
-        columns: Columns = {"text": [], "label": []}
+        columns: Columns = {name: [] for name in self.columns}
         try:
-            for text, label in self.parse(_lines(file)):
-                columns["text"].append(text)
-                columns["label"].append(label)
+            for row in self.parse(_lines(file)):
+                for values, value in zip(columns.values(), row, strict=True):
+                    values.append(value)
         except (EOFError, zlib.error, gzip.BadGzipFile, ValueError, IndexError) as error:
             raise ValueError(f"The file {file} is damaged ({error}). {remedy}") from error
         digest = content_digest(columns)
@@ -91,7 +94,7 @@ class NamedDataset(ABC):
             raise ValueError(
                 f"The content of {file} is not that of {self.card.name}'s {split} split: its "
                 f"digest should be {self.card.digests[split]}. {remedy} Received: {digest} "
-                f"over {len(columns['text'])} rows"
+                f"over {len(columns[self.columns[0]])} rows"
             )
         return columns
 
@@ -102,16 +105,8 @@ class NamedDataset(ABC):
         if self.dev_size:
             train, dev = hold_out(splits["train"], self.dev_size)
             splits = {**splits, "train": train, "dev": dev}
-        return Dataset(
-            name=self.card.name,
-            task=self.card.task,
-            languages=self.card.languages,
-            licence=self.card.licence,
-            citation=self.card.citation,
-            digest=splits_digest(splits),
-            splits={name: splits[name] for name in ("train", "dev", "test")},
-            labels=LABELS,
-        )
+        splits = {name: splits[name] for name in ("train", "dev", "test")}
+        return as_dataset(self.card, splits, labels=LABELS if "label" in self.columns else ())
 
 
 def download(file: RemoteFile, folder: Path) -> Path:
@@ -154,6 +149,15 @@ def rows(lines: Iterable[str], columns: int) -> Iterator[list[str]]:
             raise ValueError(f"line {number} has {len(fields)} fields, not {columns}")
         if number > 1:
             yield fields
+
+
+def check_pair(card: DatasetCard, source: str, target: str) -> None:
+    """Raises a `ValueError` unless a dataset has both languages, and they are two."""
+    if source == target or any(name not in card.languages for name in (source, target)):
+        raise ValueError(
+            f"{card.name} has {', '.join(card.languages)}: source and target must be two "
+            f"different ones of them. Received: source={source!r}, target={target!r}"
+        )
 
 
 def _existing(folder: Path, name: str) -> Path | None:

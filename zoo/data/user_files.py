@@ -1,16 +1,9 @@
 """Datasets from files of one's own."""
 
-import csv
-import gzip
-import json
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.data.dataset import Columns, Dataset, hold_out, splits_digest
-from zoo.suggestions import did_you_mean
-
-_FORMATS = (".csv", ".tsv", ".jsonl")
+from zoo.data.dataset import Columns, Dataset, splits_digest
+from zoo.data.tables import as_text, hold_out_share, read_table
 
 
 def load_files(
@@ -52,7 +45,7 @@ def load_files(
     }
     labels = _labels(splits, files, label)
     if dev is None:
-        splits["train"], splits["dev"] = _hold_out(splits["train"], dev_fraction, seed, train)
+        splits["train"], splits["dev"] = hold_out_share(splits["train"], dev_fraction, seed, train)
     splits = {split: splits[split] for split in files if split in splits}
     return Dataset(
         name=Path(train).name.split(".")[0],
@@ -81,25 +74,9 @@ def read_file(file: str | Path, text: str = "text", label: str = "label") -> Col
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read, has no such column, or has no rows.
     """
-    file = Path(file)
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = (suffixes[:-1] if zipped else suffixes)[-1:]
-    if not kind or kind[0] not in _FORMATS:
-        raise ValueError(
-            f"The suffix must tell the format: {', '.join(_FORMATS)}, and .gz after it if "
-            f"gzipped. Received: {str(file)!r}"
-        )
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
-    reader = _json_rows if kind[0] == ".jsonl" else _table_rows
-    columns: Columns = {"text": [], "label": []}
-    for number, row in reader(file, _lines(file, zipped), kind[0], (text, label)):
-        columns["text"].append(_text(file, number, row[text]))
-        columns["label"].append(_label(file, number, row[label]))
-    if not columns["text"]:
-        raise ValueError(f"The file has no rows. Received: {str(file)!r}")
-    return columns
+    return read_table(
+        Path(file), {"text": text, "label": label}, {"text": as_text, "label": _label}
+    )
 
 
 def _labels(splits: dict[str, Columns], files: dict, column: str) -> tuple[str, ...]:
@@ -117,121 +94,6 @@ def _labels(splits: dict[str, Columns], files: dict, column: str) -> tuple[str, 
             )
     whole = all(name.removeprefix("-").isdecimal() for name in known)
     return tuple(sorted(known, key=lambda name: (int(name) if whole else 0, name)))
-
-
-def _hold_out(columns: Columns, fraction: float, seed: int, file) -> tuple[Columns, Columns]:
-    if not 0 < fraction < 1:
-        raise ValueError(
-            f"dev_fraction must lie between 0 and 1. Received: dev_fraction={fraction}"
-        )
-    rows = len(columns["text"])
-    rest, held = hold_out(columns, max(1, round(rows * fraction)), seed=seed)
-    if not held["text"] or set(rest["label"]) != set(columns["label"]):
-        raise ValueError(
-            f"Too few rows, or too few different texts, to hold out {fraction:.0%} for dev and "
-            f"keep some of each class: add rows, or name a dev file. Received: {file} with "
-            f"{rows} rows"
-        )
-    return rest, held
-
-
-def _lines(file: Path, zipped: bool) -> Iterator[str]:
-    number = 0
-    try:
-        with gzip.open(file) if zipped else open(file, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{file}, line {number}: the file must be UTF-8 (`iconv -f CP949 -t UTF-8` turns a "
-            f"common Korean encoding into it). Received: byte 0x{error.object[error.start]:02x} "
-            f"at byte {error.start + 1} of the line"
-        ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{file}, after line {number}: the gzip file is damaged or cut short ({error}). "
-            f"Fetch or write it again."
-        ) from error
-
-
-def _table_rows(
-    file: Path, lines: Iterator[str], kind: str, needed: tuple[str, str]
-) -> Iterator[tuple[int, dict]]:
-    if kind == ".csv":
-        reader = csv.reader(lines, strict=True)
-    else:
-        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = None
-    limit = csv.field_size_limit(2**31 - 1)  # a long text is no mistake
-    try:
-        for fields in reader:
-            if not fields:
-                continue  # an empty line
-            if header is None:
-                header = fields
-                _check_columns(file, reader.line_num, header, needed)
-                continue
-            if len(fields) != len(header):
-                raise ValueError(
-                    f"{file}, line {reader.line_num}: each row must have the {len(header)} fields "
-                    f"that the first line names. Received: {len(fields)} fields"
-                )
-            yield reader.line_num, dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise ValueError(
-            f"{file}, line {reader.line_num}: not a valid {kind} row ({error}). A quote opened "
-            f"in a field must be closed, and one inside it doubled."
-        ) from error
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _json_rows(
-    file: Path, lines: Iterator[str], kind: str, needed: tuple[str, str]
-) -> Iterator[tuple[int, dict]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(
-                f"{file}, line {number}: each line must be JSON ({error}). Received: {line[:60]!r}"
-            ) from error
-        if not isinstance(row, dict):
-            raise ValueError(
-                f"{file}, line {number}: each line must be a JSON object. Received: {line[:60]!r}"
-            )
-        _check_columns(file, number, list(row), needed)
-        yield number, row
-
-
-def _check_columns(file: Path, number: int, found: list[str], needed: tuple[str, str]) -> None:
-    for name in needed:
-        if found.count(name) > 1:
-            raise ValueError(f"{file}, line {number}: more than one column is named {name!r}.")
-        if name not in found:
-            raise ValueError(
-                f"{file}, line {number}: there is no column {name!r}.{did_you_mean(name, found)} "
-                "The arguments `text` and `label` say which columns to read. "
-                f"Received: {', '.join(map(repr, found))}"
-            )
-
-
-def _text(file: Path, number: int, value) -> str:
-    if not isinstance(value, str):
-        raise ValueError(
-            f"{file}, line {number}: the text must be a string. Received: {value!r} of type "
-            f"{type(value).__name__}"
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair
-        raise ValueError(
-            f"{file}, line {number}: the text holds half of a surrogate pair, which is no "
-            f"character. Received: {value[error.start : error.end]!a}"
-        ) from error
-    return value
 
 
 def _label(file: Path, number: int, value) -> str:

@@ -1,0 +1,123 @@
+"""Texts and their translations from files of one's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.data.dataset import Columns, Dataset, splits_digest
+from zoo.data.tables import (
+    FORMATS,
+    as_text,
+    hold_out_share,
+    lines,
+    no_rows,
+    read_table,
+    table_format,
+)
+
+Files = str | Path | Sequence[str | Path]
+
+
+def load_parallel(
+    train: Files,
+    dev: Files | None = None,
+    test: Files | None = None,
+    source: str = "source",
+    target: str = "target",
+    dev_fraction: float = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Loads a translation dataset from pairs of text files, or from tables.
+
+    A split is either a pair of text files, `(source, target)`, of one sentence a line, where
+    line N of one translates line N of the other; or one table, whose suffix tells its format
+    as for `load_files`. Both may be gzipped (`.gz`), and all are in UTF-8. Empty lines are
+    kept, so that the two sides stay aligned.
+
+    Args:
+        train: Paths of two text files, or path of a table.
+        dev: As `train`. Without it, rows are held out of `train`, none of whose source texts
+            remain there.
+        test: As `train`.
+        source: Name of a table's column to translate from.
+        target: Name of a table's column to translate into.
+        dev_fraction: float. Share of `train` to hold out if there is no `dev`.
+        seed: int. Another seed holds out other rows.
+
+    Returns:
+        A `Dataset`; its name is that of the (first) file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a file cannot be read as said above (with the number of the line), has
+            no such column or no rows, or if two files are not of one length.
+    """
+    files = {"train": train, "dev": dev, "test": test}
+    splits = {
+        split: read_parallel(given, source, target)
+        for split, given in files.items()
+        if given is not None
+    }
+    first = Path(train if isinstance(train, str | Path) else train[0])
+    if dev is None:
+        splits["train"], splits["dev"] = hold_out_share(
+            splits["train"], dev_fraction, seed, first, by="source"
+        )
+    splits = {split: splits[split] for split in files if split in splits}
+    return Dataset(
+        name=first.name.split(".")[0],
+        task="seq2seq_lm",
+        languages=(),
+        licence="not stated",
+        citation="",
+        digest=splits_digest(splits),
+        splits=splits,
+        labels=(),
+    )
+
+
+def read_parallel(files: Files, source: str = "source", target: str = "target") -> Columns:
+    """Reads one split, as `load_parallel` does.
+
+    Args:
+        files: Paths of two text files, or path of a table.
+        source: Name of a table's column to translate from.
+        target: Name of a table's column to translate into.
+
+    Returns:
+        The columns `"source"` and `"target"`, every value a string.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a file cannot be read, has no such column or no rows, or if two files
+            are not of one length.
+    """
+    if isinstance(files, str | Path):
+        file = Path(files)
+        if table_format(file) is None:
+            raise ValueError(
+                f"One file must be a table ({', '.join(FORMATS)}, and .gz after it if gzipped); "
+                f"of text files name two, (source, target). Received: {str(file)!r}"
+            )
+        return read_table(
+            file, {"source": source, "target": target}, {"source": as_text, "target": as_text}
+        )
+    if len(files) != 2:
+        raise ValueError(
+            f"Name two text files, (source, target), or one table. Received: {len(files)} files"
+        )
+    pair = [Path(file) for file in files]
+    texts = [[_without_end(line) for line in lines(file)] for file in pair]
+    shorter, longer = sorted((0, 1), key=lambda side: len(texts[side]))
+    if len(texts[shorter]) < len(texts[longer]):
+        raise ValueError(
+            f"Line N of one file must translate line N of the other, and an empty line stand for "
+            f"what is not translated: {pair[shorter]} ends after line {len(texts[shorter])}. "
+            f"Received: {pair[0]} with {len(texts[0])} lines, {pair[1]} with {len(texts[1])}"
+        )
+    if not texts[0]:
+        raise no_rows(pair[0])
+    return {"source": texts[0], "target": texts[1]}
+
+
+def _without_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")

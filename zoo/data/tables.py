@@ -1,0 +1,191 @@
+"""Reading files of one's own: tables in a few formats, and lines of text."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.data.dataset import Columns, hold_out
+from zoo.suggestions import did_you_mean
+
+FORMATS = (".csv", ".tsv", ".jsonl")
+
+
+def table_format(file: Path) -> str | None:
+    """One of `FORMATS`, by the suffix, `.gz` aside; `None` for any other."""
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else None
+
+
+def read_table(
+    file: Path, columns: dict[str, str], convert: dict[str, Callable[[Path, int, Any], str]]
+) -> Columns:
+    """Reads columns of a table, the suffix telling its format.
+
+    Args:
+        file: Path.
+        columns: The name in the file of each column, by the name that it gets here; errors
+            take the latter for the argument that says the former.
+        convert: For each column a function `(file, line, value)` that returns the string,
+            or raises a `ValueError`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, has no such column, or has no rows.
+    """
+    kind = table_format(file)
+    if kind is None:
+        raise ValueError(
+            f"The suffix must tell the format: {', '.join(FORMATS)}, and .gz after it if "
+            f"gzipped. Received: {str(file)!r}"
+        )
+    found: Columns = {name: [] for name in columns}
+    reader = _json_rows if kind == ".jsonl" else _table_rows
+    for number, row in reader(file, lines(file), kind, columns):
+        for name, column in columns.items():
+            found[name].append(convert[name](file, number, row[column]))
+    if not all(found.values()):
+        raise no_rows(file)
+    return found
+
+
+def lines(file: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file with their ends, a byte order mark removed.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not UTF-8, or a damaged gzip file.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
+    number = 0
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as content:
+            for number, line in enumerate(content, 1):
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file}, line {number}: the file must be UTF-8 (`iconv -f CP949 -t UTF-8` turns a "
+            f"common Korean encoding into it). Received: byte 0x{error.object[error.start]:02x} "
+            f"at byte {error.start + 1} of the line"
+        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(
+            f"{file}, after line {number}: the gzip file is damaged or cut short ({error}). "
+            f"Fetch or write it again."
+        ) from error
+
+
+def _table_rows(
+    file: Path, content: Iterator[str], kind: str, columns: dict[str, str]
+) -> Iterator[tuple[int, dict]]:
+    if kind == ".csv":
+        reader = csv.reader(content, strict=True)
+    else:
+        reader = csv.reader(content, delimiter="\t", quoting=csv.QUOTE_NONE)
+    header = None
+    limit = csv.field_size_limit(2**31 - 1)  # a long text is no mistake
+    try:
+        for fields in reader:
+            if not fields:
+                continue  # an empty line
+            if header is None:
+                header = fields
+                _check_columns(file, reader.line_num, header, columns)
+                continue
+            if len(fields) != len(header):
+                raise ValueError(
+                    f"{file}, line {reader.line_num}: each row must have the {len(header)} fields "
+                    f"that the first line names. Received: {len(fields)} fields"
+                )
+            yield reader.line_num, dict(zip(header, fields, strict=True))
+    except csv.Error as error:
+        raise ValueError(
+            f"{file}, line {reader.line_num}: not a valid {kind} row ({error}). A quote opened "
+            f"in a field must be closed, and one inside it doubled."
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _json_rows(
+    file: Path, content: Iterator[str], kind: str, columns: dict[str, str]
+) -> Iterator[tuple[int, dict]]:
+    for number, line in enumerate(content, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(
+                f"{file}, line {number}: each line must be JSON ({error}). Received: {line[:60]!r}"
+            ) from error
+        if not isinstance(row, dict):
+            raise ValueError(
+                f"{file}, line {number}: each line must be a JSON object. Received: {line[:60]!r}"
+            )
+        _check_columns(file, number, list(row), columns)
+        yield number, row
+
+
+def _check_columns(file: Path, number: int, found: list[str], columns: dict[str, str]) -> None:
+    for name in columns.values():
+        if found.count(name) > 1:
+            raise ValueError(f"{file}, line {number}: more than one column is named {name!r}.")
+        if name not in found:
+            raise ValueError(
+                f"{file}, line {number}: there is no column {name!r}.{did_you_mean(name, found)} "
+                f"The arguments {' and '.join(f'`{argument}`' for argument in columns)} say which "
+                f"columns to read. Received: {', '.join(map(repr, found))}"
+            )
+
+
+def as_text(file: Path, number: int, value: Any) -> str:
+    """A value of a column of texts, as `read_table` converts it."""
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{file}, line {number}: the text must be a string. Received: {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair
+        raise ValueError(
+            f"{file}, line {number}: the text holds half of a surrogate pair, which is no "
+            f"character. Received: {value[error.start : error.end]!a}"
+        ) from error
+    return value
+
+
+def no_rows(file: object) -> ValueError:
+    """What to raise for a file that has none."""
+    return ValueError(f"The file has no rows. Received: {str(file)!r}")
+
+
+def hold_out_share(
+    columns: Columns, fraction: float, seed: int, file: object, by: str = "text"
+) -> tuple[Columns, Columns]:
+    """`hold_out` of a share of a file's rows, of which both parts must get some.
+
+    Raises:
+        ValueError: if the share is none, or there are too few rows.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"dev_fraction must lie between 0 and 1. Received: dev_fraction={fraction}"
+        )
+    rows = len(columns[by])
+    rest, held = hold_out(columns, max(1, round(rows * fraction)), by=by, seed=seed)
+    labels = set(columns.get("label", ()))
+    if not held[by] or not rest[by] or set(rest.get("label", ())) != labels:
+        raise ValueError(
+            f"Too few rows, or too few different texts, to hold out {fraction:.0%} for dev and "
+            f"keep some{' of each class' if labels else ''}: add rows, or name a dev file. "
+            f"Received: {file} with {rows} rows"
+        )
+    return rest, held
