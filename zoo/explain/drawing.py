@@ -1,7 +1,10 @@
-"""Draws a sentence with its tokens shaded by weight, and a bar beneath each."""
+"""Draws a sentence with its tokens shaded by weight, and a bar beneath each.
+
+Here is also what every picture is drawn with: colours, texts, the scale, the files.
+"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -65,13 +68,7 @@ def draw(spans: Sequence[Span], prediction: str | None, probability: float | Non
     family = families("".join(span.text for span in shown) + (prediction or "") + "…")
     font = FontProperties(family=family, size=TEXT_SIZE)
     figure = Figure(dpi=DPI, facecolor="white")
-    renderer = FigureCanvasAgg(figure).get_renderer()
-
-    def measure(text):
-        pixels = renderer.get_text_width_height_descent(text, font, ismath=False)[0]
-        return pixels * 72 / DPI
-
-    lines = _flow(shown, measure)
+    lines = _flow(shown, measurer(figure, font))
     heads = len(shown[0].heads) if shown else 1
     beneath = BAR if heads == 1 else 4 + CELL * heads
     notes = _left_out(start, len(spans) - end)
@@ -85,7 +82,7 @@ def draw(spans: Sequence[Span], prediction: str | None, probability: float | Non
     peak = max((max(span.heads) for span in shown), default=0.0)
     _header(axes, family, prediction, probability, most if heads == 1 else peak, heads)
     if not any(span.text for span in shown):
-        _write(axes, MARGIN, HEADER + BOX / 2, "(no text)", family, color=FAINT)
+        write(axes, MARGIN, HEADER + BOX / 2, "(no text)", family, color=FAINT)
     named = _to_name(shown, heads)
     for i, line in enumerate(lines):
         top = HEADER + i * line_height
@@ -98,9 +95,9 @@ def draw(spans: Sequence[Span], prediction: str | None, probability: float | Non
         if heads > 1:
             for head in range(heads):
                 middle = top + BOX + 4 + CELL * (head + 0.5)
-                _write(axes, MARGIN - 5, middle, str(head + 1), family, 6.5, FAINT, "right")
+                write(axes, MARGIN - 5, middle, str(head + 1), family, 6.5, FAINT, "right")
     if notes:
-        _write(axes, MARGIN, height - 14, notes, family, 9, FAINT)
+        write(axes, MARGIN, height - 14, notes, family, 9, FAINT)
     return figure
 
 
@@ -116,6 +113,41 @@ def save(figure: Figure, file: BinaryIO, format: str) -> None:
     logging.getLogger("fontTools.subset").setLevel(logging.ERROR)  # lists tables it leaves out
     with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
         figure.savefig(file, format=format, metadata=undated, dpi=DPI)
+
+
+def measurer(figure: Figure, font: FontProperties) -> Callable[[str], float]:
+    """What tells how wide a text is in a font."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+
+    def measure(text):
+        pixels = renderer.get_text_width_height_descent(text, font, ismath=False)[0]
+        return pixels * 72 / DPI
+
+    return measure
+
+
+def write(
+    axes, x, y, text, family, size=TEXT_SIZE, color=INK, align="left", weight="normal", **settings
+):
+    """Writes a text, as it is, its middle at the height of `y`."""
+    font = FontProperties(family=family, size=size, weight=weight)
+    settings = {"ha": align, "va": "center", **settings}
+    return axes.text(x, y, text, fontproperties=font, color=color, parse_math=False, **settings)
+
+
+def scale(axes, right, y, most, what, family, colors=PAPER_TO_MARKER):
+    """Draws a scale of colours from nothing to the greatest weight, to the left of `right`."""
+    number, width = short(most), 90
+    write(axes, right, y, number, family, 9, FAINT, "right")
+    right -= 6 + 5 * len(number)
+    for i in range(width):
+        axes.add_patch(Rectangle((right - width + i, y - 4), 1.3, 8, fc=colors(i / width), lw=0))
+    write(axes, right - width - 6, y, f"{what}   0", family, 9, FAINT, "right")
+
+
+def short(weight: float) -> str:
+    """A weight in two digits."""
+    return f"{weight:.2f}" if weight >= 0.095 or not weight else f"{weight:.1g}"
 
 
 def _flow(spans, measure):
@@ -176,34 +208,16 @@ def _left_out(before, after):
     return f"Not drawn: {' and '.join(parts)}." if parts else ""
 
 
-def _number(weight):
-    return f"{weight:.2f}" if weight >= 0.095 or not weight else f"{weight:.1g}"
-
-
-def _write(axes, x, y, text, family, size=TEXT_SIZE, color=INK, align="left", weight="normal"):
-    font = FontProperties(family=family, size=size, weight=weight)
-    return axes.text(
-        x, y, text, fontproperties=font, color=color, ha=align, va="center", parse_math=False
-    )
-
-
 def _header(axes, family, prediction, probability, most, heads):
     if prediction is not None:
-        label = _write(axes, MARGIN, 22, drawable(prediction), family, 16, weight="bold")
+        label = write(axes, MARGIN, 22, drawable(prediction), family, 16, weight="bold")
         if probability is not None:
             extent = label.get_window_extent(axes.figure.canvas.get_renderer())
             x = MARGIN + extent.width * 72 / DPI + 9
-            _write(axes, x, 22.5, f"{probability:.1%}", family, 13, FAINT)
-    # A scale from nothing to the greatest weight.
+            write(axes, x, 22.5, f"{probability:.1%}", family, 13, FAINT)
     colors = PAPER_TO_MARKER if heads == 1 else HEAD_COLORS
-    right, width = WIDTH - MARGIN, 90
-    number = _number(most)
-    _write(axes, right, 22, number, family, 9, FAINT, "right")
-    right -= 6 + 5 * len(number)
-    for i in range(width):
-        axes.add_patch(Rectangle((right - width + i, 18), 1.3, 8, fc=colors(i / width), lw=0))
     what = "weight" if heads == 1 else f"weight, {heads} heads"
-    _write(axes, right - width - 6, 22, f"{what}   0", family, 9, FAINT, "right")
+    scale(axes, WIDTH - MARGIN, 22, most, what, family, colors)
 
 
 def _token(axes, box, top, most, font):
@@ -239,8 +253,8 @@ def _bar(axes, box, top, most, family, named):
     middle = box.x + box.width / 2
     axes.add_patch(Rectangle((middle - width / 2, top + 2.5), width, length, fc=BAR_COLOR, lw=0))
     if named:
-        number = _number(box.span.weight)
-        _write(axes, middle, top + length + 9, number, family, 8, FAINT, "center")
+        number = short(box.span.weight)
+        write(axes, middle, top + length + 9, number, family, 8, FAINT, "center")
 
 
 def _cells(axes, box, top, peak):

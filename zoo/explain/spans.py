@@ -1,4 +1,4 @@
-"""Tokens as a reader sees them: with their gaps, without the empty ones."""
+"""Tokens as a reader sees them: in a text, with their gaps, or each as a sign of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +51,35 @@ def to_spans(tokens: Sequence[str], heads: Sequence[Sequence[float]], text: str)
         gap = bool(spans) and (not cut_from_text or token[:1].isspace())
         spans.append(Span(shown, weights, gap and bool(shown)))
     return spans
+
+
+def labels(tokens: Sequence[str], text: str) -> list[str]:
+    """Tokens as signs of their own, each in a row or column.
+
+    Args:
+        tokens: The tokens: pieces that join to the text, or words, or characters. Marks that
+            are no part of the text, such as `</s>`, may stand among them.
+        text: The text.
+
+    Returns:
+        What to write for each: the token without the space before it; `·` before a piece that
+        goes on with a word; `␣` for white space alone.
+    """
+    joined, goes_on, end = [], [], 0
+    for token in tokens:
+        joined.append(text.startswith(token, end))
+        within = joined[-1] and text[end - 1 : end].isalnum() and token[:1].isalnum()
+        goes_on.append(within or not token)
+        end += len(token) * joined[-1]
+    longest = max(
+        (len(t.strip()) for t, part in zip(tokens, joined, strict=True) if part), default=0
+    )
+    shown = []
+    for token, within in zip(tokens, goes_on, strict=True):
+        read = " ".join(token.split()) or "␣" * bool(token)
+        marked = within and (longest > 1 or not token)  # among characters each would be
+        shown.append("·" + read if marked else read)
+    return shown
 
 
 def window(spans: Sequence[Span], size: int) -> tuple[int, int]:

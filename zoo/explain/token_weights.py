@@ -1,18 +1,15 @@
 """How much of a say each token of a text had, and the picture of it."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from zoo.explain.picture import Picture, listed
 from zoo.explain.spans import Span, to_spans
-
-FORMATS = (".png", ".svg", ".pdf", ".html")
 
 
 @dataclass
-class TokenWeights:
+class TokenWeights(Picture):
     """The weight of each token of a text.
 
     A notebook shows it as a picture; `save` writes one.
@@ -48,7 +45,7 @@ class TokenWeights:
         self.tokens = [str(token) for token in self.tokens]
         if self.text is None:
             self.text = " ".join(self.tokens)
-        rows = [row if isinstance(row, Sequence) else _listed(row) for row in _listed(self.weights)]
+        rows = [row if isinstance(row, Sequence) else listed(row) for row in listed(self.weights)]
         if not rows or not isinstance(rows[0], Sequence):
             rows = [rows]
         heads = [[float(weight) for weight in row] for row in rows]
@@ -77,32 +74,6 @@ class TokenWeights:
         """What the picture shows: the tokens as read, without the empty ones."""
         return to_spans(self.tokens, self.heads, self.text)
 
-    def save(self, path: str | Path) -> Path:
-        """Draws the picture into a file.
-
-        Args:
-            path: Where; its suffix tells the format: `.png`, `.svg`, `.pdf` or `.html`. Missing
-                folders are made.
-
-        Returns:
-            The path.
-
-        Raises:
-            ValueError: if the suffix is another.
-        """
-        from zoo.files import write_beside
-
-        path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in FORMATS:
-            raise ValueError(
-                f"The picture's file must end in one of {', '.join(FORMATS)}. Received: path={path}"
-            )
-        content = self.to_html().encode() if suffix == ".html" else self._drawn(suffix[1:])
-        with write_beside(path) as beside:
-            beside.write_bytes(content)
-        return path
-
     def figure(self):
         """The picture as a `matplotlib.figure.Figure`."""
         from zoo.explain.drawing import draw
@@ -118,18 +89,3 @@ class TokenWeights:
     def to_dict(self) -> dict:
         """Plain values, for JSON."""
         return asdict(self)
-
-    def _drawn(self, format):
-        from zoo.explain.drawing import save
-
-        buffer = io.BytesIO()
-        save(self.figure(), buffer, format)
-        return buffer.getvalue()
-
-    def _repr_png_(self):
-        return self._drawn("png")
-
-
-def _listed(values):
-    """Lists out of arrays of any kind; anything else stays."""
-    return values.tolist() if hasattr(values, "tolist") else values

@@ -1,0 +1,167 @@
+"""Metrics of translations, from sacreBLEU and sacremoses."""
+
+import operator
+from collections.abc import Sequence
+from itertools import pairwise
+
+# sacreBLEU's own choice for Japanese and Korean needs a morphological analyser beside it. Scores
+# that depend on what is installed cannot be compared: these are scored by characters everywhere.
+TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
+DEFAULT_TOKENIZER = "13a"
+
+
+def translation_scores(
+    references: Sequence[str], hypotheses: Sequence[str], language: str | None = None
+) -> dict[str, float]:
+    """Scores of translations, one reference each.
+
+    Args:
+        references: The true translations, as written.
+        hypotheses: The translations to score, as a reader is to see them.
+        language: str. The two-letter code of the language they are in, such as `"de"`. Chinese
+            is split by sacreBLEU's `zh`, Japanese and Korean by characters, anything else by
+            `13a`. Defaults to `None`, any other language, with the Moses rules of English.
+
+    Returns:
+        `bleu` (sacreBLEU with its defaults) and `chrf` of the texts as they are; `bleu_lc_tok`,
+        BLEU as papers on Multi30k report it: lower-cased, punctuation normalised and split by
+        the Moses scripts; all three of the corpus, between 0 and 100. `exact`, between 0 and 1,
+        is the share of hypotheses that are their reference, character for character.
+
+    Raises:
+        ValueError: if there is nothing to score, or references and hypotheses differ in number.
+        TypeError: if a text is not a string.
+    """
+    references, hypotheses = _checked(references, hypotheses)
+    prepare = _lower_cased_tokens(language)
+    prepared = [[prepare(text) for text in texts] for texts in (references, hypotheses)]
+    metrics = _metrics(language)
+    return {
+        "bleu": _score(metrics["bleu"], references, hypotheses),
+        "chrf": _score(metrics["chrf"], references, hypotheses),
+        "bleu_lc_tok": _score(metrics["bleu_lc_tok"], *prepared),
+        "exact": sum(map(operator.eq, references, hypotheses)) / len(references),
+    }
+
+
+def signatures(language: str | None = None) -> dict[str, str]:
+    """What to print beside the scores, so that others can repeat them.
+
+    Args:
+        language: As for `translation_scores`.
+
+    Returns:
+        sacreBLEU's signature of `bleu`, `chrf` and `bleu_lc_tok`. The last also says what was
+        done to the texts before, in the words of the Multi30k files: `input:lc.norm.tok.de` and
+        the version of sacremoses.
+    """
+    from importlib.metadata import version
+
+    written = {}
+    for name, metric in _metrics(language).items():
+        _score(metric, ["a"], ["a"])  # before, it does not know the number of references
+        written[name] = str(metric.get_signature())
+    written["bleu_lc_tok"] += f"|input:lc.norm.tok.{language or 'en'}"
+    written["bleu_lc_tok"] += f"|sacremoses:{version('sacremoses')}"
+    return written
+
+
+def bleu_by_length(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    lengths: Sequence[int],
+    edges: Sequence[int] = (10, 15, 20, 30),
+    language: str | None = None,
+) -> list[tuple[str, int, float]]:
+    """BLEU of short and of long sentences.
+
+    Args:
+        references: The true translations.
+        hypotheses: The translations to score.
+        lengths: The number of words of each source.
+        edges: The longest length of each bucket but the last, in rising order.
+        language: As for `translation_scores`.
+
+    Returns:
+        The label of each bucket (`"up to 10"`, `"11 to 15"`, …, `"over 30"`), the number of
+        sentences in it, and their `bleu`. A bucket without sentences is left out.
+
+    Raises:
+        ValueError: if there is nothing to score, references, hypotheses and lengths differ in
+            number, or the edges do not rise.
+        TypeError: if a text is not a string.
+    """
+    references, hypotheses = _checked(references, hypotheses)
+    lengths, edges = list(lengths), list(edges)
+    if len(lengths) != len(references):
+        raise ValueError(
+            "Each reference needs the length of its source. "
+            f"Received: {len(references)} references, {len(lengths)} lengths"
+        )
+    if not edges or any(low >= high for low, high in pairwise(edges)):
+        raise ValueError(
+            "Edges are whole numbers in rising order, such as (10, 20, 30). "
+            f"Received: edges={edges}"
+        )
+    metric = _metrics(language)["bleu"]
+    bounds = [-1, *edges, float("inf")]
+    rows = []
+    for low, high in pairwise(bounds):
+        chosen = [i for i, length in enumerate(lengths) if low < length <= high]
+        if chosen:
+            bleu = _score(metric, [references[i] for i in chosen], [hypotheses[i] for i in chosen])
+            rows.append((_label(low, high), len(chosen), bleu))
+    return rows
+
+
+def _label(low, high):
+    if low < 0:
+        return f"up to {high}"
+    if high == float("inf"):
+        return f"over {low}"
+    return f"{low + 1} to {high}" if high > low + 1 else f"{high}"
+
+
+def _metrics(language):
+    from sacrebleu.metrics import BLEU, CHRF
+
+    return {
+        "bleu": BLEU(tokenize=TOKENIZERS.get(language, DEFAULT_TOKENIZER)),
+        "chrf": CHRF(),
+        # Forced, or it warns of texts that are split already.
+        "bleu_lc_tok": BLEU(lowercase=True, tokenize="none", force=True),
+    }
+
+
+def _score(metric, references, hypotheses):
+    return float(metric.corpus_score(hypotheses, [references]).score)
+
+
+def _lower_cased_tokens(language):
+    """What made the `lc.norm.tok` files of Multi30k: lower case, then punctuation, then words."""
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
+    normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)
+    tokenizer = MosesTokenizer(language or "en")
+    return lambda text: tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True)
+
+
+def _checked(references, hypotheses):
+    """Both as lists of texts, equally many."""
+    both = {"references": references, "hypotheses": hypotheses}
+    for name, texts in both.items():
+        if isinstance(texts, str):
+            raise TypeError(f"Give a list of texts, not one. Received: {name}={texts!r}")
+        both[name] = list(texts)
+        for i, text in enumerate(both[name]):
+            if not isinstance(text, str):
+                raise TypeError(f"Texts must be strings. Received: {name}[{i}]={text!r}")
+    references, hypotheses = both.values()
+    if len(references) != len(hypotheses):
+        raise ValueError(
+            "Each hypothesis needs one reference. "
+            f"Received: {len(references)} references, {len(hypotheses)} hypotheses"
+        )
+    if not references:
+        raise ValueError("There is nothing to score: the split has no examples.")
+    return references, hypotheses
