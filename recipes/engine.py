@@ -124,6 +124,11 @@ class Recipe(ABC):
     def report(self, model: "keras_hub.models.Task", columns: "Columns", run: "Run") -> None:
         """Keeps pictures and samples of the dev split with the run."""
 
+    def measure(self, model: "keras_hub.models.Task", columns: "Columns") -> dict[str, float]:
+        """What is measured on the dev split after each epoch. Defaults to what is measured at
+        the end, `model.score(columns)`."""
+        return model.score(columns)
+
     @classmethod
     def run(
         cls,

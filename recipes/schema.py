@@ -1,5 +1,6 @@
 """The sections of a recipe file that all tasks share."""
 
+import difflib
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -31,6 +32,48 @@ class Section(BaseModel):
     def conflicts(self) -> Iterator[Conflict]:
         """Yields the impossible combinations among the values of this section."""
         return iter(())
+
+
+class DataConfig(Section):
+    """What to learn from: a named dataset, or files of one's own."""
+
+    task: ClassVar[str]  # of the named datasets
+
+    name: str | None = None
+    options: dict = {}
+    train: str | list | None = None
+    dev: str | list | None = None
+    test: str | list | None = None
+    dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if (self.name is None) == (self.train is None):
+            yield Conflict(
+                "give either the name of a dataset or a file to train on, and null for the other",
+                name=self.name,
+                train=self.train,
+            )
+        elif self.name is not None:
+            from zoo.data import list_datasets
+
+            names = [card.name for card in list_datasets() if card.task == self.task]
+            if self.name not in names:
+                near = difflib.get_close_matches(self.name, names, n=1)
+                meant = f"; did you mean {near[0]}" if near else ""
+                yield Conflict(f"name must be one of {', '.join(names)}{meant}", name=self.name)
+            files = {key: getattr(self, key) for key in ("dev", "test")}
+            if any(files.values()):
+                yield Conflict(
+                    "a named dataset has its own splits: leave dev and test out",
+                    name=self.name,
+                    **files,
+                )
+        elif self.options:
+            yield Conflict(
+                "options are those of a named dataset; files have none",
+                train=self.train,
+                options=self.options,
+            )
 
 
 class TrainingConfig(Section):

@@ -143,7 +143,7 @@ class Session:
             progress,
             checkpoint,
             examples=examples,
-            evaluate=lambda: model.score(splits["dev"]),
+            evaluate=lambda: self.recipe.measure(model, splits["dev"]),
             log=run.log_metrics,
             display=self.display,
         )

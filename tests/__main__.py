@@ -1,6 +1,7 @@
 """`python -m tests [PYTEST ARGUMENTS]`: the suite once per backend, one summary, one exit code."""
 
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -12,6 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "tests"
 # Tests compile many small models and run each a few times: 40 % less time on JAX.
 QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# Many tests compile the same program: on JAX a third less time where it is kept.
+PROGRAMS = {
+    "JAX_COMPILATION_CACHE_DIR": str(REPORTS / "programs"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 # A process a core, each of a few gigabytes; whoever is done takes over what others have left.
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
@@ -29,11 +36,11 @@ class Outcome:
 def run(backend: str, arguments: list[str]) -> Outcome:
     """Runs pytest in a process of its own, whose Keras computes with `backend`."""
     report = REPORTS / f"{backend}.xml"
-    report.unlink(missing_ok=True)
     print(f"\n=== {backend}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *PARALLEL, *arguments]
     environment = (
         {"XLA_FLAGS": QUICK_COMPILATION}
+        | PROGRAMS
         | os.environ
         | {
             "KERAS_BACKEND": backend,
@@ -78,7 +85,8 @@ def summary(outcomes: dict[str, Outcome]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    REPORTS.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
     outcomes = {backend: run(backend, arguments) for backend in BACKENDS}
     print(f"\n{summary(outcomes)}")
     return int(any(outcome.failed for outcome in outcomes.values()))

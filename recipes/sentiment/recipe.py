@@ -7,7 +7,7 @@ from recipes.sentiment.schema import SentimentConfig
 
 if TYPE_CHECKING:
     from zoo.data import Columns, Dataset
-    from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+    from zoo.models import TextClassifier, TextClassifierPreprocessor
 
 SHORTEST_BATCH = 16  # tokens; `TextClassifier.infer` pads to powers of two from there on
 
@@ -120,17 +120,10 @@ class SentimentRecipe(Recipe):
         report(model, columns, run, samples=self.config.evaluation.samples)
 
     def _pretrained(self) -> "TextClassifier":
-        import zoo
+        from recipes.pretrained import load
         from zoo.models import TextClassifier
 
-        source = self.config.training.init_from
-        model = zoo.load(source)
-        if not isinstance(model, TextClassifier):
-            raise ValueError(
-                "training.init_from must be a text classifier: `zoo ls --task text_classifier`. "
-                f"Received: {source!r}, a {type(model).__name__}"
-            )
-        return model
+        return load(self.config.training.init_from, TextClassifier)
 
 
 def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
@@ -139,7 +132,14 @@ def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
     Raises:
         ValueError: if the backbones differ; says what the recipe must say.
     """
-    _check_same_sizes(source.backbone, target.backbone)
+    from recipes.pretrained import check_same_sizes
+
+    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
+    if target.backbone.encoder == "transformer":
+        keys += ["num_heads", "max_sequence_length"]
+    check_same_sizes(
+        source.backbone, target.backbone, keys, {"max_sequence_length": "sequence_length"}
+    )
     if source.pooling != target.pooling:
         target.backbone.set_weights(source.backbone.get_weights())
     elif source.labels != target.labels:
@@ -147,22 +147,3 @@ def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
         target.pool.set_weights(source.pool.get_weights())
     else:
         target.set_weights(source.get_weights())
-
-
-def _check_same_sizes(source: "TextClassifierBackbone", target: "TextClassifierBackbone") -> None:
-    theirs, ours = source.get_config(), target.get_config()
-    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
-    if target.encoder == "transformer":
-        keys += ["num_heads", "max_sequence_length"]
-    different = [key for key in keys if theirs[key] != ours[key]]
-    if not different:
-        return
-
-    def words(config):
-        text = " ".join(f"model.{key}={config[key]}" for key in different)
-        return text.replace("max_sequence_length", "sequence_length")
-
-    raise ValueError(
-        "The sizes of the model must be those of training.init_from: set "
-        f"{words(theirs)}. Received: {words(ours)}"
-    )

@@ -1,54 +1,32 @@
 """The sections of a sentiment recipe."""
 
-import difflib
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipes.schema import Conflict, Count, EvaluationConfig, RecipeConfig, Section, Share
+from recipes.schema import (
+    Conflict,
+    Count,
+    DataConfig,
+    EvaluationConfig,
+    RecipeConfig,
+    Section,
+    Share,
+)
 
 
-class DataConfig(Section):
+class SentimentData(DataConfig):
     """Which texts, with which labels: a named dataset, or files of one's own."""
 
-    name: str | None = None
+    task = "text_classifier"
+
     options: dict[str, int] = {}
     train: str | None = None
     dev: str | None = None
     test: str | None = None
     text: str = "text"
     label: str = "label"
-    dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-
-    def conflicts(self) -> Iterator[Conflict]:
-        if (self.name is None) == (self.train is None):
-            yield Conflict(
-                "give either the name of a dataset or a file to train on, and null for the other",
-                name=self.name,
-                train=self.train,
-            )
-        elif self.name is not None:
-            from zoo.data import list_datasets
-
-            names = [card.name for card in list_datasets() if card.task == "text_classifier"]
-            if self.name not in names:
-                near = difflib.get_close_matches(self.name, names, n=1)
-                meant = f"; did you mean {near[0]}" if near else ""
-                yield Conflict(f"name must be one of {', '.join(names)}{meant}", name=self.name)
-            files = {key: getattr(self, key) for key in ("dev", "test")}
-            if any(files.values()):
-                yield Conflict(
-                    "a named dataset has its own splits: leave dev and test out",
-                    name=self.name,
-                    **files,
-                )
-        elif self.options:
-            yield Conflict(
-                "options are those of a named dataset; files have none",
-                train=self.train,
-                options=self.options,
-            )
 
 
 class TokenizerConfig(Section):
@@ -106,7 +84,7 @@ class SentimentEvaluation(EvaluationConfig):
 class SentimentConfig(RecipeConfig):
     """A sentiment recipe file. `quickstart.yaml` explains each key."""
 
-    data: DataConfig = DataConfig()
+    data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: SentimentEvaluation = SentimentEvaluation()

@@ -1,6 +1,7 @@
 """`zoo eval` with a stand-in for the model, on real files."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,9 @@ def carded(tmp_path, loaded, cards, monkeypatch):
             "label": ["positive", "negative", "negative"],
         }
     }
-    monkeypatch.setattr(data, "list_datasets", lambda: [SimpleNamespace(name="reviews")])
+    monkeypatch.setattr(
+        data, "list_datasets", lambda: [SimpleNamespace(name="reviews", languages=("en",))]
+    )
     monkeypatch.setattr(data, "load", lambda name: SimpleNamespace(splits=splits))
     return tmp_path
 
@@ -83,6 +86,34 @@ def test_wrong_use_is_found_before_anything_is_loaded(carded, loaded, words, mes
     assert main(["eval", "tiny_en", *words]) == 2
     assert message in capsys.readouterr().err
     assert loaded == []
+
+
+def test_a_translator_is_measured_on_its_pair_of_languages(carded, cards, monkeypatch, loaded):
+    """Of a dataset with many; and on columns of its own in a file."""
+    asked = {}
+    card = replace(cards[0], task="seq2seq_lm", languages=("de", "en"))
+    monkeypatch.setattr(presets, "read_card", lambda directory: card)
+    many = SimpleNamespace(name="reviews", languages=("en", "de", "fr"))
+    monkeypatch.setattr(data, "list_datasets", lambda: [many])
+
+    def load(name, **options):
+        asked.update(options)
+        columns = {"text": ["good"], "label": ["positive"]}  # what the stand-in model reads
+        return SimpleNamespace(splits={"test": columns})
+
+    monkeypatch.setattr(data, "load", load)
+    assert main(["eval", "tiny_en"]) == 0
+    assert asked == {"source": "de", "target": "en"}
+
+    def read_parallel(*arguments):
+        asked["file"] = arguments
+        return {"text": ["good"], "label": ["positive"]}
+
+    monkeypatch.setattr(data, "read_parallel", read_parallel)
+    file = carded / "mine.tsv"
+    file.touch()
+    assert main(["eval", "tiny_en", "--dataset", str(file), "--label", "english"]) == 0
+    assert asked["file"] == (str(file), "source", "english")
 
 
 def test_a_file_has_no_splits(carded, tmp_path, loaded, capsys):

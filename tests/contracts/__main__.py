@@ -4,6 +4,7 @@ import json
 
 from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
+from tests.models import test_seq2seq_lm
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -15,9 +16,28 @@ answers = {
 }
 EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
 
-lines = [
-    f" {json.dumps(name)}: "
-    + json.dumps([x.ravel().round(6).tolist() for x in test_layers.known_answers(case)])
-    for name, case in test_layers.CASES.items()
-]
-test_layers.EXPECTED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+def write_lines(path, answers):
+    """A line for each name, so that a change shows where it belongs."""
+    lines = [f" {json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in answers.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+write_lines(
+    test_layers.EXPECTED,
+    {
+        name: [x.ravel().round(6).tolist() for x in test_layers.known_answers(case)]
+        for name, case in test_layers.CASES.items()
+    },
+)
+translators = test_seq2seq_lm.make_preprocessor()
+write_lines(
+    test_seq2seq_lm.EXPECTED,
+    {
+        name: test_seq2seq_lm.known_logits(test_seq2seq_lm.make(translators, name))
+        .ravel()
+        .round(6)
+        .tolist()
+        for name in test_seq2seq_lm.VARIANTS
+    },
+)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.config import load, read_yaml, resolve
-from recipes.schema import Section
+from recipes.config import read_yaml, resolve
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import ModelConfig, SentimentConfig
@@ -19,61 +18,7 @@ from zoo.layers.pooling import POOLINGS
 from zoo.models.text_classifier.backbone import ENCODERS
 
 FOLDER = Path(__file__).parents[2] / "recipes"
-FILES = sorted(FOLDER.glob("*/*.yaml"))
 TINY = ["data.options={train: 40, dev: 10, test: 0}", *SMALL[1:]]
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_every_recipe_file_is_valid_and_says_what_it_is(file):
-    from importlib.metadata import entry_points
-
-    (point,) = entry_points(group="zoo.recipes", name=file.parent.name)
-    recipe = point.load()
-    assert recipe.name == file.parent.name
-    assert load(recipe.Config, file).description
-    assert f"zoo run {file.parent.name}/{file.stem}" in file.read_text("utf-8")
-
-
-def test_there_is_a_quickstart_for_every_task():
-    tasks = [path.parent for path in FOLDER.glob("*/recipe.py")]
-    assert tasks and all((task / "quickstart.yaml").is_file() for task in tasks)
-
-
-def keys(schema, path=()):
-    for name, field in schema.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from keys(field.annotation, (*path, name))
-        else:
-            yield (*path, name)
-
-
-def test_the_quickstart_is_the_manual_and_names_every_key():
-    content = read_yaml((FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8"))
-    for path in keys(SentimentConfig):
-        section = content
-        for name in path:
-            assert name in section, ".".join(path)
-            section = section[name]
-
-
-def test_the_manual_tells_the_defaults():
-    """Where a comment says `Default x`, the schema has x."""
-    text = (FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8")
-    defaults = SentimentConfig().model_dump()
-    section, key, told = "", "", {}
-    for line in text.splitlines():
-        if line and not line.startswith((" ", "#")):
-            section, key = line.partition(":")[0], ""
-        if line.startswith("  ") and line.lstrip()[0] not in "#" and line[2] != " ":
-            key = line.strip().partition(":")[0]
-        for word in ("Default ", "default "):
-            if (comment := line.partition("#")[2]) and word in comment:
-                value = comment.partition(word)[2].strip().split()[0].rstrip(":,.")
-                told[section, key or section] = value
-    assert len(told) > 30
-    for (section, key), value in told.items():
-        expected = defaults[section] if key == section else defaults[section][key]
-        assert read_yaml(value) == expected, f"{section}.{key}"
 
 
 def test_the_schema_knows_what_the_model_knows():

@@ -230,6 +230,16 @@ class LuongDotAttention(Attention):
         - Luong et al. 2015, equation 8, "dot".
     """
 
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = key_shape or value_shape
+        if query_shape[-1] != key_shape[-1]:
+            raise ValueError(
+                "A dot product needs queries and keys of one size. Project one of them, or use "
+                "`LuongGeneralAttention`. "
+                f"Received: query of shape {tuple(query_shape)}, key of shape {tuple(key_shape)}"
+            )
+        super().build(query_shape, value_shape, key_shape)
+
     def score(self, query, keys):
         return _dot_score(query, keys)
 
@@ -361,7 +371,7 @@ class LuongLocalAttention(LuongGeneralAttention):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class ScaledDotProductAttention(Attention):
+class ScaledDotProductAttention(LuongDotAttention):
     """The score is `qᵀ k / √d`, with `d` the size of query and key, which must be one.
 
     References:
@@ -369,7 +379,7 @@ class ScaledDotProductAttention(Attention):
     """
 
     def score(self, query, keys):
-        return _dot_score(query, keys) / query.shape[-1] ** 0.5
+        return super().score(query, keys) / query.shape[-1] ** 0.5
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -539,12 +549,6 @@ def _project(sequence, kernel):
 
 
 def _dot_score(query, keys):
-    if query.shape[-1] != keys.shape[-1]:
-        raise ValueError(
-            "A dot product needs queries and keys of one size. Project one of them, or use "
-            "`LuongGeneralAttention`. "
-            f"Received: query of shape {tuple(query.shape)}, key of shape {tuple(keys.shape)}"
-        )
     return ops.matmul(query, ops.swapaxes(keys, 1, 2))  # [batch, target, source]
 
 

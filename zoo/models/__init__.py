@@ -5,10 +5,18 @@ Importing this registers their classes with Keras, so that KerasHub loads preset
 checks what it loads.
 """
 
+from zoo.models.seq2seq_lm import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.models.text_classifier import (
     TextClassifier,
     TextClassifierBackbone,
     TextClassifierPreprocessor,
 )
 
-__all__ = ["TextClassifier", "TextClassifierBackbone", "TextClassifierPreprocessor"]
+__all__ = [
+    "Seq2SeqLM",
+    "Seq2SeqLMBackbone",
+    "Seq2SeqLMPreprocessor",
+    "TextClassifier",
+    "TextClassifierBackbone",
+    "TextClassifierPreprocessor",
+]

@@ -30,9 +30,18 @@ COLUMN = "text"
 
 # Of each task: the columns of an answer (see `TextModel.predict`) and the options of `infer`.
 OUTPUTS = {
+    "seq2seq_lm": {"text": "string", "score": "double", "hypotheses": "string"},
     "text_classifier": {"label": "string", "probability": "double", "probabilities": "string"},
 }
-OPTIONS = {"text_classifier": {"batch_size": ("long", 64)}}
+OPTIONS = {
+    "seq2seq_lm": {
+        "batch_size": ("long", 64),
+        "beam": ("long", 5),
+        "length_penalty": ("double", 1.0),
+        "n_best": ("long", 1),
+    },
+    "text_classifier": {"batch_size": ("long", 64)},
+}
 REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
 
 

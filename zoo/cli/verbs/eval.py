@@ -24,8 +24,10 @@ def arguments(parser: ArgumentParser) -> None:
         help="a name from `zoo data ls` or a csv, tsv or jsonl file (default: that of its card)",
     )
     parser.add_argument("--split", help="which part of a named dataset (default: test)")
-    parser.add_argument("--text", default="text", help="a file's column of texts")
-    parser.add_argument("--label", default="label", help="a file's column of labels")
+    parser.add_argument("--text", help="a file's column of texts (default: text, or source)")
+    parser.add_argument(
+        "--label", help="a file's column of what is right (default: label, or target)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
 
@@ -38,7 +40,7 @@ def run(args: Namespace) -> None:
             f"`{args.model}` has no card that names a dataset, so --dataset must.",
             hint="zoo data ls",
         )
-    split, columns = _split(name, args)
+    split, columns = _split(name, args, card)
     rows = len(next(iter(columns.values())))
     model = models.load(str(directory), args.backend)
     start = time.perf_counter()
@@ -61,14 +63,18 @@ def run(args: Namespace) -> None:
     )
 
 
-def _split(name: str, args: Namespace) -> tuple[str | None, dict[str, list]]:
+def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list]]:
     """What is read: the name of a dataset's split, `None` for a file; and its columns."""
     from zoo import data
 
-    known = [card.name for card in data.list_datasets()]
+    is_translator = card is not None and card.task == "seq2seq_lm"
+    known = {dataset.name: dataset for dataset in data.list_datasets()}
     if name in known:
+        options = {}
+        if is_translator and len(known[name].languages) > 2:  # of which this model has a pair
+            options = dict(zip(("source", "target"), card.languages, strict=True))
         with waiting(f"Getting {name} …"):
-            splits = data.load(name).splits
+            splits = data.load(name, **options).splits
         split = args.split or "test"
         if split not in splits:
             raise WrongUse(
@@ -86,7 +92,9 @@ def _split(name: str, args: Namespace) -> tuple[str | None, dict[str, list]]:
             f"A file has no splits, and all of it is read. Received: --split {args.split}",
             hint=f"zoo eval {args.model} --dataset {name}",
         )
-    return None, data.read_file(name, text=args.text, label=args.label)
+    if is_translator:
+        return None, data.read_parallel(name, args.text or "source", args.label or "target")
+    return None, data.read_file(name, args.text or "text", args.label or "label")
 
 
 def _published(card, split: str) -> dict[str, float]:

@@ -120,7 +120,8 @@ def _inference(args: Namespace) -> Callable[[list[str]], list]:
 
 def _print(text: str, answer: dict, as_json: bool) -> None:
     if as_json:
-        output.print_json({"text": text} | answer, lines=True)
+        given = "source" if "text" in answer else "text"  # a translation has a text of its own
+        output.print_json({given: text} | answer, lines=True)
     else:
         plain = [output.words(value) for value in answer.values() if _is_plain(value)]
         print("\t".join([*plain, CONTROLS.sub(" ", text)]))

@@ -1,0 +1,41 @@
+"""Losses that Keras has not, or has slowly."""
+
+import keras
+from keras import ops
+
+
+class TokenCrossentropy(keras.losses.Loss):
+    """The cross-entropy of tokens given logits, in nats, a mean over those that count.
+
+    Keras' own takes several times as long on logits of three dimensions on torch.
+
+    Args:
+        label_smoothing: float. Share of the truth that is spread over the whole vocabulary.
+            Defaults to `0.0`.
+
+    Call arguments:
+        y_true: Integer tensor `[batch, time]`.
+        y_pred: Logits `[batch, time, vocabulary]`.
+        sample_weight: Float tensor `[batch, time]`.
+
+    References:
+        - Label smoothing: Szegedy et al. 2016, section 7.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="token_crossentropy", **kwargs):
+        super().__init__(name=name, reduction="mean_with_sample_weight", **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        shape, vocabulary = ops.shape(y_true), y_pred.shape[-1]
+        logits = ops.cast(ops.reshape(y_pred, (-1, vocabulary)), "float32")
+        truth = ops.reshape(ops.cast(y_true, "int32"), (-1, 1))
+        normalizer = ops.logsumexp(logits, axis=-1)  # [batch * time]
+        right = ops.take_along_axis(logits, truth, axis=-1)[:, 0]
+        if self.label_smoothing:
+            rate = self.label_smoothing
+            right = (1 - rate) * right + rate * ops.mean(logits, axis=-1)
+        return ops.reshape(normalizer - right, shape)
+
+    def get_config(self):
+        return super().get_config() | {"label_smoothing": self.label_smoothing}

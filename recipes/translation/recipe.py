@@ -1,0 +1,133 @@
+"""Many-to-many: trains a translator."""
+
+import functools
+from typing import TYPE_CHECKING
+
+from recipes.engine import Examples, Recipe
+from recipes.translation.schema import TranslationConfig
+
+if TYPE_CHECKING:
+    from zoo.data import Columns, Dataset
+    from zoo.models import Seq2SeqLM, Seq2SeqLMPreprocessor
+
+# What a model to start from must have in common with this one.
+SIZES = ["cell", "attention", "embedding_dim", "units", "num_layers", "bidirectional"]
+SIZES += ["input_feeding", "num_heads", "tie_embeddings"]
+
+
+class TranslationRecipe(Recipe):
+    """A text goes in, another comes out."""
+
+    name = "translation"
+    Config = TranslationConfig
+    config: TranslationConfig
+
+    def load_data(self) -> "Dataset":
+        from zoo import data
+
+        settings = self.config.data
+        if settings.name is not None:
+            return data.load(settings.name, **settings.options)
+        return data.load_parallel(
+            train=settings.train,
+            dev=settings.dev,
+            test=settings.test,
+            source=settings.source,
+            target=settings.target,
+            dev_fraction=settings.dev_fraction,
+            seed=self.config.seed,
+        )
+
+    def prepare(self, dataset: "Dataset") -> "Seq2SeqLMPreprocessor":
+        from zoo.models import Seq2SeqLMPreprocessor
+        from zoo.tokenizers import train_subword_tokenizer
+
+        train, length = dataset.splits["train"], self.config.model.sequence_length
+        if self.config.training.init_from:
+            tokenizer = self._pretrained().preprocessor.tokenizer
+        else:
+            tokenizer = train_subword_tokenizer(
+                [*train["source"], *train["target"]], self.config.tokenizer.vocabulary_size
+            )
+        return Seq2SeqLMPreprocessor(tokenizer, length, length)
+
+    def build(
+        self, dataset: "Dataset", preprocessor: "Seq2SeqLMPreprocessor", dtype: str
+    ) -> "Seq2SeqLM":
+        from recipes.pretrained import check_same_sizes
+        from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone
+
+        settings = self.config.model
+        backbone = Seq2SeqLMBackbone(
+            vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
+            cell=settings.cell,
+            attention=settings.attention,
+            embedding_dim=settings.embedding_dim,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            input_feeding=settings.input_feeding,
+            num_heads=settings.num_heads,
+            dropout=settings.dropout,
+            tie_embeddings=settings.tie_embeddings,
+            dtype=dtype,
+        )
+        model = Seq2SeqLM(backbone, preprocessor, languages=dataset.languages or None)
+        if self.config.training.init_from:
+            pretrained = self._pretrained()
+            check_same_sizes(pretrained.backbone, backbone, SIZES)
+            model.set_weights(pretrained.get_weights())
+        return model
+
+    @property
+    def examples_change(self) -> bool:
+        return self.config.tokenizer.sampling > 0
+
+    def examples(self, model: "Seq2SeqLM", columns: "Columns", epoch: int) -> Examples:
+        import numpy as np
+
+        preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
+        seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
+        sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
+        targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
+        lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
+
+        @functools.cache
+        def target_length(bucket):
+            """Of the bucket's longest target, which may be much shorter than its sources."""
+            pairs = zip(lengths, targets, strict=True)
+            longest = max(len(target) for length, target in pairs if length <= bucket)
+            return -(-longest // 8) * 8
+
+        def collate(rows, length):
+            return preprocessor.collate(
+                [sources[row] for row in rows],
+                [targets[row] for row in rows],
+                length,
+                target_length(length),
+            )
+
+        return Examples(lengths, collate)
+
+    def compile_options(self) -> dict:
+        from recipes.losses import TokenCrossentropy
+
+        return {
+            "loss": TokenCrossentropy(self.config.training.label_smoothing),
+            "weighted_metrics": [],
+        }
+
+    def measure(self, model: "Seq2SeqLM", columns: "Columns") -> dict[str, float]:
+        """By greedy search, which is quick."""
+        return model.score(columns, beam=1)
+
+    def report(self, model: "Seq2SeqLM", columns: "Columns", run) -> None:
+        from recipes.translation.report import report
+
+        report(model, columns, run, samples=self.config.evaluation.samples)
+
+    def _pretrained(self) -> "Seq2SeqLM":
+        from recipes.pretrained import load
+        from zoo.models import Seq2SeqLM
+
+        return load(self.config.training.init_from, Seq2SeqLM)

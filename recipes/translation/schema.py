@@ -1,0 +1,107 @@
+"""The sections of a translation recipe."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from recipes.schema import (
+    Conflict,
+    Count,
+    DataConfig,
+    EvaluationConfig,
+    RecipeConfig,
+    Section,
+    Share,
+)
+
+Files = str | list[str] | None
+
+
+class TranslationData(DataConfig):
+    """Which pairs of texts: a named dataset, or files of one's own."""
+
+    task = "seq2seq_lm"
+
+    options: dict[str, int | str] = {}
+    train: Files = None
+    dev: Files = None
+    test: Files = None
+    source: str = "source"
+    target: str = "target"
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        for split in ("train", "dev", "test"):
+            files = getattr(self, split)
+            if isinstance(files, list) and len(files) != 2:
+                yield Conflict(
+                    "give one table, or two text files: [source, target]", **{split: files}
+                )
+
+
+class TokenizerConfig(Section):
+    """The subwords, of both languages together."""
+
+    vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class ModelConfig(Section):
+    """The translator."""
+
+    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
+    attention: Literal[
+        "none",
+        "bahdanau",
+        "luong_dot",
+        "luong_general",
+        "luong_concat",
+        "luong_local",
+        "scaled_dot",
+        "multi_head",
+    ] = "bahdanau"
+    embedding_dim: Count = 256
+    units: Count = 256
+    num_layers: Count = 1
+    bidirectional: bool = True
+    input_feeding: bool = False
+    num_heads: Count = 4
+    dropout: Share = 0.3
+    tie_embeddings: Literal["none", "output", "all"] = "none"
+    sequence_length: Annotated[int, Field(ge=2)] = 128
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.tie_embeddings != "none" and self.embedding_dim != self.units:
+            yield Conflict(
+                "a tied output needs embedding_dim equal to units",
+                tie_embeddings=self.tie_embeddings,
+                embedding_dim=self.embedding_dim,
+                units=self.units,
+            )
+        if self.attention in ("luong_dot", "scaled_dot") and self.bidirectional:
+            yield Conflict(
+                "a dot product needs encoder and decoder states of one size: set bidirectional "
+                "false, or use luong_general or multi_head",
+                attention=self.attention,
+                bidirectional=self.bidirectional,
+            )
+        if self.attention == "multi_head" and self.units % self.num_heads:
+            yield Conflict(
+                "units must be divisible by num_heads",
+                units=self.units,
+                num_heads=self.num_heads,
+            )
+
+
+class TranslationEvaluation(EvaluationConfig):
+    metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] = "bleu"
+
+
+class TranslationConfig(RecipeConfig):
+    """A translation recipe file. `quickstart.yaml` explains each key."""
+
+    data: TranslationData = TranslationData()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    evaluation: TranslationEvaluation = TranslationEvaluation()

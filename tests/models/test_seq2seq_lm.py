@@ -1,0 +1,249 @@
+"""What the translator must obey, with each attention."""
+
+import functools
+import json
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+import zoo
+from zoo import presets
+from zoo.layers.attention import ATTENTIONS
+from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
+
+SOURCES = ["one two three", "three two", "two two one", "one", "하나 둘"]
+TARGETS = ["drei zwei eins", "zwei drei", "eins zwei zwei", "eins", "둘 하나"]
+EXPECTED = Path(__file__).parents[1] / "contracts" / "seq2seq_lm_logits.json"
+
+# Each attention once, and what else there is to vary once.
+VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
+for dot in ("luong_dot", "scaled_dot"):
+    VARIANTS[dot] = {"attention": dot, "bidirectional": False}
+VARIANTS["lstm, deep, fed"] = {"cell": "lstm", "num_layers": 2, "input_feeding": True}
+VARIANTS["tied"] = {"tie_embeddings": "all"}
+VARIANTS["output tied"] = {"tie_embeddings": "output", "cell": "simple_rnn"}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def make_preprocessor():
+    return Seq2SeqLMPreprocessor(train_subword_tokenizer(SOURCES * 9 + TARGETS * 9, 320), 24, 24)
+
+
+def make(preprocessor, variant):
+    """A model whose weights are the same on every backend."""
+    backbone = Seq2SeqLMBackbone(
+        preprocessor.tokenizer.vocabulary_size(),
+        **{"embedding_dim": 8, "units": 8, **VARIANTS[variant]},
+    )
+    model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
+    generator = np.random.default_rng(0)
+    for weight in sorted(model.trainable_weights, key=lambda it: it.path):  # their order differs
+        weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def preprocessor():
+    return make_preprocessor()
+
+
+@pytest.fixture(scope="module")
+def models(preprocessor):
+    """Each variant made, and compiled, once for all the tests."""
+    made = functools.cache(functools.partial(make, preprocessor))
+    return lambda variant="bahdanau": made(variant)
+
+
+def batch(model, length=24):
+    preprocessor = model.preprocessor
+    return preprocessor.collate(
+        preprocessor.encode_source(SOURCES), preprocessor.encode_target(TARGETS), length
+    )
+
+
+def known_logits(model):
+    """Some of the logits of the valid steps."""
+    inputs, _, weights = batch(model)
+    return logits(model, inputs)[:, :3, :5] * weights[:, :3, None]
+
+
+def logits(model, inputs):
+    return np.asarray(keras.Model.predict_on_batch(model, inputs), "float32")
+
+
+@every_variant
+def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
+    expected = json.loads(EXPECTED.read_text())[variant]
+    np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
+
+
+@every_variant
+def test_padding_further_and_later_tokens_change_nothing(models, variant):
+    model = models(variant)
+    inputs, _, weights = batch(model, 24)
+    before = logits(model, inputs)
+    longer = logits(model, batch(model, 40)[0])[:, :24]
+    valid = weights[:, :, None] > 0
+    np.testing.assert_allclose(before * valid, longer * valid, atol=1e-5)
+    changed = inputs | {"decoder_token_ids": inputs["decoder_token_ids"].copy()}
+    changed["decoder_token_ids"][:, 3:] = 7
+    after = logits(model, changed)
+    np.testing.assert_allclose(after[:, :3], before[:, :3], atol=1e-5)
+    assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("variant", ["none", "luong_local", "multi_head", "lstm, deep, fed"])
+def test_a_search_finds_the_probability_that_training_would_see(models, variant):
+    """Step by step and all at once are one model."""
+    model = models(variant)
+    (answer,) = model.infer(SOURCES[:1], beam=2, n_best=2)
+    assert answer.text == answer.hypotheses[0].text and len(answer.hypotheses) == 2
+    assert answer.score == answer.hypotheses[0].score >= answer.hypotheses[1].score
+    search = model._search(2, 2, 1.0, 0.0, None, 0, 0)
+    ((_, found),) = model._batches(search, model._encode(SOURCES[:1]), [0], 64)
+    for n, hypothesis in enumerate(answer.hypotheses):
+        written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]
+        sources = model.preprocessor.encode_source(SOURCES[:1])
+        inputs, following, weights = model.preprocessor.collate(sources, written, 48)
+        losses = model._token_losses(inputs, following) * weights
+        assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize("variant", ["bahdanau", "tied"])
+def test_a_preset_gives_the_model_back(models, variant, tmp_path):
+    model = models(variant)
+    presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    theirs = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path / "it"))
+    assert again.languages == ("en", "de") and type(theirs) is Seq2SeqLM
+    for other in (again, theirs):
+        for one, same in zip(model.infer(SOURCES), other.infer(SOURCES), strict=True):
+            assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-5)
+
+
+def test_infer_keeps_the_order_over_buckets_and_batches(models):
+    model = models()
+    texts = [SOURCES[0] * 3, "", SOURCES[3], SOURCES[0] * 2, " ", *SOURCES]
+    answers = model.infer(texts, batch_size=2)
+    for text, answer in zip(texts, answers, strict=True):
+        assert answer.score == pytest.approx(model.infer([text])[0].score, abs=1e-5)
+    assert answers[1].text == answers[4].text == "" and answers[1].score == 0
+    assert model.infer([]) == []
+    assert set(answers[0].to_dict()) == {"text", "score", "hypotheses"}
+
+
+def test_a_beam_of_one_is_what_keras_hub_generates(models):
+    model = models()
+    model.compile(sampler="greedy")
+    ours = [answer.text for answer in model.infer(SOURCES, beam=1, max_length=23)]
+    assert model.generate(SOURCES) == ours
+    assert model.generate(SOURCES[0]) == ours[0]
+
+
+def test_generate_continues_a_prompt(models):
+    model = models()
+    model.compile(sampler="greedy")
+    prompted = model.generate({"encoder_text": SOURCES[:2], "decoder_text": ["eins", "zwei"]})
+    assert [text.startswith(start) for text, start in zip(prompted, ("eins", "zwei"), strict=True)]
+
+
+def test_a_long_text_is_cut_with_a_warning(models):
+    model = models()
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than the 23 tokens"):
+        long, _ = model.infer(["one two " * 10_000, "one"])
+    assert long.score < 0
+    assert len(model.preprocessor.encode_source(["one " * 100])[0]) == 24
+
+
+def test_options_of_the_search_arrive(models):
+    model = models()
+    short = model.infer(SOURCES[:1], max_length=2)[0]
+    long = model.infer(SOURCES[:1], min_length=8)[0]
+    assert len(short.text) < len(long.text)
+    with pytest.raises(ValueError, match="`beam` must be at least 1.*beam=0"):
+        model.infer(SOURCES[:1], beam=0)
+
+
+def test_score_compares_with_references(models):
+    model = models()
+    written = [answer.text for answer in model.infer(SOURCES)]
+    scores = model.score({"source": SOURCES, "target": written})
+    assert scores["exact"] == 1.0
+    assert scores["perplexity"] == pytest.approx(np.exp(scores["loss"]))
+    inputs, following, weights = batch(model)
+    losses = model._token_losses(inputs, following)
+    expected = (losses * weights).sum() / weights.sum()
+    for size in (2, 64):  # rows that fill a batch up do not count
+        columns = {"source": SOURCES, "target": TARGETS}
+        assert model.score(columns, batch_size=size)["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_explain_shows_what_was_read_for_each_token(models):
+    model = models()
+    alignment = model.explain("  one two three ")
+    assert "".join(alignment.source[:-1]) == "one two three" and alignment.source[-1] == "</s>"
+    assert alignment.translation == model.infer(["one two three"], beam=1)[0].text
+    weights = np.array(alignment.weights)
+    assert weights.shape == (len(alignment.target), len(alignment.source))
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(ValueError, match="nothing to explain"):
+        model.explain("  ")
+    with pytest.raises(ValueError, match="without attention.*attention='none'"):
+        models("none").explain("one")
+
+
+def test_collate_shifts_the_target(preprocessor):
+    inputs, following, weights = preprocessor.collate([[5, 3], [3]], [[6, 7, 3], [8, 3]], 4)
+    np.testing.assert_array_equal(inputs["encoder_token_ids"], [[5, 3, 0, 0], [3, 0, 0, 0]])
+    np.testing.assert_array_equal(inputs["decoder_token_ids"], [[2, 6, 7, 0], [2, 8, 0, 0]])
+    np.testing.assert_array_equal(following, [[6, 7, 3, 0], [8, 3, 0, 0]])
+    np.testing.assert_array_equal(weights, [[1, 1, 1, 0], [1, 1, 0, 0]])
+
+
+def test_the_call_of_the_preprocessor_is_that_of_its_parts(preprocessor):
+    x, y, weights = preprocessor({"encoder_text": SOURCES, "decoder_text": TARGETS})
+    inputs, following, counts = preprocessor.collate(
+        preprocessor.encode_source(SOURCES), preprocessor.encode_target(TARGETS), 24
+    )
+    to_array = keras.ops.convert_to_numpy
+    np.testing.assert_array_equal(to_array(x["encoder_token_ids"]), inputs["encoder_token_ids"])
+    np.testing.assert_array_equal(to_array(y), following)
+    np.testing.assert_array_equal(to_array(weights), counts)
+    ids = to_array(x["decoder_token_ids"]) * counts.astype(int)  # an end token is never read
+    np.testing.assert_array_equal(ids, inputs["decoder_token_ids"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell": "grru"}, "must be one of .*Received: cell='grru'"),
+        ({"attention": "self"}, "must be one of .*'self'"),
+        ({"tie_embeddings": "both"}, "tie_embeddings='both'"),
+        ({"tie_embeddings": "output", "units": 9}, "embedding_dim=8, units=9"),
+        ({"attention": "luong_dot"}, "LuongGeneralAttention.*Received"),
+    ],
+)
+def test_wrong_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        Seq2SeqLMBackbone(20, **{"embedding_dim": 8, "units": 8, **options})
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ("one", TypeError, "in a list"),
+        (["one", 2], TypeError, r"texts\[1\]=2"),
+    ],
+)
+def test_bad_texts_are_named(models, texts, error, message):
+    with pytest.raises(error, match=message):
+        models().infer(texts)
+
+
+def test_bad_batch_sizes_are_named(models):
+    with pytest.raises(ValueError, match="batch_size=0"):
+        models().infer(["one"], batch_size=0)

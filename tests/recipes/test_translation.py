@@ -1,0 +1,137 @@
+"""The translation recipe: its schema, a run of it, starting from another model."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+import zoo
+from recipes.config import ConfigError, read_yaml, resolve
+from recipes.losses import TokenCrossentropy
+from recipes.translation.recipe import TranslationRecipe
+from recipes.translation.schema import ModelConfig, TranslationConfig
+from zoo.layers.attention import ATTENTIONS
+from zoo.layers.recurrent import CELLS
+from zoo.models.seq2seq_lm.backbone import TIES
+
+QUICKSTART = Path(__file__).parents[2] / "recipes" / "translation" / "quickstart.yaml"
+TINY = [
+    "data.options={train: 200, dev: 30, test: 20}",
+    "tokenizer.vocabulary_size=340",
+    "model.embedding_dim=8",
+    "model.units=8",
+    "training.epochs=1",
+    "training.batch_size=32",
+    "evaluation.gate=null",
+    "evaluation.samples=4",
+]
+
+
+def config(*overrides):
+    return resolve(
+        TranslationConfig,
+        read_yaml(QUICKSTART.read_text("utf-8")),
+        [*TINY, *overrides],
+        source="test",
+    )
+
+
+def test_the_schema_knows_what_the_model_knows():
+    fields = ModelConfig.model_fields
+    assert set(get_args(fields["cell"].annotation)) == set(CELLS)
+    assert set(get_args(fields["attention"].annotation)) == {"none", *ATTENTIONS}
+    assert set(get_args(fields["tie_embeddings"].annotation)) == set(TIES)
+
+
+def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+    result = TranslationRecipe.run("quickstart", TINY, output=tmp_path / "preset", progress=False)
+    assert {"dev/bleu", "dev/chrf", "dev/exact", "test/bleu", "test/perplexity"} <= set(
+        result.metrics
+    )
+    run = client.get_run(result.run_id)
+    assert run.data.tags["task"] == "seq2seq_lm" and "BLEU" not in run.data.params
+    assert run.data.tags["signature.bleu"].startswith("nrefs:1|case:mixed")
+    artifacts = {
+        item.path
+        for folder in ("", "figures", "attention")
+        for item in client.list_artifacts(result.run_id, folder or None)
+    }
+    assert {"samples.json", "figures/lengths.png", "attention/01.png", "attention/10.png"} <= (
+        artifacts
+    )
+    texts = ["March 12, 2022", "2022년 3월 12일"]
+    again = zoo.load(result.model_uri)
+    for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):
+        assert one == other
+    assert zoo.presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
+
+
+def test_files_of_ones_own_without_attention(client, tmp_path):
+    rows = zoo.data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
+    for side in ("source", "target"):
+        (tmp_path / side).write_text("\n".join(rows[side]) + "\n")
+    files = f"[{tmp_path / 'source'}, {tmp_path / 'target'}]"
+    result = TranslationRecipe.run(
+        "quickstart",
+        [
+            *TINY,
+            f"data={{name: null, train: {files}}}",
+            "model.attention=none",
+            "training.max_steps=1",
+            "evaluation.test=false",
+            "tracking.register_as=null",
+        ],
+        progress=False,
+    )
+    assert result.model.languages is None and result.card.dataset == "source"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.attention=luong_dot", "set bidirectional false"),
+        ("model.tie_embeddings=all model.units=9", "embedding_dim equal to units"),
+        ("model.attention=multi_head model.num_heads=3", "divisible by num_heads"),
+        ("model.attention=bahdanu", "bahdanau"),
+        ("data.name=multi30", "did you mean multi30k"),
+        ("data.name=null data.options={} data.train=[only.en]", "two text files"),
+    ],
+)
+def test_what_does_not_go_together_is_told(override, message):
+    with pytest.raises(ConfigError, match=message):
+        config(*override.split())
+
+
+def test_a_language_that_the_data_lacks():
+    one = TranslationRecipe(config("data={name: multi30k, options: {source: en, target: xx}}"))
+    with pytest.raises(ValueError, match="multi30k has en, de, fr, cs.*target='xx'"):
+        one.load_data()
+
+
+def test_init_from_brings_tokenizer_and_weights(tmp_path):
+    one = TranslationRecipe(config())
+    dataset = one.load_data()
+    model = one.build(dataset, one.prepare(dataset), "float32")
+    start = tmp_path / "start"
+    zoo.presets.save(model, start, name="start", dataset=dataset, dtype="float32")
+    same = TranslationRecipe(config(f"training.init_from={start}", "tokenizer.vocabulary_size=300"))
+    again = same.build(dataset, same.prepare(dataset), "float32")
+    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    other = TranslationRecipe(config(f"training.init_from={start}", "model.units=16"))
+    with pytest.raises(ValueError, match="set model.units=8. Received: model.units=16"):
+        other.build(dataset, other.prepare(dataset), "float32")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_the_mean_over_the_tokens_that_count(smoothing):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 5)).astype("float32")
+    truth = np.array([[1, 4, 0], [2, 0, 0]])
+    weights = np.array([[1, 1, 0], [1, 0, 0]], "float32")
+    log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    target = np.eye(5)[truth] * (1 - smoothing) + smoothing / 5
+    losses = -(target * log_probabilities).sum(-1)
+    value = float(TokenCrossentropy(smoothing)(truth, logits, weights))
+    assert value == pytest.approx((losses * weights).sum() / 3, rel=1e-5)

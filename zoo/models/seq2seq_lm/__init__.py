@@ -1,0 +1,13 @@
+"""Many-to-many: a text in, another out."""
+
+from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
+from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
+from zoo.models.seq2seq_lm.task import Hypothesis, Seq2SeqLM, Translation
+
+__all__ = [
+    "Hypothesis",
+    "Seq2SeqLM",
+    "Seq2SeqLMBackbone",
+    "Seq2SeqLMPreprocessor",
+    "Translation",
+]

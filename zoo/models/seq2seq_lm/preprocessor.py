@@ -1,0 +1,102 @@
+"""Source and target texts to padded token ids."""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import keras_hub
+import numpy as np
+
+from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
+from zoo.tokenizers import SubwordTokenizer
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
+    """Tokenizes pairs of texts, marks where they end, and pads them on the right.
+
+    Called on `{"encoder_text": ..., "decoder_text": ...}` it pads to its two lengths, as a
+    KerasHub preprocessor does, in `tf.data` too. `encode_source`, `encode_target` and `collate`
+    are the parts of that for bucketed batches.
+
+    Args:
+        tokenizer: A `SubwordTokenizer` of both languages.
+        encoder_sequence_length: int. Longest source in tokens, the end token included; what is
+            longer is cut. Defaults to `128`.
+        decoder_sequence_length: int. Longest target in tokens. Defaults to `128`.
+    """
+
+    backbone_cls = Seq2SeqLMBackbone
+    tokenizer_cls = SubwordTokenizer
+
+    def __init__(
+        self, tokenizer, encoder_sequence_length=128, decoder_sequence_length=128, **kwargs
+    ):
+        super().__init__(tokenizer, encoder_sequence_length, decoder_sequence_length, **kwargs)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.encoder_packer.start_value = None  # where a source starts is seen anyway
+
+    def encode_source(
+        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
+    ) -> list[list[int]]:
+        """Token ids of each source, cut, with the end token. See `SubwordTokenizer.encode`."""
+        return self._encode(texts, self.encoder_sequence_length, sampling, seed)
+
+    def encode_target(
+        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
+    ) -> list[list[int]]:
+        """The same of targets."""
+        return self._encode(texts, self.decoder_sequence_length, sampling, seed)
+
+    def _encode(self, texts, length, sampling, seed):
+        end = [self.tokenizer.end_token_id]
+        encoded = self.tokenizer.encode(texts, sampling, seed)
+        return [ids[: length - 1] + end for ids in encoded]
+
+    def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
+        """Pads encoded sources: `encoder_token_ids`, int32 `[batch, length]`, and
+        `encoder_padding_mask`, bool."""
+        ids, mask = self._pad(encoded, length)
+        return {"encoder_token_ids": ids, "encoder_padding_mask": mask}
+
+    def collate(
+        self,
+        sources: Sequence[list[int]],
+        targets: Sequence[list[int]],
+        length: int,
+        target_length: int | None = None,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """A batch for training: inputs, next tokens and their weights.
+
+        Args:
+            sources: What `encode_source` returned.
+            targets: What `encode_target` returned.
+            length: int. Length to pad the sources to.
+            target_length: int. Length to pad the targets to. Defaults to `length`.
+
+        Returns:
+            The inputs of the model; the tokens to predict, int32 `[batch, target_length]`; and 1
+            where there is one to predict, else 0, float32 `[batch, target_length]`.
+        """
+        following, mask = self._pad(targets, target_length or length)
+        previous = np.roll(following, 1, axis=1)
+        previous[:, 0] = self.tokenizer.start_token_id
+        inputs = self.collate_source(sources, length) | {
+            "decoder_token_ids": np.where(mask, previous, self.tokenizer.pad_token_id),
+            "decoder_padding_mask": mask,
+        }
+        return inputs, following, mask.astype("float32")
+
+    def _pad(self, encoded, length):
+        ids = np.full((len(encoded), length), self.tokenizer.pad_token_id, "int32")
+        for row, tokens in zip(ids, encoded, strict=True):
+            row[: len(tokens)] = tokens[:length]
+        lengths = np.array([min(len(tokens), length) for tokens in encoded], "int32")
+        return ids, np.arange(length)[None, :] < lengths[:, None]
+
+    def get_config(self):
+        return super().get_config() | {  # the base class leaves them out
+            "encoder_sequence_length": self.encoder_sequence_length,
+            "decoder_sequence_length": self.decoder_sequence_length,
+        }
