@@ -15,6 +15,7 @@ from keras import ops
 from zoo.decoding import beam_search, compiled
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
+from zoo.models.texts import bucket, checked_texts, required
 
 if TYPE_CHECKING:
     from zoo.explain import Alignment
@@ -254,7 +255,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         )  # fmt: skip
         if setting in self._searches:
             return self._searches[setting]
-        tokenizer = self._reader().tokenizer
+        tokenizer = required(self.preprocessor).tokenizer
 
         def search(token_ids, padding_mask):
             batch, source = token_ids.shape
@@ -292,10 +293,10 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         rows = sorted(rows, key=lambda row: len(encoded[row]))
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
-            filling = [encoded[some[-1]]] * (min(_bucket(len(some), 1), batch_size) - len(some))
+            filling = [encoded[some[-1]]] * (min(bucket(len(some)), batch_size) - len(some))
             batch = self.preprocessor.collate_source(
                 [encoded[row] for row in some] + filling,
-                _bucket(len(encoded[some[-1]]), SHORTEST_BATCH),
+                bucket(len(encoded[some[-1]]), SHORTEST_BATCH),
             )
             found = search(batch["encoder_token_ids"], batch["encoder_padding_mask"])
             yield (
@@ -306,15 +307,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
             )
 
     def _encode(self, texts):
-        preprocessor = self._reader()
-        if isinstance(texts, str):
-            raise TypeError(
-                f"Texts come in a list, also when there is only one. Received: texts={texts!r}"
-            )
-        texts = list(texts)
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"Texts must be strings. Received: texts[{i}]={text!r}")
+        preprocessor, texts = required(self.preprocessor), checked_texts(texts)
         encoded = preprocessor.tokenizer.encode([text.strip() for text in texts])
         longest = preprocessor.encoder_sequence_length - 1
         if cut := sum(len(ids) > longest for ids in encoded):
@@ -325,14 +318,6 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
             )
         end = preprocessor.tokenizer.end_token_id
         return [[*ids[:longest], end] for ids in encoded]
-
-    def _reader(self):
-        if self.preprocessor is None:
-            raise ValueError(
-                "This model has no preprocessor, so it cannot read text. Build it with "
-                "`preprocessor=…`, or load it with `zoo.load`."
-            )
-        return self.preprocessor
 
     def _text(self, ids):
         special = (
@@ -352,7 +337,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             rows += [rows[-1]] * (batch_size - len(rows))
-            length = _bucket(lengths[rows[-1]], SHORTEST_BATCH)
+            length = bucket(lengths[rows[-1]], SHORTEST_BATCH)
             inputs, following, weights = self.preprocessor.collate(
                 [sources[row] for row in rows], [targets[row] for row in rows], length
             )
@@ -367,8 +352,3 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         highest = logits.max(axis=-1, keepdims=True)
         normalizer = np.log(np.exp(logits - highest).sum(axis=-1)) + highest[..., 0]
         return normalizer - np.take_along_axis(logits, following[..., None], axis=-1)[..., 0]
-
-
-def _bucket(size, least):
-    """The smallest power of two that is no less than both."""
-    return max(least, 1 << max(size - 1, 0).bit_length())

@@ -14,6 +14,7 @@ from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
+from zoo.models.texts import bucket, checked_texts, required
 
 if TYPE_CHECKING:
     from zoo.explain import TokenWeights
@@ -171,7 +172,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
         pieces = self.preprocessor.pieces(text)
-        batch = self.preprocessor.collate([encoded], _bucket(len(encoded), SHORTEST_BATCH))
+        batch = self.preprocessor.collate([encoded], bucket(len(encoded), SHORTEST_BATCH))
         logits, weights = self._explainer.predict_on_batch(batch)
         probabilities = _softmax(np.asarray(logits))[0]
         best = int(probabilities.argmax())
@@ -188,20 +189,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         return keras.Model(self.input, [self.output, self._attention_output])
 
     def _encode(self, texts):
-        if self.preprocessor is None:
-            raise ValueError(
-                "This model has no preprocessor, so it cannot read text. Build it with "
-                "`preprocessor=…`, or load it with `zoo.load`."
-            )
-        if isinstance(texts, str):
-            raise TypeError(
-                f"Texts come in a list, also when there is only one. Received: texts={texts!r}"
-            )
-        texts = list(texts)
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"Texts must be strings. Received: texts[{i}]={text!r}")
-        return self.preprocessor.encode(texts)
+        return required(self.preprocessor).encode(checked_texts(texts))
 
     def _probabilities(self, texts, batch_size):
         """Floats `[texts, labels]`. Few shapes: lengths and batch sizes are powers of two."""
@@ -212,18 +200,13 @@ class TextClassifier(keras_hub.models.TextClassifier):
         logits = np.zeros((len(encoded), self.num_classes), "float32")
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            length = _bucket(len(encoded[rows[-1]]), SHORTEST_BATCH)
-            filling = [[]] * (min(_bucket(len(rows), 1), batch_size) - len(rows))
+            length = bucket(len(encoded[rows[-1]]), SHORTEST_BATCH)
+            filling = [[]] * (min(bucket(len(rows)), batch_size) - len(rows))
             batch = self.preprocessor.collate([encoded[i] for i in rows] + filling, length)
             # `Task` would preprocess again.
             output = keras.Model.predict_on_batch(self, batch)
             logits[rows] = np.asarray(output, "float32")[: len(rows)]
         return _softmax(logits)
-
-
-def _bucket(size, least):
-    """The smallest power of two that is no less than both."""
-    return max(least, 1 << max(size - 1, 0).bit_length())
 
 
 def _softmax(logits):
