@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.layers.kernels import known_values
+
 # Far below any potential, and finite: what is added where a tag may not follow another. A
 # step all of whose potentials are as low as this is padding.
 IMPOSSIBLE = -1e9
@@ -232,7 +234,7 @@ class LinearChainCRF(keras.layers.Layer):
         return [ops.add(*pair) for pair in zip(factors, penalties, strict=True)]
 
     def _check_values(self, tags, mask):
-        tags, mask = _known(tags), _known(mask)
+        tags, mask = known_values(tags), known_values(mask)
         if tags is None or mask is None:
             return
         outside = mask & ((tags < 0) | (tags >= self.num_tags) | (tags != np.floor(tags)))
@@ -603,11 +605,3 @@ def _check_shape(name, shape, potentials):
             f"`{name}` must have the first two dimensions of the potentials, [batch, time]. "
             f"Received: {name} of shape {shape}, potentials of shape {tuple(potentials.shape)}"
         )
-
-
-def _known(tensor):
-    """The values of a tensor as an array, or `None` while they are only traced."""
-    try:
-        return np.asarray(keras.ops.convert_to_numpy(tensor))
-    except Exception:  # each backend has its own
-        return None
