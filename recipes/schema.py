@@ -81,6 +81,7 @@ class TrainingConfig(Section):
 
     epochs: Count = 10
     batch_size: Count = 64
+    batch_tokens: Count | None = None
     buckets: Annotated[int, Field(ge=1, le=6)] = 4
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3

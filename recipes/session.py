@@ -118,7 +118,12 @@ class Session:
 
     def _compile(self, model, boundaries) -> None:
         settings = self.config.training
-        batches = plan_batches(self._examples.lengths, boundaries, settings.batch_size)
+        batches = plan_batches(
+            self._examples.lengths,
+            boundaries,
+            settings.batch_size,
+            batch_tokens=settings.batch_tokens,
+        )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
         compile_model(model, settings, steps, **self.recipe.compile_options())
@@ -126,9 +131,11 @@ class Session:
     # Train
 
     def _train(self, model, progress, checkpoint, run) -> None:
+        settings = self.config.training
+        size = f"{settings.batch_tokens:,} tokens" if settings.batch_tokens else settings.batch_size
         self.display.say(
-            f"run {run.id}: {model.count_params():,} weights, batches of "
-            f"{self.config.training.batch_size} in lengths {progress.boundaries}"
+            f"run {run.id}: {model.count_params():,} weights, batches of {size} "
+            f"in lengths {progress.boundaries}"
         )
         splits = self.dataset.splits
 

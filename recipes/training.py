@@ -57,6 +57,7 @@ def train(
             data.lengths,
             progress.boundaries,
             settings.batch_size,
+            batch_tokens=settings.batch_tokens,
             seed=config.seed,
             epoch=progress.epoch,
         )

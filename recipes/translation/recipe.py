@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from zoo.models import Seq2SeqLM, Seq2SeqLMPreprocessor
 
 # What a model to start from must have in common with this one.
-SIZES = ["cell", "attention", "embedding_dim", "units", "num_layers", "bidirectional"]
-SIZES += ["input_feeding", "num_heads", "tie_embeddings"]
+SIZES = ["attention", "cell", "embedding_dim", "units", "num_layers", "bidirectional"]
+SIZES += ["input_feeding", "num_heads", "intermediate_dim", "tie_embeddings"]
 
 
 class TranslationRecipe(Recipe):
@@ -42,14 +42,18 @@ class TranslationRecipe(Recipe):
         from zoo.models import Seq2SeqLMPreprocessor
         from zoo.tokenizers import train_subword_tokenizer
 
-        train, length = dataset.splits["train"], self.config.model.sequence_length
+        settings, length = self.config.tokenizer, self.config.model.sequence_length
         if self.config.training.init_from:
-            tokenizer = self._pretrained().preprocessor.tokenizer
-        else:
-            tokenizer = train_subword_tokenizer(
-                [*train["source"], *train["target"]], self.config.tokenizer.vocabulary_size
-            )
-        return Seq2SeqLMPreprocessor(tokenizer, length, length)
+            theirs = self._pretrained().preprocessor
+            return Seq2SeqLMPreprocessor(theirs.tokenizer, length, length, theirs.source_tokenizer)
+        train = dataset.splits["train"]
+        sides = [train["target"], train["source"]]
+        if not settings.separate:
+            sides = [[*train["source"], *train["target"]]]
+        tokenizer, *source = [
+            train_subword_tokenizer(texts, settings.vocabulary_size) for texts in sides
+        ]
+        return Seq2SeqLMPreprocessor(tokenizer, length, length, *source)
 
     def build(
         self, dataset: "Dataset", preprocessor: "Seq2SeqLMPreprocessor", dtype: str
@@ -60,6 +64,7 @@ class TranslationRecipe(Recipe):
         settings = self.config.model
         backbone = Seq2SeqLMBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
+            source_vocabulary_size=preprocessor.source_vocabulary_size(),
             cell=settings.cell,
             attention=settings.attention,
             embedding_dim=settings.embedding_dim,
@@ -68,6 +73,7 @@ class TranslationRecipe(Recipe):
             bidirectional=settings.bidirectional,
             input_feeding=settings.input_feeding,
             num_heads=settings.num_heads,
+            intermediate_dim=settings.intermediate_dim,
             dropout=settings.dropout,
             tie_embeddings=settings.tie_embeddings,
             dtype=dtype,

@@ -41,9 +41,10 @@ class TranslationData(DataConfig):
 
 
 class TokenizerConfig(Section):
-    """The subwords, of both languages together."""
+    """The subwords, of both languages together or of each."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    separate: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
@@ -60,6 +61,7 @@ class ModelConfig(Section):
         "luong_local",
         "scaled_dot",
         "multi_head",
+        "transformer",
     ] = "bahdanau"
     embedding_dim: Count = 256
     units: Count = 256
@@ -67,15 +69,18 @@ class ModelConfig(Section):
     bidirectional: bool = True
     input_feeding: bool = False
     num_heads: Count = 4
+    intermediate_dim: Count = 512
     dropout: Share = 0.3
     tie_embeddings: Literal["none", "output", "all"] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
-        if self.tie_embeddings != "none" and self.embedding_dim != self.units:
+        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
+        if needs_one_size and self.embedding_dim != self.units:
             yield Conflict(
-                "a tied output needs embedding_dim equal to units",
+                "a tied output and a Transformer need embedding_dim equal to units",
                 tie_embeddings=self.tie_embeddings,
+                attention=self.attention,
                 embedding_dim=self.embedding_dim,
                 units=self.units,
             )
@@ -86,7 +91,7 @@ class ModelConfig(Section):
                 attention=self.attention,
                 bidirectional=self.bidirectional,
             )
-        if self.attention == "multi_head" and self.units % self.num_heads:
+        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
             yield Conflict(
                 "units must be divisible by num_heads",
                 units=self.units,
@@ -105,3 +110,12 @@ class TranslationConfig(RecipeConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: TranslationEvaluation = TranslationEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.tokenizer.separate and self.model.tie_embeddings == "all":
+            yield Conflict(
+                "source and target share one matrix only if they share one vocabulary: use "
+                "model.tie_embeddings=output, or tokenizer.separate=false",
+                tokenizer__separate=self.tokenizer.separate,
+                model__tie_embeddings=self.model.tie_embeddings,
+            )

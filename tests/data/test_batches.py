@@ -103,6 +103,17 @@ def test_planning_refuses_nonsense_and_takes_nothing():
         plan_batches([1], [8], 4, seed=-1)
 
 
+def test_a_budget_of_tokens_gives_short_rows_larger_batches():
+    lengths = [3] * 20 + [9] * 20
+    plan = plan_batches(lengths, [4, 10], batch_size=1, batch_tokens=40, seed=0)
+    assert {(batch.length, len(batch.indices)) for batch in plan} == {(4, 10), (10, 4)}
+    rows = np.concatenate([batch.indices[: batch.real] for batch in plan])
+    assert sorted(rows) == list(range(40))
+    assert Batches(plan, None).batch_size is None
+    with pytest.raises(ValueError, match="longest bucket, 10.*batch_tokens=9"):
+        plan_batches(lengths, [4, 10], batch_size=1, batch_tokens=9)
+
+
 def test_rows_that_fill_up_weigh_nothing():
     batches = Batches(plan_batches([1, 2, 3], [8], 2), collate)
     (x, y, weight), (_, _, last) = batches

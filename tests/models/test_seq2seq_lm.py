@@ -24,6 +24,8 @@ VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
 for dot in ("luong_dot", "scaled_dot"):
     VARIANTS[dot] = {"attention": dot, "bidirectional": False}
 VARIANTS["lstm, deep, fed"] = {"cell": "lstm", "num_layers": 2, "input_feeding": True}
+VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_heads": 2}
+VARIANTS["transformer, tied"] = VARIANTS["transformer"] | {"tie_embeddings": "all"}
 VARIANTS["tied"] = {"tie_embeddings": "all"}
 VARIANTS["output tied"] = {"tie_embeddings": "output", "cell": "simple_rnn"}
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -96,7 +98,9 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
     assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-3
 
 
-@pytest.mark.parametrize("variant", ["none", "luong_local", "multi_head", "lstm, deep, fed"])
+@pytest.mark.parametrize(
+    "variant", ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"]
+)
 def test_a_search_finds_the_probability_that_training_would_see(models, variant):
     """Step by step and all at once are one model."""
     model = models(variant)
@@ -113,7 +117,7 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
         assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
 
 
-@pytest.mark.parametrize("variant", ["bahdanau", "tied"])
+@pytest.mark.parametrize("variant", ["bahdanau", "tied", "transformer"])
 def test_a_preset_gives_the_model_back(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -123,6 +127,34 @@ def test_a_preset_gives_the_model_back(models, variant, tmp_path):
     for other in (again, theirs):
         for one, same in zip(model.infer(SOURCES), other.infer(SOURCES), strict=True):
             assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-5)
+
+
+def test_each_language_can_have_its_own_tokens(tmp_path):
+    shared = make_preprocessor()
+    own = train_subword_tokenizer(SOURCES * 9, 300)
+    preprocessor = Seq2SeqLMPreprocessor(shared.tokenizer, 24, 24, source_tokenizer=own)
+    assert preprocessor.source_vocabulary_size() == own.vocabulary_size() < 300
+    assert preprocessor.encode_source(SOURCES[:1]) != shared.encode_source(SOURCES[:1])
+    assert preprocessor.encode_target(TARGETS) == shared.encode_target(TARGETS)
+    backbone = Seq2SeqLMBackbone(
+        shared.tokenizer.vocabulary_size(),
+        source_vocabulary_size=own.vocabulary_size(),
+        embedding_dim=8,
+        units=8,
+        tie_embeddings="output",
+    )
+    model = Seq2SeqLM(backbone, preprocessor)
+    model.compile(sampler="greedy")
+    presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    assert again.get_config() == model.get_config()
+    written = [answer.text for answer in again.infer(SOURCES, beam=1, max_length=23)]
+    assert written == model.generate(SOURCES)
+    assert "".join(again.explain(SOURCES[4]).source[:-1]) == SOURCES[4]
+    packed, _, _ = preprocessor({"encoder_text": SOURCES, "decoder_text": TARGETS})
+    expected = preprocessor.collate_source(preprocessor.encode_source(SOURCES), 24)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(packed[name]), values)
 
 
 def test_infer_keeps_the_order_over_buckets_and_batches(models):
@@ -136,8 +168,9 @@ def test_infer_keeps_the_order_over_buckets_and_batches(models):
     assert set(answers[0].to_dict()) == {"text", "score", "hypotheses"}
 
 
-def test_a_beam_of_one_is_what_keras_hub_generates(models):
-    model = models()
+@pytest.mark.parametrize("variant", ["bahdanau", "transformer"])
+def test_a_beam_of_one_is_what_keras_hub_generates(models, variant):
+    model = models(variant)
     model.compile(sampler="greedy")
     ours = [answer.text for answer in model.infer(SOURCES, beam=1, max_length=23)]
     assert model.generate(SOURCES) == ours
@@ -224,6 +257,9 @@ def test_the_call_of_the_preprocessor_is_that_of_its_parts(preprocessor):
         ({"attention": "self"}, "must be one of .*'self'"),
         ({"tie_embeddings": "both"}, "tie_embeddings='both'"),
         ({"tie_embeddings": "output", "units": 9}, "embedding_dim=8, units=9"),
+        ({"attention": "transformer", "units": 9}, "embedding_dim=8, units=9"),
+        ({"attention": "transformer", "num_heads": 3}, "num_heads.*Received"),
+        ({"tie_embeddings": "all", "source_vocabulary_size": 9}, "source_vocabulary_size=9"),
         ({"attention": "luong_dot"}, "LuongGeneralAttention.*Received"),
     ],
 )

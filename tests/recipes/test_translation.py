@@ -40,7 +40,7 @@ def config(*overrides):
 def test_the_schema_knows_what_the_model_knows():
     fields = ModelConfig.model_fields
     assert set(get_args(fields["cell"].annotation)) == set(CELLS)
-    assert set(get_args(fields["attention"].annotation)) == {"none", *ATTENTIONS}
+    assert set(get_args(fields["attention"].annotation)) == {"none", *ATTENTIONS, "transformer"}
     assert set(get_args(fields["tie_embeddings"].annotation)) == set(TIES)
 
 
@@ -67,7 +67,7 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert zoo.presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
-def test_files_of_ones_own_without_attention(client, tmp_path):
+def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_path):
     rows = zoo.data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
     for side in ("source", "target"):
         (tmp_path / side).write_text("\n".join(rows[side]) + "\n")
@@ -78,13 +78,26 @@ def test_files_of_ones_own_without_attention(client, tmp_path):
             *TINY,
             f"data={{name: null, train: {files}}}",
             "model.attention=none",
-            "training.max_steps=1",
+            "tokenizer.separate=true",
+            "training.batch_tokens=320",
+            "training.buckets=2",
+            "training.max_steps=2",
             "evaluation.test=false",
             "tracking.register_as=null",
         ],
         progress=False,
     )
     assert result.model.languages is None and result.card.dataset == "source"
+    assert result.model.preprocessor.has_two_tokenizers
+    assert result.model.backbone.source_vocabulary_size is not None
+
+
+def test_a_transformer_learns_in_the_same_recipe(client):
+    result = TranslationRecipe.run(
+        "quickstart", [*TINY, "model.attention=transformer", "training.max_steps=2"], progress=False
+    )
+    assert np.isfinite(result.metrics["dev/loss"])
+    assert client.list_artifacts(result.run_id, "attention")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +106,8 @@ def test_files_of_ones_own_without_attention(client, tmp_path):
         ("model.attention=luong_dot", "set bidirectional false"),
         ("model.tie_embeddings=all model.units=9", "embedding_dim equal to units"),
         ("model.attention=multi_head model.num_heads=3", "divisible by num_heads"),
+        ("model.attention=transformer model.units=16", "Transformer need embedding_dim equal"),
+        ("tokenizer.separate=true model.tie_embeddings=all", "only if they share one vocabulary"),
         ("model.attention=bahdanu", "bahdanau"),
         ("data.name=multi30", "did you mean multi30k"),
         ("data.name=null data.options={} data.train=[only.en]", "two text files"),

@@ -1,7 +1,7 @@
 """Batches of few shapes, in an order that a seed and an epoch decide.
 
 Each new shape costs a compilation, so sequences are grouped by length into a few buckets, each
-padded to its boundary, and every batch has the same number of rows.
+padded to its boundary, and every batch of a bucket has the same number of rows.
 """
 
 import queue
@@ -75,6 +75,7 @@ def plan_batches(
     boundaries: Sequence[int],
     batch_size: int,
     *,
+    batch_tokens: int | None = None,
     seed: int | None = None,
     epoch: int = 0,
 ) -> list[PlannedBatch]:
@@ -88,6 +89,9 @@ def plan_batches(
         lengths: The length of each row.
         boundaries: The lengths of the buckets.
         batch_size: int. Rows in each batch.
+        batch_tokens: int. Steps in each batch, padding included, whatever their bucket: one has
+            `batch_tokens // boundary` rows then, and `batch_size` is not looked at. Defaults to
+            `None`.
         seed: int. With it, rows and batches come in an order that depends on `(seed, epoch)`
             alone, so that any epoch can be planned again. Defaults to `None`: by bucket, each
             in the order of the data.
@@ -104,6 +108,11 @@ def plan_batches(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+    if batch_tokens is not None and batch_tokens < boundaries[-1]:
+        raise ValueError(
+            f"batch_tokens must hold a row of the longest bucket, {boundaries[-1]}. "
+            f"Received: batch_tokens={batch_tokens}"
+        )
     if seed is not None and (seed < 0 or epoch < 0):
         raise ValueError(
             f"seed and epoch must not be negative. Received: seed={seed}, epoch={epoch}"
@@ -112,12 +121,13 @@ def plan_batches(
     buckets = np.minimum(np.searchsorted(boundaries, lengths), len(boundaries) - 1)
     plan = []
     for bucket, boundary in enumerate(boundaries):
+        size = batch_size if batch_tokens is None else batch_tokens // int(boundary)
         rows = np.flatnonzero(buckets == bucket)
         if random is not None:
             rows = random.permutation(rows)
-        for first in range(0, len(rows), batch_size):
-            chunk = rows[first : first + batch_size]
-            plan.append(PlannedBatch(int(boundary), np.resize(chunk, batch_size), len(chunk)))
+        for first in range(0, len(rows), size):
+            chunk = rows[first : first + size]
+            plan.append(PlannedBatch(int(boundary), np.resize(chunk, size), len(chunk)))
     if random is not None:
         plan = [plan[i] for i in random.permutation(len(plan))]
     return plan
@@ -245,7 +255,8 @@ class Batches(data_adapter.DataAdapter):
 
     @property
     def batch_size(self) -> int | None:
-        return len(self.plan[0].indices) if self.plan else None
+        sizes = {len(batch.indices) for batch in self.plan}
+        return sizes.pop() if len(sizes) == 1 else None
 
     @property
     def has_partial_batch(self) -> bool:

@@ -14,6 +14,7 @@ from zoo.layers.crf import LinearChainCRF, bio_constraints
 from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
+from zoo.layers.transformer import TransformerDecoder
 
 __all__ = [
     "Attention",
@@ -28,5 +29,6 @@ __all__ = [
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",
+    "TransformerDecoder",
     "bio_constraints",
 ]

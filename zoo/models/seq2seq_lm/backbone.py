@@ -3,7 +3,7 @@
 import keras
 import keras_hub
 
-from zoo.layers import AttentiveDecoder, RecurrentEncoder
+from zoo.layers import AttentiveDecoder, RecurrentEncoder, TransformerDecoder
 from zoo.layers.recurrent import CELLS
 
 TIES = ("none", "output", "all")
@@ -11,7 +11,8 @@ TIES = ("none", "output", "all")
 
 @keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLMBackbone(keras_hub.models.Backbone):
-    """Reads source tokens with a recurrent encoder, writes target tokens with an attentive decoder.
+    """Reads source tokens and writes target tokens: a recurrent encoder with an attentive
+    decoder, or a Transformer.
 
     Inputs: `encoder_token_ids` and `decoder_token_ids`, integers `[batch, source]` and
     `[batch, target]`, with `encoder_padding_mask` and `decoder_padding_mask`, booleans of the
@@ -21,25 +22,31 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
     token is predicted.
 
     Args:
-        vocabulary_size: int. Number of token ids, of both languages together.
-        cell: `"simple_rnn"`, `"lstm"` or `"gru"`. Defaults to `"gru"`.
+        vocabulary_size: int. Number of token ids: of both languages together, or of the target.
+        source_vocabulary_size: int. Number of token ids of the source, where they are others.
+            Defaults to `None`: they are the same.
         attention: What the decoder looks back with: `"none"`, the fixed context vector,
             `"bahdanau"`, `"luong_dot"`, `"luong_general"`, `"luong_concat"`, `"luong_local"`,
-            `"scaled_dot"` or `"multi_head"`; see `zoo.layers.AttentiveDecoder`. Defaults to
-            `"bahdanau"`.
+            `"scaled_dot"` or `"multi_head"`, see `zoo.layers.AttentiveDecoder`; or
+            `"transformer"`, where encoder and decoder are of self-attention, see
+            `zoo.layers.TransformerDecoder`. Defaults to `"bahdanau"`.
+        cell: `"simple_rnn"`, `"lstm"` or `"gru"`; a Transformer has none. Defaults to `"gru"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `256`.
-        units: int. Size of the decoder's state, and of the encoder's in each direction.
-            Defaults to `256`.
+        units: int. Size of the decoder's state, and of the encoder's in each direction. In a
+            Transformer, which must have as large embeddings, of both. Defaults to `256`.
         num_layers: int. Of encoder and decoder each. Defaults to `1`.
-        bidirectional: bool. Whether the encoder reads both ways. Defaults to `True`.
-        input_feeding: bool. Whether the decoder is fed its last attentional vector. Defaults
-            to `False`.
-        num_heads: int. Heads of `"multi_head"`. Defaults to `4`.
+        bidirectional: bool. Whether a recurrent encoder reads both ways. Defaults to `True`.
+        input_feeding: bool. Whether a recurrent decoder is fed its last attentional vector.
+            Defaults to `False`.
+        num_heads: int. Heads of `"multi_head"` and `"transformer"`. Defaults to `4`.
+        intermediate_dim: int. Hidden units of a Transformer's feed-forward networks. Defaults to
+            `512`.
         dropout: float. Of the embeddings, between layers and of the decoder's output; in
-            recurrent layers the same units are dropped at each step. Defaults to `0.0`.
+            recurrent layers the same units are dropped at each step. In a Transformer of the
+            embeddings, and where its layers say. Defaults to `0.0`.
         tie_embeddings: `"none"`; `"output"`: target tokens are embedded and predicted by one
             matrix, which needs `embedding_dim` equal to `units`; or `"all"`: source tokens are
-            embedded by it too. Defaults to `"none"`.
+            embedded by it too, which needs a vocabulary of both. Defaults to `"none"`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
@@ -52,14 +59,16 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
     def __init__(
         self,
         vocabulary_size,
-        cell="gru",
+        source_vocabulary_size=None,
         attention="bahdanau",
+        cell="gru",
         embedding_dim=256,
         units=256,
         num_layers=1,
         bidirectional=True,
         input_feeding=False,
         num_heads=4,
+        intermediate_dim=512,
         dropout=0.0,
         tie_embeddings="none",
         dtype=None,
@@ -72,10 +81,18 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
                 f"`tie_embeddings` must be one of {TIES}. Received: "
                 f"tie_embeddings={tie_embeddings!r}"
             )
-        if tie_embeddings != "none" and embedding_dim != units:
+        if tie_embeddings == "all" and source_vocabulary_size is not None:
             raise ValueError(
-                "A tied output needs `embedding_dim` equal to `units`. Received: "
-                f"tie_embeddings={tie_embeddings!r}, embedding_dim={embedding_dim}, units={units}"
+                "Source tokens can be embedded as target tokens where they are the same: use "
+                "tie_embeddings='output', or one vocabulary. Received: tie_embeddings='all', "
+                f"source_vocabulary_size={source_vocabulary_size}"
+            )
+        is_transformer = attention == "transformer"
+        if embedding_dim != units and (is_transformer or tie_embeddings != "none"):
+            raise ValueError(
+                "Tied embeddings and a Transformer need `embedding_dim` equal to `units`. "
+                f"Received: tie_embeddings={tie_embeddings!r}, attention={attention!r}, "
+                f"embedding_dim={embedding_dim}, units={units}"
             )
 
         # === Layers ===
@@ -99,35 +116,52 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
             )
         self.source_embedding = self.token_embedding
         if tie_embeddings != "all":
-            self.source_embedding = embedding(vocabulary_size, "source_embedding")
-        self.source_dropout = keras.layers.SpatialDropout1D(
-            dropout, dtype=dtype, name="source_dropout"
-        )
-        self.target_dropout = keras.layers.SpatialDropout1D(
-            dropout, dtype=dtype, name="target_dropout"
-        )
-        self.encoder = RecurrentEncoder(
-            cell,
-            units,
-            num_layers,
-            bidirectional,
-            dropout=dropout,
-            return_state=True,
-            dtype=dtype,
-            name="encoder",
-        )
-        self.decoder = AttentiveDecoder(
-            cell,
-            units,
-            attention,
-            num_layers,
-            input_feeding=input_feeding,
-            initial_state="bridge",
-            num_heads=num_heads,
-            dropout=dropout,
-            dtype=dtype,
-            name="decoder",
-        )
+            size = source_vocabulary_size or vocabulary_size
+            self.source_embedding = embedding(size, "source_embedding")
+        self.positions = None
+        drop = keras.layers.Dropout if is_transformer else keras.layers.SpatialDropout1D
+        self.source_dropout = drop(dropout, dtype=dtype, name="source_dropout")
+        self.target_dropout = drop(dropout, dtype=dtype, name="target_dropout")
+        if is_transformer:
+            self.positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
+            self.encoder_layers = [
+                keras_hub.layers.TransformerEncoder(
+                    intermediate_dim,
+                    num_heads,
+                    dropout=dropout,
+                    normalize_first=True,
+                    dtype=dtype,
+                    name=f"encoder_layer_{i}",
+                )
+                for i in range(num_layers)
+            ]
+            self.encoder_norm = keras.layers.LayerNormalization(dtype=dtype, name="encoder_norm")
+            self.decoder = TransformerDecoder(
+                num_layers, num_heads, intermediate_dim, dropout, dtype=dtype, name="decoder"
+            )
+        else:
+            self.encoder = RecurrentEncoder(
+                cell,
+                units,
+                num_layers,
+                bidirectional,
+                dropout=dropout,
+                return_state=True,
+                dtype=dtype,
+                name="encoder",
+            )
+            self.decoder = AttentiveDecoder(
+                cell,
+                units,
+                attention,
+                num_layers,
+                input_feeding=input_feeding,
+                initial_state="bridge",
+                num_heads=num_heads,
+                dropout=dropout,
+                dtype=dtype,
+                name="decoder",
+            )
 
         # === Functional graph ===
         inputs = {
@@ -140,8 +174,10 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
             )
         }
         read = self.read(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
-        embedded = self.target_dropout(self.token_embedding(inputs["decoder_token_ids"]))
-        states, weights = self.decoder(embedded, **read, return_attention_scores=True)
+        embedded = self._embed(self.token_embedding, inputs["decoder_token_ids"])
+        states, weights = self.decoder(
+            self.target_dropout(embedded), **read, return_attention_scores=True
+        )
         super().__init__(
             inputs=inputs,
             outputs={
@@ -155,47 +191,84 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
-        self.cell = cell
+        self.source_vocabulary_size = source_vocabulary_size
         self.attention = attention
+        self.cell = cell
         self.embedding_dim = embedding_dim
         self.units = units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.input_feeding = input_feeding
         self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
         self.dropout = dropout
         self.tie_embeddings = tie_embeddings
 
     def read(self, token_ids, padding_mask):
-        """What the decoder is given of a source: arguments of its `call` and its `start`.
+        """What the decoder is given of a source: arguments of its `call`.
 
         Args:
             token_ids: Integer tensor `[batch, source]`.
             padding_mask: Boolean tensor `[batch, source]`.
         """
-        embedded = self.source_dropout(self.source_embedding(token_ids))
-        memory, states = self.encoder(embedded, padding_mask=padding_mask)
-        return {"memory": memory, "memory_mask": padding_mask, "encoder_state": states[-1][0]}
+        states = self.source_dropout(self._embed(self.source_embedding, token_ids))
+        if self.positions is None:
+            memory, last = self.encoder(states, padding_mask=padding_mask)
+            return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
+        for layer in self.encoder_layers:
+            states = layer(states, padding_mask=padding_mask)
+        return {"memory": self.encoder_norm(states), "memory_mask": padding_mask}
+
+    def start(self, token_ids, padding_mask, max_length):
+        """What the first step of the decoder starts from: its state and its constants.
+
+        Args:
+            token_ids: Integer tensor `[batch, source]`.
+            padding_mask: Boolean tensor `[batch, source]`.
+            max_length: int. Most steps there will be.
+        """
+        read = self.read(token_ids, padding_mask)
+        if self.positions is None:
+            return self.decoder.start(**read)
+        return self.decoder.start(**read, max_length=max_length)
 
     def write(self, token_ids, state, constants):
-        """One step of the decoder: see `zoo.layers.AttentiveDecoder.step`.
+        """One step of the decoder, which gives its output, the next state and the weights.
 
         Args:
             token_ids: Integer tensor `[rows]`: the last tokens.
+            state, constants: See the `step` of the decoder.
         """
-        return self.decoder.step(self.token_embedding(token_ids), state, constants)
+        position = state["position"][0]  # all rows are in step
+        embedded = self._embed(self.token_embedding, token_ids[:, None], position)
+        return self.decoder.step(embedded[:, 0], state, constants)
+
+    def _embed(self, embedding, token_ids, position=0):
+        """Embedded tokens `[batch, time, embedding_dim]`, with their positions for a Transformer.
+
+        Args:
+            position: That of the first.
+        """
+        embedded = embedding(token_ids)
+        if self.positions is None:
+            return embedded
+        if isinstance(embedding, keras_hub.layers.ReversibleEmbedding):
+            embedded = embedded * embedding.output_dim**0.5  # as large as positions
+        return embedded + self.positions(embedded, start_index=position)
 
     def get_config(self):
         return super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
-            "cell": self.cell,
+            "source_vocabulary_size": self.source_vocabulary_size,
             "attention": self.attention,
+            "cell": self.cell,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
             "num_layers": self.num_layers,
             "bidirectional": self.bidirectional,
             "input_feeding": self.input_feeding,
             "num_heads": self.num_heads,
+            "intermediate_dim": self.intermediate_dim,
             "dropout": self.dropout,
             "tie_embeddings": self.tie_embeddings,
         }

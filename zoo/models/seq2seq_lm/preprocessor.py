@@ -5,9 +5,12 @@ from collections.abc import Iterable, Sequence
 import keras
 import keras_hub
 import numpy as np
+from keras_hub.src.utils.tensor_utils import preprocessing_function
 
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.tokenizers import SubwordTokenizer
+
+SOURCE_TOKENIZER_FILE = "source_tokenizer.json"  # beside KerasHub's `tokenizer.json`
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -19,39 +22,80 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     are the parts of that for bucketed batches.
 
     Args:
-        tokenizer: A `SubwordTokenizer` of both languages.
+        tokenizer: A `SubwordTokenizer` of the target, or of both languages.
         encoder_sequence_length: int. Longest source in tokens, the end token included; what is
             longer is cut. Defaults to `128`.
         decoder_sequence_length: int. Longest target in tokens. Defaults to `128`.
+        source_tokenizer: A `SubwordTokenizer` of the source. Defaults to `None`: `tokenizer`.
     """
 
     backbone_cls = Seq2SeqLMBackbone
     tokenizer_cls = SubwordTokenizer
 
     def __init__(
-        self, tokenizer, encoder_sequence_length=128, decoder_sequence_length=128, **kwargs
+        self,
+        tokenizer,
+        encoder_sequence_length=128,
+        decoder_sequence_length=128,
+        source_tokenizer=None,
+        **kwargs,
     ):
         super().__init__(tokenizer, encoder_sequence_length, decoder_sequence_length, **kwargs)
+        self.source_tokenizer = source_tokenizer or tokenizer
+        if self.has_two_tokenizers:
+            self.source_tokenizer.config_file = SOURCE_TOKENIZER_FILE
+
+    @property
+    def has_two_tokenizers(self) -> bool:
+        return self.source_tokenizer is not self.tokenizer
+
+    def source_vocabulary_size(self) -> int | None:
+        """Of the source's own tokenizer; `None` if it has none."""
+        return self.source_tokenizer.vocabulary_size() if self.has_two_tokenizers else None
 
     def build(self, input_shape):
         super().build(input_shape)
         self.encoder_packer.start_value = None  # where a source starts is seen anyway
 
+    def call(self, x, y=None, sample_weight=None, *, encoder_sequence_length=None, **options):
+        packed, y, sample_weight = super().call(
+            x, y, sample_weight, encoder_sequence_length=encoder_sequence_length, **options
+        )
+        if self.has_two_tokenizers:
+            packed |= self._pack_source(x["encoder_text"], length=encoder_sequence_length)
+        return packed, y, sample_weight
+
+    def generate_preprocess(self, x, *, encoder_sequence_length=None, **options):
+        packed = super().generate_preprocess(
+            x, encoder_sequence_length=encoder_sequence_length, **options
+        )
+        if self.has_two_tokenizers:
+            texts = x["encoder_text"] if isinstance(x, dict) else x
+            packed |= self._pack_source(texts, length=encoder_sequence_length)
+        return packed
+
+    @preprocessing_function
+    def _pack_source(self, texts, *, length=None):
+        """The source in its own tokens, where KerasHub knows but one tokenizer."""
+        token_ids, mask = self.encoder_packer(self.source_tokenizer(texts), sequence_length=length)
+        return {"encoder_token_ids": token_ids, "encoder_padding_mask": mask}
+
     def encode_source(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """Token ids of each source, cut, with the end token. See `SubwordTokenizer.encode`."""
-        return self._encode(texts, self.encoder_sequence_length, sampling, seed)
+        length = self.encoder_sequence_length
+        return self._encode(self.source_tokenizer, texts, length, sampling, seed)
 
     def encode_target(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """The same of targets."""
-        return self._encode(texts, self.decoder_sequence_length, sampling, seed)
+        return self._encode(self.tokenizer, texts, self.decoder_sequence_length, sampling, seed)
 
-    def _encode(self, texts, length, sampling, seed):
-        end = [self.tokenizer.end_token_id]
-        encoded = self.tokenizer.encode(texts, sampling, seed)
+    def _encode(self, tokenizer, texts, length, sampling, seed):
+        end = [tokenizer.end_token_id]
+        encoded = tokenizer.encode(texts, sampling, seed)
         return [ids[: length - 1] + end for ids in encoded]
 
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
@@ -96,7 +140,17 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return ids, np.arange(length)[None, :] < lengths[:, None]
 
     def get_config(self):
-        return super().get_config() | {  # the base class leaves them out
+        config = super().get_config() | {  # the base class leaves them out
             "encoder_sequence_length": self.encoder_sequence_length,
             "decoder_sequence_length": self.decoder_sequence_length,
         }
+        if self.has_two_tokenizers:
+            config["source_tokenizer"] = keras.layers.serialize(self.source_tokenizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        if isinstance(config.get("source_tokenizer"), dict):
+            source_tokenizer = keras.layers.deserialize(config["source_tokenizer"])
+            config = config | {"source_tokenizer": source_tokenizer}
+        return super().from_config(config)

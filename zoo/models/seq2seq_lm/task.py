@@ -198,7 +198,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         ((_, found),) = self._batches(search, encoded, [0], 1)
         tokenizer, length = self.preprocessor.tokenizer, int(found.lengths[0, 0])
         ids = found.tokens[0, 0, :length]
-        source = tokenizer.pieces(text.strip())[: len(encoded[0]) - 1]
+        source = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded[0]) - 1]
         target = [tokenizer.id_to_token(int(token)).replace("▁", " ") for token in ids]
         if ids[-1] == tokenizer.end_token_id:
             target[-1] = "</s>"
@@ -212,8 +212,10 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
 
     def generate_step(self, inputs, stop_token_ids=None):
         """One batch of `generate`, of KerasHub: continues `decoder_token_ids` by its sampler."""
-        start, constants = self._start(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
         token_ids, mask = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
+        start, constants = self.backbone.start(
+            inputs["encoder_token_ids"], inputs["encoder_padding_mask"], token_ids.shape[1]
+        )
 
         def next(prompt, state, index):
             last = ops.take(prompt, index - 1, axis=1)
@@ -233,9 +235,6 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
             stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
         after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
         return {"decoder_token_ids": token_ids, "decoder_padding_mask": after == 0}
-
-    def _start(self, token_ids, padding_mask):
-        return self.backbone.decoder.start(**self.backbone.read(token_ids, padding_mask))
 
     def _search(
         self,
@@ -259,20 +258,20 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
 
         def search(token_ids, padding_mask):
             batch, source = token_ids.shape
-            state, constants = self._start(token_ids, padding_mask)
+            longest = max_length or min(2 * source, self.preprocessor.decoder_sequence_length)
+            state, constants = self.backbone.start(token_ids, padding_mask, longest)
 
             def step(tokens, state, index):
                 hidden, state, weights = self.backbone.write(tokens, state, constants)
                 return self.head(hidden), state, weights
 
-            longest = min(2 * source, self.preprocessor.decoder_sequence_length)
             return beam_search(
                 step,
                 state,
                 batch,
                 tokenizer.start_token_id,
                 tokenizer.end_token_id,
-                max_length or longest,
+                longest,
                 beam=beam,
                 n_best=n_best,
                 length_penalty=length_penalty,
@@ -308,7 +307,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
 
     def _encode(self, texts):
         preprocessor, texts = required(self.preprocessor), checked_texts(texts)
-        encoded = preprocessor.tokenizer.encode([text.strip() for text in texts])
+        encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
         longest = preprocessor.encoder_sequence_length - 1
         if cut := sum(len(ids) > longest for ids in encoded):
             warnings.warn(

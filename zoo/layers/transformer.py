@@ -1,0 +1,262 @@
+"""The Transformer's decoder: self-attention over what is written, attention over what was read."""
+
+import keras
+from keras import ops
+
+from zoo.layers.attention import MultiHeadAttention
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TransformerDecoder(keras.layers.Layer):
+    """A stack of self-attention, attention to a memory, and a feed-forward network.
+
+    Each of the three is normalized first and added to what it was given,
+    `x + f(LayerNorm(x))`, and the last output is normalized once more. Positions are not added
+    here.
+
+    Keys are projected once: those of the memory per sequence, those of the target per step.
+    `call` takes all target steps at once, for training; `start` and `step` one at a time, for
+    generation, with the keys and values of the steps before in the state. They agree.
+
+    Args:
+        num_layers: int.
+        num_heads: int. Must divide the size of the inputs.
+        intermediate_dim: int. Size of the hidden layer of the feed-forward networks.
+        dropout: float. Of the weights of attention, of the hidden layers, and of what is added.
+            Defaults to `0.0`.
+
+    Call arguments:
+        inputs: Float tensor `[batch, target, units]`: the embedded previous tokens.
+        memory: Float tensor `[batch, source, memory_units]`.
+        memory_mask: Boolean tensor `[batch, source]`, false where the memory is padding.
+        return_attention_scores: bool. Whether to return the weights too.
+        training: bool.
+
+    Returns:
+        The outputs `[batch, target, units]`; with `return_attention_scores` a pair of them and
+        the weights of the memory `[batch, target, source]`, float32 or wider, the mean over the
+        heads and layers. What a step gives depends on no later one.
+
+    Raises:
+        ValueError: if a number is below 1, or the heads do not divide the units.
+
+    Example:
+
+    >>> decoder = TransformerDecoder(num_layers=2, num_heads=2, intermediate_dim=16)
+    >>> inputs, memory = keras.random.normal((2, 3, 8)), keras.random.normal((2, 5, 6))
+    >>> decoder(inputs, memory).shape
+    (2, 3, 8)
+    >>> state, constants = decoder.start(memory, max_length=4)
+    >>> output, state, weights = decoder.step(inputs[:, 0], state, constants)
+    >>> output.shape, weights.shape
+    ((2, 8), (2, 5))
+
+    References:
+        - Vaswani et al. 2017, section 3.1. Normalized first: Xiong et al. 2020.
+    """
+
+    def __init__(self, num_layers, num_heads, intermediate_dim, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if min(num_layers, num_heads, intermediate_dim) < 1:
+            raise ValueError(
+                "`num_layers`, `num_heads` and `intermediate_dim` must be at least 1. Received: "
+                f"num_layers={num_layers}, num_heads={num_heads}, "
+                f"intermediate_dim={intermediate_dim}"
+            )
+        self.supports_masking = True
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+
+    def build(self, inputs_shape, memory_shape):
+        units = inputs_shape[-1]
+        if units % self.num_heads:
+            raise ValueError(
+                "The size of the inputs must be divisible by `num_heads`. "
+                f"Received: inputs of shape {tuple(inputs_shape)}, num_heads={self.num_heads}"
+            )
+        self.units = units
+        self.layers = [
+            _Layer(
+                self.num_heads,
+                self.intermediate_dim,
+                self.dropout,
+                dtype=self.dtype_policy,
+                name=f"layer_{i}",
+            )
+            for i in range(self.num_layers)
+        ]
+        for layer in self.layers:
+            layer.build(inputs_shape, memory_shape)
+        self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="norm")
+        self.norm.build(inputs_shape)
+        super().build(inputs_shape)
+
+    def call(self, inputs, memory, memory_mask=None, return_attention_scores=False, training=None):
+        outputs, weights = inputs, []
+        for layer in self.layers:
+            outputs, scores = layer(outputs, memory, memory_mask=memory_mask, training=training)
+            weights.append(scores)
+        outputs = self.norm(outputs)
+        return (outputs, sum(weights) / len(weights)) if return_attention_scores else outputs
+
+    def start(self, memory, memory_mask=None, max_length=128):
+        """What the first step starts from. The layer must have been built.
+
+        Args:
+            memory, memory_mask: See the layer.
+            max_length: int. Most steps there will be, for which room is made.
+
+        Returns:
+            A pair of dictionaries of tensors, both `[batch, ...]`: the state, which each step
+            changes, and the constants, which are the same for all steps, and for all beams.
+        """
+        memory = ops.convert_to_tensor(memory, self.compute_dtype)
+        shape = (ops.shape(memory)[0], max_length, self.num_heads, self.units // self.num_heads)
+        zeros = ops.zeros(shape, self.compute_dtype)
+        state = {
+            "position": ops.zeros(shape[:1], "int32"),
+            "written": [(zeros, zeros) for _ in self.layers],  # keys and values
+        }
+        keys = [layer.cross_attention.project_keys(memory) for layer in self.layers]
+        constants = {"memory": memory, "keys": keys}
+        if memory_mask is not None:
+            constants["mask"] = ops.cast(memory_mask, "bool")
+        return state, constants
+
+    def step(self, inputs, state, constants):
+        """One step of generation.
+
+        Args:
+            inputs: Float tensor `[rows, units]`: the embedded previous token. There may be
+                several rows for each row of the memory, next to each other: beams that share it.
+                The state must have as many.
+            state: What `start` or the step before returned.
+            constants: What `start` returned.
+
+        Returns:
+            The output `[rows, units]`, the next state and the weights `[rows, source]`.
+        """
+        outputs = ops.cast(inputs, self.compute_dtype)[:, None]  # [rows, 1, units]
+        written, weights = [], []
+        for layer, before, keys in zip(
+            self.layers, state["written"], constants["keys"], strict=True
+        ):
+            outputs, after, scores = layer.step(
+                outputs, state["position"], before, constants["memory"], keys, constants.get("mask")
+            )
+            written.append(after)
+            weights.append(scores)
+        state = {"position": state["position"] + 1, "written": written}
+        return self.norm(outputs)[:, 0], state, sum(weights) / len(weights)
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None):
+        return tuple(inputs_shape)
+
+    def compute_output_spec(
+        self, inputs, memory, memory_mask=None, return_attention_scores=False, training=None
+    ):
+        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        weights = keras.KerasTensor((*inputs.shape[:2], memory.shape[1]), dtype=dtype)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "intermediate_dim": self.intermediate_dim,
+            "dropout": self.dropout,
+        }
+
+
+class _Layer(keras.layers.Layer):
+    """One layer of the stack."""
+
+    def __init__(self, num_heads, intermediate_dim, dropout, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+
+    def build(self, inputs_shape, memory_shape):
+        units, options = inputs_shape[-1], {"dtype": self.dtype_policy}
+
+        def attention(name):
+            return MultiHeadAttention(
+                self.num_heads, units // self.num_heads, dropout=self.dropout, name=name, **options
+            )
+
+        # Parts have the names of KerasHub's.
+        self.self_attention = attention("self_attention")
+        self.cross_attention = attention("cross_attention")
+        self.norms = [
+            keras.layers.LayerNormalization(name=f"{part}_layer_norm", **options)
+            for part in ("self_attention", "cross_attention", "feedforward")
+        ]
+        self.hidden = keras.layers.Dense(
+            self.intermediate_dim, "relu", name="feedforward_intermediate_dense", **options
+        )
+        self.output_dense = keras.layers.Dense(units, name="feedforward_output_dense", **options)
+        self.drop = keras.layers.Dropout(self.dropout, name="drop", **options)
+        self.self_attention.build(inputs_shape, inputs_shape)
+        self.cross_attention.build(inputs_shape, memory_shape)
+        for norm in self.norms:
+            norm.build(inputs_shape)
+        self.hidden.build(inputs_shape)
+        self.output_dense.build((*inputs_shape[:2], self.intermediate_dim))
+        super().build(inputs_shape)
+
+    def call(self, inputs, memory, memory_mask=None, training=None):
+        query = self.norms[0](inputs)
+        attended = self.self_attention(query, query, use_causal_mask=True, training=training)
+        outputs = inputs + self.drop(attended, training=training)
+        attended, weights = self.cross_attention(
+            self.norms[1](outputs),
+            memory,
+            value_mask=memory_mask,
+            return_attention_scores=True,
+            training=training,
+        )
+        outputs = outputs + self.drop(attended, training=training)
+        return self._transform(outputs, training), weights
+
+    def step(self, inputs, position, written, memory, keys, memory_mask):
+        """The same for one target step, `[rows, 1, units]`, after those that were written."""
+        query = self.norms[0](inputs)
+        written = tuple(
+            _fill_in(old, position, new)
+            for old, new in zip(written, self.self_attention.project_keys(query), strict=True)
+        )
+        rows, length = ops.shape(written[0])[:2]
+        outputs = inputs + self.self_attention(
+            query,
+            ops.reshape(written[1], (rows, length, -1)),
+            projected_keys=written,
+            use_causal_mask=True,
+            position=position,
+        )
+        batch, source = ops.shape(memory)[:2]
+        units = inputs.shape[-1]
+        query = ops.reshape(self.norms[1](outputs), (batch, -1, units))  # [batch, beams, units]
+        attended, weights = self.cross_attention(
+            query,
+            memory,
+            value_mask=memory_mask,
+            projected_keys=keys,
+            return_attention_scores=True,
+        )
+        outputs = outputs + ops.reshape(attended, (rows, 1, units))
+        return self._transform(outputs, False), written, ops.reshape(weights, (rows, source))
+
+    def _transform(self, inputs, training):
+        hidden = self.drop(self.hidden(self.norms[2](inputs)), training=training)
+        return inputs + self.drop(self.output_dense(hidden), training=training)
+
+
+def _fill_in(history, position, values):
+    """A history `[rows, length, heads, dim]` with the values `[rows, 1, heads, dim]` of a step."""
+    steps = ops.arange(history.shape[1], dtype="int32")
+    here = steps[None, :] == position[:, None]  # [rows, length]
+    return ops.where(here[:, :, None, None], values, history)
