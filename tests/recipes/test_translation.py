@@ -11,6 +11,7 @@ from recipes.config import ConfigError, read_yaml, resolve
 from recipes.losses import TokenCrossentropy
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import ModelConfig, TranslationConfig
+from zoo import data, presets
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.recurrent import CELLS
 from zoo.models.seq2seq_lm.backbone import TIES
@@ -64,11 +65,11 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     again = zoo.load(result.model_uri)
     for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):
         assert one == other
-    assert zoo.presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
+    assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
 def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_path):
-    rows = zoo.data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
+    rows = data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
     for side in ("source", "target"):
         (tmp_path / side).write_text("\n".join(rows[side]) + "\n")
     files = f"[{tmp_path / 'source'}, {tmp_path / 'target'}]"
@@ -129,7 +130,7 @@ def test_init_from_brings_tokenizer_and_weights(tmp_path):
     dataset = one.load_data()
     model = one.build(dataset, one.prepare(dataset), "float32")
     start = tmp_path / "start"
-    zoo.presets.save(model, start, name="start", dataset=dataset, dtype="float32")
+    presets.save(model, start, name="start", dataset=dataset, dtype="float32")
     same = TranslationRecipe(config(f"training.init_from={start}", "tokenizer.vocabulary_size=300"))
     again = same.build(dataset, same.prepare(dataset), "float32")
     for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
