@@ -121,6 +121,15 @@ class Checkpoint:
             )
         return cls(found[0])
 
+    @classmethod
+    def of(cls, config: dict) -> "Checkpoint | None":
+        """A checkpoint of a run with this resolved configuration, if there is one."""
+        for state in sorted((home() / "checkpoints").glob(f"*/{STATE_FILE}")):
+            checkpoint = cls(state.parent.name)
+            if checkpoint.read_recipe().config == config:
+                return checkpoint
+        return None
+
     def begin(self, kept: KeptRecipe, model: "keras_hub.models.Task", dataset: "Dataset") -> None:
         """Keeps what is written once.
 

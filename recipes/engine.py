@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras_hub
     import numpy as np
 
+    from recipes.study import StudyResult
     from zoo.data import Columns, Dataset
     from zoo.presets import Card
     from zoo.tracking import GateResult, Registered, Run
@@ -129,6 +130,41 @@ class Recipe(ABC):
         the end, `model.score(columns)`."""
         return model.score(columns)
 
+    def compare(
+        self, models: "dict[str, keras_hub.models.Task]", columns: "Columns", run: "Run"
+    ) -> dict[str, list]:
+        """Compares the models of a study on the dev split, and may keep pictures with its run.
+
+        Args:
+            models: The model of each variant.
+            columns: The dev split.
+            run: The run that sums the study up.
+
+        Returns:
+            Columns of its table: for each a value of each model. Defaults to what they score.
+        """
+        scores = [model.score(columns) for model in models.values()]
+        return {name: [score[name] for score in scores] for name in scores[0]}
+
+    @classmethod
+    def resolve(cls, name: str, overrides: Sequence[str] = ()) -> RecipeConfig:
+        """The configuration that `run` would run.
+
+        Args:
+            name, overrides: See `run`.
+
+        Raises:
+            recipes.config.ConfigError: with all that is wrong with the file and the overrides.
+        """
+        file = cls._file(name)
+        return configs.load(cls.Config, file, overrides, source=f"{cls.name}/{file.stem}")
+
+    @classmethod
+    def _file(cls, name: str) -> Path:
+        if Path(name).suffix in (".yaml", ".yml"):
+            return Path(name)
+        return Path(inspect.getfile(cls)).with_name(f"{name}.yaml")
+
     @classmethod
     def run(
         cls,
@@ -138,8 +174,8 @@ class Recipe(ABC):
         resume: str | None = None,
         output: str | Path | None = None,
         progress: bool = True,
-    ) -> RunResult:
-        """Runs a recipe file.
+    ) -> "RunResult | StudyResult":
+        """Runs a recipe file; one with `variants` once for each of them.
 
         Args:
             name: `quickstart` for the file `quickstart.yaml` beside the recipe's module; or the
@@ -152,7 +188,7 @@ class Recipe(ABC):
             progress: bool. Whether to draw a bar, on a terminal. Defaults to `True`.
 
         Returns:
-            A `RunResult`.
+            A `RunResult`; of a file with variants a `recipes.study.StudyResult`.
 
         Raises:
             recipes.config.ConfigError: with all that is wrong with the file and the overrides.
@@ -161,9 +197,7 @@ class Recipe(ABC):
             recipes.training.TrainingError: if the loss or the metric is not a number.
             recipes.checkpoint.CheckpointError: if a checkpoint cannot be written or read.
         """
-        file = Path(name)
-        if file.suffix not in (".yaml", ".yml"):
-            file = Path(inspect.getfile(cls)).with_name(f"{name}.yaml")
+        file = cls._file(name)
         label = f"{cls.name}/{file.stem}"
         output = None if output is None else Path(output)
         if output is not None and output.exists() and not _is_empty(output):
@@ -172,7 +206,7 @@ class Recipe(ABC):
             )
         if resume is None:
             kept, overrides = None, list(overrides)
-            config = configs.load(cls.Config, file, overrides, source=label)
+            config = cls.resolve(name, overrides)
         else:
             from recipes.checkpoint import Checkpoint
 
@@ -182,6 +216,14 @@ class Recipe(ABC):
 
         recipe = cls(config)
         dataset = recipe.load_data()
+        if config.variants:
+            if output is not None:
+                raise ConfigError(label, ["a study has many models: leave --output out."])
+            for own in config.variants.values():  # every mistake before any training
+                cls.resolve(name, [*overrides, *own, "variants={}"])
+            with starting(f"Starting {label} …"):
+                from recipes.study import run_study
+            return run_study(cls, name, label, config, overrides, progress=progress)
         with starting(f"Starting {label} …"):
             import zoo.models  # noqa: F401 (with TensorFlow, whatever the backend)
             from recipes.display import Display

@@ -126,6 +126,7 @@ class TrackingConfig(Section):
     """Where the run and its model are entered."""
 
     experiment: Annotated[str, Field(min_length=1)] | None = None
+    name: Annotated[str, Field(min_length=1)] | None = None
     register_as: Annotated[str, Field(pattern=r"^[^/:]+$")] | None = None
     study: Annotated[str, Field(min_length=1)] | None = None
 
@@ -138,3 +139,4 @@ class RecipeConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
+    variants: dict[str, list[str]] = {}

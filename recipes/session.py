@@ -12,6 +12,7 @@ from recipes.checkpoint import Checkpoint, CheckpointError, KeptRecipe, Progress
 from recipes.display import Display
 from recipes.engine import Examples, Recipe, RunResult
 from recipes.optimization import compile_model
+from recipes.study import DIGEST_TAG, config_digest
 from recipes.training import train
 from zoo import presets
 from zoo.data import Dataset
@@ -44,7 +45,7 @@ class Session:
         self.config = recipe.config
         self.dataset = dataset
         self.label = label
-        self.name = label.partition("/")[2]
+        self.name = recipe.config.tracking.name or label.partition("/")[2]
         self.overrides = overrides
         self.display = display
 
@@ -62,6 +63,7 @@ class Session:
         self._check_data(kept)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
+        tags[DIGEST_TAG] = config_digest(config.model_dump())
         if tracking.study:
             tags["study"] = tracking.study
         with start_run(

@@ -9,6 +9,7 @@ from recipes.translation.schema import TranslationConfig
 if TYPE_CHECKING:
     from zoo.data import Columns, Dataset
     from zoo.models import Seq2SeqLM, Seq2SeqLMPreprocessor
+    from zoo.tracking import Run
 
 # What a model to start from must have in common with this one.
 SIZES = ["attention", "cell", "embedding_dim", "units", "num_layers", "bidirectional"]
@@ -131,6 +132,13 @@ class TranslationRecipe(Recipe):
         from recipes.translation.report import report
 
         report(model, columns, run, samples=self.config.evaluation.samples)
+
+    def compare(
+        self, models: "dict[str, Seq2SeqLM]", columns: "Columns", run: "Run"
+    ) -> dict[str, list]:
+        from recipes.translation.comparison import compare
+
+        return compare(models, columns, run)
 
     def _pretrained(self) -> "Seq2SeqLM":
         from recipes.pretrained import load

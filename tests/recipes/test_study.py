@@ -1,0 +1,84 @@
+"""A recipe with variants: each is run once, under one budget, and they are compared."""
+
+import pytest
+
+from recipes.checkpoint import Checkpoint
+from recipes.config import ConfigError
+from recipes.study import markdown
+from recipes.translation.recipe import TranslationRecipe
+
+TINY = [
+    "data.options={train: 100, dev: 30, test: 0}",
+    "tokenizer.vocabulary_size=340",
+    "model.embedding_dim=8",
+    "model.units=8",
+    "training.epochs=1",
+    "training.batch_size=50",
+    "evaluation={metric: bleu, samples: 0}",
+    "tracking.register_as=null",
+]
+VARIANTS = "variants={none: [model.attention=none], attends: [model.attention=luong_general]}"
+
+
+def study(*overrides):
+    return TranslationRecipe.run("quickstart", [*TINY, *overrides], progress=False)
+
+
+def test_each_variant_is_run_once_and_they_are_compared(client, capsys):
+    result = study(VARIANTS)
+    assert result.columns["variant"] == ["none", "attends"]
+    assert result.columns["parameters"][0] != result.columns["parameters"][1]
+    assert all(len(values) == 2 for values in result.columns.values())
+    runs = client.search_runs(
+        [client.get_run(result.run_id).info.experiment_id], f"tags.study = '{result.study}'"
+    )
+    assert sorted(run.info.run_name for run in runs) == ["attends", "none", "quickstart"]
+    assert all("mlflow.parentRunId" not in run.data.tags for run in runs)
+    artifacts = {item.path for item in client.list_artifacts(result.run_id)}
+    assert {"study.json", "study.md", "figures"} <= artifacts
+    assert "| variant" in capsys.readouterr().out
+
+    # Again, with one more: only that is trained.
+    more = study(VARIANTS.replace("}", ", deep: [model.attention=none, model.num_layers=2]}"))
+    assert more.study == result.study and more.columns["variant"][2] == "deep"
+    told = capsys.readouterr().out
+    assert told.count("there is a finished run") == 2
+    for name in ("parameters", "bleu", "chrf"):
+        assert more.columns[name][:2] == result.columns[name]
+
+
+def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
+    import recipes.training
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes.training._Steps, "on_epoch_end", stop)
+        with pytest.raises(Stop):
+            study(VARIANTS, "training.checkpoint_every=1")
+    (folder,) = (home / "checkpoints").iterdir()
+    kept = Checkpoint(folder.name).read_recipe()
+    assert Checkpoint.of(kept.config).run_id == folder.name
+    assert Checkpoint.of(kept.config | {"seed": 99}) is None
+    result = study(VARIANTS, "training.checkpoint_every=1")
+    run = client.get_run(kept.run_id)
+    assert run.info.status == "FINISHED" and run.data.tags["study"] == result.study
+
+
+def test_mistakes_in_a_variant_are_told_before_any_is_trained(client, tmp_path):
+    with pytest.raises(ConfigError, match="luong_general"):
+        study("variants={good: [], bad: [model.attention=luong_genral]}")
+    with pytest.raises(ConfigError, match="leave --output out"):
+        TranslationRecipe.run("quickstart", [*TINY, VARIANTS], output=tmp_path / "x")
+    assert not client.search_runs([e.experiment_id for e in client.search_experiments()])
+
+
+def test_the_table_is_markdown():
+    text = markdown({"variant": ["a"], "parameters": [1234567], "bleu": [1.5]})
+    head, rule, row = text.splitlines()
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["a", "1,234,567", "1.5"]
+    assert set(rule) <= set("|-: ") and "parameters" in head
