@@ -1,0 +1,362 @@
+"""Translators against the same models in plain torch: train tokens/s, decode sentences/s.
+
+    python benchmarks/translation.py --backend jax
+    python benchmarks/translation.py --backend torch --models luong_general --rounds 5
+
+Both have the same weights, and the difference of their logits is printed first. All take turns in
+one process; what is printed is the median. A training step is forward, backward, clipping and
+Adam. Decoding is greedy and writes a fixed number of tokens for each of a batch of sentences; plain
+torch's Transformer has no cache, so it reads again what it has written.
+"""
+
+import argparse
+import os
+import statistics
+import time
+
+MODELS = {
+    "none": {},
+    "bahdanau": {},
+    "luong_general": {},
+    "transformer": {"num_layers": 3},
+}
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
+parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+parser.add_argument("--rounds", type=int, default=10, help="timed turns of each contestant")
+parser.add_argument("--batch", type=int, default=64)
+parser.add_argument("--units", type=int, default=256)
+parser.add_argument("--vocabulary", type=int, default=4000)
+parser.add_argument("--length", type=int, default=24, help="tokens of sources and of targets")
+options = parser.parse_args()
+os.environ["KERAS_BACKEND"] = options.backend
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from recipes.losses import TokenCrossentropy  # noqa: E402
+from zoo.decoding import beam_search, compiled  # noqa: E402
+from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone  # noqa: E402
+
+HEADS, HIDDEN, SMOOTHING, CLIP = 4, 512, 0.1, 1.0
+START, NEVER = 2, -1
+
+
+def tensor(weight):
+    return torch.tensor(keras.ops.convert_to_numpy(weight))
+
+
+def linear(dense):
+    """A Keras `Dense` as a torch one."""
+    layer = nn.Linear(*dense.kernel.shape, bias=dense.bias is not None)
+    layer.weight.data = tensor(dense.kernel).T.contiguous()
+    if dense.bias is not None:
+        layer.bias.data = tensor(dense.bias)
+    return layer
+
+
+def gru_weights(cell):
+    """Those of a Keras GRU in torch's layout and order of gates: reset, update, new."""
+
+    def reordered(matrix):
+        update, reset, new = tensor(matrix).chunk(3, dim=-1)
+        return torch.cat([reset, update, new], dim=-1)
+
+    bias = reordered(cell.bias)
+    parts = reordered(cell.kernel).T, reordered(cell.recurrent_kernel).T, bias[0], bias[1]
+    return [part.contiguous() for part in parts]
+
+
+class PlainRecurrent(nn.Module):
+    """GRU, attention, GRU, as one writes them in torch."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        units = backbone.units
+        self.embedding = nn.Embedding.from_pretrained(
+            tensor(backbone.token_embedding.embeddings), freeze=False
+        )
+        self.encoder = nn.GRU(units, units, batch_first=True, bidirectional=True)
+        for suffix, layer in zip(("", "_reverse"), backbone.encoder.stack[0], strict=True):
+            for name, weight in zip(
+                ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
+                gru_weights(layer.cell),
+                strict=True,
+            ):
+                getattr(self.encoder, f"{name}_l0{suffix}").data = weight
+        decoder = backbone.decoder
+        self.kind = backbone.attention
+        self.bridge, self.combine = linear(decoder.bridge), linear(decoder.combine)
+        cell = decoder.stack[0].cell
+        self.decoder = nn.GRU(cell.kernel.shape[0], units, batch_first=True)
+        for name, weight in zip(
+            ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
+            gru_weights(cell),
+            strict=True,
+        ):
+            getattr(self.decoder, name).data = weight
+        if self.kind == "bahdanau":
+            attention = decoder.attention
+            self.query, self.key, self.score = (
+                nn.Parameter(tensor(weight))
+                for weight in (attention.query_kernel, attention.key_kernel, attention.scale)
+            )
+        elif self.kind == "luong_general":
+            self.key = nn.Parameter(tensor(decoder.attention.kernel).T.contiguous())
+
+    def read(self, source):
+        memory, last = self.encoder(self.embedding(source))
+        last = torch.cat([last[0], last[1]], dim=-1)
+        keys = None if self.kind == "none" else memory @ self.key
+        return memory, keys, last, torch.tanh(self.bridge(last))
+
+    def attend(self, query, memory, keys):
+        """`query` is `[batch, target, units]`."""
+        if self.kind == "bahdanau":
+            hidden = torch.tanh((query @ self.query)[:, :, None] + keys[:, None])
+            scores = (hidden @ self.score)[..., 0]
+        else:
+            scores = query @ keys.transpose(1, 2)
+        return torch.softmax(scores, dim=-1) @ memory
+
+    def steps(self, embedded, state, memory, keys, last):
+        """Attentional vectors of target steps that are all known, and the last state."""
+        if self.kind == "bahdanau":
+            outputs = []
+            for step in embedded.split(1, dim=1):
+                context = self.attend(state[:, None], memory, keys)
+                _, state = self.decoder(torch.cat([step, context], dim=-1), state[None])
+                state = state[0]
+                outputs.append(self.combine(torch.cat([context, state[:, None]], dim=-1)))
+            return torch.tanh(torch.cat(outputs, dim=1)), state
+        if self.kind == "none":
+            context = last[:, None].expand(-1, embedded.shape[1], -1)
+            embedded = torch.cat([embedded, context], dim=-1)
+        hidden, state = self.decoder(embedded, state[None].contiguous())
+        if self.kind != "none":
+            context = self.attend(hidden, memory, keys)
+        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), state[0]
+
+    def forward(self, source, previous):
+        memory, keys, last, state = self.read(source)
+        outputs, _ = self.steps(self.embedding(previous), state, memory, keys, last)
+        return outputs @ self.embedding.weight.T
+
+    @torch.inference_mode()
+    def greedy(self, source, length):
+        memory, keys, last, state = self.read(source)
+        tokens = torch.full((len(source), 1), START)
+        written = []
+        for _ in range(length):
+            outputs, state = self.steps(self.embedding(tokens), state, memory, keys, last)
+            tokens = (outputs @ self.embedding.weight.T).argmax(dim=-1)
+            written.append(tokens)
+        return torch.cat(written, dim=1)
+
+
+class PlainTransformer(nn.Module):
+    """`nn.TransformerEncoderLayer` and `nn.TransformerDecoderLayer`, normalized first."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        units = backbone.units
+        self.embedding = nn.Embedding.from_pretrained(
+            tensor(backbone.token_embedding.embeddings), freeze=False
+        )
+        zeros = keras.ops.zeros((1, options.length * 2, units))
+        self.register_buffer("positions", tensor(backbone.positions(zeros)))
+        self.scale = units**0.5
+        setting = {"dropout": 0.0, "batch_first": True, "norm_first": True}
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for theirs in backbone.encoder_layers:
+            layer = nn.TransformerEncoderLayer(units, HEADS, HIDDEN, **setting)
+            self._attention(layer.self_attn, theirs._self_attention_layer)
+            self._norms(
+                (layer.norm1, theirs._self_attention_layer_norm),
+                (layer.norm2, theirs._feedforward_layer_norm),
+            )
+            layer.linear1 = linear(theirs._feedforward_intermediate_dense)
+            layer.linear2 = linear(theirs._feedforward_output_dense)
+            self.encoder.append(layer)
+        for theirs in backbone.decoder.layers:
+            layer = nn.TransformerDecoderLayer(units, HEADS, HIDDEN, **setting)
+            self._attention(layer.self_attn, theirs.self_attention)
+            self._attention(layer.multihead_attn, theirs.cross_attention)
+            self._norms(*zip((layer.norm1, layer.norm2, layer.norm3), theirs.norms, strict=True))
+            layer.linear1, layer.linear2 = linear(theirs.hidden), linear(theirs.output_dense)
+            self.decoder.append(layer)
+        self.norms = nn.ModuleList([nn.LayerNorm(units), nn.LayerNorm(units)])
+        self._norms((self.norms[0], backbone.encoder_norm), (self.norms[1], backbone.decoder.norm))
+
+    @staticmethod
+    def _attention(layer, theirs):
+        # Ours holds an EinsumDense for each; KerasHub's are Keras' and name them alike.
+        def dense(name):
+            return getattr(theirs, f"{name}_dense", None) or getattr(theirs, f"_{name}_dense")
+
+        units = layer.embed_dim
+        parts = [dense(name) for name in ("query", "key", "value")]
+        kernels = [tensor(part.kernel).reshape(units, units).T for part in parts]
+        layer.in_proj_weight.data = torch.cat(kernels).contiguous()
+        layer.in_proj_bias.data = torch.cat([tensor(part.bias).reshape(-1) for part in parts])
+        output = dense("output")
+        layer.out_proj.weight.data = tensor(output.kernel).reshape(units, units).T.contiguous()
+        layer.out_proj.bias.data = tensor(output.bias)
+
+    @staticmethod
+    def _norms(*pairs):
+        for layer, theirs in pairs:
+            layer.eps = theirs.epsilon
+            layer.weight.data, layer.bias.data = tensor(theirs.gamma), tensor(theirs.beta)
+
+    def embed(self, tokens):
+        return self.embedding(tokens) * self.scale + self.positions[:, : tokens.shape[1]]
+
+    def read(self, source):
+        states = self.embed(source)
+        for layer in self.encoder:
+            states = layer(states)
+        return self.norms[0](states)
+
+    def write(self, previous, memory):
+        length = previous.shape[1]
+        mask = torch.full((length, length), float("-inf")).triu(1)
+        states = self.embed(previous)
+        for layer in self.decoder:
+            states = layer(states, memory, tgt_mask=mask, tgt_is_causal=True)
+        return self.norms[1](states)
+
+    def forward(self, source, previous):
+        return self.write(previous, self.read(source)) @ self.embedding.weight.T
+
+    @torch.inference_mode()
+    def greedy(self, source, length):
+        memory, tokens = self.read(source), torch.full((len(source), 1), START)
+        for _ in range(length):
+            logits = self.write(tokens, memory)[:, -1:] @ self.embedding.weight.T
+            tokens = torch.cat([tokens, logits.argmax(dim=-1)], dim=1)
+        return tokens[:, 1:]
+
+
+def zoo_contestant(name):
+    """The model, and functions that train a step and decode a batch."""
+    backbone = Seq2SeqLMBackbone(
+        options.vocabulary,
+        attention=name,
+        embedding_dim=options.units,
+        units=options.units,
+        num_heads=HEADS,
+        intermediate_dim=HIDDEN,
+        tie_embeddings="all",
+        **MODELS[name],
+    )
+    model = Seq2SeqLM(backbone)
+    model.compile(
+        keras.optimizers.Adam(1e-4, global_clipnorm=CLIP),
+        TokenCrossentropy(SMOOTHING),
+        weighted_metrics=[],
+        jit_compile=options.backend != "torch",
+    )
+
+    def train(source, previous, following):
+        masks = np.ones(source.shape, bool), np.ones(previous.shape, bool)
+        x = inputs(source, previous, *masks)
+        return model.train_on_batch(x, following, sample_weight=masks[1].astype("float32"))
+
+    def search(source, mask):
+        state, constants = backbone.start(source, mask, options.length)
+
+        def step(tokens, state, index):
+            hidden, state, weights = backbone.write(tokens, state, constants)
+            return model.head(hidden), state, weights
+
+        return beam_search(step, state, options.batch, START, NEVER, options.length, 1).tokens
+
+    search = compiled(search, layers=[model])
+
+    def decode(source):
+        found = search(source, np.ones(source.shape, bool))
+        return keras.ops.convert_to_numpy(found)[:, 0]
+
+    return model, train, decode
+
+
+def inputs(source, previous, source_mask, target_mask):
+    return {
+        "encoder_token_ids": source,
+        "encoder_padding_mask": source_mask,
+        "decoder_token_ids": previous,
+        "decoder_padding_mask": target_mask,
+    }
+
+
+def plain_contestant(model):
+    plain = (PlainTransformer if model.backbone.attention == "transformer" else PlainRecurrent)(
+        model.backbone
+    )
+    optimizer = torch.optim.Adam(plain.parameters(), 1e-4)
+
+    def train(source, previous, following):
+        logits = plain(torch.tensor(source), torch.tensor(previous))
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1), torch.tensor(following).flatten().long(),
+            label_smoothing=SMOOTHING,
+        )  # fmt: skip
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(plain.parameters(), CLIP)
+        optimizer.step()
+        return loss.item()
+
+    def decode(source):
+        return plain.greedy(torch.tensor(source), options.length).numpy()
+
+    return plain, train, decode
+
+
+def medians(contestants, *arrays):
+    """The median time of each, in turns; the first two turns compile."""
+    times = {name: [] for name in contestants}
+    for turn in range(options.rounds + 2):
+        for name, function in contestants.items():
+            began = time.perf_counter()
+            function(*arrays)
+            if turn >= 2:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main():
+    shape = (options.batch, options.length)
+    source, target = np.random.default_rng(0).integers(4, options.vocabulary, (2, *shape), "int32")
+    previous = np.concatenate([np.full((options.batch, 1), START, "int32"), target[:, :-1]], axis=1)
+    print(f"{'model':15}{'what':25}{'plain torch':>12}{'zoo':>10}{'ratio':>8}")
+    for name in options.models:
+        model, train, decode = zoo_contestant(name)
+        plain, plain_train, plain_decode = plain_contestant(model)
+        ones = np.ones(shape, bool)
+        ours = keras.Model.predict_on_batch(model, inputs(source, previous, ones, ones))
+        with torch.inference_mode():
+            theirs = plain(torch.tensor(source), torch.tensor(previous)).numpy()
+        print(f"{name:15}{'largest logit difference':25}{np.abs(ours - theirs).max():12.1e}")
+        agree = (decode(source) == plain_decode(source)).mean()
+        print(f"{name:15}{'same tokens, greedy':25}{agree:12.1%}")
+        cases = {
+            "train tokens/s": (train, plain_train, (source, previous, target), target.size),
+            "decode sentences/s": (decode, plain_decode, (source,), options.batch),
+        }
+        for what, (zoo, torch_, arrays, count) in cases.items():
+            spent = medians({"plain": torch_, "zoo": zoo}, *arrays)
+            speeds = {contestant: count / seconds for contestant, seconds in spent.items()}
+            ratio = speeds["zoo"] / speeds["plain"]
+            print(
+                f"{name:15}{what:25}{speeds['plain']:12,.0f}{speeds['zoo']:10,.0f}{ratio:8.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
