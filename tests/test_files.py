@@ -6,6 +6,8 @@ import pytest
 from zoo.files import directory_beside, sha256, write_beside
 from zoo.home import home
 
+pytestmark = pytest.mark.once
+
 
 def test_home_is_the_variable_or_a_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "somewhere"))

@@ -15,6 +15,8 @@ import pytest
 import zoo
 from tests.__main__ import BACKENDS, Outcome, read, summary
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -9,6 +9,8 @@ import pytest
 
 from zoo.terminal import NOISE
 
+pytestmark = pytest.mark.once
+
 SCRIPT = """
 import logging, os, sys
 from zoo.terminal import quiet

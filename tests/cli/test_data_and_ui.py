@@ -9,6 +9,8 @@ import pytest
 from zoo import data
 from zoo.cli import main
 
+pytestmark = pytest.mark.once
+
 
 @dataclass(frozen=True)
 class DatasetCard:

@@ -9,6 +9,8 @@ import pytest
 from zoo import data, presets
 from zoo.cli import main
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def carded(tmp_path, loaded, cards, monkeypatch):

@@ -7,6 +7,8 @@ import pytest
 from zoo import presets
 from zoo.cli import main, output
 
+pytestmark = pytest.mark.once
+
 
 def test_ls_is_a_table_that_a_pipe_does_not_cut(cards, capsys):
     assert main(["ls"]) == 0

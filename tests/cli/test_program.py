@@ -12,6 +12,8 @@ from zoo.cli import main, program
 from zoo.cli.errors import Failure, WrongUse
 from zoo.suggestions import did_you_mean
 
+pytestmark = pytest.mark.once
+
 HEAVY = "keras tensorflow keras_hub jax torch mlflow matplotlib sklearn pandas numpy".split()
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from zoo.cli import main
 
+pytestmark = pytest.mark.once
+
 MODULE = """
 class Recipe:
     calls = []

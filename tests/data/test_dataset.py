@@ -1,4 +1,8 @@
+import pytest
+
 from zoo.data.dataset import content_digest, hold_out, splits_digest
+
+pytestmark = pytest.mark.once
 
 
 def columns(rows):

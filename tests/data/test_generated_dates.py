@@ -7,6 +7,8 @@ import pytest
 import zoo.data
 from zoo.data.generated_dates import ENGLISH, KOREAN, write
 
+pytestmark = pytest.mark.once
+
 SINO = {
     "": 0,
     "일": 1,

@@ -8,6 +8,8 @@ from sklearn.pipeline import make_pipeline
 
 import zoo.data
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def dataset():

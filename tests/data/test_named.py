@@ -22,6 +22,8 @@ from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
 from zoo.files import sha256
 
+pytestmark = pytest.mark.once
+
 FILMS = [(f"영화 {i} 좋다", "positive") for i in range(6)] + [
     ("별로", "negative"),
     ("", "negative"),

@@ -5,6 +5,8 @@ import pytest
 
 from zoo.data import load_parallel, read_parallel
 
+pytestmark = pytest.mark.once
+
 # Every fifth source occurs twice, and one line of each side is empty.
 SOURCES = ["" if i == 7 else f"sentence {i - i % 5 if i % 5 == 1 else i}, “so”" for i in range(50)]
 TARGETS = ["" if i == 9 else f"문장 {i}" for i in range(50)]

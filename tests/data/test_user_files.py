@@ -5,6 +5,8 @@ import pytest
 
 from zoo.data import load_files
 
+pytestmark = pytest.mark.once
+
 ROWS = [(f"review {i}, “{i}”", ("good", "bad", "so-so")[i % 3]) for i in range(30)]
 
 

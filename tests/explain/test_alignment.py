@@ -20,6 +20,8 @@ from zoo.explain.drawing import PAPER_TO_MARKER
 from zoo.explain.heat_map import LARGEST, SMALLEST
 from zoo.explain.spans import labels
 
+pytestmark = pytest.mark.once
+
 KOREAN = ["톰", "은", " 한국", "어를", " 공부", "했", "다", ".", " 😂", "", ""]
 ENGLISH = ["Tom", " studi", "ed", " Korean", ".", "</s>"]
 WEIGHTS = np.random.default_rng(0).dirichlet(np.ones(len(KOREAN)), len(ENGLISH))

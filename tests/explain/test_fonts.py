@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 import zoo
 from zoo.explain.fonts import drawable, families
 
+pytestmark = pytest.mark.once
+
 
 def drawn(text):
     figure = Figure(figsize=(2, 1), dpi=50)

@@ -3,6 +3,8 @@ import pytest
 
 from zoo.metrics import classification_scores, confusion
 
+pytestmark = pytest.mark.once
+
 LABELS = ("negative", "positive")
 
 

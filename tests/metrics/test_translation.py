@@ -15,6 +15,8 @@ import sacrebleu
 import zoo
 from zoo.metrics import bleu_by_length, signatures, translation_scores
 
+pytestmark = pytest.mark.once
+
 REFERENCES = [
     "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",
     "Ein Boston Terrier läuft über saftig-grünes Gras vor einem weißen Zaun.",

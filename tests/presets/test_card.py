@@ -11,6 +11,8 @@ import zoo.presets
 from zoo.presets import Card, PresetError, catalogue, readme
 from zoo.presets.card import digest_of
 
+pytestmark = pytest.mark.once
+
 
 def a_card(**values):
     files = {"config.json": "a" * 64, "model.weights.h5": "b" * 64}

@@ -14,6 +14,8 @@ from zoo.presets import PresetError, read_card, resolve
 from zoo.presets.card import digest_of
 from zoo.presets.screening import hash_files
 
+pytestmark = pytest.mark.once
+
 
 def sign(directory):
     """Makes the card fit the files again: the author of a hostile preset would."""

@@ -10,6 +10,8 @@ import yaml
 import zoo
 from zoo.presets import PresetError, catalogue, read_card, resolve
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def logged(preset, tmp_path, monkeypatch):

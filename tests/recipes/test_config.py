@@ -8,6 +8,8 @@ import pytest
 from recipes.config import ConfigError, load, read_yaml, resolve
 from recipes.sentiment.schema import SentimentConfig
 
+pytestmark = pytest.mark.once
+
 DATA = {"data": {"name": "generated_reviews"}}
 
 

@@ -8,6 +8,8 @@ import pytest
 from recipes.config import load, read_yaml
 from recipes.schema import Section
 
+pytestmark = pytest.mark.once
+
 FOLDER = Path(__file__).parents[2] / "recipes"
 FILES = sorted(FOLDER.glob("*/*.yaml"))
 TASKS = sorted(path.parent.name for path in FOLDER.glob("*/recipe.py"))

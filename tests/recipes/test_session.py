@@ -67,6 +67,7 @@ def test_quickstart(client, home, tmp_path, capsys):
     assert len([line for line in said.err.splitlines() if line.startswith("epoch ")]) == 6
 
 
+@pytest.mark.once
 def test_a_gate_that_is_not_passed_registers_nothing(run, client, capsys):
     result = run("evaluation.gate=1.01", "training.max_steps=1")
     assert result.gate.passed is False and result.registered is None
@@ -106,6 +107,7 @@ def test_other_models(run, encoder):
     assert answer.label in ("negative", "positive")
 
 
+@pytest.mark.once
 def test_the_wrong_metric_falls_and_training_stops_early(run, client, monkeypatch):
     scores = iter([0.5, 0.6, 0.55, 0.6, 0.9])
 
@@ -157,6 +159,7 @@ def stop_at(step, monkeypatch, error):
     monkeypatch.setattr(training._Steps, "on_train_batch_end", raising)
 
 
+@pytest.mark.once
 def test_an_interruption_before_the_first_checkpoint_leaves_nothing(
     run, client, home, monkeypatch, capsys
 ):
@@ -205,6 +208,7 @@ def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch,
     assert client.get_run(run_id).info.status == "FINISHED"
 
 
+@pytest.mark.once
 def test_an_output_that_holds_something(run, client, tmp_path):
     (tmp_path / "mine.txt").touch()
     with pytest.raises(FileExistsError, match="a new or an empty directory. Received: "):
@@ -213,6 +217,7 @@ def test_an_output_that_holds_something(run, client, tmp_path):
     assert client.search_experiments(filter_string="name = 'sentiment'") == []
 
 
+@pytest.mark.once
 def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI=http://127.0.0.1:9"):
@@ -220,6 +225,7 @@ def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
     assert checkpoints(home) == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "rows, message",
     [
@@ -235,11 +241,13 @@ def test_files_that_nothing_can_be_learnt_from(run, client, tmp_path, rows, mess
     assert client.search_experiments(filter_string="name = 'sentiment'") == []
 
 
+@pytest.mark.once
 def test_a_test_split_that_is_not_there(run):
     with pytest.raises(ValueError, match="no rows in its test split: set evaluation.test=false"):
         run("data.options.test=0", "evaluation.test=true")
 
 
+@pytest.mark.once
 def test_files_of_ones_own(run, tmp_path):
     reviews = zoo.data.load("generated_reviews", train=60, dev=10, test=0).splits["train"]
     file = tmp_path / "mine.csv"
@@ -253,6 +261,7 @@ def test_files_of_ones_own(run, tmp_path):
     assert result.model.labels == ("neg", "pos") and result.card.dataset == "mine"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "progress, over",
     [
@@ -270,6 +279,7 @@ def test_when_training_is_over(progress, over):
     assert training._is_over(progress, settings) is over
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "value, best, mode, better",
     [

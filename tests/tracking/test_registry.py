@@ -5,6 +5,8 @@ import pytest
 from zoo.tracking import Gate, Registered
 from zoo.tracking.registry import describe, register
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("mode", "value", "passed"),

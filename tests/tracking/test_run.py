@@ -12,6 +12,8 @@ from mlflow.exceptions import MlflowException
 from zoo.tracking import Gate, StoreError, start_run
 from zoo.tracking import run as tracked
 
+pytestmark = pytest.mark.once
+
 CONFIG = {
     "name": "quickstart",
     "description": "A first model.",

@@ -10,6 +10,8 @@ import pytest
 
 from zoo.tracking import prepare_store, ui
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 ONCE = pytest.mark.skipif(
     os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
