@@ -136,8 +136,8 @@ class Session:
         settings = self.config.training
         size = f"{settings.batch_tokens:,} tokens" if settings.batch_tokens else settings.batch_size
         self.display.say(
-            f"run {run.id}: {model.count_params():,} weights, batches of {size} "
-            f"in lengths {progress.boundaries}"
+            f"run {run.id}: {model.preprocessor.tokenizer.vocabulary_size():,} subwords, "
+            f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
         )
         splits = self.dataset.splits
 
