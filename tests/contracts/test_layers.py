@@ -58,6 +58,12 @@ def decode_causally(layer, states):
     return layer(states, MEMORY, encoder_state=MEMORY[:, 0])
 
 
+def spell(layer, states, mask):
+    """Words of eight characters, and of none where the mask says so."""
+    ids = ops.cast(ops.clip(1 + 3 * ops.abs(states), 1, 8), "int32")
+    return layer(ids * ops.cast(mask, "int32")[:, :, None])
+
+
 def attention(make):
     return Case(make, attend, attend_causally)
 
@@ -79,6 +85,12 @@ CASES = {
         lambda **kw: layers.AttentiveDecoder("simple_rnn", 4, "none", **kw)
     ),
     "BahdanauAttention": attention(lambda **kw: layers.BahdanauAttention(4, **kw)),
+    "CharacterFeatures-cnn": Case(
+        lambda **kw: layers.CharacterFeatures(9, "cnn", 4, 6, **kw), spell, differentiable=False
+    ),
+    "CharacterFeatures-lstm": Case(
+        lambda **kw: layers.CharacterFeatures(9, "lstm", 4, 6, **kw), spell, differentiable=False
+    ),
     # Marginals are not to be trained through: its own tests see to the gradients of its loss.
     "LinearChainCRF": Case(
         lambda **kw: layers.LinearChainCRF(8, initializer="random_normal", **kw),

@@ -10,6 +10,7 @@ from zoo.layers.attention import (
     MultiHeadAttention,
     ScaledDotProductAttention,
 )
+from zoo.layers.characters import CharacterFeatures
 from zoo.layers.crf import LinearChainCRF, bio_constraints
 from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.pooling import SequencePooling
@@ -20,6 +21,7 @@ __all__ = [
     "Attention",
     "AttentiveDecoder",
     "BahdanauAttention",
+    "CharacterFeatures",
     "LinearChainCRF",
     "LuongConcatAttention",
     "LuongDotAttention",
