@@ -26,13 +26,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -e . -c constraints.txt
+	$(PIP) install --quiet --use-pep517 -e . -c constraints.txt
 	@touch $@
 
 # torch by itself and first, so that what pip takes for it is seen before anything else is fetched
 $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet torch -c constraints.txt
-	$(PIP) install --quiet -e ".[jax,torch,test]" -c constraints.txt
+	$(PIP) install --quiet --use-pep517 torch -c constraints.txt
+	$(PIP) install --quiet --use-pep517 -e ".[jax,torch,test]" -c constraints.txt
 	@touch $@ $(VENV)/installed
 
 # ---- work -----------------------------------------------------------------------------------

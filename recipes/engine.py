@@ -118,8 +118,8 @@ class Recipe(ABC):
         return False
 
     @abstractmethod
-    def compile_options(self) -> dict[str, Any]:
-        """`loss`, `weighted_metrics` and the like for `keras.Model.compile`."""
+    def compile_options(self, model: "keras_hub.models.Task") -> dict[str, Any]:
+        """`loss`, `weighted_metrics` and the like for `keras.Model.compile` of the model."""
 
     @abstractmethod
     def report(self, model: "keras_hub.models.Task", columns: "Columns", run: "Run") -> None:

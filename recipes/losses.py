@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.layers.crf import IMPOSSIBLE
+
 
 class TokenCrossentropy(keras.losses.Loss):
     """The cross-entropy of tokens given logits, in nats, a mean over those that count.
@@ -39,3 +41,30 @@ class TokenCrossentropy(keras.losses.Loss):
 
     def get_config(self):
         return super().get_config() | {"label_smoothing": self.label_smoothing}
+
+
+class SentenceCrossentropy(keras.losses.Loss):
+    """The cross-entropy of the tags of a sentence given their potentials, in nats: a sum over its
+    words, as that of a CRF is.
+
+    Args:
+        label_smoothing: float. Share of the truth that is spread over all tags. Defaults to
+            `0.0`.
+
+    Call arguments:
+        y_true: Integer tensor `[batch, words]`.
+        y_pred: Potentials `[batch, words, tags]`, all -1e9 where there is no word.
+        sample_weight: Float tensor `[batch]`.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="sentence_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.tokens = TokenCrossentropy(label_smoothing)
+
+    def call(self, y_true, y_pred):
+        valid = ops.any(y_pred > IMPOSSIBLE / 2, axis=-1)  # [batch, words]
+        losses = self.tokens.call(y_true, ops.where(valid[:, :, None], y_pred, 0.0))
+        return ops.sum(losses * ops.cast(valid, losses.dtype), axis=1)
+
+    def get_config(self):
+        return super().get_config() | {"label_smoothing": self.tokens.label_smoothing}

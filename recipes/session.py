@@ -128,7 +128,7 @@ class Session:
         )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
-        compile_model(model, settings, steps, **self.recipe.compile_options())
+        compile_model(model, settings, steps, **self.recipe.compile_options(model))
 
     # Train
 

@@ -104,7 +104,7 @@ class SentimentRecipe(Recipe):
 
         return Examples([len(tokens) for tokens in encoded], collate)
 
-    def compile_options(self) -> dict:
+    def compile_options(self, model) -> dict:
         import keras
 
         return {

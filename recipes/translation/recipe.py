@@ -116,7 +116,7 @@ class TranslationRecipe(Recipe):
 
         return Examples(lengths, collate)
 
-    def compile_options(self) -> dict:
+    def compile_options(self, model) -> dict:
         from recipes.losses import TokenCrossentropy
 
         return {

@@ -4,7 +4,7 @@ import json
 
 from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
-from tests.models import test_seq2seq_lm
+from tests.models import test_seq2seq_lm, test_token_classifier
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -39,5 +39,14 @@ write_lines(
         .round(6)
         .tolist()
         for name in test_seq2seq_lm.VARIANTS
+    },
+)
+write_lines(
+    test_token_classifier.EXPECTED,
+    {
+        name: test_token_classifier.known_answers(test_token_classifier.make(name))
+        .round(6)
+        .tolist()
+        for name in test_token_classifier.VARIANTS
     },
 )

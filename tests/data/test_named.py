@@ -320,7 +320,7 @@ def test_a_wrong_name_or_option():
     with pytest.raises(ValueError, match="Did you mean `nsmc`.*zoo data ls.*Received: name='nscm'"):
         zoo.data.load("nscm")
     for function in (zoo.data.get, zoo.data.path):
-        with pytest.raises(ValueError, match="There are generated_dates, generated_reviews, imdb"):
+        with pytest.raises(ValueError, match="There are atis, generated_dates, generated_reviews"):
             function("squad")
     with pytest.raises(ValueError, match="takes no options. Received: 'seed'"):
         zoo.data.load("nsmc", seed=1)
@@ -343,6 +343,8 @@ def test_every_card_is_complete():
     assert tasks == {
         **dict.fromkeys(("generated_reviews", "imdb", "nsmc", "sst2"), "text_classifier"),
         **dict.fromkeys(("generated_dates", "multi30k", "tatoeba_kor_eng"), "seq2seq_lm"),
+        **dict.fromkeys(("atis", "generated_slots", "snips", "wnut17"), "token_classifier"),
+        **dict.fromkeys(("ud_english_ewt", "ud_korean_gsd", "ud_korean_kaist"), "token_classifier"),
     }
     for card in cards:
         assert card.languages and card.licence
@@ -354,9 +356,9 @@ def test_every_card_is_complete():
 def test_nothing_heavy_is_imported():
     code = (
         "import sys, zoo.data; zoo.data.list_datasets(); zoo.data.load('generated_reviews');"
-        "zoo.data.load('generated_dates');"
-        "print([m for m in ('keras', 'tensorflow', 'numpy', 'pandas', 'pooch', 'requests')"
-        " if m in sys.modules])"
+        "zoo.data.load('generated_dates'); zoo.data.load('generated_slots');"
+        "print([m for m in ('keras', 'tensorflow', 'numpy', 'pandas', 'pooch', 'requests',"
+        " 'conllu') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -126,13 +126,13 @@ def test_the_wrong_metric_falls_and_training_stops_early(run, client, monkeypatc
 def test_a_loss_that_is_not_a_number_stops_the_run(run, client, monkeypatch):
     options = SentimentRecipe.compile_options
 
-    def diverging(self):
+    def diverging(self, model):
         def loss(truth, logits):
             # not a number as soon as the weights have grown
             large = keras.ops.max(keras.ops.abs(logits)) > 50
             return keras.ops.where(large, np.nan, keras.ops.sum(-truth * logits, axis=-1))
 
-        return options(self) | {"loss": loss}
+        return options(self, model) | {"loss": loss}
 
     monkeypatch.setattr(SentimentRecipe, "compile_options", diverging)
     with pytest.raises(TrainingError) as raised:

@@ -6,6 +6,8 @@
 from zoo.data.catalogue import get, list_datasets, load, path
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
 from zoo.data.parallel_files import load_parallel, read_parallel
+from zoo.data.tagged import tag_set
+from zoo.data.tagged_files import load_tagged, read_tagged
 from zoo.data.user_files import load_files, read_file
 
 __all__ = [
@@ -18,7 +20,10 @@ __all__ = [
     "load",
     "load_files",
     "load_parallel",
+    "load_tagged",
     "path",
     "read_file",
     "read_parallel",
+    "read_tagged",
+    "tag_set",
 ]

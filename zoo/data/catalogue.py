@@ -6,17 +6,36 @@ from pathlib import Path
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_reviews import GeneratedReviews
+from zoo.data.generated_slots import GeneratedSlots
 from zoo.data.imdb import Imdb
 from zoo.data.multi30k import Multi30k
 from zoo.data.named import NamedDataset
 from zoo.data.nsmc import Nsmc
+from zoo.data.slots_and_intents import Atis, Snips
 from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
+from zoo.data.universal_dependencies import UdEnglishEwt, UdKoreanGsd, UdKoreanKaist
+from zoo.data.wnut17 import Wnut17
 from zoo.suggestions import did_you_mean
 
 _DATASETS = {
     dataset.card.name: dataset
-    for dataset in (GeneratedDates, GeneratedReviews, Imdb, Multi30k, Nsmc, Sst2, TatoebaKorEng)
+    for dataset in (
+        Atis,
+        GeneratedDates,
+        GeneratedReviews,
+        GeneratedSlots,
+        Imdb,
+        Multi30k,
+        Nsmc,
+        Snips,
+        Sst2,
+        TatoebaKorEng,
+        UdEnglishEwt,
+        UdKoreanGsd,
+        UdKoreanKaist,
+        Wnut17,
+    )
 }
 
 
@@ -32,7 +51,7 @@ def load(name: str, **options) -> Dataset:
         name: One of `list_datasets()`.
         **options: What the dataset takes: generated ones take `train`, `dev`, `test` (rows of
             each) and `seed`; those for translation take `source` and `target`, two of their
-            languages; the others nothing.
+            languages; treebanks take `column`, the tags to read; the others nothing.
 
     Returns:
         A `Dataset`.
@@ -75,7 +94,7 @@ def path(name: str) -> Path | None:
     return dataset.path() if isinstance(dataset, NamedDataset) else None
 
 
-def _find(name: str) -> NamedDataset | GeneratedDates | GeneratedReviews:
+def _find(name: str) -> NamedDataset | GeneratedDates | GeneratedReviews | GeneratedSlots:
     if name in _DATASETS:
         return _DATASETS[name]()
     raise ValueError(

@@ -1,12 +1,28 @@
 """Thin faces over the metrics of well-kept libraries. Depends on no model."""
 
 from zoo.metrics.classification import classification_scores, confusion
+from zoo.metrics.tagging import (
+    ill_formed,
+    per_tag_table,
+    spans,
+    tag_confusion,
+    tagging_scheme,
+    tagging_scores,
+    unknown_tags,
+)
 from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
 
 __all__ = [
     "bleu_by_length",
     "classification_scores",
     "confusion",
+    "ill_formed",
+    "per_tag_table",
     "signatures",
+    "spans",
+    "tag_confusion",
+    "tagging_scheme",
+    "tagging_scores",
     "translation_scores",
+    "unknown_tags",
 ]

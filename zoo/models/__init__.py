@@ -11,6 +11,11 @@ from zoo.models.text_classifier import (
     TextClassifierBackbone,
     TextClassifierPreprocessor,
 )
+from zoo.models.token_classifier import (
+    TokenClassifier,
+    TokenClassifierBackbone,
+    TokenClassifierPreprocessor,
+)
 
 __all__ = [
     "Seq2SeqLM",
@@ -19,4 +24,7 @@ __all__ = [
     "TextClassifier",
     "TextClassifierBackbone",
     "TextClassifierPreprocessor",
+    "TokenClassifier",
+    "TokenClassifierBackbone",
+    "TokenClassifierPreprocessor",
 ]

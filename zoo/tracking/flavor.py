@@ -32,6 +32,12 @@ COLUMN = "text"
 OUTPUTS = {
     "seq2seq_lm": {"text": "string", "score": "double", "hypotheses": "string"},
     "text_classifier": {"label": "string", "probability": "double", "probabilities": "string"},
+    "token_classifier": {
+        "tokens": "string",
+        "tags": "string",
+        "confidences": "string",
+        "spans": "string",
+    },
 }
 OPTIONS = {
     "seq2seq_lm": {
@@ -41,6 +47,7 @@ OPTIONS = {
         "n_best": ("long", 1),
     },
     "text_classifier": {"batch_size": ("long", 64)},
+    "token_classifier": {"batch_size": ("long", 64), "n_best": ("long", 1)},
 }
 REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
 

@@ -21,12 +21,12 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="NAME|FILE",
-        help="a name from `zoo data ls` or a csv, tsv or jsonl file (default: that of its card)",
+        help="a name from `zoo data ls`, or a file as for training (default: that of its card)",
     )
     parser.add_argument("--split", help="which part of a named dataset (default: test)")
     parser.add_argument("--text", help="a file's column of texts (default: text, or source)")
     parser.add_argument(
-        "--label", help="a file's column of what is right (default: label, or target)"
+        "--label", help="the column of what is right (default: label, target, or upos)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
@@ -67,12 +67,14 @@ def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list
     """What is read: the name of a dataset's split, `None` for a file; and its columns."""
     from zoo import data
 
-    is_translator = card is not None and card.task == "seq2seq_lm"
+    task = card.task if card else None
     known = {dataset.name: dataset for dataset in data.list_datasets()}
     if name in known:
         options = {}
-        if is_translator and len(known[name].languages) > 2:  # of which this model has a pair
+        if task == "seq2seq_lm" and len(known[name].languages) > 2:  # the model has two of them
             options = dict(zip(("source", "target"), card.languages, strict=True))
+        if task == "token_classifier" and args.label:
+            options = {"column": args.label}
         with waiting(f"Getting {name} …"):
             splits = data.load(name, **options).splits
         split = args.split or "test"
@@ -92,7 +94,9 @@ def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list
             f"A file has no splits, and all of it is read. Received: --split {args.split}",
             hint=f"zoo eval {args.model} --dataset {name}",
         )
-    if is_translator:
+    if task == "token_classifier":
+        return None, data.read_tagged(name, args.label or "upos")
+    if task == "seq2seq_lm":
         return None, data.read_parallel(name, args.text or "source", args.label or "target")
     return None, data.read_file(name, args.text or "text", args.label or "label")
 

@@ -1,7 +1,8 @@
 """Gives texts to a model and prints its answers: one line each, in order, the text last.
 
 Texts are words of the command line, or lines of --file, or lines of stdin; there may be any number
-of them, for only a few are held at a time.
+of them, for only a few are held at a time. A tagger also reads the words of a CoNLL-U file, and
+writes CoNLL-U.
 """
 
 import inspect
@@ -12,14 +13,15 @@ from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.cli import backend, lines, models, output
-from zoo.cli.errors import WrongUse
+from zoo.cli import backend, conllu, lines, models, output
+from zoo.cli.errors import Failure, WrongUse
 from zoo.suggestions import did_you_mean
 
 EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
   zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
-  cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch"""
+  cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
+  zoo infer models:/slots@champion --file words.conllu > tagged.conllu"""
 NEXT = "zoo ls"
 
 BATCHES_AT_A_TIME = 16  # for the model to sort by length
@@ -50,6 +52,8 @@ def run(args: Namespace) -> None:
             hint="zoo infer --help",
         )
     models.check(args.model)
+    if args.file and args.file.suffix == ".conllu":
+        return _tag_conllu(args)
     texts, total = _texts(args)
     size = args.batch_size * BATCHES_AT_A_TIME
     if total is None and sys.stdin.isatty():
@@ -64,6 +68,37 @@ def run(args: Namespace) -> None:
                 _print(text, answer.to_dict(), args.json)
             sys.stdout.flush()
             advance(len(chunk))
+
+
+def _tag_conllu(args: Namespace) -> None:
+    """Copies a file of CoNLL-U with a tagger's answers in it; all else stays as it is."""
+    from conllu import parse_incr
+    from conllu.exceptions import ParseException
+
+    lines.count(args.file)  # it is there, and in UTF-8
+    card, _ = models.card_of(args.model)
+    if card and card.task != "token_classifier":
+        raise WrongUse(
+            f"A file of CoNLL-U is for taggers. Received: `{args.model}`, a {card.task}",
+            hint="zoo ls --task token_classifier",
+        )
+    infer = _inference(args)
+    with args.file.open(encoding="utf-8") as stream, _progress(None) as advance:
+        try:
+            size = args.batch_size * BATCHES_AT_A_TIME
+            for sentences in lines.chunks(parse_incr(stream), size):
+                words = [conllu.words(sentence) for sentence in sentences]
+                answers = infer([[word["form"] for word in some] for some in words])
+                for sentence, some, answer in zip(sentences, words, answers, strict=True):
+                    conllu.put_tags(some, answer.tags)
+                    print(sentence.serialize(), end="")
+                sys.stdout.flush()
+                advance(len(sentences))
+        except ParseException as error:
+            raise Failure(
+                f"The file must be CoNLL-U. Received: {args.file} ({error})",
+                hint=f"zoo infer {args.model} --file a_text_file.txt",
+            ) from error
 
 
 def _texts(args: Namespace) -> tuple[Iterable[str], int | None]:
@@ -122,9 +157,11 @@ def _print(text: str, answer: dict, as_json: bool) -> None:
     if as_json:
         given = "source" if "text" in answer else "text"  # a translation has a text of its own
         output.print_json({given: text} | answer, lines=True)
-    else:
-        plain = [output.words(value) for value in answer.values() if _is_plain(value)]
-        print("\t".join([*plain, CONTROLS.sub(" ", text)]))
+        return
+    plain = [output.words(value) for value in answer.values() if _is_plain(value)]
+    if "tags" in answer:  # the words are in the answer already
+        text = " ".join(map("/".join, zip(answer["tokens"], answer["tags"], strict=True)))
+    print("\t".join([*plain, CONTROLS.sub(" ", text)]))
 
 
 def _is_plain(value: object) -> bool:

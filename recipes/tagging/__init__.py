@@ -1,0 +1,1 @@
+"""Synced many-to-many: tagging."""

@@ -1,0 +1,151 @@
+"""Synced many-to-many: trains a tagger."""
+
+from typing import TYPE_CHECKING
+
+from recipes.engine import Examples, Recipe
+from recipes.tagging.schema import TaggingConfig
+
+if TYPE_CHECKING:
+    from zoo.data import Columns, Dataset
+    from zoo.models import TokenClassifier, TokenClassifierPreprocessor
+
+# What a model to start from must have in common with this one; and what its tags must, or only what
+# it knows of words is taken over.
+SIZES = ["word_dim", "characters", "character_dim", "character_units", "encoder", "units"]
+SIZES += ["num_layers", "bidirectional", "attention", "num_heads"]
+TASK = ("tags", "head", "scheme", "intents")
+
+
+class TaggingRecipe(Recipe):
+    """Words go in, and for each of them a tag comes out."""
+
+    name = "tagging"
+    Config = TaggingConfig
+    config: TaggingConfig
+
+    def load_data(self) -> "Dataset":
+        from zoo import data
+
+        settings = self.config.data
+        if settings.name is not None:
+            return data.load(settings.name, **settings.options)
+        return data.load_tagged(
+            train=settings.train,
+            dev=settings.dev,
+            test=settings.test,
+            column=settings.column,
+            dev_fraction=settings.dev_fraction,
+            seed=self.config.seed,
+        )
+
+    def prepare(self, dataset: "Dataset") -> "TokenClassifierPreprocessor":
+        from zoo.models import TokenClassifierPreprocessor
+        from zoo.tokenizers import train_word_tokenizer
+
+        settings, model = self.config.tokenizer, self.config.model
+        length = 0 if model.characters == "none" else model.character_length
+        if self.config.training.init_from:
+            return TokenClassifierPreprocessor(self._pretrained().preprocessor.tokenizer, length)
+        tokenizer = train_word_tokenizer(
+            dataset.splits["train"]["tokens"],
+            settings.least_count,
+            settings.lowercase,
+            settings.jamo,
+            (dataset.languages or (None,))[0],
+        )
+        return TokenClassifierPreprocessor(tokenizer, length)
+
+    def build(
+        self, dataset: "Dataset", preprocessor: "TokenClassifierPreprocessor", dtype: str
+    ) -> "TokenClassifier":
+        from recipes.pretrained import check_same_sizes
+        from zoo.metrics import tagging_scheme
+        from zoo.models import TokenClassifier, TokenClassifierBackbone
+
+        settings, train = self.config.model, dataset.splits["train"]
+        backbone = TokenClassifierBackbone(
+            preprocessor.tokenizer.vocabulary_size(),
+            preprocessor.tokenizer.character_vocabulary_size(),
+            word_dim=settings.word_dim,
+            characters=settings.characters,
+            character_dim=settings.character_dim,
+            character_units=settings.character_units,
+            encoder=settings.encoder,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            attention=settings.attention,
+            num_heads=settings.num_heads,
+            dropout=settings.dropout,
+            dtype=dtype,
+        )
+        model = TokenClassifier(
+            backbone,
+            preprocessor,
+            tags=dataset.labels,
+            head=settings.head,
+            scheme=tagging_scheme(dataset.labels),
+            intents=sorted(set(train.get("intent", ()))),
+        )
+        if self.config.training.init_from:
+            pretrained = self._pretrained()
+            check_same_sizes(pretrained.backbone, backbone, SIZES)
+            backbone.set_weights(pretrained.backbone.get_weights())
+            if all(getattr(pretrained, name) == getattr(model, name) for name in TASK):
+                model.set_weights(pretrained.get_weights())
+        return model
+
+    @property
+    def examples_change(self) -> bool:
+        return self.config.tokenizer.word_dropout > 0
+
+    def examples(self, model: "TokenClassifier", columns: "Columns", epoch: int) -> Examples:
+        import numpy as np
+
+        from zoo.tokenizers.words import UNKNOWN
+
+        random = np.random.default_rng([self.config.seed, epoch])
+        encoded = model.preprocessor.encode(columns["tokens"])
+        if share := self.config.tokenizer.word_dropout:
+            encoded = [
+                (np.where(random.random(len(ids)) < share, UNKNOWN, ids).tolist(), spelled)
+                for ids, spelled in encoded
+            ]
+        tag_ids = {tag: i for i, tag in enumerate(model.tags)}
+        truth = [[tag_ids[tag] for tag in tags] for tags in columns["tags"]]
+        intent_ids = {intent: i for i, intent in enumerate(model.intents)}
+
+        def collate(rows, length):
+            tags = np.zeros((len(rows), length), "int32")
+            for place, row in enumerate(rows):
+                tags[place, : len(truth[row])] = truth[row]
+            y = {"tags": tags}
+            if intent_ids:
+                y["intent"] = np.array([intent_ids[columns["intent"][row]] for row in rows])
+            return model.preprocessor.collate([encoded[row] for row in rows], length), y
+
+        return Examples([len(tags) for tags in truth], collate)
+
+    def compile_options(self, model: "TokenClassifier") -> dict:
+        import keras
+
+        from recipes.losses import SentenceCrossentropy
+
+        smoothing = self.config.training.label_smoothing
+        losses = {"tags": model.crf.loss}
+        if model.head == "softmax":
+            losses["tags"] = SentenceCrossentropy(smoothing)
+        if model.intents:
+            losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return {"loss": losses, "weighted_metrics": None}
+
+    def report(self, model: "TokenClassifier", columns: "Columns", run) -> None:
+        from recipes.tagging.report import report
+
+        report(model, columns, run, samples=self.config.evaluation.samples)
+
+    def _pretrained(self) -> "TokenClassifier":
+        from recipes.pretrained import load
+        from zoo.models import TokenClassifier
+
+        return load(self.config.training.init_from, TokenClassifier)

@@ -1,0 +1,84 @@
+"""The sections of a tagging recipe."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from recipes.schema import (
+    Conflict,
+    Count,
+    DataConfig,
+    EvaluationConfig,
+    RecipeConfig,
+    Section,
+    Share,
+)
+
+
+class TaggingData(DataConfig):
+    """Which sentences: a named dataset, or files of one's own."""
+
+    task = "token_classifier"
+
+    options: dict[str, int | str] = {}
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    column: Literal["upos", "xpos"] = "upos"
+
+
+class TokenizerConfig(Section):
+    """The words and the characters."""
+
+    least_count: Count = 1
+    lowercase: bool = True
+    jamo: bool = False
+    word_dropout: Share = 0.05
+
+
+class ModelConfig(Section):
+    """The tagger."""
+
+    word_dim: Count = 100
+    characters: Literal["none", "cnn", "lstm"] = "cnn"
+    character_dim: Count = 32
+    character_units: Count = 64
+    character_length: Count = 24
+    encoder: Literal["simple_rnn", "lstm", "gru", "transformer"] = "lstm"
+    units: Count = 128
+    num_layers: Count = 1
+    bidirectional: bool = True
+    attention: Literal["none", "bahdanau", "scaled_dot", "multi_head"] = "none"
+    num_heads: Count = 4
+    dropout: Share = 0.4
+    head: Literal["softmax", "crf"] = "crf"
+
+    def conflicts(self) -> Iterator[Conflict]:
+        transformer = self.encoder == "transformer"
+        states = self.units * (2 if self.bidirectional and not transformer else 1)
+        if (transformer or self.attention == "multi_head") and states % self.num_heads:
+            yield Conflict(
+                f"the size of the states, here {states}, must be divisible by num_heads",
+                units=self.units,
+                num_heads=self.num_heads,
+            )
+        if self.characters == "lstm" and self.character_units % 2:
+            yield Conflict(
+                "an LSTM over characters has half of the units each way: make them even",
+                characters=self.characters,
+                character_units=self.character_units,
+            )
+
+
+class TaggingEvaluation(EvaluationConfig):
+    metric: Literal[
+        "token_accuracy", "sentence_accuracy", "f1_conlleval", "f1_strict", "intent_accuracy"
+    ] = "token_accuracy"
+
+
+class TaggingConfig(RecipeConfig):
+    """A tagging recipe file. `quickstart.yaml` explains each key."""
+
+    data: TaggingData = TaggingData()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    evaluation: TaggingEvaluation = TaggingEvaluation()

@@ -1,0 +1,219 @@
+"""What the tagger must obey, with each encoder, each way to read characters, each head."""
+
+import functools
+import json
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+import zoo
+from recipes.losses import SentenceCrossentropy
+from zoo import presets
+from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.models.token_classifier.backbone import ATTENTIONS, ENCODERS
+from zoo.tokenizers import train_word_tokenizer
+
+SENTENCES = [["the", "cat", "sat"], ["나는", "간다", "."], ["a" * 200], ["the", "dog"] * 4]
+TAGS = ("B-X", "I-X", "O", "B-Y", "I-Y")
+INTENTS = ("go", "stay")
+EXPECTED = Path(__file__).parents[1] / "contracts" / "token_classifier_answers.json"
+
+VARIANTS = {f"encoder {name}": {"encoder": name} for name in ENCODERS}
+VARIANTS |= {f"attention {name}": {"attention": name} for name in ATTENTIONS if name != "none"}
+VARIANTS |= {
+    "lstm characters": {"characters": "lstm"},
+    "words alone": {"characters": "none"},
+    "softmax": {"head": "softmax"},
+    "no scheme, no intents": {"scheme": None, "intents": (), "bidirectional": False},
+}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+TASK = ("head", "scheme", "intents")
+
+
+def make(variant):
+    """A model whose weights are the same on every backend."""
+    options = {"head": "crf", "scheme": "bio", "intents": INTENTS, **VARIANTS[variant]}
+    length = 0 if options.get("characters") == "none" else 6
+    tokenizer = train_word_tokenizer(SENTENCES, jamo=True)
+    preprocessor = TokenClassifierPreprocessor(tokenizer, length)
+    backbone = TokenClassifierBackbone(
+        tokenizer.vocabulary_size(),
+        tokenizer.character_vocabulary_size(),
+        word_dim=5,
+        character_dim=4,
+        character_units=6,
+        units=8,
+        num_heads=2,
+        **{name: value for name, value in options.items() if name not in TASK},
+    )
+    model = TokenClassifier(backbone, preprocessor, TAGS, **{name: options[name] for name in TASK})
+    generator = np.random.default_rng(0)
+    for weight in sorted(model.weights, key=lambda it: it.path):  # their order differs
+        if "seed_generator" not in weight.path and (weight.trainable or "crf" not in weight.path):
+            weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Each variant made, and compiled, once for all the tests."""
+    return functools.cache(make)
+
+
+def known_answers(model):
+    """What the model says of the first words, and of the intents."""
+    batch = model.preprocessor.collate(model.preprocessor.encode(SENTENCES), 8)
+    found = keras.Model.predict_on_batch(model, batch)
+    parts = [np.asarray(found["tags"], "float32")[:2, :2]]
+    if model.intents:
+        parts.append(np.asarray(found["intent"], "float32"))
+    return np.concatenate([part.ravel() for part in parts])
+
+
+@every_variant
+def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
+    expected = json.loads(EXPECTED.read_text())[variant]
+    np.testing.assert_allclose(known_answers(models(variant)), expected, atol=1e-5)
+
+
+@every_variant
+def test_neighbours_and_padding_change_nothing(models, variant):
+    model = models(variant)
+    together = model.infer([*SENTENCES, [], ["cat"] * 40], batch_size=3)
+    assert [len(answer.tags) for answer in together] == [3, 3, 1, 8, 0, 40]
+    for sentence, answer in zip(SENTENCES, together, strict=False):
+        (alone,) = model.infer([sentence])
+        assert (alone.tokens, alone.tags, alone.intent) == (sentence, answer.tags, answer.intent)
+        np.testing.assert_allclose(alone.confidences, answer.confidences, atol=1e-4)
+        assert all(0 < confidence <= 1 + 1e-5 for confidence in alone.confidences)
+    assert model.infer([]) == []
+
+
+@pytest.mark.parametrize("variant", ["encoder lstm", "softmax"])
+def test_tags_that_cannot_be_are_never_given(models, variant):
+    model = models(variant)
+    random = np.random.default_rng(0)
+    words = [word for sentence in SENTENCES for word in sentence]
+    for answer in model.infer([list(random.choice(words, 12)) for _ in range(30)]):
+        before = "O"
+        for tag in answer.tags:
+            assert not tag.startswith("I-") or before[1:] == tag[1:]
+            before = tag
+        marked = [tag for span in answer.spans for tag in answer.tags[span.start : span.end]]
+        assert marked == [tag for tag in answer.tags if tag != "O"]
+
+
+def test_n_best(models):
+    answers = models("encoder lstm").infer([*SENTENCES, []], n_best=3)
+    for answer in answers[:4]:
+        probabilities = [probability for _, probability in answer.hypotheses]
+        assert answer.hypotheses[0][0] == answer.tags
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert len({tuple(tags) for tags, _ in answer.hypotheses}) == len(answer.hypotheses) <= 3
+    # One word has three tags that may begin: their probabilities are all there is.
+    assert sum(p for _, p in answers[2].hypotheses) == pytest.approx(1, abs=1e-4)
+    assert "hypotheses" not in models("encoder lstm").infer([["cat"]])[0].to_dict()
+
+
+def test_a_text_is_split_and_words_are_taken_as_they_are(models):
+    model = models("encoder lstm")
+    split, given = model.infer(["the cat, sat", ["the", "cat,", "sat"]])
+    assert split.tokens == ["the", "cat", ",", "sat"] and given.tokens == ["the", "cat,", "sat"]
+
+
+@pytest.mark.parametrize(
+    "variant", ["encoder gru", "attention multi_head", "words alone", "softmax"]
+)
+def test_a_preset_gives_the_model_back(models, variant, tmp_path):
+    model = models(variant)
+    presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    theirs = TokenClassifier.from_preset(str(tmp_path / "it"))
+    assert isinstance(again, keras_hub.models.Task) and again.get_config() == model.get_config()
+    for other in (again, theirs):
+        for one, same in zip(model.infer(SENTENCES), other.infer(SENTENCES), strict=True):
+            assert one.tags == same.tags
+            np.testing.assert_allclose(one.confidences, same.confidences, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["softmax", "crf"])
+def test_it_learns(head):
+    """The tag of a word is that of its last character, and the intent is the first tag."""
+    random = np.random.default_rng(0)
+    words = [["ab", "cb", "aa", "ba", "ca"][i] for i in random.integers(0, 5, 240)]
+    sentences = [words[i : i + 4] for i in range(0, 240, 4)]
+    tags = [[f"ends-{word[-1]}" for word in sentence] for sentence in sentences]
+    keras.utils.set_random_seed(0)
+    tokenizer = train_word_tokenizer(sentences, least_count=1000)  # characters alone
+    backbone = TokenClassifierBackbone(
+        tokenizer.vocabulary_size(), tokenizer.character_vocabulary_size(), 4, units=8
+    )
+    names = ("ends-a", "ends-b")
+    preprocessor = TokenClassifierPreprocessor(tokenizer, 4)
+    model = TokenClassifier(backbone, preprocessor, names, head, intents=names)
+    losses = {
+        "tags": model.crf.loss if head == "crf" else SentenceCrossentropy(),
+        "intent": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    }
+    model.compile(keras.optimizers.Adam(0.03), losses)
+    truth = np.array([[names.index(tag) for tag in row] for row in tags], "int32")
+    x = preprocessor.collate(preprocessor.encode(sentences), 4)
+    y = {"tags": truth, "intent": truth[:, 0]}
+    keras.Model.fit(model, x, y, epochs=15, verbose=0)
+    columns = {"tokens": sentences, "tags": tags, "intent": [row[0] for row in tags]}
+    scores = model.score(columns)
+    assert scores["token_accuracy"] == 1.0 and scores["intent_accuracy"] > 0.95
+
+
+def test_explain_shows_what_each_word_looked_at(models):
+    alignment = models("attention bahdanau").explain(["the", "cat", "sat"])
+    assert alignment.source == ["the", "cat", "sat"] and alignment.target[1].startswith("cat/")
+    np.testing.assert_allclose(np.sum(alignment.weights, axis=1), 1, atol=1e-5)
+    with pytest.raises(ValueError, match="attention='none'"):
+        models("encoder lstm").explain("the cat")
+    with pytest.raises(ValueError, match="nothing to explain"):
+        models("attention bahdanau").explain(" ")
+
+
+@pytest.mark.parametrize(
+    ("sentences", "error", "message"),
+    [
+        ("the cat", TypeError, "in a list"),
+        ([["the", 3]], TypeError, r"sentences\[0\]"),
+        ([7], TypeError, r"sentences\[0\]=7"),
+    ],
+)
+def test_bad_sentences_are_named(models, sentences, error, message):
+    with pytest.raises(error, match=message):
+        models("encoder lstm").infer(sentences)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoder": "rnn"}, "encoder='rnn'"),
+        ({"characters": "bilstm"}, "characters='bilstm'"),
+        ({"attention": "self"}, "attention='self'"),
+        ({"encoder": "transformer", "units": 10}, "divisible.*units=10"),
+    ],
+)
+def test_wrong_arguments_of_the_backbone_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        TokenClassifierBackbone(9, 9, **{"num_heads": 4, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tags": ()}, "needs tags"),
+        ({"tags": ("A", "A")}, "all different"),
+        ({"head": "sigmoid"}, "head='sigmoid'"),
+        ({"scheme": "BIO"}, "scheme='BIO'"),
+    ],
+)
+def test_wrong_arguments_of_the_task_are_named(models, options, message):
+    with pytest.raises(ValueError, match=message):
+        TokenClassifier(models("encoder lstm").backbone, **{"tags": TAGS, **options})

@@ -1,0 +1,171 @@
+"""What is special to taggers: the recipe, its losses, its report."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+import zoo
+from recipes.config import ConfigError, read_yaml, resolve
+from recipes.losses import SentenceCrossentropy
+from recipes.tagging.recipe import TaggingRecipe
+from recipes.tagging.report import draw_confusion, draw_transitions
+from recipes.tagging.schema import ModelConfig, TaggingConfig
+from tests.recipes.test_manuals import FOLDER
+from zoo import presets
+from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
+from zoo.models.token_classifier.task import HEADS
+
+QUICKSTART = FOLDER / "tagging" / "quickstart.yaml"
+TINY = [
+    "data.options={train: 120, dev: 30, test: 20}",
+    "model.word_dim=6",
+    "model.character_units=6",
+    "model.units=6",
+    "training.epochs=1",
+    "training.batch_size=40",
+    "evaluation.gate=null",
+    "evaluation.samples=4",
+]
+
+
+def config(*overrides):
+    values = read_yaml(QUICKSTART.read_text("utf-8"))
+    return resolve(TaggingConfig, values, [*TINY, *overrides], source="test")
+
+
+def test_the_schema_knows_what_the_model_knows():
+    fields = ModelConfig.model_fields
+    for name, choices in {
+        "encoder": ENCODERS,
+        "characters": CHARACTERS,
+        "attention": ATTENTIONS,
+        "head": HEADS,
+    }.items():
+        assert set(get_args(fields[name].annotation)) == set(choices)
+
+
+def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+    result = TaggingRecipe.run(
+        "quickstart",
+        [*TINY, "model.attention=scaled_dot"],
+        output=tmp_path / "preset",
+        progress=False,
+    )
+    expected = {"dev/token_accuracy", "dev/f1_strict", "test/f1_conlleval", "test/intent_accuracy"}
+    assert expected <= set(result.metrics)
+    artifacts = {
+        item.path
+        for folder in ("", "figures", "attention")
+        for item in client.list_artifacts(result.run_id, folder or None)
+    }
+    assert {
+        "tags.json",
+        "samples.json",
+        "figures/confusion.png",
+        "figures/transitions.png",
+        "attention/05.png",
+    } <= artifacts
+    again = zoo.load(result.model_uri)
+    words = ["play", "jazz", "by", "Anna"]
+    assert again.infer([words])[0].tags == result.model.infer([words])[0].tags
+    card = presets.read_card(tmp_path / "preset")
+    assert card.task == "token_classifier" and card.dataset == "generated_slots"
+
+
+def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
+    for name, rows in (("train", 40), ("dev", 5)):
+        text = "the\tDET\ncat\tNOUN\nsat\tVERB\n\n" * rows + "Oh\tINTJ\n" * (name == "dev")
+        (tmp_path / f"{name}.conll").write_text(text)
+    files = f"data={{name: null, train: {tmp_path / 'train.conll'}, dev: {tmp_path / 'dev.conll'}}}"
+    result = TaggingRecipe.run(
+        "quickstart",
+        [
+            *TINY,
+            files,
+            "model.head=softmax",
+            "model.characters=none",
+            "training.epochs=6",
+            "training.learning_rate=0.05",
+            "evaluation.metric=token_accuracy",
+            "evaluation.test=false",
+            "tracking.register_as=null",
+        ],
+        progress=False,
+    )
+    assert result.model.tags == ("DET", "NOUN", "VERB") and result.model.scheme is None
+    assert result.metrics["dev/token_accuracy"] == pytest.approx(15 / 16)  # INTJ cannot be known
+    assert client.get_run(result.run_id).data.tags["unknown_tags"] == "INTJ (1)"
+
+
+def test_words_are_read_as_unknown_in_training_alone():
+    recipe = TaggingRecipe(config("tokenizer.word_dropout=0.5"))
+    dataset = recipe.load_data()
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    columns = dataset.splits["train"]
+
+    def share(epoch):
+        examples = recipe.examples(model, columns, epoch)
+        x, y = examples.collate(np.arange(100), max(examples.lengths))
+        assert set(y) == {"tags", "intent"} and y["intent"].shape == (100,)
+        return x["word_ids"]
+
+    first, again, second = share(0), share(0), share(1)
+    np.testing.assert_array_equal(first, again)
+    assert (first != second).any()
+    words = first[first > 0]
+    assert 0.4 < (words == 1).mean() < 0.75
+    assert recipe.examples_change
+
+
+def test_init_from_brings_words_and_weights(tmp_path):
+    one = TaggingRecipe(config())
+    dataset = one.load_data()
+    model = one.build(dataset, one.prepare(dataset), "float32")
+    start = tmp_path / "start"
+    presets.save(model, start, name="start", dataset=dataset, dtype="float32")
+    same = TaggingRecipe(config(f"training.init_from={start}", "tokenizer.least_count=9"))
+    again = same.build(dataset, same.prepare(dataset), "float32")
+    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
+    with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
+        other.build(dataset, other.prepare(dataset), "float32")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.encoder=transformer model.units=10", "divisible by num_heads"),
+        ("model.characters=lstm model.character_units=7", "make them even"),
+        ("model.head=crff", "did you mean|crf"),
+        ("data.name=ud_english", "did you mean ud_english_ewt"),
+    ],
+)
+def test_what_does_not_go_together_is_told(override, message):
+    with pytest.raises(ConfigError, match=message):
+        config(*override.split())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_a_sentence_is_the_sum_over_its_words(smoothing):
+    random = np.random.default_rng(0)
+    potentials = random.normal(size=(2, 3, 4)).astype("float32")
+    truth = np.array([[1, 3, 2], [2, 0, 0]])
+    log_probabilities = potentials - np.log(np.exp(potentials).sum(-1, keepdims=True))
+    target = np.eye(4)[truth] * (1 - smoothing) + smoothing / 4
+    losses = -(target * log_probabilities).sum(-1)
+    potentials[1, 1:] = -1e9
+    value = float(SentenceCrossentropy(smoothing)(truth, potentials, np.array([1.0, 0.5])))
+    expected = (losses[0].sum() + 0.5 * losses[1, 0]) / 2
+    assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_pictures_have_a_row_for_each_tag():
+    recipe = TaggingRecipe(config())
+    dataset = recipe.load_data()
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    axes = draw_transitions(model).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(model.tags)
+    figure = draw_confusion(np.array([[3, 1], [0, 2]]), ["A", "B"])
+    assert {text.get_text() for text in figure.axes[0].texts} == {"3", "1", "2"}

@@ -1,0 +1,262 @@
+"""Metrics of tagged words; spans from seqeval.
+
+Sentences without words count nowhere: there is nothing in them to be right or wrong.
+"""
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
+
+import numpy as np
+
+Sentences = Sequence[Sequence[str]]
+
+# A tag is a prefix and, after a hyphen, a type, or a prefix alone.
+SCHEMES = {"bio": re.compile(r"O|[BI](-.+)?"), "bioes": re.compile(r"O|[BIES](-.+)?")}
+OTHER = "(other)"
+
+
+def tagging_scores(
+    references: Sentences, predictions: Sentences, scheme: str | None = None
+) -> dict[str, float]:
+    """Scores of predicted tags.
+
+    Args:
+        references: The true tags of each sentence.
+        predictions: The tags to score, as many.
+        scheme: `"bio"` or `"bioes"`, if the tags mark spans in one of these ways
+            (`tagging_scheme` tells). Defaults to `None`, tags by themselves.
+
+    Returns:
+        `token_accuracy`, and `sentence_accuracy`, the share of sentences with every tag right;
+        both between 0 and 1. With a scheme also, of all spans together and between 0 and 1,
+
+        - `precision_conlleval`, `recall_conlleval` and `f1_conlleval`: as the script of the
+          CoNLL shared tasks counts, and nearly all papers. An ill-formed sequence is repaired:
+          an `I-X` that continues nothing begins a span.
+        - `precision_strict`, `recall_strict` and `f1_strict`: what is ill-formed is no span.
+        - `repaired_predictions` and `repaired_references`: how many transitions were
+          ill-formed (`ill_formed`).
+
+        Where there is nothing to divide by, the score is 0.
+
+    Raises:
+        TypeError: if sentences are not lists of strings.
+        ValueError: if there is nothing to score, references and predictions differ in length,
+            there is no such scheme, or a tag is not of it.
+    """
+    from seqeval.metrics import sequence_labeling, v1
+    from seqeval.scheme import IOB2, IOBES
+
+    references, predictions = _checked(references, predictions)
+    right = [list(map(operator.eq, *pair)) for pair in zip(references, predictions, strict=True)]
+    scores = {
+        "token_accuracy": sum(map(sum, right)) / sum(map(len, right)),
+        "sentence_accuracy": sum(map(all, right)) / len(right),
+    }
+    if scheme is None:
+        return scores
+    repaired = {
+        "repaired_predictions": ill_formed(predictions, scheme),
+        "repaired_references": ill_formed(references, scheme),
+    }
+    both = {"average": "micro", "zero_division": 0}
+    kinds = {
+        "conlleval": sequence_labeling.precision_recall_fscore_support(
+            references, predictions, **both
+        ),
+        "strict": v1.precision_recall_fscore_support(
+            references, predictions, scheme={"bio": IOB2, "bioes": IOBES}[scheme], **both
+        ),
+    }
+    for kind, values in kinds.items():
+        for name, value in zip(("precision", "recall", "f1"), values[:3], strict=True):
+            scores[f"{name}_{kind}"] = float(value)
+    return scores | repaired
+
+
+def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """The spans that the tags of one sentence mark, ill-formed ones repaired as by seqeval.
+
+    Args:
+        tags: In BIO or BIOES.
+
+    Returns:
+        For each span its type, its first word and the word after its last, so that it is
+        `words[start:end]`. The type is `"_"` if the tags have none.
+    """
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    return [(kind, start, last + 1) for kind, start, last in get_entities(list(tags))]
+
+
+def tagging_scheme(tags: Iterable[str]) -> str | None:
+    """How tags mark spans: `"bio"`, `"bioes"`, or `None` if they are tags by themselves.
+
+    Args:
+        tags: All the tags of the training data, such as `dataset.labels`.
+    """
+    tags = set(tags)
+    if tags <= {"O"}:
+        return None
+    return next((name for name, form in SCHEMES.items() if all(map(form.fullmatch, tags))), None)
+
+
+def ill_formed(sentences: Sentences, scheme: str) -> int:
+    """How many transitions from one tag to the next, or at either end, a scheme forbids.
+
+    In both schemes `I-X` must continue a span of X. In BIOES so must `E-X`, and what `B-X` or
+    `I-X` left open must be continued.
+
+    Args:
+        sentences: The tags of each sentence.
+        scheme: `"bio"` or `"bioes"`.
+
+    Raises:
+        ValueError: if there is no such scheme, or a tag is not of it.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(
+            f"scheme must be one of {', '.join(SCHEMES)}, or None. Received: scheme={scheme!r}"
+        )
+    for tag in sorted({tag for tags in sentences for tag in tags}):
+        if not SCHEMES[scheme].fullmatch(tag):
+            prefixes = {"bio": "B or I", "bioes": "B, I, E or S"}[scheme]
+            raise ValueError(
+                f"A tag of the scheme {scheme!r} is O, or {prefixes} with a hyphen and a type "
+                f"after it; for other tags the scheme is None. Received: {tag!r}"
+            )
+    forbidden = _forbidden_in_bio if scheme == "bio" else _forbidden_in_bioes
+    return sum(forbidden(*pair) for tags in sentences for pair in pairwise(chain("O", tags, "O")))
+
+
+def per_tag_table(references: Sentences, predictions: Sentences) -> list[dict]:
+    """Precision, recall and F1 of each tag.
+
+    Args:
+        references: The true tags of each sentence.
+        predictions: The tags to score, as many.
+
+    Returns:
+        For each tag that occurs, the most frequent first, a row with `tag`, `precision`,
+        `recall` and `f1` between 0 and 1 (0 where there is nothing to divide by), and
+        `support`, how often it is the true tag.
+
+    Raises:
+        TypeError, ValueError: as `tagging_scores`.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    truth, predicted = _flat(references, predictions)
+    tags = sorted({*truth, *predicted})
+    columns = precision_recall_fscore_support(truth, predicted, labels=tags, zero_division=0)
+    rows = [
+        {
+            "tag": tag,
+            "precision": float(precision),
+            "recall": float(recall),
+            "f1": float(f1),
+            "support": int(support),
+        }
+        for tag, precision, recall, f1, support in zip(tags, *columns, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["support"])
+
+
+def tag_confusion(
+    references: Sentences, predictions: Sentences, most: int = 20
+) -> tuple[np.ndarray, list[str]]:
+    """How often each true tag was predicted as each tag.
+
+    Args:
+        references: The true tags of each sentence.
+        predictions: The tags to count, as many.
+        most: int. If more tags occur, those least frequent in the references are counted
+            together, as `"(other)"`, so that there are this many. Defaults to `20`.
+
+    Returns:
+        Integers `[tags, tags]`, the true tag in rows, the predicted in columns, and the tags,
+        the most frequent first.
+
+    Raises:
+        TypeError, ValueError: as `tagging_scores`, and if `most` is less than 2.
+    """
+    from zoo.metrics.classification import confusion
+
+    if most < 2:
+        raise ValueError(f"most must be at least 2. Received: most={most}")
+    truth, predicted = _flat(references, predictions)
+    counts = Counter(truth)
+    tags = sorted({*truth, *predicted}, key=lambda tag: (-counts[tag], tag))
+    if len(tags) > most:
+        kept = set(tags[: most - 1])
+        tags = [*tags[: most - 1], OTHER]
+        truth, predicted = (
+            [tag if tag in kept else OTHER for tag in column] for column in (truth, predicted)
+        )
+    return confusion(truth, predicted, tags), tags
+
+
+def unknown_tags(train: Sentences, other: Sentences) -> dict[str, int]:
+    """The tags of other sentences that training lacks, which no model can predict.
+
+    Args:
+        train: The tags of each sentence of training.
+        other: Those of dev or test.
+
+    Returns:
+        How often each occurs in `other`, the most frequent first.
+    """
+    known = {tag for tags in train for tag in tags}
+    counts = Counter(tag for tags in other for tag in tags if tag not in known)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _forbidden_in_bio(before: str, after: str) -> bool:
+    return after[0] == "I" and (before[0] == "O" or before[1:] != after[1:])
+
+
+def _forbidden_in_bioes(before: str, after: str) -> bool:
+    is_open, continues = before[0] in "BI", after[0] in "IE"
+    return is_open != continues or (is_open and before[1:] != after[1:])
+
+
+def _flat(references: Sentences, predictions: Sentences) -> tuple[list[str], list[str]]:
+    references, predictions = _checked(references, predictions)
+    return list(chain.from_iterable(references)), list(chain.from_iterable(predictions))
+
+
+def _checked(
+    references: Sentences, predictions: Sentences
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Both as lists of lists of tags, equally long, without empty sentences."""
+    both = {"references": references, "predictions": predictions}
+    for name, sentences in both.items():
+        if isinstance(sentences, str):
+            raise TypeError(f"Give a list of sentences. Received: {name}={sentences!r}")
+        both[name] = [tags if isinstance(tags, str) else list(tags) for tags in sentences]
+        for i, tags in enumerate(both[name]):
+            if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+                raise TypeError(
+                    f"The tags of a sentence must be a list of strings. "
+                    f"Received: {name}[{i}]={tags!r}"
+                )
+    references, predictions = both.values()
+    if len(references) != len(predictions):
+        raise ValueError(
+            "Each sentence needs predictions. "
+            f"Received: {len(references)} references, {len(predictions)} predictions"
+        )
+    for i, (true, predicted) in enumerate(zip(references, predictions, strict=True)):
+        if len(true) != len(predicted):
+            raise ValueError(
+                "Each word needs one true and one predicted tag. "
+                f"Received: references[{i}] with {len(true)} tags, predictions[{i}] with "
+                f"{len(predicted)}"
+            )
+    references, predictions = (list(filter(None, part)) for part in (references, predictions))
+    if not references:
+        raise ValueError("There is nothing to score: the split has no words.")
+    return references, predictions

@@ -1,0 +1,7 @@
+"""Tagging: a sentence in, a tag for each of its words out."""
+
+from zoo.models.token_classifier.backbone import TokenClassifierBackbone
+from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.models.token_classifier.task import TokenClassifier
+
+__all__ = ["TokenClassifier", "TokenClassifierBackbone", "TokenClassifierPreprocessor"]

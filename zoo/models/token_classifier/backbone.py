@@ -1,0 +1,182 @@
+"""The encoder of the tagger: words and their characters in, a state for each word out."""
+
+import keras
+import keras_hub
+
+from zoo.layers import CharacterFeatures, RecurrentEncoder
+from zoo.layers.attention import make_attention
+from zoo.layers.characters import KINDS
+from zoo.layers.recurrent import CELLS
+
+ENCODERS = (*CELLS, "transformer")
+CHARACTERS = ("none", *KINDS)
+ATTENTIONS = ("none", "bahdanau", "scaled_dot", "multi_head")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TokenClassifierBackbone(keras_hub.models.Backbone):
+    """Reads the words of a sentence, each as itself and as its characters.
+
+    Inputs: `word_ids`, integers `[batch, words]`; `character_ids`, integers `[batch, words,
+    characters]`, which a model without character features has not; and `padding_mask`,
+    booleans `[batch, words]`, true on the first words of each row. Output: the states
+    `[batch, words, features]`.
+
+    Args:
+        vocabulary_size: int. Number of word ids.
+        character_vocabulary_size: int. Number of character ids.
+        word_dim: int. Size of the word embeddings. Defaults to `100`.
+        characters: `"none"`, `"cnn"` or `"lstm"`: see `zoo.layers.CharacterFeatures`. Defaults
+            to `"cnn"`.
+        character_dim: int. Size of the character embeddings. Defaults to `32`.
+        character_units: int. Size of what the characters say of a word. Defaults to `64`.
+        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
+        units: int. Size of the state of each direction; of a Transformer. Defaults to `128`.
+        num_layers: int. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder reads both ways. Defaults to `True`.
+        attention: What each word looks at the others with: `"none"`, `"bahdanau"`,
+            `"scaled_dot"` or `"multi_head"`. What it sees stands beside its state. Defaults to
+            `"none"`.
+        num_heads: int. Heads of `"multi_head"` and of a Transformer. Defaults to `4`.
+        dropout: float. Of the embeddings, between layers and of the states. Defaults to `0.0`.
+        dtype: A dtype or dtype policy. Defaults to the global policy.
+
+    Raises:
+        ValueError: if something is unknown, or sizes do not fit together.
+
+    References:
+        - Words and characters: Lample et al. 2016; Ma and Hovy 2016.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        character_vocabulary_size,
+        word_dim=100,
+        characters="cnn",
+        character_dim=32,
+        character_units=64,
+        encoder="lstm",
+        units=128,
+        num_layers=1,
+        bidirectional=True,
+        attention="none",
+        num_heads=4,
+        dropout=0.0,
+        dtype=None,
+        **kwargs,
+    ):
+        for name, value, choices in (
+            ("encoder", encoder, ENCODERS),
+            ("characters", characters, CHARACTERS),
+            ("attention", attention, ATTENTIONS),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}"
+                )
+        is_transformer = encoder == "transformer"
+        if is_transformer and units % num_heads:
+            raise ValueError(
+                "A Transformer needs `units` divisible by `num_heads`. "
+                f"Received: units={units}, num_heads={num_heads}"
+            )
+
+        # === Layers ===
+        self.word_embedding = keras.layers.Embedding(
+            vocabulary_size,
+            word_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
+            dtype=dtype,
+            name="word_embedding",
+        )
+        if characters != "none":
+            self.character_features = CharacterFeatures(
+                character_vocabulary_size,
+                characters,
+                character_dim,
+                character_units,
+                dropout=dropout,
+                dtype=dtype,
+                name="character_features",
+            )
+        drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+
+        # === Functional graph ===
+        word_ids = keras.Input((None,), dtype="int32", name="word_ids")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        inputs = {"word_ids": word_ids, "padding_mask": padding_mask}
+        states = self.word_embedding(word_ids)
+        if characters != "none":
+            inputs["character_ids"] = keras.Input((None, None), dtype="int32", name="character_ids")
+            spelled = self.character_features(inputs["character_ids"])
+            states = keras.layers.Concatenate(dtype=dtype, name="features")([states, spelled])
+        states = drop(states)
+        if is_transformer:
+            states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
+            positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
+            states = states + positions(states)
+            for i in range(num_layers):
+                states = keras_hub.layers.TransformerEncoder(
+                    4 * units,
+                    num_heads,
+                    dropout=dropout,
+                    normalize_first=True,
+                    dtype=dtype,
+                    name=f"transformer_layer_{i}",
+                )(states, padding_mask=padding_mask)
+            states = keras.layers.LayerNormalization(dtype=dtype, name="norm")(states)
+        else:
+            states = RecurrentEncoder(
+                encoder,
+                units,
+                num_layers,
+                bidirectional,
+                dropout=dropout,
+                dtype=dtype,
+                name="recurrent",
+            )(states, padding_mask=padding_mask)
+        weights = None
+        if attention != "none":
+            attend = make_attention(
+                attention, units, num_heads=num_heads, dtype=dtype, name="attention"
+            )
+            context, weights = attend(
+                states, states, value_mask=padding_mask, return_attention_scores=True
+            )
+            states = keras.layers.Concatenate(dtype=dtype, name="seen")([states, context])
+        states = drop(states)
+        super().__init__(inputs=inputs, outputs=states, dtype=dtype, **kwargs)
+        self.attention_output = weights  # [batch, words, words]
+
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.character_vocabulary_size = character_vocabulary_size
+        self.word_dim = word_dim
+        self.characters = characters
+        self.character_dim = character_dim
+        self.character_units = character_units
+        self.encoder = encoder
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional and not is_transformer
+        self.attention = attention
+        self.num_heads = num_heads
+        self.dropout = dropout
+
+    def get_config(self):
+        return super().get_config() | {
+            "vocabulary_size": self.vocabulary_size,
+            "character_vocabulary_size": self.character_vocabulary_size,
+            "word_dim": self.word_dim,
+            "characters": self.characters,
+            "character_dim": self.character_dim,
+            "character_units": self.character_units,
+            "encoder": self.encoder,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "attention": self.attention,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+        }
