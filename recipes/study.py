@@ -90,7 +90,7 @@ def run_study(
         else:
             print(f"{heading}: there is a finished run, {run.info.run_id}", flush=True)
         models[variant] = zoo.load(_model_uri(run))
-        trained[variant] = run.data.metrics["progress/examples_per_second"]
+        trained[variant] = run.data.metrics["progress/tokens_per_second"]
     dataset = recipe(config).load_data()
     with start_run(
         config.tracking.experiment or recipe.name,
@@ -102,7 +102,7 @@ def run_study(
         columns = {
             "variant": list(models),
             "parameters": [model.count_params() for model in models.values()],
-            "trained examples/s": [round(rate) for rate in trained.values()],
+            "trained tokens/s": [round(rate) for rate in trained.values()],
         }
         columns |= recipe(config).compare(models, dataset.splits["dev"], summary)
         text = markdown(columns)

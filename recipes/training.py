@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from recipes.checkpoint import Checkpoint, Progress
 from recipes.display import Display, words
@@ -87,6 +88,7 @@ def train(
             | {f"dev/{name}": value for name, value in measured.items()}
             | {
                 "progress/examples_per_second": sum(batch.real for batch in rest) / seconds,
+                "progress/tokens_per_second": _tokens(data.lengths, rest) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
             },
@@ -151,6 +153,12 @@ class _Steps(keras.callbacks.Callback):
             name: self.sums_before.get(name, 0.0) + mean * done for name, mean in means.items()
         }
         return means["loss"]
+
+
+def _tokens(lengths, batches) -> int:
+    """How many there are in batches, without padding."""
+    lengths = np.asarray(lengths)
+    return sum(int(lengths[batch.indices[: batch.real]].sum()) for batch in batches)
 
 
 def _is_better(value: float, best: float | None, mode: str) -> bool:

@@ -41,7 +41,7 @@ def test_quickstart(client, home, tmp_path, capsys):
     tags = run.data.tags
     assert tags["recipe"] == "sentiment/quickstart" and tags["task"] == "text_classifier"
     assert tags["backend"] == keras.config.backend() and tags["gate"].endswith("passed")
-    for metric in ("train/loss", "train/accuracy", "progress/examples_per_second"):
+    for metric in ("train/loss", "train/accuracy", "progress/tokens_per_second"):
         history = client.get_metric_history(run.info.run_id, metric)
         assert [point.step for point in history] == [1, 2, 3, 4, 5, 6]
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
