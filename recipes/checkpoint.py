@@ -122,11 +122,20 @@ class Checkpoint:
         return cls(found[0])
 
     @classmethod
-    def of(cls, config: dict) -> "Checkpoint | None":
-        """A checkpoint of a run with this resolved configuration, if there is one."""
+    def of(cls, config: dict, digest: str) -> "Checkpoint | None":
+        """A checkpoint to go on from, of a run with this configuration and data, if there is one.
+
+        Args:
+            config: The resolved configuration.
+            digest: Of the data.
+        """
         for state in sorted((home() / "checkpoints").glob(f"*/{STATE_FILE}")):
             checkpoint = cls(state.parent.name)
-            if checkpoint.read_recipe().config == config:
+            try:
+                kept = checkpoint.read_recipe()
+            except (CheckpointError, TypeError):  # of another version, or damaged
+                continue
+            if (kept.config, kept.digest) == (config, digest):
                 return checkpoint
         return None
 

@@ -34,6 +34,8 @@ RESUMABLE = (
     "training.max_steps",
     "training.patience",
 )
+# What the variants of a study must have in common.
+SHARED = ("data", "tracking", "variants")
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ class Examples:
     Attributes:
         lengths: The length of each example, for the buckets.
         collate: A function `(indices, length)` that makes a batch `(x, y)` of NumPy arrays.
+        tokens: How many tokens each example has, to tell the speed. Defaults to its length.
     """
 
     lengths: "Sequence[int]"
     collate: "Callable[[np.ndarray, int], tuple]"
+    tokens: "Sequence[int] | None" = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,25 @@ class Recipe(ABC):
         return Path(inspect.getfile(cls)).with_name(f"{name}.yaml")
 
     @classmethod
+    def _check_variants(cls, name, label, config, overrides) -> None:
+        """Tells every mistake in every variant before any is trained."""
+        mistakes = []
+        for variant, own in config.variants.items():
+            place = f"variants.{variant}"
+            for override in own:
+                if override.lstrip().startswith(SHARED):
+                    mistakes.append(
+                        f"{place}: what is compared has the same data, and is tracked together. "
+                        f"Received: {override!r}"
+                    )
+            try:
+                cls.resolve(name, [*overrides, *own, "variants={}"])
+            except ConfigError as error:
+                mistakes += [f"{place}: {mistake}" for mistake in error.mistakes]
+        if mistakes:
+            raise ConfigError(label, mistakes)
+
+    @classmethod
     def run(
         cls,
         name: str,
@@ -214,16 +237,15 @@ class Recipe(ABC):
             config = _resumed_config(cls.Config, kept, label, overrides)
             overrides = [*kept.overrides, *overrides]
 
-        recipe = cls(config)
-        dataset = recipe.load_data()
         if config.variants:
             if output is not None:
                 raise ConfigError(label, ["a study has many models: leave --output out."])
-            for own in config.variants.values():  # every mistake before any training
-                cls.resolve(name, [*overrides, *own, "variants={}"])
+            cls._check_variants(name, label, config, overrides)
             with starting(f"Starting {label} …"):
                 from recipes.study import run_study
             return run_study(cls, name, label, config, overrides, progress=progress)
+        recipe = cls(config)
+        dataset = recipe.load_data()
         with starting(f"Starting {label} …"):
             import zoo.models  # noqa: F401 (with TensorFlow, whatever the backend)
             from recipes.display import Display

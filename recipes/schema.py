@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # as presets may have
 
 
 class Conflict(Exception):
@@ -126,7 +127,7 @@ class TrackingConfig(Section):
     """Where the run and its model are entered."""
 
     experiment: Annotated[str, Field(min_length=1)] | None = None
-    name: Annotated[str, Field(min_length=1)] | None = None
+    name: Name | None = None
     register_as: Annotated[str, Field(pattern=r"^[^/:]+$")] | None = None
     study: Annotated[str, Field(min_length=1)] | None = None
 
@@ -139,4 +140,4 @@ class RecipeConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
-    variants: dict[str, list[str]] = {}
+    variants: dict[Name, list[str]] = {}

@@ -63,7 +63,7 @@ class Session:
         self._check_data(kept)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
-        tags[DIGEST_TAG] = config_digest(config.model_dump())
+        tags[DIGEST_TAG] = config_digest(config.model_dump(), self.dataset.digest)
         if tracking.study:
             tags["study"] = tracking.study
         with start_run(
@@ -136,7 +136,7 @@ class Session:
         settings = self.config.training
         size = f"{settings.batch_tokens:,} tokens" if settings.batch_tokens else settings.batch_size
         self.display.say(
-            f"run {run.id}: {model.preprocessor.tokenizer.vocabulary_size():,} subwords, "
+            f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
         )
         splits = self.dataset.splits

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WIDEST = 1000  # characters of a row
 DIGEST_TAG = "config.digest"
+COSMETIC = ("description", "tracking", "variants")  # keys of a recipe that decide no number
 
 
 @dataclass(frozen=True)
@@ -67,23 +68,26 @@ def run_study(
     Returns:
         A `StudyResult`.
     """
-    budget = config_digest(config.model_dump(exclude={"variants", "tracking"}))
-    study = f"{config.tracking.study or label.partition('/')[2]}-{budget[:8]}"
+    title = config.tracking.name or label.partition("/")[2]
+    dataset = recipe(config).load_data()
+    budget = config_digest(config.model_dump(), dataset.digest)
+    study = f"{config.tracking.study or title}-{budget[:8]}"
     client, models, trained = MlflowClient(prepare_store()), {}, {}
     for number, (variant, own) in enumerate(config.variants.items(), 1):
         differs = [
             *overrides,
             *own,
             "variants={}",
+            "evaluation.gate=null",  # a study registers nothing
             f"tracking.study={json.dumps(study)}",
             f"tracking.name={json.dumps(variant)}",
         ]
         resolved = recipe.resolve(name, differs).model_dump()
         heading = f"{label}: {number} of {len(config.variants)}, {variant}"
-        run = _finished(client, study, resolved)
+        run = _finished(client, study, config_digest(resolved, dataset.digest))
         if run is None:
             print(heading, flush=True)
-            kept = Checkpoint.of(resolved)
+            kept = Checkpoint.of(resolved, dataset.digest)
             again = [] if kept else differs
             result = recipe.run(name, again, resume=kept and kept.run_id, progress=progress)
             run = client.get_run(result.run_id)
@@ -91,10 +95,9 @@ def run_study(
             print(f"{heading}: there is a finished run, {run.info.run_id}", flush=True)
         models[variant] = zoo.load(_model_uri(run))
         trained[variant] = run.data.metrics["progress/tokens_per_second"]
-    dataset = recipe(config).load_data()
     with start_run(
         config.tracking.experiment or recipe.name,
-        label.partition("/")[2],
+        title,
         config=config.model_dump(),
         tags={"recipe": label, "task": dataset.task, "study": study, "summary": "true"},
         dataset=dataset,
@@ -112,9 +115,15 @@ def run_study(
     return StudyResult(summary.id, summary.url(), study, columns)
 
 
-def config_digest(config: dict) -> str:
-    """What tells a resolved configuration, on this backend, from others: hexadecimal."""
-    content = json.dumps([keras.config.backend(), config])
+def config_digest(config: dict, data: str) -> str:
+    """What tells a run from others that would end otherwise: hexadecimal.
+
+    Args:
+        config: The resolved configuration. How it is called and tracked does not matter.
+        data: The digest of the dataset.
+    """
+    kept = {key: config[key] for key in config if key not in COSMETIC}
+    content = json.dumps([keras.config.backend(), data, kept])
     return sha256(content.encode()).hexdigest()
 
 
@@ -131,11 +140,11 @@ def markdown(columns: dict[str, list]) -> str:
     return "\n".join(filter(None, lines)) + "\n"
 
 
-def _finished(client, study, config):
+def _finished(client, study, digest):
     """The latest run of a variant that has ended well, or `None`."""
     found = client.search_runs(
         [experiment.experiment_id for experiment in client.search_experiments()],
-        f"tags.study = '{study}' and tags.`{DIGEST_TAG}` = '{config_digest(config)}' "
+        f"tags.study = '{study}' and tags.`{DIGEST_TAG}` = '{digest}' "
         "and attributes.status = 'FINISHED'",
         order_by=["start_time DESC"],
         max_results=1,

@@ -88,7 +88,7 @@ def train(
             | {f"dev/{name}": value for name, value in measured.items()}
             | {
                 "progress/examples_per_second": sum(batch.real for batch in rest) / seconds,
-                "progress/tokens_per_second": _tokens(data.lengths, rest) / seconds,
+                "progress/tokens_per_second": _tokens(data, rest) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
             },
@@ -155,10 +155,10 @@ class _Steps(keras.callbacks.Callback):
         return means["loss"]
 
 
-def _tokens(lengths, batches) -> int:
+def _tokens(data, batches) -> int:
     """How many there are in batches, without padding."""
-    lengths = np.asarray(lengths)
-    return sum(int(lengths[batch.indices[: batch.real]].sum()) for batch in batches)
+    tokens = np.asarray(data.lengths if data.tokens is None else data.tokens)
+    return sum(int(tokens[batch.indices[: batch.real]].sum()) for batch in batches)
 
 
 def _is_better(value: float, best: float | None, mode: str) -> bool:

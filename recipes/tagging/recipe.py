@@ -1,7 +1,10 @@
 """Synced many-to-many: trains a tagger."""
 
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from recipes.config import ConfigError
 from recipes.engine import Examples, Recipe
 from recipes.tagging.schema import TaggingConfig
 
@@ -28,15 +31,33 @@ class TaggingRecipe(Recipe):
 
         settings = self.config.data
         if settings.name is not None:
-            return data.load(settings.name, **settings.options)
-        return data.load_tagged(
-            train=settings.train,
-            dev=settings.dev,
-            test=settings.test,
-            column=settings.column,
-            dev_fraction=settings.dev_fraction,
-            seed=self.config.seed,
-        )
+            dataset = data.load(settings.name, **settings.options)
+        else:
+            dataset = data.load_tagged(
+                train=settings.train,
+                dev=settings.dev,
+                test=settings.test,
+                column=settings.column,
+                dev_fraction=settings.dev_fraction,
+                seed=self.config.seed,
+            )
+        dataset = well_formed(dataset)
+        self._check_metric(dataset)
+        _warn_of_unknown_tags(dataset)
+        return dataset
+
+    def _check_metric(self, dataset) -> None:
+        """Before training, not after its first epoch."""
+        from zoo.metrics import tagging_scheme
+
+        metric, missing = self.config.evaluation.metric, None
+        if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
+            missing = "tags that mark spans, as BIO does: set evaluation.metric=token_accuracy"
+        if metric == "intent_accuracy" and "intent" not in dataset.splits["train"]:
+            missing = "intents: set another evaluation.metric"
+        if missing:
+            mistake = f"evaluation.metric: {metric} needs {missing}. Received: {dataset.name}"
+            raise ConfigError(self.name, [mistake])
 
     def prepare(self, dataset: "Dataset") -> "TokenClassifierPreprocessor":
         from zoo.models import TokenClassifierPreprocessor
@@ -51,7 +72,7 @@ class TaggingRecipe(Recipe):
             settings.least_count,
             settings.lowercase,
             settings.jamo,
-            (dataset.languages or (None,))[0],
+            self.config.data.language or (dataset.languages or (None,))[0],
         )
         return TokenClassifierPreprocessor(tokenizer, length)
 
@@ -149,3 +170,38 @@ class TaggingRecipe(Recipe):
         from zoo.models import TokenClassifier
 
         return load(self.config.training.init_from, TokenClassifier)
+
+
+def well_formed(dataset: "Dataset") -> "Dataset":
+    """The data with ill-formed tags repaired as seqeval reads them: an `I-X` that continues no span
+    becomes `B-X`. Warns of how many there were in train."""
+    from zoo.data import tag_set
+    from zoo.metrics import ill_formed, repaired, tagging_scheme
+
+    scheme = tagging_scheme(dataset.labels)
+    count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
+    if not count:
+        return dataset
+    warnings.warn(
+        f"{dataset.name}: {count:,} transitions between tags of train are ill-formed in "
+        f"{scheme.upper()}, and were repaired.",
+        stacklevel=3,
+    )
+    splits = {
+        split: columns | {"tags": [repaired(tags, scheme) for tags in columns["tags"]]}
+        for split, columns in dataset.splits.items()
+    }
+    return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))
+
+
+def _warn_of_unknown_tags(dataset) -> None:
+    from zoo.metrics import unknown_tags
+
+    for split, columns in dataset.splits.items():
+        if unknown := unknown_tags(dataset.splits["train"]["tags"], columns["tags"]):
+            told = ", ".join(f"{tag} ({count:,})" for tag, count in list(unknown.items())[:10])
+            warnings.warn(
+                f"{dataset.name}: {split} has {len(unknown)} tags that train lacks, which count as "
+                f"mistakes: {told}",
+                stacklevel=3,
+            )

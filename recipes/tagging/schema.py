@@ -24,6 +24,23 @@ class TaggingData(DataConfig):
     dev: str | None = None
     test: str | None = None
     column: Literal["upos", "xpos"] = "upos"
+    language: str | None = None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.name is not None and self.column != "upos":
+            yield Conflict(
+                f"a named dataset has its column among its options: data.options.column="
+                f"{self.column}",
+                name=self.name,
+                column=self.column,
+            )
+        if self.name is not None and self.language is not None:
+            yield Conflict(
+                "a named dataset knows its language: leave it out",
+                name=self.name,
+                language=self.language,
+            )
 
 
 class TokenizerConfig(Section):
@@ -53,11 +70,10 @@ class ModelConfig(Section):
     head: Literal["softmax", "crf"] = "crf"
 
     def conflicts(self) -> Iterator[Conflict]:
-        transformer = self.encoder == "transformer"
-        states = self.units * (2 if self.bidirectional and not transformer else 1)
-        if (transformer or self.attention == "multi_head") and states % self.num_heads:
+        heads = self.encoder == "transformer" or self.attention == "multi_head"
+        if heads and self.units % self.num_heads:
             yield Conflict(
-                f"the size of the states, here {states}, must be divisible by num_heads",
+                "units must be divisible by num_heads",
                 units=self.units,
                 num_heads=self.num_heads,
             )
@@ -82,3 +98,11 @@ class TaggingConfig(RecipeConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: TaggingEvaluation = TaggingEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.model.head == "crf" and self.training.label_smoothing:
+            yield Conflict(
+                "a CRF has no label smoothing: use model.head=softmax, or 0",
+                model__head=self.model.head,
+                training__label_smoothing=self.training.label_smoothing,
+            )

@@ -114,7 +114,8 @@ class TranslationRecipe(Recipe):
                 target_length(length),
             )
 
-        return Examples(lengths, collate)
+        tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
+        return Examples(lengths, collate, tokens)
 
     def compile_options(self, model) -> dict:
         from recipes.losses import TokenCrossentropy

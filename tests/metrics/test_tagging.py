@@ -15,6 +15,7 @@ import zoo
 from zoo.metrics import (
     ill_formed,
     per_tag_table,
+    repaired,
     spans,
     tag_confusion,
     tagging_scheme,
@@ -243,3 +244,16 @@ def test_importing_brings_nothing_heavy():
         "import sys, zoo.metrics\nassert not {'seqeval', 'sklearn', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "expected"),
+    [
+        (["O", "I-A", "I-A", "I-B"], "bio", ["O", "B-A", "I-A", "B-B"]),
+        (["B-A", "I-A", "B-A"], "bio", ["B-A", "I-A", "B-A"]),
+        (["B-A", "I-A", "O", "I-B"], "bioes", ["B-A", "E-A", "O", "S-B"]),
+        ([], "bio", []),
+    ],
+)
+def test_repaired_tags_mark_the_same_spans(tags, scheme, expected):
+    assert repaired(tags, scheme) == expected

@@ -136,6 +136,9 @@ def test_each_language_can_have_its_own_tokens(tmp_path):
     assert preprocessor.source_vocabulary_size() == own.vocabulary_size() < 300
     assert preprocessor.encode_source(SOURCES[:1]) != shared.encode_source(SOURCES[:1])
     assert preprocessor.encode_target(TARGETS) == shared.encode_target(TARGETS)
+    back = Seq2SeqLMPreprocessor(own, 24, 24, source_tokenizer=shared.tokenizer)
+    assert back.tokenizer.config_file == preprocessor.tokenizer.config_file == "tokenizer.json"
+    assert back.encode_target(SOURCES) == preprocessor.encode_source(SOURCES)
     backbone = Seq2SeqLMBackbone(
         shared.tokenizer.vocabulary_size(),
         source_vocabulary_size=own.vocabulary_size(),

@@ -115,6 +115,8 @@ def test_n_best(models):
         assert len({tuple(tags) for tags, _ in answer.hypotheses}) == len(answer.hypotheses) <= 3
     # One word has three tags that may begin: their probabilities are all there is.
     assert sum(p for _, p in answers[2].hypotheses) == pytest.approx(1, abs=1e-4)
+    (long,) = models("encoder lstm").infer([["cat"] * 400], n_best=2)
+    assert len(long.hypotheses) == 2  # however little probability a single one has
     assert "hypotheses" not in models("encoder lstm").infer([["cat"]])[0].to_dict()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from recipes.checkpoint import Checkpoint
 from recipes.config import ConfigError
-from recipes.study import markdown
+from recipes.study import config_digest, markdown
 from recipes.translation.recipe import TranslationRecipe
 
 TINY = [
@@ -62,8 +62,9 @@ def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
             study(VARIANTS, "training.checkpoint_every=1")
     (folder,) = (home / "checkpoints").iterdir()
     kept = Checkpoint(folder.name).read_recipe()
-    assert Checkpoint.of(kept.config).run_id == folder.name
-    assert Checkpoint.of(kept.config | {"seed": 99}) is None
+    assert Checkpoint.of(kept.config, kept.digest).run_id == folder.name
+    assert Checkpoint.of(kept.config | {"seed": 99}, kept.digest) is None
+    assert Checkpoint.of(kept.config, "other data") is None
     result = study(VARIANTS, "training.checkpoint_every=1")
     run = client.get_run(kept.run_id)
     assert run.info.status == "FINISHED" and run.data.tags["study"] == result.study
@@ -75,6 +76,32 @@ def test_mistakes_in_a_variant_are_told_before_any_is_trained(client, tmp_path):
     with pytest.raises(ConfigError, match="leave --output out"):
         TranslationRecipe.run("quickstart", [*TINY, VARIANTS], output=tmp_path / "x")
     assert not client.search_runs([e.experiment_id for e in client.search_experiments()])
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ("{a: [data.options.seed=2]}", "variants.a: what is compared has the same data"),
+        ("{a: [model.unit=2], b: [model.cell=x]}", r"(?s)variants.a: .*units.*variants.b: "),
+        ('{"a b": []}', "variants"),
+    ],
+)
+def test_what_a_variant_may_not_be(variants, message):
+    with pytest.raises(ConfigError, match=message):
+        study(f"variants={variants}")
+
+
+def test_a_study_goes_on_with_its_own_data_alone(client, home):
+    config = TranslationRecipe.resolve("quickstart", TINY).model_dump()
+    digest = config_digest(config, "data")
+    assert digest == config_digest(config | {"description": "another"}, "data")
+    assert digest != config_digest(config, "other data")
+    assert digest != config_digest(config | {"seed": 9}, "data")
+    broken = home / "checkpoints" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "state.npz").touch()
+    (broken / "recipe.yaml").write_text("another: version")
+    assert Checkpoint.of(config, "data") is None
 
 
 def test_the_table_is_markdown():

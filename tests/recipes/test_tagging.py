@@ -140,11 +140,33 @@ def test_init_from_brings_words_and_weights(tmp_path):
         ("model.characters=lstm model.character_units=7", "make them even"),
         ("model.head=crff", "did you mean|crf"),
         ("data.name=ud_english", "did you mean ud_english_ewt"),
+        ("data.column=xpos", "data.options.column=xpos"),
+        ("training.label_smoothing=0.1", "a CRF has no label smoothing"),
+        ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
     ],
 )
 def test_what_does_not_go_together_is_told(override, message):
     with pytest.raises(ConfigError, match=message):
         config(*override.split())
+
+
+def test_a_metric_that_the_data_cannot_give_is_told_before_training(tmp_path):
+    file = tmp_path / "train.conll"
+    file.write_text("the\tDET\ncat\tNOUN\n\n" * 9)
+    files = f"data={{name: null, train: {file}, dev: {file}}}"
+    for metric in ("f1_strict", "intent_accuracy"):
+        with pytest.raises(ConfigError, match=f"{metric} needs .*evaluation.metric"):
+            TaggingRecipe(config(files, f"evaluation.metric={metric}")).load_data()
+
+
+def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):
+    file = tmp_path / "train.conll"
+    file.write_text("in\tO\nNew\tI-LOC\nYork\tI-LOC\n\n" * 9)
+    recipe = TaggingRecipe(config(f"data={{name: null, train: {file}, dev: {file}}}"))
+    with pytest.warns(UserWarning, match="transitions .* ill-formed in BIO, and were repaired"):
+        dataset = recipe.load_data()
+    assert dataset.splits["train"]["tags"][0] == ["O", "B-LOC", "I-LOC"]
+    assert dataset.labels == ("B-LOC", "I-LOC", "O")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

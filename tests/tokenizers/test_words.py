@@ -43,6 +43,7 @@ def test_a_long_word_keeps_both_ends():
     (ids,) = tokenizer.encode_characters(["a" * 100 + "b" * 100], length=5)
     a, b = tokenizer.encode_characters(["ab"])[0]
     assert ids == [a, a, a, b, b]
+    assert tokenizer.encode_characters(["ab"], length=1) == [[a]]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,12 @@ def test_a_long_word_keeps_both_ends():
         ("en", "It's Mary's, isn’t it?", ["It", "'s", "Mary", "'s", ",", "is", "n’t", "it", "?"]),
         ("en", "a well-known 3.5 (sic)", ["a", "well-known", "3.5", "(", "sic", ")"]),
         ("en", "can't", ["ca", "n't"]),
+        (
+            "en",
+            "Yes,no: 1,000 wait--what...",
+            ["Yes", ",", "no", ":", "1,000", "wait", "--", "what", "..."],
+        ),
+        (None, "हिन्दी।", ["हिन्दी", "।"]),
         ("ko", "나는 학교에 간다.", ["나는", "학교에", "간다", "."]),
         (None, "  ", []),
     ],

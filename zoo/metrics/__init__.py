@@ -4,6 +4,7 @@ from zoo.metrics.classification import classification_scores, confusion
 from zoo.metrics.tagging import (
     ill_formed,
     per_tag_table,
+    repaired,
     spans,
     tag_confusion,
     tagging_scheme,
@@ -18,6 +19,7 @@ __all__ = [
     "confusion",
     "ill_formed",
     "per_tag_table",
+    "repaired",
     "signatures",
     "spans",
     "tag_confusion",

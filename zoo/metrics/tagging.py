@@ -132,6 +132,22 @@ def ill_formed(sentences: Sentences, scheme: str) -> int:
     return sum(forbidden(*pair) for tags in sentences for pair in pairwise(chain("O", tags, "O")))
 
 
+def repaired(tags: Sequence[str], scheme: str) -> list[str]:
+    """The tags of a sentence with the same spans, well-formed.
+
+    Args:
+        tags: In BIO, BIOES, IO or IOB1, ill-formed or not.
+        scheme: `"bio"` or `"bioes"`, of the result.
+    """
+    result = ["O"] * len(tags)
+    for kind, start, end in spans(tags):
+        marks = ["B", *"I" * (end - start - 1)]
+        if scheme == "bioes":
+            marks[-1] = "S" if end == start + 1 else "E"
+        result[start:end] = marks if kind == "_" else [f"{mark}-{kind}" for mark in marks]
+    return result
+
+
 def per_tag_table(references: Sentences, predictions: Sentences) -> list[dict]:
     """Precision, recall and F1 of each tag.
 

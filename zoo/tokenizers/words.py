@@ -1,6 +1,5 @@
 """Words and their characters as ids, for models that read what was cut into words already."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,18 +7,20 @@ from pathlib import Path
 
 import keras
 import keras_hub
+import regex
 
 PADDING, UNKNOWN = 0, 1
 WORDS_FILE, CHARACTERS_FILE = "words.txt", "characters.txt"
 
 # English as the Penn treebank cuts it: "don't" is "do" and "n't", "it's" is "it" and "'s".
-_ENGLISH = re.compile(
-    r"\w+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b|\w+(?:[-.,@_:/]+\w+)*|[^\w\s]",
-    re.IGNORECASE,
+_ENGLISH = regex.compile(
+    r"\w+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b"
+    r"|\d+(?:[.,:]\d+)+|[\w\p{M}]+(?:[-.@/][\w\p{M}]+)*|\.{2,}|-{2,}|[^\w\s]",
+    regex.IGNORECASE,
 )
 # Else words are what stands between spaces, and each mark of punctuation is one.
-_PLAIN = re.compile(r"\w+|[^\w\s]")
-_HANGUL = re.compile("[가-힣]")
+_PLAIN = regex.compile(r"[\w\p{M}]+|[^\w\s]")
+_HANGUL = regex.compile("[가-힣]")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -40,8 +41,6 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
     Raises:
         ValueError: if a word or a character is given twice, is empty, or holds a line break.
     """
-
-    backbone_cls = None  # set where a backbone adopts it
 
     def __init__(
         self, words=None, characters=None, lowercase=False, jamo=False, language=None, **kwargs
@@ -87,7 +86,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         for word in words:
             spelled = spell(word, self.jamo)
             if len(spelled) > length:
-                spelled = spelled[: length - length // 2] + spelled[-(length // 2) :]
+                spelled = spelled[: length - length // 2] + spelled[len(spelled) - length // 2 :]
             encoded.append([self._character_ids.get(one, UNKNOWN) for one in spelled])
         return encoded
 

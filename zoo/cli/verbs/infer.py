@@ -12,6 +12,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from zoo.cli import backend, conllu, lines, models, output
 from zoo.cli.errors import Failure, WrongUse
@@ -52,7 +53,7 @@ def run(args: Namespace) -> None:
             hint="zoo infer --help",
         )
     models.check(args.model)
-    if args.file and args.file.suffix == ".conllu":
+    if args.file and args.file.name.endswith((".conllu", ".conllu.gz")):
         return _tag_conllu(args)
     texts, total = _texts(args)
     size = args.batch_size * BATCHES_AT_A_TIME
@@ -63,7 +64,7 @@ def run(args: Namespace) -> None:
     with _progress(total) as advance:
         for chunk in lines.chunks(texts, size):
             if infer is None:
-                infer = _inference(args)
+                _, infer = _inference(args)
             for text, answer in zip(chunk, infer(chunk), strict=True):
                 _print(text, answer.to_dict(), args.json)
             sys.stdout.flush()
@@ -71,34 +72,36 @@ def run(args: Namespace) -> None:
 
 
 def _tag_conllu(args: Namespace) -> None:
-    """Copies a file of CoNLL-U with a tagger's answers in it; all else stays as it is."""
-    from conllu import parse_incr
-    from conllu.exceptions import ParseException
+    """Copies a file of CoNLL-U with a tagger's answers in it."""
+    from zoo.data.conll import FormatError, conllu_sentences
+    from zoo.data.tables import lines as lines_of
 
-    lines.count(args.file)  # it is there, and in UTF-8
+    if args.texts or args.json:
+        raise WrongUse(
+            "A file of CoNLL-U is answered in CoNLL-U, and by itself: leave texts and --json out. "
+            f"Received: --file {args.file}",
+            hint=f"zoo infer {args.model} --file {args.file}",
+        )
     card, _ = models.card_of(args.model)
     if card and card.task != "token_classifier":
         raise WrongUse(
             f"A file of CoNLL-U is for taggers. Received: `{args.model}`, a {card.task}",
             hint="zoo ls --task token_classifier",
         )
-    infer = _inference(args)
-    with args.file.open(encoding="utf-8") as stream, _progress(None) as advance:
-        try:
-            size = args.batch_size * BATCHES_AT_A_TIME
-            for sentences in lines.chunks(parse_incr(stream), size):
-                words = [conllu.words(sentence) for sentence in sentences]
-                answers = infer([[word["form"] for word in some] for some in words])
-                for sentence, some, answer in zip(sentences, words, answers, strict=True):
-                    conllu.put_tags(some, answer.tags)
-                    print(sentence.serialize(), end="")
-                sys.stdout.flush()
-                advance(len(sentences))
-        except ParseException as error:
-            raise Failure(
-                f"The file must be CoNLL-U. Received: {args.file} ({error})",
-                hint=f"zoo infer {args.model} --file a_text_file.txt",
-            ) from error
+    try:
+        total = sum(1 for _ in conllu_sentences(lines_of(args.file), ()))
+    except (FormatError, ValueError, FileNotFoundError) as error:
+        raise Failure(f"{args.file}: {error}", hint="zoo infer --help") from error
+    model, infer = _inference(args)
+    column = conllu.column_of(model.tags, model.scheme)
+    with _progress(total) as advance:
+        size = args.batch_size * BATCHES_AT_A_TIME
+        for some in lines.chunks(conllu.blocks(lines_of(args.file)), size):
+            answers = infer([conllu.words(block) for block in some])
+            for block, answer in zip(some, answers, strict=True):
+                sys.stdout.write(conllu.tagged(block, answer.tags, column))
+            sys.stdout.flush()
+            advance(len(some))
 
 
 def _texts(args: Namespace) -> tuple[Iterable[str], int | None]:
@@ -129,8 +132,8 @@ def _require_unicode(text: str) -> None:
         ) from None
 
 
-def _inference(args: Namespace) -> Callable[[list[str]], list]:
-    """Loads the model; returns its `infer` with the options of the command line."""
+def _inference(args: Namespace) -> tuple[Any, Callable[[list], list]]:
+    """Loads the model; returns it, and its `infer` with the options of the command line."""
     model = models.load(args.model, args.backend)
     options = {"batch_size": args.batch_size}
     known = list(inspect.signature(model.infer).parameters)[1:]
@@ -150,7 +153,7 @@ def _inference(args: Namespace) -> Callable[[list[str]], list]:
             raise WrongUse(
                 f"The value must be valid YAML. Received: --set {setting}", hint="zoo infer --help"
             ) from None
-    return lambda texts: model.infer(texts, **options)
+    return model, lambda texts: model.infer(texts, **options)
 
 
 def _print(text: str, answer: dict, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from keras_hub.src.utils.tensor_utils import preprocessing_function
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.tokenizers import SubwordTokenizer
 
-SOURCE_TOKENIZER_FILE = "source_tokenizer.json"  # beside KerasHub's `tokenizer.json`
+TOKENIZER_FILE, SOURCE_TOKENIZER_FILE = "tokenizer.json", "source_tokenizer.json"
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -40,10 +40,11 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         source_tokenizer=None,
         **kwargs,
     ):
+        if source_tokenizer is not None:
+            source_tokenizer = _kept_in(source_tokenizer, SOURCE_TOKENIZER_FILE)
+            tokenizer = _kept_in(tokenizer, TOKENIZER_FILE)
         super().__init__(tokenizer, encoder_sequence_length, decoder_sequence_length, **kwargs)
         self.source_tokenizer = source_tokenizer or tokenizer
-        if self.has_two_tokenizers:
-            self.source_tokenizer.config_file = SOURCE_TOKENIZER_FILE
 
     @property
     def has_two_tokenizers(self) -> bool:
@@ -154,3 +155,13 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             source_tokenizer = keras.layers.deserialize(config["source_tokenizer"])
             config = config | {"source_tokenizer": source_tokenizer}
         return super().from_config(config)
+
+
+def _kept_in(tokenizer, file):
+    """The tokenizer, or a copy of it that a preset keeps in that file."""
+    if tokenizer.config_file == file:
+        return tokenizer
+    copy = type(tokenizer).from_config(tokenizer.get_config() | {"config_file": file})
+    if tokenizer.proto is not None:
+        copy.set_proto(tokenizer.proto)
+    return copy

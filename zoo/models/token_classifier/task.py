@@ -180,18 +180,19 @@ class TokenClassifier(keras_hub.models.Task):
         """Compares the tags with the true ones.
 
         Args:
-            columns: `"tokens"` and `"tags"`, lists of lists of strings; with intents also
-                `"intent"`, a list of strings.
+            columns: `"tokens"` and `"tags"`, lists of lists of strings; and, where they are
+                known, `"intent"`, a list of strings.
             batch_size: int. Defaults to `64`.
 
         Returns:
-            What `zoo.metrics.tagging_scores` does, and `intent_accuracy` with intents.
+            What `zoo.metrics.tagging_scores` does, and `intent_accuracy` where model and columns
+            have intents.
         """
         from zoo.metrics import tagging_scores
 
         answers = self.infer(columns["tokens"], batch_size=batch_size)
         scores = tagging_scores(columns["tags"], [answer.tags for answer in answers], self.scheme)
-        if self.intents:
+        if self.intents and "intent" in columns:
             pairs = zip(answers, columns["intent"], strict=True)
             right = [answer.intent == intent for answer, intent in pairs]
             scores["intent_accuracy"] = float(np.mean(right))
@@ -288,7 +289,7 @@ class TokenClassifier(keras_hub.models.Task):
             return None
         tags, log_probabilities = self.crf.n_best(found["tags"], n_best, batch["padding_mask"])
         to_array = keras.ops.convert_to_numpy
-        return to_array(tags), np.exp(to_array(log_probabilities))
+        return to_array(tags), to_array(log_probabilities).astype("float64")
 
     def _answer(self, words, place, found, n_best):
         count = len(words)
@@ -300,9 +301,11 @@ class TokenClassifier(keras_hub.models.Task):
             intent = self.intents[int(found["intent"][place].argmax())]
         if n_best is not None:
             hypotheses = [
-                ([self.tags[i] for i in sequence[:count]], float(probability))
-                for sequence, probability in zip(n_best[0][place], n_best[1][place], strict=True)
-                if probability > 0
+                ([self.tags[i] for i in sequence[:count]], float(np.exp(log_probability)))
+                for sequence, log_probability in zip(
+                    n_best[0][place], n_best[1][place], strict=True
+                )
+                if np.isfinite(log_probability)
             ]
         return Tagging(
             list(words),
