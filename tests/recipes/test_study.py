@@ -7,6 +7,8 @@ from recipes.config import ConfigError
 from recipes.study import config_digest, markdown
 from recipes.translation.recipe import TranslationRecipe
 
+pytestmark = pytest.mark.once
+
 TINY = [
     "data.options={train: 100, dev: 30, test: 0}",
     "tokenizer.vocabulary_size=340",
