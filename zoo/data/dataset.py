@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Columns = dict[str, list]
 
@@ -99,6 +100,36 @@ def as_dataset(
         splits=splits,
         labels=labels,
     )
+
+
+def dataset_of_files(
+    first: object,
+    task: str,
+    splits: dict[str, Columns],
+    labels: tuple[str, ...] = (),
+) -> Dataset:
+    """The dataset of a user's own files, called as the first of them, with its splits in order."""
+    splits = {split: splits[split] for split in ("train", "dev", "test") if split in splits}
+    return Dataset(
+        name=Path(str(first)).name.split(".")[0],
+        task=task,
+        languages=(),
+        licence="not stated",
+        citation="",
+        digest=splits_digest(splits),
+        splits=splits,
+        labels=labels,
+    )
+
+
+def check_sizes(sizes: dict[str, int]) -> None:
+    """Raises a `ValueError` unless each split to be generated has rows; test may have none."""
+    for split, size in sizes.items():
+        smallest = 0 if split == "test" else 1
+        if not isinstance(size, int) or size < smallest:
+            raise ValueError(
+                f"{split} must be a whole number of at least {smallest}. Received: {split}={size!r}"
+            )
 
 
 def content_digest(columns: Columns) -> str:

@@ -7,7 +7,7 @@ model that looks at the right place needs little else.
 import random
 from datetime import date
 
-from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset
+from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)
 DAYS = LAST.toordinal() - FIRST.toordinal() + 1
@@ -85,13 +85,7 @@ class GeneratedDates:
             seed: int. The same seed makes the same dates. Defaults to `0`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
-        for split, size in sizes.items():
-            smallest = 0 if split == "test" else 1
-            if not isinstance(size, int) or size < smallest:
-                raise ValueError(
-                    f"{split} must be a whole number of at least {smallest}. "
-                    f"Received: {split}={size!r}"
-                )
+        check_sizes(sizes)
         total = sum(sizes.values())
         if total > DAYS:
             raise ValueError(

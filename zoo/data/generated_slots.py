@@ -10,7 +10,7 @@ import random
 import zlib
 from collections.abc import Callable
 
-from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset
+from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
 from zoo.data.tagged import tag_set
 
 # {placeholder}: one of `PLACEHOLDERS`. All other words are outside of any slot.
@@ -164,13 +164,7 @@ class GeneratedSlots:
             seed: int. The same seed makes the same commands. Defaults to `0`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
-        for split, size in sizes.items():
-            smallest = 0 if split == "test" else 1
-            if not isinstance(size, int) or size < smallest:
-                raise ValueError(
-                    f"{split} must be a whole number of at least {smallest}. "
-                    f"Received: {split}={size!r}"
-                )
+        check_sizes(sizes)
         source = random.Random(seed)
         seen: set[tuple[str, ...]] = set()
         splits = {

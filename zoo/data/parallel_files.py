@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.dataset import Columns, Dataset, splits_digest
+from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import (
     FORMATS,
     as_text,
@@ -62,17 +62,7 @@ def load_parallel(
         splits["train"], splits["dev"] = hold_out_share(
             splits["train"], dev_fraction, seed, first, by="source"
         )
-    splits = {split: splits[split] for split in files if split in splits}
-    return Dataset(
-        name=first.name.split(".")[0],
-        task="seq2seq_lm",
-        languages=(),
-        licence="not stated",
-        citation="",
-        digest=splits_digest(splits),
-        splits=splits,
-        labels=(),
-    )
+    return dataset_of_files(first, "seq2seq_lm", splits)
 
 
 def read_parallel(files: Files, source: str = "source", target: str = "target") -> Columns:

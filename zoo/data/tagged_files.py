@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zoo.data.conll import TAG_COLUMNS, FormatError, column_sentences, conllu_sentences
-from zoo.data.dataset import Columns, Dataset, splits_digest
+from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import hold_out_share, lines, no_rows
 from zoo.data.tagged import tag_set
 from zoo.suggestions import did_you_mean
@@ -60,17 +60,7 @@ def load_tagged(
         )
     if dev is None:
         splits["train"], splits["dev"] = _hold_out(splits["train"], dev_fraction, seed, train)
-    splits = {split: splits[split] for split in files if split in splits}
-    return Dataset(
-        name=Path(train).name.split(".")[0],
-        task="token_classifier",
-        languages=(),
-        licence="not stated",
-        citation="",
-        digest=splits_digest(splits),
-        splits=splits,
-        labels=labels,
-    )
+    return dataset_of_files(train, "token_classifier", splits, labels)
 
 
 def read_tagged(file: str | Path, column: str = "upos") -> Columns:

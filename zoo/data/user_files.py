@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.data.dataset import Columns, Dataset, splits_digest
+from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import as_text, hold_out_share, read_table
 
 
@@ -46,17 +46,7 @@ def load_files(
     labels = _labels(splits, files, label)
     if dev is None:
         splits["train"], splits["dev"] = hold_out_share(splits["train"], dev_fraction, seed, train)
-    splits = {split: splits[split] for split in files if split in splits}
-    return Dataset(
-        name=Path(train).name.split(".")[0],
-        task="text_classifier",
-        languages=(),
-        licence="not stated",
-        citation="",
-        digest=splits_digest(splits),
-        splits=splits,
-        labels=labels,
-    )
+    return dataset_of_files(train, "text_classifier", splits, labels)
 
 
 def read_file(file: str | Path, text: str = "text", label: str = "label") -> Columns:
