@@ -147,13 +147,16 @@ def test_an_error_in_the_thread_is_raised_and_the_thread_ends():
     def broken(indices, length):
         raise ZeroDivisionError("broken row")
 
+    before = set(threading.enumerate())  # an interrupted test may have left one
     plan = plan_batches(LENGTHS, [40], 8)
     with pytest.raises(ZeroDivisionError, match="broken row"):
         list(Batches(plan, broken))
     iterator = iter(Batches(plan, collate))
     next(iterator)
+    started = set(threading.enumerate()) - before
+    assert "zoo-batches" in [thread.name for thread in started]
     iterator.close()
-    assert "zoo-batches" not in [thread.name for thread in threading.enumerate()]
+    assert not started & set(threading.enumerate())
 
 
 def small_model():
