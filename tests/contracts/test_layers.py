@@ -81,6 +81,14 @@ CASES = {
     "AttentiveDecoder-recur_then_attend": decoder(
         lambda **kw: layers.AttentiveDecoder("gru", 8, "luong_general", initial_state="last", **kw)
     ),
+    "AttentiveDecoder-gate": decoder(
+        lambda **kw: layers.AttentiveDecoder("gru", 4, gate=True, **kw)
+    ),
+    "AttentiveDecoder-first_input": decoder(
+        lambda **kw: layers.AttentiveDecoder(
+            "lstm", 4, "none", num_layers=2, initial_state="first_input", **kw
+        )
+    ),
     "AttentiveDecoder-none": decoder(
         lambda **kw: layers.AttentiveDecoder("simple_rnn", 4, "none", **kw)
     ),

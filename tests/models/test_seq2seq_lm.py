@@ -107,7 +107,7 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
     (answer,) = model.infer(SOURCES[:1], beam=2, n_best=2)
     assert answer.text == answer.hypotheses[0].text and len(answer.hypotheses) == 2
     assert answer.score == answer.hypotheses[0].score >= answer.hypotheses[1].score
-    search = model._search(2, 2, 1.0, 0.0, None, 0, 0)
+    search = model.search(2, 2)
     ((_, found),) = model._batches(search, model._encode(SOURCES[:1]), [0], 64)
     for n, hypothesis in enumerate(answer.hypotheses):
         written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]

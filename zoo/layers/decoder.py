@@ -9,7 +9,7 @@ from zoo.layers.recurrent import CELLS
 from zoo.layers.scanning import scan
 
 ORDERS = ("attend_then_recur", "recur_then_attend")
-INITIAL_STATES = ("zero", "last", "bridge")
+INITIAL_STATES = ("zero", "last", "bridge", "first_input")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -29,7 +29,8 @@ class AttentiveDecoder(keras.layers.Layer):
     feeding `o_{t-1}` is part of the recurrence's input too, and steps run one after the other.
 
     With attention `"none"` the context is the same at each step, the encoder's last state: it
-    is an input of each step and part of each output (Cho 2014).
+    is an input of each step and part of each output (Cho 2014); or, with the initial state
+    `"first_input"`, there is none (Vinyals 2015).
 
     Keys are projected once per sequence. `call` takes all target steps at once, for training;
     `start` and `step` one at a time, for generation. They agree.
@@ -50,6 +51,10 @@ class AttentiveDecoder(keras.layers.Layer):
               an LSTM; a list of states starts each layer with those of the same layer.
             - `"bridge"`: `tanh(W e + b)` of the encoder's state e, of its last layer if it is
               a list, for each state of each layer.
+            - `"first_input"`: where `W e + b`, of the size of the inputs, is read before them,
+              from zeros. For attention `"none"` without input feeding.
+        gate: bool. Whether the context is scaled by `sigmoid(w q + b)` of the query q: how much
+            of what it sees a step makes use of. Defaults to `False`.
         attention_units: int. Size of the space in which query and key meet, where the attention
             has one. Defaults to `units`.
         num_heads: int. Heads of `"multi_head"`. Defaults to `4`.
@@ -88,7 +93,9 @@ class AttentiveDecoder(keras.layers.Layer):
     References:
         - Bahdanau et al. 2015, appendix A.1.2 and A.2.2.
         - Luong et al. 2015, equation 5 and section 3.3, "input-feeding".
-        - Without attention: Cho et al. 2014; with `"last"` also Sutskever et al. 2014.
+        - Without attention: Cho et al. 2014; with `"last"` also Sutskever et al. 2014; with
+          `"first_input"` Vinyals et al. 2015, "Show and Tell", equations 10 to 12.
+        - Gate: Xu et al. 2015, "Show, Attend and Tell", section 4.2.1, beta.
     """
 
     def __init__(
@@ -103,6 +110,7 @@ class AttentiveDecoder(keras.layers.Layer):
         attention_units=None,
         num_heads=4,
         dropout=0.0,
+        gate=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -114,6 +122,15 @@ class AttentiveDecoder(keras.layers.Layer):
                 "`units` and `num_layers` must be at least 1. "
                 f"Received: units={units}, num_layers={num_layers}"
             )
+        if initial_state == "first_input" and (attention != "none" or input_feeding):
+            raise ValueError(
+                "With `initial_state='first_input'` there is no attention and no input feeding. "
+                f"Received: attention={attention!r}, input_feeding={input_feeding}"
+            )
+        if gate and attention == "none":
+            raise ValueError(
+                "A gate is for the context of an attention. Received: gate=True, attention='none'"
+            )
         self.supports_masking = True
         self.cell = cell
         self.units = units
@@ -123,6 +140,7 @@ class AttentiveDecoder(keras.layers.Layer):
         self.attention_units = attention_units
         self.num_heads = num_heads
         self.dropout = dropout
+        self.gate = gate
         self.attention_name = attention if isinstance(attention, str) else None
         self.attention = attention
         if attention == "none":
@@ -158,6 +176,17 @@ class AttentiveDecoder(keras.layers.Layer):
         if initial_state == "bridge":
             count = num_layers * self._states_per_layer
             self.bridge = keras.layers.Dense(count * units, "tanh", name="bridge", **options)
+        self.first_input = None  # made when the size of the inputs is known
+        self.context_gate = None
+        if gate:
+            self.context_gate = keras.layers.EinsumDense(
+                "btq,qg->btg",
+                output_shape=(None, 1),
+                bias_axes="g",
+                activation="sigmoid",
+                name="context_gate",
+                **options,
+            )
         self.between = keras.layers.SpatialDropout1D(dropout, name="between", **options)
         self.drop = keras.layers.Dropout(dropout, name="drop", **options)
 
@@ -179,8 +208,15 @@ class AttentiveDecoder(keras.layers.Layer):
         needs_vector = self.attention is None or self.initial_state == "bridge"
         vector_shape = _vector_shape(encoder_state_shape) if needs_vector else None
         query_shape = (inputs_shape[0], inputs_shape[1], self.units)
-        context_units = vector_shape[-1] if self.attention is None else None
-        if self.attention is not None:
+        if self.initial_state == "first_input":
+            context_units = 0
+            self.first_input = keras.layers.Dense(
+                inputs_shape[-1], dtype=self.dtype_policy, name="first_input"
+            )
+            self.first_input.build(vector_shape)
+        elif self.attention is None:
+            context_units = vector_shape[-1]
+        else:
             self.attention.build(query_shape, memory_shape)
             context_units = self.attention.compute_output_shape(query_shape, memory_shape)[-1]
         features = inputs_shape[-1] + self.units * self.input_feeding
@@ -192,6 +228,8 @@ class AttentiveDecoder(keras.layers.Layer):
         self.combine.build((*query_shape[:2], context_units + self.units))
         if self.bridge is not None:
             self.bridge.build(vector_shape)
+        if self.context_gate is not None:
+            self.context_gate.build(query_shape)
         super().build(inputs_shape)
 
     def call(
@@ -233,7 +271,8 @@ class AttentiveDecoder(keras.layers.Layer):
         if memory_mask is not None:
             constants["mask"] = ops.cast(memory_mask, "bool")
         if self.attention is None:
-            constants["context"] = ops.cast(_vector(encoder_state), self.compute_dtype)
+            if self.initial_state != "first_input":
+                constants["context"] = ops.cast(_vector(encoder_state), self.compute_dtype)
         else:
             constants["keys"] = keras.tree.map_structure(
                 lambda keys: ops.cast(keys, self.compute_dtype), self.attention.project_keys(memory)
@@ -312,10 +351,11 @@ class AttentiveDecoder(keras.layers.Layer):
         memory = constants["memory"]
         if self.attention is None:
             batch, target, source = *ops.shape(query)[:2], ops.shape(memory)[1]
-            context = constants["context"]
-            context = ops.broadcast_to(context[:, None], (batch, target, context.shape[-1]))
+            context = constants.get("context")
+            if context is not None:
+                context = ops.broadcast_to(context[:, None], (batch, target, context.shape[-1]))
             return context, ops.zeros((batch, target, source), "float32")
-        return self.attention(
+        context, weights = self.attention(
             query,
             memory,
             value_mask=constants.get("mask"),
@@ -324,6 +364,9 @@ class AttentiveDecoder(keras.layers.Layer):
             return_attention_scores=True,
             training=training,
         )
+        if self.context_gate is not None:
+            context = context * self.context_gate(query)
+        return context, weights
 
     def _attend_once(self, query, constants, position, training):
         """The same for queries `[rows, units]`, several of them for each row of the memory."""
@@ -340,7 +383,8 @@ class AttentiveDecoder(keras.layers.Layer):
         query = ops.reshape(query, (batch, beams, self.units))
         position = ops.reshape(position, (batch, beams))
         context, weights = self._attend(query, constants, position, training)
-        context = ops.reshape(context, (rows, context.shape[-1]))
+        if context is not None:
+            context = ops.reshape(context, (rows, context.shape[-1]))
         return context, ops.reshape(weights, (rows, source))
 
     def _initial_states(self, zeros, encoder_state):
@@ -352,6 +396,12 @@ class AttentiveDecoder(keras.layers.Layer):
             bridged = self.bridge(_vector(encoder_state))
             bridged = ops.split(bridged, self.num_layers * count, axis=-1)
             return [bridged[i * count : (i + 1) * count] for i in range(self.num_layers)]
+        if self.initial_state == "first_input":
+            hidden, states = self.first_input(_vector(encoder_state)), []
+            for layer in self.stack:
+                hidden, new = layer.cell(hidden, [zeros] * count)
+                states.append(list(new))
+            return states
         vector, states = _vector(encoder_state), encoder_state
         if states is vector:
             states = [[vector] * count for _ in range(self.num_layers)]
@@ -405,6 +455,7 @@ class AttentiveDecoder(keras.layers.Layer):
             "attention_units": self.attention_units,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "gate": self.gate,
         }
 
     @classmethod
@@ -417,6 +468,7 @@ class AttentiveDecoder(keras.layers.Layer):
 
 
 def _join(parts):
+    parts = [part for part in parts if part is not None]
     return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
 

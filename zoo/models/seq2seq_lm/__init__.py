@@ -2,7 +2,8 @@
 
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
-from zoo.models.seq2seq_lm.task import Hypothesis, Seq2SeqLM, Translation
+from zoo.models.seq2seq_lm.task import Seq2SeqLM, Translation
+from zoo.models.writer import Hypothesis
 
 __all__ = [
     "Hypothesis",

@@ -3,14 +3,14 @@
 import keras
 import keras_hub
 
-from zoo.layers import AttentiveDecoder, RecurrentEncoder, TransformerDecoder
-from zoo.layers.recurrent import CELLS
+from zoo.layers import RecurrentEncoder
+from zoo.models.writer import WriterBackbone
 
 TIES = ("none", "output", "all")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLMBackbone(keras_hub.models.Backbone):
+class Seq2SeqLMBackbone(WriterBackbone):
     """Reads source tokens and writes target tokens: a recurrent encoder with an attentive
     decoder, or a Transformer.
 
@@ -74,8 +74,6 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        if cell not in CELLS:
-            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
         if tie_embeddings not in TIES:
             raise ValueError(
                 f"`tie_embeddings` must be one of {TIES}. Received: "
@@ -87,43 +85,43 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
                 "tie_embeddings='output', or one vocabulary. Received: tie_embeddings='all', "
                 f"source_vocabulary_size={source_vocabulary_size}"
             )
-        is_transformer = attention == "transformer"
-        if embedding_dim != units and (is_transformer or tie_embeddings != "none"):
-            raise ValueError(
-                "Tied embeddings and a Transformer need `embedding_dim` equal to `units`. "
-                f"Received: tie_embeddings={tie_embeddings!r}, attention={attention!r}, "
-                f"embedding_dim={embedding_dim}, units={units}"
-            )
-
         # === Layers ===
-        def embedding(size, name):
-            # Keras' own ±0.05 is so near to zero that a small model spends epochs getting away.
-            start = keras.initializers.RandomNormal(stddev=0.5)
-            return keras.layers.Embedding(
-                size, embedding_dim, embeddings_initializer=start, dtype=dtype, name=name
-            )
-
-        if tie_embeddings == "none":
-            self.token_embedding = embedding(vocabulary_size, "token_embedding")
-        else:  # it gives the logits too, which must begin small
-            self.token_embedding = keras_hub.layers.ReversibleEmbedding(
-                vocabulary_size,
-                embedding_dim,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=units**-0.5),
-                reverse_dtype="float32",
-                dtype=dtype,
-                name="token_embedding",
-            )
+        self.make_writer(
+            vocabulary_size,
+            attention,
+            cell,
+            embedding_dim,
+            units,
+            num_layers,
+            input_feeding,
+            num_heads,
+            intermediate_dim,
+            dropout,
+            is_tied=tie_embeddings != "none",
+            dtype=dtype,
+        )
         self.source_embedding = self.token_embedding
         if tie_embeddings != "all":
             size = source_vocabulary_size or vocabulary_size
-            self.source_embedding = embedding(size, "source_embedding")
-        self.positions = None
-        drop = keras.layers.Dropout if is_transformer else keras.layers.SpatialDropout1D
-        self.source_dropout = drop(dropout, dtype=dtype, name="source_dropout")
-        self.target_dropout = drop(dropout, dtype=dtype, name="target_dropout")
-        if is_transformer:
-            self.positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
+            self.source_embedding = self.make_embedding(
+                size, embedding_dim, "source_embedding", dtype
+            )
+        if self.positions is None:
+            self.source_dropout = keras.layers.SpatialDropout1D(
+                dropout, dtype=dtype, name="source_dropout"
+            )
+            self.encoder = RecurrentEncoder(
+                cell,
+                units,
+                num_layers,
+                bidirectional,
+                dropout=dropout,
+                return_state=True,
+                dtype=dtype,
+                name="encoder",
+            )
+        else:
+            self.source_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="source_dropout")
             self.encoder_layers = [
                 keras_hub.layers.TransformerEncoder(
                     intermediate_dim,
@@ -136,32 +134,6 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
                 for i in range(num_layers)
             ]
             self.encoder_norm = keras.layers.LayerNormalization(dtype=dtype, name="encoder_norm")
-            self.decoder = TransformerDecoder(
-                num_layers, num_heads, intermediate_dim, dropout, dtype=dtype, name="decoder"
-            )
-        else:
-            self.encoder = RecurrentEncoder(
-                cell,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                return_state=True,
-                dtype=dtype,
-                name="encoder",
-            )
-            self.decoder = AttentiveDecoder(
-                cell,
-                units,
-                attention,
-                num_layers,
-                input_feeding=input_feeding,
-                initial_state="bridge",
-                num_heads=num_heads,
-                dropout=dropout,
-                dtype=dtype,
-                name="decoder",
-            )
 
         # === Functional graph ===
         inputs = {
@@ -174,10 +146,7 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
             )
         }
         read = self.read(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
-        embedded = self._embed(self.token_embedding, inputs["decoder_token_ids"])
-        states, weights = self.decoder(
-            self.target_dropout(embedded), **read, return_attention_scores=True
-        )
+        states, weights = self.write_all(inputs["decoder_token_ids"], **read)
         super().__init__(
             inputs=inputs,
             outputs={
@@ -227,34 +196,7 @@ class Seq2SeqLMBackbone(keras_hub.models.Backbone):
             padding_mask: Boolean tensor `[batch, source]`.
             max_length: int. Most steps there will be.
         """
-        read = self.read(token_ids, padding_mask)
-        if self.positions is None:
-            return self.decoder.start(**read)
-        return self.decoder.start(**read, max_length=max_length)
-
-    def write(self, token_ids, state, constants):
-        """One step of the decoder, which gives its output, the next state and the weights.
-
-        Args:
-            token_ids: Integer tensor `[rows]`: the last tokens.
-            state, constants: See the `step` of the decoder.
-        """
-        position = state["position"][0]  # all rows are in step
-        embedded = self._embed(self.token_embedding, token_ids[:, None], position)
-        return self.decoder.step(embedded[:, 0], state, constants)
-
-    def _embed(self, embedding, token_ids, position=0):
-        """Embedded tokens `[batch, time, embedding_dim]`, with their positions for a Transformer.
-
-        Args:
-            position: That of the first.
-        """
-        embedded = embedding(token_ids)
-        if self.positions is None:
-            return embedded
-        if isinstance(embedding, keras_hub.layers.ReversibleEmbedding):
-            embedded = embedded * embedding.output_dim**0.5  # as large as positions
-        return embedded + self.positions(embedded, start_index=position)
+        return self.start_from(self.read(token_ids, padding_mask), max_length)
 
     def get_config(self):
         return super().get_config() | {

@@ -1,21 +1,17 @@
 """The translator: what a user holds."""
 
-import functools
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 import keras
-import keras_hub
 import numpy as np
-from keras import ops
 
-from zoo.decoding import beam_search, compiled
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.models.texts import bucket, checked_texts, required
+from zoo.models.writer import Hypothesis, Writer, Written
 
 if TYPE_CHECKING:
     from zoo.explain import Alignment
@@ -23,41 +19,12 @@ if TYPE_CHECKING:
 SHORTEST_BATCH = 16  # tokens
 
 
-@dataclass(frozen=True)
-class Hypothesis:
-    """One way to put it.
-
-    Attributes:
-        text: The text.
-        score: What the search ranked it by: see `zoo.decoding.beam_search`.
-        log_probability: Natural, of its tokens.
-    """
-
-    text: str
-    score: float
-    log_probability: float
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What the model makes of one text.
-
-    Attributes:
-        text: The best hypothesis' text.
-        score: Its score.
-        hypotheses: The `n_best`, best first.
-    """
-
-    text: str
-    score: float
-    hypotheses: list[Hypothesis]
-
-    def to_dict(self) -> dict:
-        return asdict(self)
+class Translation(Written):
+    """What the model makes of one text."""
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
+class Seq2SeqLM(Writer):
     """Reads a text and writes another: many-to-many.
 
     Args:
@@ -76,23 +43,10 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
     preprocessor_cls = Seq2SeqLMPreprocessor
 
     def __init__(self, backbone, preprocessor=None, languages=None, **kwargs):
-        # === Layers ===
-        self.backbone = backbone
-        self.preprocessor = preprocessor
-        self.head = functools.partial(backbone.token_embedding, reverse=True)
-        if backbone.tie_embeddings == "none":
-            self.head = keras.layers.Dense(
-                backbone.vocabulary_size, dtype=backbone.dtype_policy, name="logits"
-            )
-
-        # === Functional graph ===
-        inputs = backbone.input
-        logits = self.head(backbone(inputs)["decoder_sequence_output"])
-        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+        super().__init__(backbone, preprocessor, **kwargs)
 
         # === Config ===
         self.languages = None if languages is None else tuple(languages)
-        self._searches = {}
 
     def get_config(self):
         languages = None if self.languages is None else list(self.languages)
@@ -129,25 +83,15 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
             TypeError: if something else than strings is given.
             ValueError: if a number is out of its range.
         """
-        search = self._search(
+        search = self.search(
             beam, n_best, length_penalty, coverage_penalty, max_length, min_length, no_repeat_ngram
         )
         encoded = self._encode(texts)
-        nothing = Translation("", 0.0, [Hypothesis("", 0.0, 0.0)])
-        answers = [nothing] * len(encoded)
+        answers = [Translation.of([Hypothesis("", 0.0, 0.0)])] * len(encoded)
         written = [i for i, ids in enumerate(encoded) if len(ids) > 1]  # more than an end
         for rows, found in self._batches(search, encoded, written, batch_size):
-            tokens, lengths = found.tokens, found.lengths
             for place, row in enumerate(rows):
-                hypotheses = [
-                    Hypothesis(
-                        self._text(tokens[place, n, : lengths[place, n]]),
-                        float(found.scores[place, n]),
-                        float(found.log_probabilities[place, n]),
-                    )
-                    for n in range(tokens.shape[1])
-                ]
-                answers[row] = Translation(hypotheses[0].text, hypotheses[0].score, hypotheses)
+                answers[row] = Translation.of(self.hypotheses(found, place))
         return answers
 
     def score(self, columns: dict[str, list], batch_size: int = 64, **search) -> dict[str, float]:
@@ -194,96 +138,29 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
         encoded = self._encode([text])
         if len(encoded[0]) == 1:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        search = self._search(1, 1, 0.0, 0.0, None, 0, 0, return_attention=True)
+        search = self.search(1, length_penalty=0.0, return_attention=True)
         ((_, found),) = self._batches(search, encoded, [0], 1)
-        tokenizer, length = self.preprocessor.tokenizer, int(found.lengths[0, 0])
+        length = int(found.lengths[0, 0])
         ids = found.tokens[0, 0, :length]
         source = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded[0]) - 1]
-        target = [tokenizer.id_to_token(int(token)).replace("▁", " ") for token in ids]
-        if ids[-1] == tokenizer.end_token_id:
-            target[-1] = "</s>"
         return Alignment(
             [*source, "</s>"],
-            target,
+            self.pieces(ids),
             found.attention[0, 0, :length, : len(source) + 1],
             text=text.strip(),
-            translation=self._text(ids),
+            translation=self.text(ids),
         )
 
-    def generate_step(self, inputs, stop_token_ids=None):
-        """One batch of `generate`, of KerasHub: continues `decoder_token_ids` by its sampler."""
-        token_ids, mask = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        start, constants = self.backbone.start(
-            inputs["encoder_token_ids"], inputs["encoder_padding_mask"], token_ids.shape[1]
+    def source(self, inputs):
+        return inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
+
+    def start(self, source, max_length):
+        token_ids, padding_mask = source
+        longest = max_length or min(
+            2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length
         )
-
-        def next(prompt, state, index):
-            last = ops.take(prompt, index - 1, axis=1)
-            hidden, state, _ = self.backbone.write(last, state, constants)
-            return self.head(hidden), hidden, state
-
-        # The sampler keeps what the mask says is there already.
-        token_ids = self.sampler(
-            next=next, prompt=token_ids, cache=start, index=1, mask=mask,
-            stop_token_ids=stop_token_ids, model=self,
-        )  # fmt: skip
-        steps = ops.arange(ops.shape(token_ids)[1], dtype="int32")[None, :]
-        if stop_token_ids is None:
-            return {"decoder_token_ids": token_ids, "decoder_padding_mask": steps >= 0}
-        stops = ops.zeros_like(mask)
-        for stop in stop_token_ids:
-            stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
-        after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
-        return {"decoder_token_ids": token_ids, "decoder_padding_mask": after == 0}
-
-    def _search(
-        self,
-        beam,
-        n_best,
-        length_penalty,
-        coverage_penalty,
-        max_length,
-        min_length,
-        no_repeat_ngram,
-        return_attention=False,
-    ):
-        """A compiled search of `(token_ids, padding_mask)`, made once for each setting."""
-        setting = (
-            beam, n_best, length_penalty, coverage_penalty, max_length, min_length,
-            no_repeat_ngram, return_attention,
-        )  # fmt: skip
-        if setting in self._searches:
-            return self._searches[setting]
-        tokenizer = required(self.preprocessor).tokenizer
-
-        def search(token_ids, padding_mask):
-            batch, source = token_ids.shape
-            longest = max_length or min(2 * source, self.preprocessor.decoder_sequence_length)
-            state, constants = self.backbone.start(token_ids, padding_mask, longest)
-
-            def step(tokens, state, index):
-                hidden, state, weights = self.backbone.write(tokens, state, constants)
-                return self.head(hidden), state, weights
-
-            return beam_search(
-                step,
-                state,
-                batch,
-                tokenizer.start_token_id,
-                tokenizer.end_token_id,
-                longest,
-                beam=beam,
-                n_best=n_best,
-                length_penalty=length_penalty,
-                coverage_penalty=coverage_penalty,
-                min_length=min_length,
-                no_repeat_ngram=no_repeat_ngram,
-                return_attention=return_attention,
-                source_mask=padding_mask,
-                pad_id=tokenizer.pad_token_id,
-            )
-
-        return self._searches.setdefault(setting, compiled(search, layers=[self]))
+        state, constants = self.backbone.start(token_ids, padding_mask, longest)
+        return state, constants, padding_mask, longest
 
     def _batches(self, search, encoded, rows, batch_size):
         """Yields rows, the shortest first, and what was found for them, as arrays."""
@@ -297,13 +174,7 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
                 [encoded[row] for row in some] + filling,
                 bucket(len(encoded[some[-1]]), SHORTEST_BATCH),
             )
-            found = search(batch["encoder_token_ids"], batch["encoder_padding_mask"])
-            yield (
-                some,
-                type(found)(
-                    *(None if part is None else ops.convert_to_numpy(part) for part in found)
-                ),
-            )
+            yield some, search(batch["encoder_token_ids"], batch["encoder_padding_mask"])
 
     def _encode(self, texts):
         preprocessor, texts = required(self.preprocessor), checked_texts(texts)
@@ -317,14 +188,6 @@ class Seq2SeqLM(keras_hub.models.Seq2SeqLM):
             )
         end = preprocessor.tokenizer.end_token_id
         return [[*ids[:longest], end] for ids in encoded]
-
-    def _text(self, ids):
-        special = (
-            self.preprocessor.tokenizer.pad_token_id,
-            self.preprocessor.tokenizer.end_token_id,
-        )
-        ids = [int(i) for i in ids if int(i) not in special]
-        return self.preprocessor.tokenizer.detokenize(ids) if ids else ""
 
     def _loss(self, columns, batch_size):
         """The mean cross-entropy of the references' tokens."""
