@@ -24,6 +24,7 @@ GROUPS = {
         "infer": "give it texts, get its answers",
         "eval": "measure it on a dataset",
         "explain": "draw where it looked",
+        "export": "write it as a graph that runs without this library, and check that",
     },
     "train your own": {
         "run": "train, evaluate, track and register a model by a recipe",

@@ -1,0 +1,21 @@
+"""Models for others to run: a graph that needs neither this library nor Keras.
+
+>>> model = zoo.load("bilstm_crf_ewt_en_upos")  # on TensorFlow
+>>> zoo.exporting.export(model, "tagger")
+Check(sentences=100, difference=3.6e-07)
+"""
+
+from zoo.exporting.exporter import Check, ExportError, check_format, check_task, export
+from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
+
+__all__ = [
+    "BACKEND",
+    "FORMATS",
+    "OTHER_BACKENDS",
+    "REFUSED",
+    "Check",
+    "ExportError",
+    "check_format",
+    "check_task",
+    "export",
+]
