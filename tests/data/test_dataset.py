@@ -1,6 +1,7 @@
 import pytest
 
 from zoo.data.dataset import content_digest, hold_out, splits_digest
+from zoo.images import Picture
 
 pytestmark = pytest.mark.once
 
@@ -65,3 +66,17 @@ def test_digests_change_with_any_part_of_the_content():
     assert content_digest(a) == content_digest(columns([("a", "x"), ("b", "y")]))
     assert splits_digest({"train": a, "dev": {}}) != splits_digest({"train": {}, "dev": a})
     assert splits_digest({"train": a, "dev": {}}) == splits_digest({"dev": {}, "train": a})
+
+
+def test_pictures_count_by_their_bytes(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"one")
+    captions = [["a picture", "the same"]]
+    digests = [
+        content_digest({"image": [picture], "captions": captions})
+        for picture in (
+            Picture("a.png", tmp_path / "a.png"),
+            Picture("b.png", content=b"one"),
+            Picture("a.png", content=b"two"),
+        )
+    ]
+    assert digests[0] == digests[1] != digests[2]

@@ -320,7 +320,7 @@ def test_a_wrong_name_or_option():
     with pytest.raises(ValueError, match="Did you mean `nsmc`.*zoo data ls.*Received: name='nscm'"):
         zoo.data.load("nscm")
     for function in (zoo.data.get, zoo.data.path):
-        with pytest.raises(ValueError, match="There are atis, generated_dates, generated_reviews"):
+        with pytest.raises(ValueError, match="There are atis, flickr8k, generated_dates"):
             function("squad")
     with pytest.raises(ValueError, match="takes no options. Received: 'seed'"):
         zoo.data.load("nsmc", seed=1)
@@ -341,6 +341,7 @@ def test_every_card_is_complete():
     tasks = {card.name: card.task for card in cards}
     assert list(tasks) == sorted(tasks)
     assert tasks == {
+        **dict.fromkeys(("flickr8k", "generated_scenes"), "image_to_text"),
         **dict.fromkeys(("generated_reviews", "imdb", "nsmc", "sst2"), "text_classifier"),
         **dict.fromkeys(("generated_dates", "multi30k", "tatoeba_kor_eng"), "seq2seq_lm"),
         **dict.fromkeys(("atis", "generated_slots", "snips", "wnut17"), "token_classifier"),
@@ -357,6 +358,7 @@ def test_nothing_heavy_is_imported():
     code = (
         "import sys, zoo.data; zoo.data.list_datasets(); zoo.data.load('generated_reviews');"
         "zoo.data.load('generated_dates'); zoo.data.load('generated_slots');"
+        "zoo.data.load('generated_scenes', train=1, dev=1, test=0);"
         "print([m for m in ('keras', 'tensorflow', 'numpy', 'pandas', 'pooch', 'requests',"
         " 'conllu') if m in sys.modules])"
     )

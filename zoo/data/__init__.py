@@ -3,6 +3,7 @@
 `zoo.data.batches` is imported by its own name: it imports Keras, and nothing here does.
 """
 
+from zoo.data.captioned_files import load_captioned, read_captioned
 from zoo.data.catalogue import get, list_datasets, load, path
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
 from zoo.data.parallel_files import load_parallel, read_parallel
@@ -18,10 +19,12 @@ __all__ = [
     "get",
     "list_datasets",
     "load",
+    "load_captioned",
     "load_files",
     "load_parallel",
     "load_tagged",
     "path",
+    "read_captioned",
     "read_file",
     "read_parallel",
     "read_tagged",

@@ -4,8 +4,10 @@ import inspect
 from pathlib import Path
 
 from zoo.data.dataset import Dataset, DatasetCard
+from zoo.data.flickr8k import Flickr8k
 from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_reviews import GeneratedReviews
+from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
 from zoo.data.imdb import Imdb
 from zoo.data.multi30k import Multi30k
@@ -22,8 +24,10 @@ _DATASETS = {
     dataset.card.name: dataset
     for dataset in (
         Atis,
+        Flickr8k,
         GeneratedDates,
         GeneratedReviews,
+        GeneratedScenes,
         GeneratedSlots,
         Imdb,
         Multi30k,
@@ -50,8 +54,9 @@ def load(name: str, **options) -> Dataset:
     Args:
         name: One of `list_datasets()`.
         **options: What the dataset takes: generated ones take `train`, `dev`, `test` (rows of
-            each) and `seed`; those for translation take `source` and `target`, two of their
-            languages; treebanks take `column`, the tags to read; the others nothing.
+            each) and `seed`, and that of scenes `size` (pixels); those for translation take
+            `source` and `target`, two of their languages; treebanks take `column`, the tags to
+            read; the others nothing.
 
     Returns:
         A `Dataset`.
@@ -94,7 +99,9 @@ def path(name: str) -> Path | None:
     return dataset.path() if isinstance(dataset, NamedDataset) else None
 
 
-def _find(name: str) -> NamedDataset | GeneratedDates | GeneratedReviews | GeneratedSlots:
+def _find(
+    name: str,
+) -> NamedDataset | GeneratedDates | GeneratedReviews | GeneratedScenes | GeneratedSlots:
     if name in _DATASETS:
         return _DATASETS[name]()
     raise ValueError(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 Columns = dict[str, list]
@@ -68,7 +69,8 @@ class Dataset:
             were held out and how rows were generated change it.
         splits: Columns by split: `"train"`, `"dev"` and, where there is one, `"test"`. For a
             text classifier `{"text": [...], "label": [...]}`, for a translator `{"source":
-            [...], "target": [...]}`, of one length.
+            [...], "target": [...]}`, for captioning `{"image": [...], "captions": [...]}`, of
+            each image a `zoo.images.Picture` and a list of strings; all of one length.
         labels: All labels, in the order of the classes; `()` where there are none.
     """
 
@@ -133,10 +135,10 @@ def check_sizes(sizes: dict[str, int]) -> None:
 
 
 def content_digest(columns: Columns) -> str:
-    """SHA-256 over the names of columns and their rows, in order."""
+    """SHA-256 over the names of columns and their rows, in order; of pictures, over theirs."""
     content = hashlib.sha256(json.dumps(list(columns)).encode())
     for row in zip(*columns.values(), strict=True):
-        content.update(json.dumps(row).encode())
+        content.update(json.dumps(row, default=attrgetter("sha256")).encode())
     return content.hexdigest()
 
 

@@ -32,12 +32,14 @@ class NamedDataset(ABC):
         stored: The name of each split's file in the dataset's folder, or of each part of a
             split that has a file of its own. A file may be there as it is, or gzipped with
             `.gz` after its name.
+        others: Names of further files that belong in the folder, which a subclass reads.
         columns: The columns that `parse` yields the values of.
         dev_size: int. Rows to hold out of `train`, 0 where there is an official `dev`.
     """
 
     card: DatasetCard
     stored: dict[str, str]
+    others: tuple[str, ...] = ()
     columns: tuple[str, ...] = ("text", "label")
     dev_size: int = 0
 
@@ -51,12 +53,13 @@ class NamedDataset(ABC):
             os.replace(downloads / file.name, folder / file.name)
 
     def path(self) -> Path | None:
-        """The folder that holds every stored file: in `$ZOO_DATA`, else in the cache."""
+        """The folder that holds every file: in `$ZOO_DATA`, else in the cache."""
+        names = (*self.stored.values(), *self.others)
         folders = [home() / "data" / self.card.name]
         if shared := os.environ.get("ZOO_DATA"):
             folders.insert(0, Path(shared).expanduser() / self.card.name)
         for folder in folders:
-            if all(_existing(folder, name) for name in self.stored.values()):
+            if all(_existing(folder, name) for name in names):
                 return folder
         return None
 
