@@ -126,6 +126,17 @@ def measurer(figure: Figure, font: FontProperties) -> Callable[[str], float]:
     return measure
 
 
+def fitted(text: str, measure: Callable[[str], float], room: float) -> str:
+    """What can be drawn of a text, cut where it is wider than there is room."""
+    text, most = drawable(text), int(room)  # letters: none is narrower than a point
+    if len(text) <= most and measure(text) <= room:
+        return text
+    fitting = min(len(text) - 1, most)
+    while fitting > 1 and measure(text[:fitting] + "…") > room:
+        fitting -= 1
+    return text[:fitting] + "…"
+
+
 def write(
     axes, x, y, text, family, size=TEXT_SIZE, color=INK, align="left", weight="normal", **settings
 ):

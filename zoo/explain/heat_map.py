@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from zoo.explain.drawing import DPI, FAINT, INK, PAPER_TO_MARKER, measurer, scale, write
+from zoo.explain.drawing import DPI, FAINT, INK, PAPER_TO_MARKER, fitted, measurer, scale, write
 from zoo.explain.fonts import drawable, families
 
 # All lengths in points.
@@ -41,8 +41,8 @@ def draw(
     family = families("".join(map(drawable, [*source, *target])) + "…")
     figure = Figure(dpi=DPI, facecolor="white")
     measure = measurer(figure, FontProperties(family=family, size=size))
-    columns = [_fitted(label, measure, LONGEST * size) for label in source]
-    rows = [_fitted(label, measure, LONGEST * size) for label in target]
+    columns = [fitted(label, measure, LONGEST * size) for label in source]
+    rows = [fitted(label, measure, LONGEST * size) for label in target]
     wide = [measure(label) for label in columns]
     sloped = any(width > cell - 2 for width in wide)
 
@@ -89,14 +89,3 @@ def draw(
     if note:
         write(axes, MARGIN, bottom + FOOTER + LINE / 2 - 4, note, family, 9, FAINT)
     return figure
-
-
-def _fitted(label, measure, room):
-    """What can be drawn of a label, cut where it is longer than there is room."""
-    label, most = drawable(label), 5 * LONGEST  # not even that many narrow letters have room
-    if len(label) <= most and measure(label) <= room:
-        return label
-    fitting = min(len(label) - 1, most)
-    while fitting > 1 and measure(label[:fitting] + "…") > room:
-        fitting -= 1
-    return label[:fitting] + "…"

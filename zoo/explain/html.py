@@ -1,9 +1,13 @@
-"""Shaded tokens, and shaded pairs of tokens, as pages of HTML that are complete in themselves."""
+"""Shaded tokens, pairs of tokens, and pictures, as pages of HTML complete in themselves."""
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from zoo.explain.spans import Span
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -108,4 +112,74 @@ def table(
         columns="".join(f'<th scope="col">{escape(label)}</th>' for label in source),
         rows="\n".join(rows),
         note=f"<p>{note}</p>" if note else "",
+    )
+
+
+PANELS = """<!doctype html>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.4 system-ui, "Noto Sans", "NanumGothic", sans-serif; color: #1d2330;
+       background: #fff; max-width: 76em; margin: 1.5em auto; padding: 0 1em; }}
+h1 {{ font-size: 1.2em; }} p, small {{ color: #7a8194; font-size: .85em; }}
+div {{ display: flex; flex-wrap: wrap; gap: 1em; align-items: end; }}
+figure {{ margin: 0; max-width: {side}px; }} figcaption {{ overflow-wrap: anywhere; }}
+small {{ float: right; }}
+img {{ display: block; max-width: 100%; height: auto; border-radius: 4px; }}
+</style>
+<h1>{caption}</h1>
+<div>
+<figure><img src="{picture}" alt="{caption}"></figure>
+{words}
+</div>
+{note}
+"""
+
+
+def panels(
+    image: "np.ndarray", caption: str, words: Sequence[tuple[str, "np.ndarray"]], note: str
+) -> str:
+    """Writes a picture, and once more for each word, lit where the word's weight lies.
+
+    Args:
+        image: `uint8`, `[height, width, 3]`.
+        caption: What to write above.
+        words: Each word with its weights, `[rows, columns]`. Light is relative to its greatest.
+        note: What to write underneath, or `""`.
+
+    Returns:
+        The HTML. All text in it is escaped.
+    """
+    from zoo.explain.pixels import data_uri, sized
+
+    side = 224
+    return PANELS.format(
+        title=escape(caption) or "Caption",
+        caption=escape(caption),
+        side=side,
+        picture=data_uri(sized(image, side)),
+        words=lit_words(image, words, side),
+        note=f"<p>{note}</p>" if note else "",
+    )
+
+
+def lit_words(image: "np.ndarray", words: Sequence[tuple[str, "np.ndarray"]], side: int) -> str:
+    """A figure for each word: its label, and the picture lit by its weights.
+
+    Args:
+        image: `uint8`, `[height, width, 3]`.
+        words: Each word with its weights, `[rows, columns]`.
+        side: int. The longer side of each picture, in pixels.
+
+    Returns:
+        The HTML, with each word's greatest weight beside it. All text in it is escaped.
+    """
+    from zoo.explain.pixels import data_uri, lit, sized
+
+    image = sized(image, side)
+    return "\n".join(
+        f"<figure><figcaption>{escape(word)} <small>{weights.max():.2g}</small></figcaption>"
+        f'<img src="{data_uri(lit(image, weights))}" alt="{escape(word)}"></figure>'
+        for word, weights in words
     )

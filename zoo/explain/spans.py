@@ -1,5 +1,6 @@
 """Tokens as a reader sees them: in a text, with their gaps, or each as a sign of its own."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,3 +98,38 @@ def window(spans: Sequence[Span], size: int) -> tuple[int, int]:
         if held > best * (1 + 1e-9):
             best, start = held, end - size + 1
     return start, start + size
+
+
+def to_words(tokens: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """Puts pieces of words together.
+
+    Args:
+        tokens: The tokens: pieces, of which one that starts a word carries the space before it,
+            or words. They are words if none but the first has a space before it.
+
+    Returns:
+        Each word, and the places of its tokens. Punctuation that ends or begins a word is left
+        out, and so is what is nothing else.
+    """
+    pieces = any(token[:1].isspace() for token in tokens[1:])
+    groups: list[list[int]] = []
+    for i, token in enumerate(tokens):
+        # An empty token is what is left of a character that took several.
+        starts = token[:1].isspace() if pieces else bool(token)
+        if starts or not groups:
+            groups.append([])
+        groups[-1].append(i)
+    words = []
+    for group in groups:
+        while group and _silent(tokens[group[0]]):
+            group.pop(0)
+        while group and _silent(tokens[group[-1]]):
+            group.pop()
+        if group:
+            words.append((" ".join("".join(tokens[i] for i in group).split()), group))
+    return words
+
+
+def _silent(token):
+    """Whether it is punctuation, white space, or nothing."""
+    return all(c.isspace() or unicodedata.category(c).startswith("P") for c in token)

@@ -1,5 +1,6 @@
 """Thin faces over the metrics of well-kept libraries. Depends on no model."""
 
+from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
 from zoo.metrics.tagging import (
     ill_formed,
@@ -15,6 +16,9 @@ from zoo.metrics.translation import bleu_by_length, signatures, translation_scor
 
 __all__ = [
     "bleu_by_length",
+    "caption_score_each",
+    "caption_scores",
+    "caption_signatures",
     "classification_scores",
     "confusion",
     "ill_formed",

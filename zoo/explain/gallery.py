@@ -1,0 +1,190 @@
+"""A page of pictures with what was written of them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.explain.caption_map import CaptionMap
+
+THUMBNAIL, PANEL = 400, 120  # longer side, in pixels
+IN_MEMORY = 8 * 2**20  # bytes of entries; more wait in a temporary file
+
+HEAD = """<!doctype html>
+<html lang="{language}">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --paper: #f4f5f8; --card: #fff; --ink: #1d2330;
+        --faint: #6b7284; --line: #e1e4eb; --mark: #fdebc8; --marked: #7a4300; --wrong: #b3261e; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --paper: #14161b; --card: #1f222a; --ink: #e7e9ee; --faint: #9aa1b2;
+          --line: #323744; --mark: #4a3615; --marked: #fdcf86; --wrong: #ff8a80; }}
+}}
+* {{ box-sizing: border-box; }}
+body {{ font: 15px/1.45 system-ui, "Noto Sans", "NanumGothic", sans-serif; color: var(--ink);
+       background: var(--paper); max-width: 90em; margin: 0 auto; padding: 1.5em; }}
+h1 {{ font-size: 1.5em; margin: 0; }} header p {{ margin: .2em 0 1.3em; color: var(--faint); }}
+main {{ display: grid; gap: 1.1em;
+       grid-template-columns: repeat(auto-fill, minmax(min(17em, 100%), 1fr)); }}
+article {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+          overflow: hidden; content-visibility: auto; contain-intrinsic-size: auto 22em; }}
+article > img {{ display: block; width: 100%; max-height: 24em; object-fit: contain; }}
+.text {{ padding: .8em 1em .9em; overflow-wrap: anywhere; }}
+.text > :first-child {{ margin-top: 0; }} .text > :last-child {{ margin-bottom: 0; }}
+.caption {{ font-size: 1.08em; font-weight: 600; margin: .3em 0; }}
+.note, details {{ font-size: .87em; color: var(--faint); margin: .5em 0; }}
+.score {{ font-size: .8em; background: var(--mark); color: var(--marked); border-radius: 1em;
+         padding: .12em .65em; white-space: nowrap; }}
+.wrong {{ color: var(--wrong); margin: 0; }}
+ul, ol {{ padding-left: 1.4em; margin: .2em 0; }} li {{ margin: .15em 0; }}
+summary {{ cursor: pointer; }} summary:hover {{ color: var(--ink); }}
+.panels {{ display: grid; gap: .5em; margin-top: .5em;
+          grid-template-columns: repeat(auto-fill, minmax(5em, 1fr)); }}
+figure {{ margin: 0; }} figure small {{ display: none; }}
+figure img {{ display: block; width: 100%; border-radius: 4px; }}
+</style>
+<header><h1>{title}</h1><p>{count}</p></header>
+<main>
+"""
+TAIL = "</main>\n</html>\n"
+
+
+class Gallery:
+    """A page of pictures with their captions, complete in itself: one file, and no network.
+
+    Pictures are kept small, within the page. Entries wait in a temporary file, so that thousands
+    need no memory. Whatever is given as text is shown as text.
+
+    Args:
+        title: str. What to write above.
+        score_name: str. What the scores are. Defaults to `"score"`.
+        language: str. The two-letter code of the captions' language, for readers that speak.
+            Defaults to `"en"`.
+
+    Example:
+
+    >>> page = Gallery("Holidays")
+    >>> page.add("beach.jpg", "a dog runs along the beach", score=-0.4, note="beach.jpg")
+    >>> page.save("page.html")
+    """
+
+    def __init__(self, title: str, *, score_name: str = "score", language: str = "en"):
+        self.title, self.score_name, self.language = title, score_name, language
+        self._count = 0
+        self._entries = tempfile.SpooledTemporaryFile(IN_MEMORY)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(
+        self,
+        image: Any,
+        text: str,
+        *,
+        score: float | None = None,
+        hypotheses: Iterable[str] = (),
+        references: Iterable[str] = (),
+        explained: "CaptionMap | None" = None,
+        note: str = "",
+        error: object = None,
+    ) -> None:
+        """Adds a picture to the end.
+
+        Args:
+            image: The path of a file, an array of `uint8`, `[height, width, 3]`, or whatever
+                else `zoo.images.read_image` takes; or `None` where there is none to show.
+            text: The caption.
+            score: float. How good it is. Defaults to `None`, not known.
+            hypotheses: Other captions that were considered, best first.
+            references: What people wrote.
+            explained: Where the model looked, to be unfolded. Defaults to `None`.
+            note: str. Anything else, such as the name of the file.
+            error: What went wrong, an exception or a text, shown in place of the caption.
+                Defaults to `None`.
+
+        Raises:
+            TypeError: if `hypotheses` or `references` is one text; or what
+                `zoo.images.read_image` raises.
+        """
+        for name, texts in {"hypotheses": hypotheses, "references": references}.items():
+            if isinstance(texts, str):
+                raise TypeError(f"Give a list of texts, not one. Received: {name}={texts!r}")
+        parts = []
+        if score is not None:
+            parts.append(f'<span class="score">{escape(self.score_name)} {_short(score)}</span>')
+        if error is not None:
+            parts.append(f'<p class="wrong">{escape(str(error))}</p>')
+        else:
+            parts.append(f'<p class="caption">{escape(text) or "(no text)"}</p>')
+        if items := _items(references):
+            parts.append(f"<details open><summary>References</summary><ul>{items}</ul></details>")
+        if note:
+            parts.append(f'<p class="note">{escape(note)}</p>')
+        if items := _items(hypotheses):
+            parts.append(f"<details><summary>Other captions</summary><ol>{items}</ol></details>")
+        if explained is not None:
+            parts.append(_unfolding(explained))
+        picture = "" if image is None else _thumbnail(image, text)
+        body = "\n".join(parts)
+        entry = f'<article>{picture}\n<div class="text">\n{body}\n</div></article>\n'
+        self._entries.seek(0, os.SEEK_END)
+        self._entries.write(_bytes(entry))
+        self._count += 1
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page. More can be added afterwards, and saved again.
+
+        Args:
+            path: Where to; the old content is replaced at once. Missing folders are made.
+
+        Returns:
+            The path.
+        """
+        from zoo.files import write_beside
+
+        count = f"{self._count:,} picture{'' if self._count == 1 else 's'}"
+        title, language = escape(self.title), escape(self.language)
+        with write_beside(path) as beside, beside.open("wb") as file:
+            file.write(_bytes(HEAD.format(title=title, language=language, count=count)))
+            self._entries.seek(0)
+            shutil.copyfileobj(self._entries, file)
+            file.write(_bytes(TAIL))
+        return Path(path)
+
+
+def _thumbnail(image, text):
+    from zoo.explain.pixels import data_uri, sized
+    from zoo.images import read_image
+
+    image = read_image(image)
+    side = min(THUMBNAIL, max(image.shape[:2]))
+    return f'<img src="{data_uri(sized(image, side))}" alt="{escape(text)}">'
+
+
+def _unfolding(explained):
+    from zoo.explain.html import lit_words
+
+    figures = lit_words(explained.image, explained.words, PANEL)
+    return (
+        "<details><summary>Where it looked</summary>"
+        f'<div class="panels">\n{figures}\n</div></details>'
+    )
+
+
+def _items(texts):
+    return "".join(f"<li>{escape(text)}</li>" for text in texts)
+
+
+def _short(score):
+    return f"{score:.2f}" if abs(score) < 10 else f"{score:,.1f}"
+
+
+def _bytes(text):
+    """In UTF-8; what is left of a file's name in no known encoding becomes a question mark."""
+    return text.encode(errors="replace")
