@@ -17,6 +17,7 @@ from recipes.schema import RecipeConfig
 from zoo.terminal import starting
 
 if TYPE_CHECKING:
+    import keras
     import keras_hub
     import numpy as np
 
@@ -121,9 +122,14 @@ class Recipe(ABC):
         the same. Defaults to `False`."""
         return False
 
+    def fitted(self, model: "keras_hub.models.Task") -> "keras.Model":
+        """What takes the `examples`: the model, which is the default, or one that shares its
+        weights."""
+        return model
+
     @abstractmethod
     def compile_options(self, model: "keras_hub.models.Task") -> dict[str, Any]:
-        """`loss`, `weighted_metrics` and the like for `keras.Model.compile` of the model."""
+        """`loss`, `weighted_metrics` and the like for `keras.Model.compile` of `fitted`."""
 
     @abstractmethod
     def report(self, model: "keras_hub.models.Task", columns: "Columns", run: "Run") -> None:

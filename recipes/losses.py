@@ -68,3 +68,29 @@ class SentenceCrossentropy(keras.losses.Loss):
 
     def get_config(self):
         return super().get_config() | {"label_smoothing": self.tokens.label_smoothing}
+
+
+class DoublyStochastic(keras.layers.Layer):
+    """Adds to the loss what attention leaves out: `weight * sum_i (1 - sum_t a_ti)^2` of each row,
+    a mean over rows, where `a_ti` is the weight of place i in step t. Gives back what it is given.
+
+    Args:
+        weight: float. Lambda in the paper.
+
+    Call arguments:
+        inputs: Anything.
+        attention: Float tensor `[batch, target, source]`.
+        mask: Boolean tensor `[batch, target]`, true where there is a step.
+
+    References:
+        - Xu et al. 2015, "Show, Attend and Tell", section 4.2.1, equation 14.
+    """
+
+    def __init__(self, weight, **kwargs):
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def call(self, inputs, attention, mask):
+        seen = ops.einsum("bts,bt->bs", attention, ops.cast(mask, attention.dtype))
+        self.add_loss(self.weight * ops.mean(ops.sum(ops.square(1.0 - seen), axis=-1)))
+        return inputs

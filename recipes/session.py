@@ -114,7 +114,7 @@ class Session:
         model = self.recipe.build(self.dataset, preprocessor, self.config.training.precision)
         self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
         self._compile(model, checkpoint.progress().boundaries)
-        progress = checkpoint.restore(model)
+        progress = checkpoint.restore(self._fitted)
         self.display.say(f"going on in epoch {progress.epoch + 1}, after step {progress.step}")
         return model, progress
 
@@ -128,7 +128,8 @@ class Session:
         )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
-        compile_model(model, settings, steps, **self.recipe.compile_options(model))
+        self._fitted = self.recipe.fitted(model)
+        compile_model(self._fitted, settings, steps, **self.recipe.compile_options(model))
 
     # Train
 
@@ -147,7 +148,7 @@ class Session:
             return self.recipe.examples(model, splits["train"], epoch)
 
         train(
-            model,
+            self._fitted,
             self.config,
             progress,
             checkpoint,
@@ -158,7 +159,7 @@ class Session:
         )
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
             self.display.say("no better for a while: stopped early")
-        checkpoint.restore_best(model)
+        checkpoint.restore_best(self._fitted)
 
     # Evaluate, report, register
 

@@ -4,9 +4,11 @@ import json
 import os
 import threading
 import tracemalloc
+from dataclasses import asdict, dataclass
 
 import pytest
 
+import zoo
 from zoo.cli import lines, main
 from zoo.cli.errors import Failure
 
@@ -124,3 +126,58 @@ def test_memory_stays_flat():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert total == 1_000_000 and peak < 500_000
+
+
+@dataclass
+class Caption:
+    text: str
+    score: float = -0.5
+    hypotheses: tuple = ()
+
+    def to_dict(self):
+        return asdict(self)
+
+
+class ImageToText:
+    """Says how bright a picture is."""
+
+    class preprocessor:
+        size = (4, 4)
+
+    def infer(self, images, batch_size=64):
+        return [Caption("bright" if image.mean() > 127 else "dark") for image in images]
+
+
+@pytest.fixture
+def photos(monkeypatch, cards, tmp_path):
+    from PIL import Image
+
+    monkeypatch.setattr(zoo, "load", lambda source: ImageToText(), raising=False)
+    for name, brightness in {"a.png": 255, "c.png": 0}.items():
+        Image.new("RGB", (9, 5), (brightness,) * 3).save(tmp_path / name)
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    return [str(tmp_path / name) for name in ("a.png", "b.jpg", "c.png", "none.png")]
+
+
+def test_pictures_that_cannot_be_read_are_named_and_the_others_go_on(photos, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert main(["infer", "tiny_en", *photos, "--html", str(page), "--batch-size", "2"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == f"bright\t-0.5000\t{photos[0]}\ndark\t-0.5000\t{photos[2]}\n"
+    assert (
+        photos[1] in shown.err and photos[3] in shown.err and "read, as said above: 2" in shown.err
+    )
+    assert page.read_text().count("<article>") == 4
+    assert main(["infer", "tiny_en", photos[2], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["image"], answer["text"], answer["score"]) == (photos[2], "dark", -0.5)
+    assert main(["infer", "tiny_en", photos[3], "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["image"] == photos[3] and photos[3] in answer["error"]
+
+
+def test_a_page_is_for_pictures(loaded, tmp_path, capsys):
+    assert main(["infer", "tiny_en", "a film", "--html", str(tmp_path / "page.html")]) == 2
+    assert "A page is for pictures" in capsys.readouterr().err
+    assert main(["infer", "tiny_en", "a film", "--html", str(tmp_path / "no" / "page.html")]) == 2
+    assert "mkdir -p" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import json
 
 from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
-from tests.models import test_seq2seq_lm, test_token_classifier
+from tests.models import test_image_to_text, test_seq2seq_lm, test_token_classifier
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -48,5 +48,16 @@ write_lines(
         .round(6)
         .tolist()
         for name in test_token_classifier.VARIANTS
+    },
+)
+captioners = test_image_to_text.make_preprocessor()
+write_lines(
+    test_image_to_text.EXPECTED,
+    {
+        name: test_image_to_text.known_logits(test_image_to_text.make(captioners, name))
+        .ravel()
+        .round(6)
+        .tolist()
+        for name in test_image_to_text.VARIANTS
     },
 )

@@ -5,6 +5,11 @@ Importing this registers their classes with Keras, so that KerasHub loads preset
 checks what it loads.
 """
 
+from zoo.models.image_to_text import (
+    ImageToText,
+    ImageToTextBackbone,
+    ImageToTextPreprocessor,
+)
 from zoo.models.seq2seq_lm import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.models.text_classifier import (
     TextClassifier,
@@ -18,6 +23,9 @@ from zoo.models.token_classifier import (
 )
 
 __all__ = [
+    "ImageToText",
+    "ImageToTextBackbone",
+    "ImageToTextPreprocessor",
     "Seq2SeqLM",
     "Seq2SeqLMBackbone",
     "Seq2SeqLMPreprocessor",

@@ -136,13 +136,17 @@ def _as_written(text: str) -> str:
     return "▁" + text.replace(" ", "▁") if text else ""
 
 
-def train_subword_tokenizer(texts: Iterable[str], vocabulary_size: int) -> SubwordTokenizer:
-    """Learns subwords from texts: a unigram model, lossless, bytes for unknown characters.
+def train_subword_tokenizer(
+    texts: Iterable[str], vocabulary_size: int, algorithm: str = "unigram"
+) -> SubwordTokenizer:
+    """Learns subwords from texts: lossless, bytes for unknown characters.
 
     Args:
         texts: Training texts.
         vocabulary_size: int. At most as many pieces as this are learnt, fewer where the text
             gives no more; 260 of them are special tokens and bytes.
+        algorithm: `"unigram"`, or `"bpe"`, which makes whole words of few words that are
+            frequent. Defaults to `"unigram"`.
 
     Returns:
         A `SubwordTokenizer`.
@@ -151,7 +155,7 @@ def train_subword_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Subwo
         ValueError: if there is no text, or the vocabulary is too small for the characters.
 
     References:
-        - Kudo 2018, "Subword Regularization".
+        - Kudo 2018, "Subword Regularization"; byte-pair encoding: Sennrich et al. 2016.
     """
     model = io.BytesIO()
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
@@ -162,7 +166,7 @@ def train_subword_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Subwo
             sentence_iterator=iter(lines),
             model_writer=model,
             vocab_size=vocabulary_size,
-            model_type="unigram",
+            model_type=algorithm,
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             byte_fallback=True,

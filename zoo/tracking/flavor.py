@@ -1,4 +1,4 @@
-"""The `zoo` flavor: a preset as an MLflow model that answers text in, text out.
+"""The `zoo` flavor: a preset as an MLflow model that answers: text in, or pictures, text out.
 
 The model directory holds a preset, as `zoo.load` reads it, and an `MLmodel` file that tells MLflow
 to open it with this module. Nothing is pickled and no code travels with the model, so it loads with
@@ -26,10 +26,11 @@ from zoo.tracking.environment import package_version
 
 FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
-COLUMN = "text"
+COLUMNS = ("text", "image", 0, "0")  # a list comes as the unnamed column 0
 
 # Of each task: the columns of an answer (see `TextModel.predict`) and the options of `infer`.
 OUTPUTS = {
+    "image_to_text": {"text": "string", "score": "double", "hypotheses": "string"},
     "seq2seq_lm": {"text": "string", "score": "double", "hypotheses": "string"},
     "text_classifier": {"label": "string", "probability": "double", "probabilities": "string"},
     "token_classifier": {
@@ -39,13 +40,15 @@ OUTPUTS = {
         "spans": "string",
     },
 }
+_SEARCH = {
+    "batch_size": ("long", 64),
+    "beam": ("long", 5),
+    "length_penalty": ("double", 1.0),
+    "n_best": ("long", 1),
+}
 OPTIONS = {
-    "seq2seq_lm": {
-        "batch_size": ("long", 64),
-        "beam": ("long", 5),
-        "length_penalty": ("double", 1.0),
-        "n_best": ("long", 1),
-    },
+    "image_to_text": _SEARCH,
+    "seq2seq_lm": _SEARCH,
     "text_classifier": {"batch_size": ("long", 64)},
     "token_classifier": {"batch_size": ("long", 64), "n_best": ("long", 1)},
 }
@@ -55,8 +58,9 @@ REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorf
 def signature(task: str) -> ModelSignature:
     """What goes in and out of a model of this task.
 
-    One column of strings goes in. It has no name in the schema because MLflow refuses a plain list
-    for a column that has one; a data frame calls it `text`.
+    One column of strings goes in; for a captioner of bytes, those of the files of pictures, which
+    are base64 in a request. It has no name in the schema because MLflow refuses a plain list for a
+    column that has one; a data frame calls it `text`, or `image`.
 
     Args:
         task: The name of the task, as on the card.
@@ -67,7 +71,7 @@ def signature(task: str) -> ModelSignature:
     outputs = [ColSpec(kind, name) for name, kind in OUTPUTS.get(task, {}).items()]
     options = [ParamSpec(name, *spec) for name, spec in OPTIONS.get(task, {}).items()]
     return ModelSignature(
-        inputs=Schema([ColSpec("string")]),
+        inputs=Schema([ColSpec("binary" if task == "image_to_text" else "string")]),
         outputs=Schema(outputs) if outputs else None,
         params=ParamSchema(options) if options else None,
     )
@@ -146,34 +150,35 @@ class TextModel:
         self.model = model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Answers texts.
+        """Answers texts, or describes pictures.
 
         Args:
             model_input: A data frame with the column `text`, a series, a list of strings, or one
-                string.
+                string; for a captioner a data frame with the column `image`, or a list: the bytes
+                of files of pictures, or whatever else its `infer` takes.
             params: Options of the model's `infer`, such as `batch_size`.
 
         Returns:
-            A data frame with one row a text, whose columns are the fields of what `infer` returns;
-            nested fields are written as JSON.
+            A data frame with one row a text or picture, whose columns are the fields of what
+            `infer` returns; nested fields are written as JSON.
 
         Raises:
-            ValueError: if a data frame has no column `text`.
+            ValueError: if a data frame has no such column.
         """
         results = self.model.infer(texts(model_input), **(params or {}))
         return pd.DataFrame([_row(result.to_dict()) for result in results])
 
 
-def texts(model_input: Any) -> list[str]:
-    """The texts in any of the forms in which MLflow hands them over."""
-    if isinstance(model_input, str):
+def texts(model_input: Any) -> list:
+    """The texts, or pictures, in any of the forms in which MLflow hands them over."""
+    if isinstance(model_input, str | bytes):
         return [model_input]
     if isinstance(model_input, pd.DataFrame):
-        for column in (COLUMN, 0, "0"):  # a list comes as the unnamed column 0
+        for column in COLUMNS:
             if column in model_input.columns:
                 return model_input[column].tolist()
         raise ValueError(
-            f"The texts must be in the first column, called {COLUMN!r}. "
+            f"The texts must be in a column called {COLUMNS[0]!r}, pictures in {COLUMNS[1]!r}. "
             f"Received: columns={list(model_input.columns)}"
         )
     if isinstance(model_input, Iterable):

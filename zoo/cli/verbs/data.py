@@ -59,7 +59,7 @@ def _list(cards: "list[DatasetCard]", as_json: bool) -> None:
         output.print_json([_fields(card, data.path(card.name)) for card in cards])
         return
     output.table(
-        ["dataset", "task", "languages", "texts", "licence", "where"],
+        ["dataset", "task", "languages", "rows", "licence", "where"],
         [
             [card.name, card.task, card.languages, card.splits, card.licence, _where(card)]
             for card in cards

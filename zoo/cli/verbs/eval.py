@@ -24,9 +24,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="a name from `zoo data ls`, or a file as for training (default: that of its card)",
     )
     parser.add_argument("--split", help="which part of a named dataset (default: test)")
-    parser.add_argument("--text", help="a file's column of texts (default: text, or source)")
     parser.add_argument(
-        "--label", help="the column of what is right (default: label, target, or upos)"
+        "--text", help="a file's column of texts or pictures (default: text, source, or image)"
+    )
+    parser.add_argument(
+        "--label",
+        help="the column of what is right (default: label, target, caption, or upos)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
@@ -41,10 +44,10 @@ def run(args: Namespace) -> None:
             hint="zoo data ls",
         )
     split, columns = _split(name, args, card)
-    rows = len(next(iter(columns.values())))
+    rows, things = len(next(iter(columns.values()))), "pictures" if "image" in columns else "texts"
     model = models.load(str(directory), args.backend)
     start = time.perf_counter()
-    with waiting(f"Reading {rows:,} texts …"):
+    with waiting(f"Reading {rows:,} {things} …"):
         measured = model.score(columns)
     seconds = time.perf_counter() - start
     published = _published(card, split) if card and name == card.dataset else {}
@@ -55,7 +58,7 @@ def run(args: Namespace) -> None:
         )
         return
     part = f"{name}, {split}" if split else name
-    print(f"{args.model} on {part}: {rows:,} texts in {seconds:.1f} s")
+    print(f"{args.model} on {part}: {rows:,} {things} in {seconds:.1f} s")
     output.table(
         ["metric", "measured", "card"],
         [[metric, value, published.get(metric)] for metric, value in measured.items()],
@@ -96,6 +99,10 @@ def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list
         )
     if task == "token_classifier":
         return None, data.read_tagged(name, args.label or "upos")
+    if task == "image_to_text":
+        return None, data.read_captioned(
+            name, image=args.text or "image", caption=args.label or "caption"
+        )
     if task == "seq2seq_lm":
         return None, data.read_parallel(name, args.text or "source", args.label or "target")
     return None, data.read_file(name, args.text or "text", args.label or "label")

@@ -9,7 +9,8 @@ from zoo.cli.errors import WrongUse
 EXAMPLES = """\
   zoo explain bilstm_bahdanau_sst2_en "Not a bad film at all." -o map.png
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
-  zoo explain models:/quickstart@champion "I did not like it." --json"""
+  zoo explain models:/quickstart@champion "I did not like it." --json
+  zoo explain models:/scenes@champion photo.jpg -o photo_map.png"""
 NEXT = "zoo ls"
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
@@ -17,7 +18,9 @@ FORMATS = (".png", ".svg", ".pdf", ".html")
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument("input", metavar="TEXT", help="what it is to read")
+    parser.add_argument(
+        "input", metavar="TEXT", help="what it is to read; the file of a picture for a captioner"
+    )
     parser.add_argument(
         "-o",
         "--output",

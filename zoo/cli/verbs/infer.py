@@ -1,8 +1,9 @@
-"""Gives texts to a model and prints its answers: one line each, in order, the text last.
+"""Gives texts or pictures to a model and prints its answers: one line each, in order, what was
+given last.
 
 Texts are words of the command line, or lines of --file, or lines of stdin; there may be any number
 of them, for only a few are held at a time. A tagger also reads the words of a CoNLL-U file, and
-writes CoNLL-U.
+writes CoNLL-U. For a captioner they are the paths of pictures.
 """
 
 import inspect
@@ -22,7 +23,8 @@ EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
   zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
-  zoo infer models:/slots@champion --file words.conllu > tagged.conllu"""
+  zoo infer models:/slots@champion --file words.conllu > tagged.conllu
+  zoo infer models:/scenes@champion photos/*.jpg --html page.html"""
 NEXT = "zoo ls"
 
 BATCHES_AT_A_TIME = 16  # for the model to sort by length
@@ -32,9 +34,12 @@ CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument("texts", metavar="TEXT", nargs="*", default=[], help="what it is to read")
+    parser.add_argument(
+        "texts", metavar="TEXT", nargs="*", default=[], help="what it is to read, or to look at"
+    )
     parser.add_argument("--file", type=Path, metavar="FILE", help="texts, one a line, in UTF-8")
     parser.add_argument("--json", action="store_true", help="everything it says, as JSON lines")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="a page of pictures and captions")
     parser.add_argument("--batch-size", type=int, default=64, help="run at once (default: 64)")
     parser.add_argument(
         "--set",
@@ -52,6 +57,11 @@ def run(args: Namespace) -> None:
             f"A batch holds one text or more. Received: --batch-size {args.batch_size}",
             hint="zoo infer --help",
         )
+    if args.html and not args.html.resolve().parent.is_dir():
+        raise WrongUse(
+            f"There is no such directory. Received: --html {args.html}",
+            hint=f"mkdir -p {args.html.parent}",
+        )
     models.check(args.model)
     if args.file and args.file.name.endswith((".conllu", ".conllu.gz")):
         return _tag_conllu(args)
@@ -60,15 +70,88 @@ def run(args: Namespace) -> None:
     if total is None and sys.stdin.isatty():
         output.say("Write a text and press Enter; Ctrl-D ends.")
         size = 1
-    infer = None
+    answers = None
     with _progress(total) as advance:
         for chunk in lines.chunks(texts, size):
-            if infer is None:
-                _, infer = _inference(args)
-            for text, answer in zip(chunk, infer(chunk), strict=True):
-                _print(text, answer.to_dict(), args.json)
+            if answers is None:
+                model, infer = _inference(args)
+                looks = type(model).__name__ == "ImageToText"
+                answers = _Captions(args, model, infer) if looks else _Answers(args, infer)
+            answers.print(chunk)
             sys.stdout.flush()
             advance(len(chunk))
+    if answers is not None:
+        answers.finish()
+
+
+class _Answers:
+    """The answers to texts."""
+
+    def __init__(self, args: Namespace, infer: Callable[[list], list]):
+        if args.html:
+            raise WrongUse(
+                f"A page is for pictures. Received: --html {args.html}, and `{args.model}`, which "
+                "reads texts",
+                hint="zoo ls --task image_to_text",
+            )
+        self.args, self.infer = args, infer
+
+    def print(self, texts: list[str]) -> None:
+        for text, answer in zip(texts, self.infer(texts), strict=True):
+            _print(text, answer.to_dict(), self.args.json)
+
+    def finish(self) -> None:
+        pass
+
+
+class _Captions:
+    """Captions of pictures; of those that cannot be read, why, and the others go on."""
+
+    def __init__(self, args: Namespace, model: Any, infer: Callable[[list], list]):
+        from zoo.explain import Gallery
+
+        self.args, self.infer, self.size = args, infer, model.preprocessor.size
+        self.page = Gallery(f"Captions by {args.model}", score_name="log-probability")
+        self.failed = 0
+
+    def print(self, paths: list[str]) -> None:
+        for some in lines.chunks(paths, self.args.batch_size):
+            seen, errors = self._read(some)
+            answers = dict(zip(seen, self.infer(list(seen.values())), strict=True))
+            for place, path in enumerate(some):
+                if place in answers:
+                    _print(path, answers[place].to_dict(), self.args.json, given="image")
+                elif self.args.json:
+                    output.print_json({"image": path, "error": str(errors[place])}, lines=True)
+                if self.args.html:
+                    self._add(path, answers.get(place), errors.get(place))
+            self.failed += len(errors)
+
+    def finish(self) -> None:
+        if self.args.html:
+            output.say(f"{self.page.save(self.args.html)}: {len(self.page):,} pictures")
+        if self.failed:
+            raise Failure(f"Pictures that could not be read, as said above: {self.failed:,}")
+
+    def _read(self, paths):
+        """What could be read and what went wrong, each by its place in the list."""
+        from zoo.images import ImageError, read_image
+
+        seen, errors = {}, {}
+        for place, path in enumerate(paths):
+            try:
+                seen[place] = read_image(path, self.size)
+            except (ImageError, OSError) as error:
+                errors[place] = error
+                output.say(str(error))
+        return seen, errors
+
+    def _add(self, path, answer, error):
+        if answer is None:
+            self.page.add(None, "", error=error, note=path)
+            return
+        others = [hypothesis.text for hypothesis in answer.hypotheses[1:]]
+        self.page.add(path, answer.text, score=answer.score, hypotheses=others, note=path)
 
 
 def _tag_conllu(args: Namespace) -> None:
@@ -156,9 +239,10 @@ def _inference(args: Namespace) -> tuple[Any, Callable[[list], list]]:
     return model, lambda texts: model.infer(texts, **options)
 
 
-def _print(text: str, answer: dict, as_json: bool) -> None:
+def _print(text: str, answer: dict, as_json: bool, given: str | None = None) -> None:
     if as_json:
-        given = "source" if "text" in answer else "text"  # a translation has a text of its own
+        # A translation has a text of its own.
+        given = given or ("source" if "text" in answer else "text")
         output.print_json({given: text} | answer, lines=True)
         return
     plain = [output.words(value) for value in answer.values() if _is_plain(value)]
@@ -182,5 +266,5 @@ def _progress(total: int | None):
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("texts", total=total)
+        task = bar.add_task("done", total=total)
         yield lambda count: bar.advance(task, count)

@@ -1,0 +1,72 @@
+"""Weights for a CNN of `keras.applications` to start from."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+FORMATS = (".npz", ".weights.h5")
+
+
+def load_weights(encoder: keras.Model, name: str, weights: str) -> None:
+    """Puts pretrained weights into the CNN of a captioner.
+
+    Args:
+        encoder: What `zoo.layers.image.make_image_encoder` made.
+        name: The name of the CNN.
+        weights: `"imagenet"`, those that Keras downloads; or the path of a file of the same CNN
+            without its classifier: `.weights.h5` of Keras, or `.npz` whose arrays are called
+            `LAYER/WEIGHT`, such as `Conv1/kernel`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is none of these, or not of this CNN.
+    """
+    if weights == "imagenet":
+        source = getattr(keras.applications, name)(include_top=False, weights="imagenet")
+        arrays = {_path(layer, w): w for layer in source.layers for w in layer.weights}
+    else:
+        arrays = _read(encoder, name, Path(weights))
+        if arrays is None:
+            return
+    wanted = {_path(layer, w): w for layer in encoder.layers for w in layer.weights}
+    missing = sorted(set(wanted) - set(arrays))
+    misshaped = [
+        path for path in wanted if path in arrays and arrays[path].shape != wanted[path].shape
+    ]
+    if missing or misshaped:
+        raise ValueError(
+            f"The weights must be those of {name} without its classifier: {len(missing)} are "
+            f"missing, {len(misshaped)} have another shape. Received: {weights}, without "
+            f"{', '.join(missing[:3] or misshaped[:3])}"
+        )
+    for path, weight in wanted.items():
+        weight.assign(arrays[path])
+
+
+def _read(encoder, name, file):
+    """The arrays of a file; `None` if Keras has read it by itself."""
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"There is no such file of weights: name one that exists, imagenet, or null. "
+            f"Received: model.weights={str(file)!r}"
+        )
+    if not file.name.endswith(FORMATS):
+        raise ValueError(
+            f"Weights are read from {' or '.join(FORMATS)}. Received: model.weights={str(file)!r}"
+        )
+    try:
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        encoder.load_weights(file)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(
+            f"The weights must be those of {name} without its classifier ({error}). "
+            f"Received: model.weights={str(file)!r}"
+        ) from error
+    return None
+
+
+def _path(layer, weight):
+    return f"{layer.name}/{weight.name}"

@@ -1,0 +1,132 @@
+"""The sections of a captioning recipe."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from recipes.schema import (
+    Conflict,
+    Count,
+    DataConfig,
+    EvaluationConfig,
+    RecipeConfig,
+    Section,
+    Share,
+    TrainingConfig,
+)
+
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class CaptioningData(DataConfig):
+    """Which pictures: a named dataset, or tables of one's own."""
+
+    task = "image_to_text"
+
+    options: dict[str, int] = {}
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    images: str | None = None
+    image: str = "image"
+    caption: str = "caption"
+
+
+class TokenizerConfig(Section):
+    """The subwords of the captions."""
+
+    vocabulary_size: Annotated[int, Field(ge=280)] = 4000
+    algorithm: Literal["bpe", "unigram"] = "bpe"
+    lowercase: bool = True
+    sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class ModelConfig(Section):
+    """The captioner."""
+
+    encoder: Annotated[str, Field(min_length=1)] = "residual"
+    widths: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 128]
+    image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] = [224, 224]
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    train_encoder: Annotated[str, Field(min_length=1)] = "all"
+    attention: Literal[
+        "none",
+        "bahdanau",
+        "luong_dot",
+        "luong_general",
+        "luong_concat",
+        "luong_local",
+        "scaled_dot",
+        "multi_head",
+        "transformer",
+    ] = "bahdanau"
+    cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
+    embedding_dim: Count = 256
+    units: Count = 256
+    num_layers: Count = 1
+    input_feeding: bool = False
+    gate: bool = False
+    num_heads: Count = 4
+    intermediate_dim: Count = 512
+    dropout: Share = 0.3
+    tie_embeddings: Literal["none", "output"] = "none"
+    sequence_length: Annotated[int, Field(ge=2)] = 40
+
+    def conflicts(self) -> Iterator[Conflict]:
+        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
+        if needs_one_size and self.embedding_dim != self.units:
+            yield Conflict(
+                "a tied output and a Transformer need embedding_dim equal to units",
+                tie_embeddings=self.tie_embeddings,
+                attention=self.attention,
+                embedding_dim=self.embedding_dim,
+                units=self.units,
+            )
+        if self.attention == "none" and (self.gate or self.input_feeding):
+            yield Conflict(
+                "without attention there is nothing to gate and nothing to feed: set both false",
+                attention=self.attention,
+                gate=self.gate,
+                input_feeding=self.input_feeding,
+            )
+        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
+            yield Conflict(
+                "units must be divisible by num_heads",
+                units=self.units,
+                num_heads=self.num_heads,
+            )
+        if self.encoder == "residual" and self.weights:
+            yield Conflict(
+                "there are no weights for the residual CNN, which is trained from scratch: set "
+                "weights null, or name a CNN of keras.applications",
+                encoder=self.encoder,
+                weights=self.weights,
+            )
+
+
+class CaptioningTraining(TrainingConfig):
+    flip: bool = False
+    doubly_stochastic: Annotated[float, Field(ge=0)] = 0.0
+
+
+class CaptioningEvaluation(EvaluationConfig):
+    metric: Literal["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"] = "bleu_4"
+
+
+class CaptioningConfig(RecipeConfig):
+    """A captioning recipe file. `quickstart.yaml` explains each key."""
+
+    data: CaptioningData = CaptioningData()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    training: CaptioningTraining = CaptioningTraining()
+    evaluation: CaptioningEvaluation = CaptioningEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.training.doubly_stochastic and self.model.attention == "none":
+            yield Conflict(
+                "without attention there is nothing to regularise: set doubly_stochastic 0",
+                training__doubly_stochastic=self.training.doubly_stochastic,
+                model__attention=self.model.attention,
+            )

@@ -1,0 +1,241 @@
+"""What the captioner must obey, with each attention and each kind of CNN."""
+
+import functools
+import json
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+import zoo
+from zoo import presets
+from zoo.data import Dataset
+from zoo.images import ImageError, Picture
+from zoo.layers.attention import ATTENTIONS
+from zoo.layers.image import make_image_encoder
+from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
+
+CAPTIONS = ["a red circle", "a blue square above a red circle", "two dogs", "a dog"]
+SIZE = (16, 24)
+PICTURES = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3), dtype="uint8")
+EXPECTED = Path(__file__).parents[1] / "contracts" / "image_to_text_logits.json"
+
+# Each attention once, and what else there is to vary once.
+VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
+VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_heads": 2}
+VARIANTS["gru, gated, deep, fed, tied"] = {
+    "cell": "gru", "gate": True, "num_layers": 2, "input_feeding": True, "tie_embeddings": "output",
+}  # fmt: skip
+VARIANTS["none, deep"] = {"attention": "none", "num_layers": 2}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def make_preprocessor():
+    return ImageToTextPreprocessor(train_subword_tokenizer(CAPTIONS * 9, 300), SIZE, 24)
+
+
+def make(preprocessor, variant="bahdanau", **options):
+    """A model whose weights are the same on every backend."""
+    settings = {"embedding_dim": 8, "units": 8, "widths": (4, 8)} | VARIANTS[variant] | options
+    size = preprocessor.tokenizer.vocabulary_size()
+    model = ImageToText(ImageToTextBackbone(size, SIZE, **settings), preprocessor)
+    generator = np.random.default_rng(0)
+    for weight in sorted(model.weights, key=lambda it: it.path):  # their order differs
+        if "seed" not in weight.path and "moving" not in weight.path:
+            weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def preprocessor():
+    return make_preprocessor()
+
+
+@pytest.fixture(scope="module")
+def models(preprocessor):
+    """Each variant made, and compiled, once for all the tests."""
+    made = functools.cache(functools.partial(make, preprocessor))
+    return lambda variant="bahdanau": made(variant)
+
+
+def batch(model, length=24):
+    inputs, following, weights = model.preprocessor.collate(
+        model.preprocessor.encode(CAPTIONS), length
+    )
+    return {"images": PICTURES.astype("float32")} | inputs, following, weights
+
+
+def logits(model, inputs):
+    return np.asarray(keras.Model.predict_on_batch(model, inputs), "float32")
+
+
+def known_logits(model):
+    """Some of the logits of the valid steps."""
+    inputs, _, weights = batch(model)
+    return logits(model, inputs)[:, :3, :5] * weights[:, :3, None]
+
+
+@every_variant
+def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
+    expected = json.loads(EXPECTED.read_text())[variant]
+    np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
+
+
+@every_variant
+def test_padding_further_and_later_tokens_change_nothing(models, variant):
+    model = models(variant)
+    inputs, _, weights = batch(model)
+    before = logits(model, inputs)
+    valid = weights[:, :, None] > 0
+    longer = logits(model, batch(model, 40)[0])[:, :24]
+    np.testing.assert_allclose(before * valid, longer * valid, atol=1e-5)
+    changed = inputs | {"decoder_token_ids": inputs["decoder_token_ids"].copy()}
+    changed["decoder_token_ids"][:, 3:] = 7
+    after = logits(model, changed)
+    np.testing.assert_allclose(after[:, :3], before[:, :3], atol=1e-5)
+    assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "variant", ["none", "none, deep", "luong_local", "transformer", "gru, gated, deep, fed, tied"]
+)
+def test_a_search_finds_the_probability_that_training_would_see(models, variant):
+    """Step by step and all at once are one model."""
+    model = models(variant)
+    found = model.search(2, 2)(model.features(PICTURES[:1]))
+    for n in range(2):
+        written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]
+        inputs, following, weights = model.preprocessor.collate(written, 24)
+        scores = logits(model, {"images": PICTURES[:1].astype("float32")} | inputs)
+        highest = scores.max(-1, keepdims=True)
+        normalizer = np.log(np.exp(scores - highest).sum(-1)) + highest[..., 0]
+        gains = np.take_along_axis(scores, following[..., None], -1)[..., 0] - normalizer
+        assert found.log_probabilities[0, n] == pytest.approx((gains * weights).sum(), abs=1e-3)
+
+
+@every_variant
+def test_pictures_are_described_alike_alone_and_together(models, variant):
+    model = models(variant)
+    assert model.infer([]) == []
+    together = model.infer(list(PICTURES), beam=2, n_best=2, max_length=8)
+    for picture, answer in zip(PICTURES, together, strict=True):
+        (alone,) = model.infer([picture], beam=2, n_best=2, max_length=8)
+        assert alone.text == answer.text == answer.hypotheses[0].text
+        assert alone.score == pytest.approx(answer.score, abs=1e-4)
+        assert answer.hypotheses[0].score >= answer.hypotheses[1].score
+    assert len({answer.score for answer in together}) == 4  # it looks at them
+
+
+def test_features_that_are_known_already_give_the_same_score(models):
+    model = models()
+    columns = {"image": list(PICTURES), "captions": [[caption] for caption in CAPTIONS]}
+    features = model.features(PICTURES).astype("float16")
+    assert features.shape == (4, 2, 3, 8)
+    known = model.score(columns, features=features, batch_size=3, beam=1)
+    assert known == pytest.approx(model.score(columns, beam=1))
+    assert {"bleu_1", "bleu_4", "rouge_l", "cider_d"} <= set(known)
+
+
+@every_variant
+def test_explanations_have_a_map_for_each_token(models, variant):
+    model = models(variant)
+    if model.backbone.attention == "none":
+        with pytest.raises(ValueError, match="looks nowhere"):
+            model.explain(PICTURES[0])
+        return
+    explanation = model.explain(PICTURES[0])
+    weights = np.asarray(explanation.weights)
+    assert weights.shape[1:] == (2, 3)
+    if variant != "luong_local":  # whose window cuts some off
+        np.testing.assert_allclose(weights.sum((1, 2)), 1, atol=1e-4)
+    assert explanation.caption == model.infer([PICTURES[0]], beam=1, length_penalty=0)[0].text
+
+
+def test_a_preset_gives_the_model_back(models, tmp_path):
+    model = models("gru, gated, deep, fed, tied")
+    columns = {"image": [Picture("a.png", content=b"")], "captions": [["a"]]}
+    dataset = Dataset("mine", "image_to_text", ("en",), "CC0", "", "0" * 64, {"train": columns}, ())
+    presets.save(model, tmp_path / "p", name="p", dataset=dataset)
+    copy = zoo.load(tmp_path / "p")
+    assert copy.get_config() == model.get_config()
+    for one, other in zip(model.infer(PICTURES), copy.infer(PICTURES), strict=True):
+        assert one.score == pytest.approx(other.score, abs=0.05)  # halves are stored
+    hub = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path / "p"))
+    assert isinstance(hub, ImageToText)
+
+
+def test_it_learns_what_pictures_show():
+    keras.utils.set_random_seed(0)
+    names = ["red", "blue", "green", "white"]
+    colours = np.array([[255, 0, 0], [0, 0, 255], [0, 255, 0], [255, 255, 255]], "uint8")
+    pictures = np.zeros((4, *SIZE, 3), "uint8")
+    for picture, colour, row in zip(pictures, colours, (0, 4, 8, 12), strict=True):
+        picture[row : row + 4] = colour
+    chosen = ImageToTextPreprocessor(train_subword_tokenizer(names * 9, 300), SIZE, 12)
+    size = chosen.tokenizer.vocabulary_size()
+    model = ImageToText(ImageToTextBackbone(size, SIZE, widths=(16,), units=32), chosen)
+    inputs, truth, weights = chosen({"images": pictures, "text": names})
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras.Model.compile(model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[])
+    keras.Model.fit(model, inputs, truth, sample_weight=weights, epochs=60, verbose=0)
+    assert [answer.text for answer in model.infer(pictures)] == names
+
+
+def test_keras_hub_generates_too(models):
+    model = models()
+    model.compile(sampler="greedy")
+    assert model.generate(list(PICTURES[:2]), max_length=8) == [
+        answer.text for answer in model.infer(PICTURES[:2], beam=1, length_penalty=0, max_length=7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "trained"),
+    [("MobileNetV2", "none", 0), ("MobileNetV2", "Conv_1", 1), ("residual", "none", 0)],
+)
+def test_a_cnn_is_trained_from_a_layer_on(name, train, trained):
+    encoder = make_image_encoder(name, (32, 32), train=train)
+    assert len(encoder.trainable_weights) == trained
+    assert encoder.predict(np.zeros((1, 32, 32, 3)), verbose=0).shape[0] == 1
+
+
+def test_a_frozen_cnn_computes_the_same_in_training():
+    encoder = make_image_encoder("MobileNetV2", (32, 32), train="Conv_1")
+    picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(
+        *(keras.ops.convert_to_numpy(encoder(picture, training=t)) for t in (False, True)),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoder": "MobileNet2"}, "Received: 'MobileNet2'"),
+        ({"train_encoder": "conv_99"}, "Received: 'conv_99'"),
+        ({"tie_embeddings": "all"}, "tie_embeddings='all'"),
+        ({"attention": "none", "gate": True}, "gate=True"),
+        ({"attention": "none", "input_feeding": True}, "input_feeding=True"),
+        ({"image_size": (4, 64)}, r"image_size=\(4, 64\)"),
+        ({"cell": "rnn"}, "cell='rnn'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ImageToTextBackbone(9, **{"image_size": (16, 16), "units": 8, **settings})
+
+
+def test_what_is_no_picture_is_refused(models, tmp_path):
+    model = models()
+    with pytest.raises(TypeError, match="in a list"):
+        model.infer("photo.jpg")
+    with pytest.raises(FileNotFoundError, match="nowhere.png"):
+        model.infer([tmp_path / "nowhere.png"])
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ImageError, match="text.png"):
+        model.infer([tmp_path / "text.png"])
+    with pytest.raises(ValueError, match="batch_size=0"):
+        model.infer(PICTURES, batch_size=0)

@@ -1,0 +1,219 @@
+"""What is special to captioners: the recipe, its CNN, what is kept of pictures, its report."""
+
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from recipes.captioning.arrays import pixels
+from recipes.captioning.encoder import load_weights
+from recipes.captioning.recipe import CaptioningRecipe
+from recipes.captioning.schema import CaptioningConfig, ModelConfig
+from recipes.config import ConfigError, read_yaml, resolve
+from recipes.losses import DoublyStochastic
+from tests.recipes.test_manuals import FOLDER
+from zoo import presets
+from zoo.home import home
+from zoo.layers.attention import ATTENTIONS
+from zoo.layers.image import make_image_encoder
+
+QUICKSTART = FOLDER / "captioning" / "quickstart.yaml"
+TINY = [
+    "data.options={train: 24, dev: 6, test: 4}",
+    "model.image_size=[32, 32]",
+    "model.widths=[4, 8]",
+    "model.embedding_dim=6",
+    "model.units=6",
+    "training.epochs=1",
+    "training.batch_size=24",
+    "evaluation.gate=null",
+    "evaluation.samples=4",
+]
+
+
+def recipe(*overrides):
+    values = read_yaml(QUICKSTART.read_text("utf-8"))
+    return CaptioningRecipe(resolve(CaptioningConfig, values, [*TINY, *overrides], source="test"))
+
+
+def made(one):
+    dataset = one.load_data()
+    return dataset, one.build(dataset, one.prepare(dataset), "float32")
+
+
+def test_the_schema_knows_what_the_model_knows():
+    known = {"none", *ATTENTIONS, "transformer"}
+    assert set(get_args(ModelConfig.model_fields["attention"].annotation)) == known
+
+
+def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+    result = CaptioningRecipe.run(
+        "quickstart",
+        [*TINY, "training.doubly_stochastic=1.0", "model.gate=true"],
+        output=tmp_path / "preset",
+        progress=False,
+    )
+    assert {"dev/bleu_1", "dev/bleu_4", "test/rouge_l", "test/cider_d"} <= set(result.metrics)
+    artifacts = {
+        item.path
+        for folder in ("", "attention")
+        for item in client.list_artifacts(result.run_id, folder or None)
+    }
+    assert {"samples.html", "samples.json", "attention/06.png"} <= artifacts
+    tags = client.get_run(result.run_id).data.tags
+    assert "input:lc.words" in tags["signature.bleu"]
+    picture = np.zeros((40, 50, 3), "uint8")
+    again = zoo.load(result.model_uri)
+    assert again.infer([picture])[0].text == result.model.infer([picture])[0].text
+    card = presets.read_card(tmp_path / "preset")
+    assert card.task == "image_to_text" and card.dataset == "generated_scenes"
+
+
+def test_what_a_frozen_cnn_sees_is_computed_once(client):
+    frozen = ["model.train_encoder=none", "training.flip=true", "evaluation.test=false"]
+    files = None
+    for epochs in (1, 2):
+        overrides = [*TINY, *frozen, f"training.epochs={epochs}"]
+        result = CaptioningRecipe.run("quickstart", overrides, progress=False)
+        found = {file: file.stat().st_mtime_ns for file in (home() / "pictures").iterdir()}
+        assert len(found) == 3 and files in (None, found)  # train, its mirror images, dev
+        files = found
+    assert result.model.backbone.trainable_weights
+    assert not result.model.backbone.image_encoder.trainable_weights
+
+
+def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
+    for train in ("all", "none"):
+        one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
+        dataset, model = made(one)
+        columns = dataset.splits["train"]
+        examples = one.examples(model, columns, 0)
+        x, y, weights = examples.collate(np.arange(6), 16)
+        fitted = one.fitted(model)
+        pictures = [columns["image"][row // 3] for row in range(6)]  # three captions each
+        expected = keras.Model.predict_on_batch(
+            model, {"images": model.preprocessor.read(pictures)} | _tokens(x)
+        )
+        found = keras.Model.predict_on_batch(fitted, x)
+        np.testing.assert_allclose(found, expected, atol=2e-2 if train == "none" else 1e-4)
+        assert y.shape == weights.shape == (6, 16)
+
+
+def _tokens(x):
+    return {name: x[name] for name in ("decoder_token_ids", "decoder_padding_mask")}
+
+
+def test_pictures_are_mirrored_unless_the_caption_tells_sides():
+    one = recipe("training.flip=true", "data.options={train: 60, dev: 6, test: 0}")
+    dataset, model = made(one)
+    columns = dataset.splits["train"]
+    texts = [text for captions in columns["captions"] for text in captions]
+    shown = [i for i, captions in enumerate(columns["captions"]) for _ in captions]
+    seen = pixels(model, columns["image"])
+    assert one.examples_change
+    mirrored = []
+    for epoch in (0, 1):
+        x, _, _ = one.examples(model, columns, epoch).collate(np.arange(len(texts)), 16)
+        plain = np.array([(x["source"][i] == seen[shown[i]]).all() for i in range(len(texts))])
+        other = [(x["source"][i] == seen[shown[i]][:, ::-1]).all() for i in range(len(texts))]
+        assert (plain | other).all()
+        mirrored.append(~plain)
+        sided = np.array(["left" in text or "right" in text for text in texts])
+        assert plain[sided].all()
+        sideless = ~plain[~sided]
+        assert 0.25 < np.mean(sideless) < 0.75
+    assert (mirrored[0] != mirrored[1]).any()
+    again, _, _ = one.examples(model, columns, 1).collate(np.arange(len(texts)), 16)
+    np.testing.assert_array_equal(again["source"], x["source"])
+
+
+def test_tables_of_ones_own(client, tmp_path):
+    for number, picture in enumerate(recipe().load_data().splits["train"]["image"]):
+        (tmp_path / f"{number}.png").write_bytes(picture.read())
+    lines = ["image,caption", *(f"{i}.png,A picture number {i % 2} ." for i in range(24))]
+    (tmp_path / "mine.csv").write_text("\n".join(lines))
+    result = CaptioningRecipe.run(
+        "quickstart",
+        [
+            *TINY,
+            f"data={{name: null, train: {tmp_path / 'mine.csv'}, dev_fraction: 0.25}}",
+            "evaluation={metric: cider_d, samples: 0}",
+            "tokenizer.vocabulary_size=300",
+            "tracking.register_as=null",
+            "model.attention=none",
+        ],
+        progress=False,
+    )
+    assert set(result.metrics) == {
+        f"dev/{name}" for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d")
+    }
+    assert result.card.dataset == "mine"
+
+
+def test_init_from_brings_words_and_weights(tmp_path):
+    dataset, model = made(recipe())
+    start = tmp_path / "start"
+    presets.save(model, start, name="start", dataset=dataset, dtype="float32")
+    _, again = made(recipe(f"training.init_from={start}", "model.train_encoder=last_norm"))
+    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
+        made(recipe(f"training.init_from={start}", "model.units=7"))
+
+
+def test_weights_of_a_cnn_come_from_a_file(tmp_path):
+    one, other = (make_image_encoder("MobileNetV2", (32, 32)) for _ in range(2))
+    arrays = {
+        f"{la.name}/{w.name}": keras.ops.convert_to_numpy(w)
+        for la in one.layers
+        for w in la.weights
+    }
+    np.savez(tmp_path / "w.npz", **arrays)
+    one.save_weights(tmp_path / "w.weights.h5")
+    for name in ("w.npz", "w.weights.h5"):
+        load_weights(other, "MobileNetV2", str(tmp_path / name))
+        for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    arrays.pop("Conv1/kernel")
+    np.savez(tmp_path / "w.npz", **arrays)
+    with pytest.raises(
+        ValueError, match="1 are missing, .* Received: .*w.npz, without Conv1/kernel"
+    ):
+        load_weights(other, "MobileNetV2", str(tmp_path / "w.npz"))
+    with pytest.raises(FileNotFoundError, match="nowhere.npz"):
+        load_weights(other, "MobileNetV2", "nowhere.npz")
+    (tmp_path / "w.txt").write_text("")
+    with pytest.raises(ValueError, match="read from .npz or .weights.h5"):
+        load_weights(other, "MobileNetV2", str(tmp_path / "w.txt"))
+    (tmp_path / "w.npz").write_text("no archive")
+    with pytest.raises(ValueError, match="must be those of MobileNetV2"):
+        load_weights(other, "MobileNetV2", str(tmp_path / "w.npz"))
+
+
+def test_doubly_stochastic_attention():
+    """Equation 14 of Xu et al. by hand: two places, seen 1.5 and 0.5 times."""
+    layer = DoublyStochastic(2.0)
+    attention = np.array([[[1.0, 0.0], [0.5, 0.5], [0.3, 0.7]]], "float32")
+    mask = np.array([[True, True, False]])
+    given = np.ones((1, 3, 4), "float32")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(given, attention, mask)), given)
+    assert float(layer.losses[0]) == pytest.approx(2.0 * (0.5**2 + 0.5**2))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.attention=none model.gate=true", "nothing to gate"),
+        ("model.attention=none training.doubly_stochastic=1.0", "nothing to regularise"),
+        ("model.tie_embeddings=output model.units=7", "embedding_dim equal to units"),
+        ("model.weights=imagenet", "no weights for the residual CNN"),
+        ("model.attention=multi_head model.units=7", "divisible by num_heads"),
+        ("model.image_size=[4,4]", "must be at least 8"),
+        ("data.name=multi30k", "flickr8k, generated_scenes"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(override, message):
+    with pytest.raises(ConfigError, match=message):
+        recipe(*override.split())

@@ -1,0 +1,126 @@
+"""Convolutional encoders that keep their feature grid: pictures in, a vector for each cell out."""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+
+import keras
+
+RESIDUAL = "residual"
+WIDTHS = (32, 64, 128)
+
+
+def make_image_encoder(
+    name: str,
+    image_size: Sequence[int],
+    widths: Sequence[int] = WIDTHS,
+    train: str = "all",
+) -> keras.Model:
+    """A CNN as a model from pictures to feature grids, with new weights.
+
+    Its input are pictures `[batch, height, width, 3]`, RGB from 0 to 255; what a CNN of
+    `keras.applications` wants done with them first is part of the model. Its output are features
+    `[batch, rows, columns, channels]`.
+
+    Args:
+        name: `"residual"`, a small network of the zoo's own: a convolution and, for each of
+            `widths`, a block of two 3x3 convolutions with a shortcut, each of which halves the
+            grid; normalised by groups, so that a picture's features do not depend on those
+            beside it.
+            Or a CNN of `keras.applications`, such as `"MobileNetV2"`, without its classifier.
+        image_size: Height and width of the pictures.
+        widths: Channels of each block of `"residual"`. Defaults to `(32, 64, 128)`.
+        train: What of it training changes: `"all"`; `"none"`; or the name of a layer: from
+            there on. Except with `"all"` batch normalisation is left as it is, which computes
+            with its kept statistics then. Defaults to `"all"`.
+
+    Raises:
+        ValueError: if there is no such CNN or layer, or the pictures are too small for it.
+
+    References:
+        - Residual blocks: He et al. 2016, "Identity Mappings in Deep Residual Networks".
+        - Normalisation by groups: Wu and He 2018.
+    """
+    pictures = keras.Input((*image_size, 3), name="images")
+    if name == RESIDUAL:
+        grid = _residual(pictures, widths)
+    else:
+        grid = _application(name, pictures)
+    model = keras.Model(pictures, grid, name="image_encoder")
+    _choose_trained(model, train)
+    return model
+
+
+def _residual(pictures, widths):
+    smallest = 2 ** (1 + len(widths))
+    if min(pictures.shape[1:3]) < smallest:
+        raise ValueError(
+            f"Pictures must have {smallest} pixels a side or more, for the first convolution and "
+            f"each of the {len(widths)} blocks halve them. Received: "
+            f"image_size={tuple(pictures.shape[1:3])}"
+        )
+    states = keras.layers.Rescaling(1 / 127.5, -1, name="rescaling")(pictures)
+    states = _convolution(widths[0], "stem", strides=2)(states)
+    for i, width in enumerate(widths):
+        shortcut = keras.layers.AveragePooling2D(2, padding="same", name=f"block_{i}_pool")(states)
+        shortcut = _convolution(width, f"block_{i}_shortcut", size=1)(shortcut)
+        states = _activated(states, f"block_{i}_a")
+        states = _convolution(width, f"block_{i}_conv_a", strides=2)(states)
+        states = _activated(states, f"block_{i}_b")
+        states = _convolution(width, f"block_{i}_conv_b")(states)
+        states = keras.layers.Add(name=f"block_{i}_add")([states, shortcut])
+    return _activated(states, "last")
+
+
+def _convolution(width, name, size=3, strides=1):
+    return keras.layers.Conv2D(
+        width, size, strides, padding="same", kernel_initializer="he_normal", name=name
+    )
+
+
+def _activated(states, name):
+    groups = next(n for n in (8, 4, 2, 1) if states.shape[-1] % n == 0)
+    states = keras.layers.GroupNormalization(groups, name=f"{name}_norm")(states)
+    return keras.layers.ReLU(name=f"{name}_relu")(states)
+
+
+def _application(name, pictures):
+    module = _modules().get(name)
+    if module is None:
+        raise ValueError(
+            f"A CNN must be {RESIDUAL!r} or one of keras.applications: "
+            f"{', '.join(sorted(_modules()))}. Received: {name!r}"
+        )
+    network = getattr(module, name)(
+        include_top=False,
+        weights=None,
+        input_shape=tuple(pictures.shape[1:]),
+        input_tensor=module.preprocess_input(pictures),
+    )
+    return network.output
+
+
+def _modules():
+    """The module of each CNN of `keras.applications`, which prepares its pictures too."""
+    found = {}
+    for info in pkgutil.iter_modules(keras.applications.__path__):
+        module = importlib.import_module(f"keras.applications.{info.name}")
+        if hasattr(module, "preprocess_input"):
+            names = [name for name in dir(module) if hasattr(keras.applications, name)]
+            found |= {name: module for name in names if callable(getattr(module, name))}
+    return found
+
+
+def _choose_trained(model, train):
+    if train == "all":
+        return
+    names = [layer.name for layer in model.layers]
+    if train != "none" and train not in names:
+        raise ValueError(
+            f"`train` must be 'all', 'none' or the name of a layer: {', '.join(names)}. "
+            f"Received: {train!r}"
+        )
+    start = len(names) if train == "none" else names.index(train)
+    for i, layer in enumerate(model.layers):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = i >= start and not is_norm

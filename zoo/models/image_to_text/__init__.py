@@ -1,0 +1,14 @@
+"""One-to-many: a picture in, a sentence out."""
+
+from zoo.models.image_to_text.backbone import ImageToTextBackbone
+from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
+from zoo.models.image_to_text.task import Caption, ImageToText
+from zoo.models.writer import Hypothesis
+
+__all__ = [
+    "Caption",
+    "Hypothesis",
+    "ImageToText",
+    "ImageToTextBackbone",
+    "ImageToTextPreprocessor",
+]
