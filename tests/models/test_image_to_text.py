@@ -167,6 +167,15 @@ def test_a_preset_gives_the_model_back(models, tmp_path):
     assert isinstance(hub, ImageToText)
 
 
+def test_what_is_frozen_stays_so_in_a_copy(preprocessor):
+    backbone = make(preprocessor, train_encoder="last_norm").backbone
+    copy = ImageToTextBackbone.from_config(backbone.get_config())
+    for one in (backbone, copy):
+        assert len(one.image_encoder.trainable_weights) == 2
+    frozen = ImageToTextBackbone.from_config(backbone.get_config() | {"trainable": False})
+    assert not frozen.trainable_weights
+
+
 def test_it_learns_what_pictures_show():
     keras.utils.set_random_seed(0)
     names = ["red", "blue", "green", "white"]

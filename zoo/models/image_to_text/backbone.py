@@ -117,6 +117,8 @@ class ImageToTextBackbone(WriterBackbone):
             "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
             "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
         }
+        # Given on, `True` would thaw what of the CNN is frozen.
+        trainable = kwargs.pop("trainable", True)
         read = self.read(self.image_encoder(inputs["images"]))
         states, weights = self.write_all(inputs["decoder_token_ids"], **read)
         super().__init__(
@@ -129,6 +131,8 @@ class ImageToTextBackbone(WriterBackbone):
             **kwargs,
         )
         self.attention_output = weights  # [batch, target, cells]
+        if not trainable:
+            self.trainable = False
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
