@@ -24,6 +24,7 @@ TINY = [
     "data.options={train: 24, dev: 6, test: 4}",
     "model.image_size=[32, 32]",
     "model.widths=[4, 8]",
+    "model.attention=bahdanau",
     "model.embedding_dim=6",
     "model.units=6",
     "training.epochs=1",
