@@ -154,7 +154,7 @@ class Checkpoint:
         with self._writing(RECIPE_FILE) as path, write_beside(path) as beside:
             beside.write_text(text, "utf-8")
         with self._writing(MODEL_FOLDER) as path:
-            presets.save(model, path, name="model", dataset=dataset)
+            presets.save(model, path, name="model", dataset=dataset, dtype="float32")
 
     def read_recipe(self) -> KeptRecipe:
         """What is run."""

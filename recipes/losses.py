@@ -71,8 +71,10 @@ class SentenceCrossentropy(keras.losses.Loss):
 
 
 class DoublyStochastic(keras.layers.Layer):
-    """Adds to the loss what attention leaves out: `weight * sum_i (1 - sum_t a_ti)^2` of each row,
-    a mean over rows, where `a_ti` is the weight of place i in step t. Gives back what it is given.
+    """Adds to the loss what attention leaves out, and gives back what it is given.
+
+    It is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the weight of place i in step t: a
+    mean over all rows, those that only fill a batch up too.
 
     Args:
         weight: float. Lambda in the paper.

@@ -110,8 +110,9 @@ class Session:
         return model, Progress(boundaries=boundaries)
 
     def _go_on(self, checkpoint) -> tuple[keras.Model, Progress]:
-        preprocessor = zoo.load(checkpoint.model).preprocessor
-        model = self.recipe.build(self.dataset, preprocessor, self.config.training.precision)
+        first = zoo.load(checkpoint.model)
+        model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
+        model.set_weights(first.get_weights())  # what is not fitted is in no other file
         self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._fitted)

@@ -8,6 +8,7 @@ import struct
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class Picture:
             file.seek(self.start)
             return file.read(self.length)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of the bytes, as 64 hexadecimal digits."""
         return hashlib.sha256(self.read()).hexdigest()

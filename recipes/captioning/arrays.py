@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 from keras import ops
 from tqdm import tqdm
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.models import ImageToText
 
 BATCH = 32
+VERSION = "1"  # another where the same picture would give other numbers
 
 
 def pixels(model: "ImageToText", pictures: "Sequence[Picture]") -> np.ndarray:
@@ -39,14 +41,16 @@ def features(
         pictures: The pictures.
         flipped: bool. Of the pictures mirrored, left to right. Defaults to `False`.
     """
-    encoder, backbone = model.backbone.image_encoder, model.backbone
+    backbone = model.backbone
     content = hashlib.sha256()
-    for weight in sorted(encoder.weights, key=lambda it: it.path):
-        content.update(np.ascontiguousarray(ops.convert_to_numpy(weight)))
+    for layer in backbone.image_encoder.layers:  # in this order on every backend
+        for weight in sorted(layer.weights, key=lambda it: it.name):
+            content.update(np.ascontiguousarray(ops.convert_to_numpy(weight)))
     step = -1 if flipped else 1
+    network = [backbone.encoder, str(backbone.widths), keras.__version__, content.hexdigest()]
     return _kept(
         "features",
-        [backbone.encoder, str(backbone.image_size), str(flipped), content.hexdigest()],
+        [*network, str(backbone.image_size), str(flipped)],
         pictures,
         lambda some: model.features(
             list(model.preprocessor.read(some).astype("uint8")[:, :, ::step])
@@ -61,20 +65,20 @@ def _kept(
     compute: Callable[[list], np.ndarray],
 ) -> np.ndarray:
     """The array of all pictures, from its file in the zoo's home, written first if need be."""
-    digest = hashlib.sha256("\n".join(settings).encode())
+    digest = hashlib.sha256("\n".join([VERSION, *settings]).encode())
     for picture in pictures:
         digest.update(picture.sha256.encode())
     file = home() / "pictures" / f"{what}-{digest.hexdigest()[:24]}.npy"
     if not file.is_file():
         starts = range(0, len(pictures), BATCH)
-        with write_beside(file) as beside:
-            array = None
+        # Written in turn: where a mapped file runs out of disk, the process is killed.
+        with write_beside(file) as beside, beside.open("wb") as out:
             for start in tqdm(starts, desc=f"{what} of {len(pictures):,} pictures", disable=None):
                 some = compute(list(pictures[start : start + BATCH]))
-                if array is None:
-                    array = np.lib.format.open_memmap(
-                        beside, "w+", some.dtype, (len(pictures), *some.shape[1:])
-                    )
-                array[start : start + len(some)] = some
-            array.flush()
+                if not start:
+                    shape = (len(pictures), *some.shape[1:])
+                    kind = np.lib.format.dtype_to_descr(some.dtype)
+                    header = {"descr": kind, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(out, header)
+                out.write(np.ascontiguousarray(some).tobytes())
     return np.load(file, mmap_mode="r", allow_pickle=False)

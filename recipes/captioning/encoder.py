@@ -1,5 +1,6 @@
 """Weights for a CNN of `keras.applications` to start from."""
 
+import zipfile
 from pathlib import Path
 
 import keras
@@ -24,11 +25,13 @@ def load_weights(encoder: keras.Model, name: str, weights: str) -> None:
     """
     if weights == "imagenet":
         source = getattr(keras.applications, name)(include_top=False, weights="imagenet")
-        arrays = {_path(layer, w): w for layer in source.layers for w in layer.weights}
-    else:
-        arrays = _read(encoder, name, Path(weights))
-        if arrays is None:
-            return
+        # By place: some of its layers are named anew each time.
+        for mine, theirs in zip(encoder.weights, source.weights, strict=True):
+            mine.assign(theirs)
+        return
+    arrays = _read(encoder, name, Path(weights))
+    if arrays is None:
+        return
     wanted = {_path(layer, w): w for layer in encoder.layers for w in layer.weights}
     missing = sorted(set(wanted) - set(arrays))
     misshaped = [
@@ -60,7 +63,7 @@ def _read(encoder, name, file):
             with np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         encoder.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"The weights must be those of {name} without its classifier ({error}). "
             f"Received: model.weights={str(file)!r}"

@@ -13,7 +13,8 @@ MAPS = 10
 
 
 def report(model: "ImageToText", columns: "Columns", run: "Run", samples: int) -> None:
-    """Keeps with the run a page and a table of captions, and pictures of where it looked.
+    """Keeps with the run a page and a table of captions by greedy search, and pictures of where it
+    looked.
 
     Args:
         model: The trained captioner.
@@ -30,7 +31,7 @@ def report(model: "ImageToText", columns: "Columns", run: "Run", samples: int) -
     run.log_tags({f"signature.{name}": text for name, text in signatures.items()})
     if not samples:
         return
-    answers = model.infer(pictures)
+    answers = model.infer(pictures, beam=1, length_penalty=0.0)  # as the maps are
     scores = caption_score_each(references, [answer.text for answer in answers])
     by_score = sorted(range(len(scores)), key=scores.__getitem__)
     half = min(samples, len(by_score)) // 2

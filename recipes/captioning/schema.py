@@ -1,5 +1,6 @@
 """The sections of a captioning recipe."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -96,6 +97,21 @@ class ModelConfig(Section):
                 units=self.units,
                 num_heads=self.num_heads,
             )
+        smallest = 2 ** (1 + len(self.widths))
+        if self.encoder == "residual" and min(self.image_size) < smallest:
+            yield Conflict(
+                f"pictures need {smallest} pixels a side, for the first convolution and each of "
+                "widths halve them",
+                image_size=self.image_size,
+                widths=self.widths,
+            )
+        if self.weights and re.fullmatch(r"EfficientNetB\d", self.encoder):
+            yield Conflict(
+                "with its weights Keras prepares pictures for this CNN in another way, which is "
+                "not supported: use EfficientNetV2B0, or weights null",
+                encoder=self.encoder,
+                weights=self.weights,
+            )
         if self.encoder == "residual" and self.weights:
             yield Conflict(
                 "there are no weights for the residual CNN, which is trained from scratch: set "
@@ -124,6 +140,13 @@ class CaptioningConfig(RecipeConfig):
     evaluation: CaptioningEvaluation = CaptioningEvaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
+        if self.training.init_from and self.model.weights:
+            yield Conflict(
+                "a model to start from brings the weights of its CNN: give one of the two, and "
+                "null for the other",
+                training__init_from=self.training.init_from,
+                model__weights=self.model.weights,
+            )
         if self.training.doubly_stochastic and self.model.attention == "none":
             yield Conflict(
                 "without attention there is nothing to regularise: set doubly_stochastic 0",

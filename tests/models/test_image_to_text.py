@@ -134,9 +134,17 @@ def test_features_that_are_known_already_give_the_same_score(models):
     columns = {"image": list(PICTURES), "captions": [[caption] for caption in CAPTIONS]}
     features = model.features(PICTURES).astype("float16")
     assert features.shape == (4, 2, 3, 8)
+    answers = model.infer(list(PICTURES), beam=2)
+    seen = [caption for some in (features[:3], features[3:]) for caption in _described(model, some)]
+    for answer, known in zip(answers, seen, strict=True):
+        assert answer.text == known.text and answer.score == pytest.approx(known.score, abs=1e-2)
     known = model.score(columns, features=features, batch_size=3, beam=1)
     assert known == pytest.approx(model.score(columns, beam=1))
     assert {"bleu_1", "bleu_4", "rouge_l", "cider_d"} <= set(known)
+
+
+def _described(model, features):
+    return model._captions(features.astype("float32"), model.search(2, length_penalty=1.0))
 
 
 @every_variant
@@ -239,8 +247,11 @@ def test_settings_that_cannot_be_are_refused(settings, message):
 
 def test_what_is_no_picture_is_refused(models, tmp_path):
     model = models()
-    with pytest.raises(TypeError, match="in a list"):
-        model.infer("photo.jpg")
+    for one in ("photo.jpg", tmp_path / "photo.jpg", PICTURES[0], PICTURES[0, :, :, 0]):
+        with pytest.raises(TypeError, match="in a list"):
+            model.infer(one)
+    with pytest.raises(ValueError, match="max_length=0"):
+        model.infer(PICTURES, max_length=0)
     with pytest.raises(FileNotFoundError, match="nowhere.png"):
         model.infer([tmp_path / "nowhere.png"])
     (tmp_path / "text.png").write_text("no picture")

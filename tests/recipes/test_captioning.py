@@ -85,6 +85,26 @@ def test_what_a_frozen_cnn_sees_is_computed_once(client):
     assert not result.model.backbone.image_encoder.trainable_weights
 
 
+def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
+    frozen = [*TINY, "model.train_encoder=none", "evaluation.test=false", "training.epochs=2"]
+    measure, measured = CaptioningRecipe.measure, []
+
+    def interrupted(self, model, columns):
+        measured.append(measure(self, model, columns))
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return measured[-1]
+
+    monkeypatch.setattr(CaptioningRecipe, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        CaptioningRecipe.run("quickstart", frozen, progress=False)
+    files = set((home() / "pictures").iterdir())
+    (run,) = (home() / "checkpoints").iterdir()
+    keras.utils.set_random_seed(7)  # whatever came before
+    CaptioningRecipe.run("quickstart", resume=run.name, progress=False)
+    assert len(measured) == 3 and set((home() / "pictures").iterdir()) == files
+
+
 def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
     for train in ("all", "none"):
         one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
@@ -98,7 +118,7 @@ def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
             model, {"images": model.preprocessor.read(pictures)} | _tokens(x)
         )
         found = keras.Model.predict_on_batch(fitted, x)
-        np.testing.assert_allclose(found, expected, atol=2e-2 if train == "none" else 1e-4)
+        np.testing.assert_allclose(found, expected, atol=1e-3 if train == "none" else 1e-4)
         assert y.shape == weights.shape == (6, 16)
 
 
@@ -212,6 +232,9 @@ def test_doubly_stochastic_attention():
         ("model.weights=imagenet", "no weights for the residual CNN"),
         ("model.attention=multi_head model.units=7", "divisible by num_heads"),
         ("model.image_size=[4,4]", "must be at least 8"),
+        ("model.image_size=[8,8] model.widths=[4,8,8]", "16 pixels a side"),
+        ("model.encoder=EfficientNetB0 model.weights=imagenet", "use EfficientNetV2B0"),
+        ("model.encoder=VGG16 model.weights=w.npz training.init_from=x", "one of the two"),
         ("data.name=multi30k", "flickr8k, generated_scenes"),
     ],
 )

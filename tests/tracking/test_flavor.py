@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 import pandas as pd
 import pytest
 import yaml
+from mlflow.types import DataType
 
 import zoo
 from zoo.tracking import flavor
@@ -124,3 +125,13 @@ def test_what_is_no_preset(tmp_path):
     with pytest.raises(FileNotFoundError, match="config.json.*Received: preset="):
         flavor.save_model(tmp_path, tmp_path / "model", task="text_classifier")
     assert not (tmp_path / "model").exists()
+
+
+def test_pictures_go_in_as_bytes():
+    content = b"the bytes of a file"
+    frames = [pd.DataFrame({column: [content]}) for column in ("image", 0)]
+    for given in (content, [content], *frames):
+        assert flavor.texts(given) == [content]
+    made = flavor.signature("image_to_text")
+    assert made.inputs.input_types() == [DataType.binary]
+    assert made.outputs.input_names() == ["text", "score", "hypotheses"]

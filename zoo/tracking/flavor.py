@@ -59,8 +59,9 @@ def signature(task: str) -> ModelSignature:
     """What goes in and out of a model of this task.
 
     One column of strings goes in; for a captioner of bytes, those of the files of pictures, which
-    are base64 in a request. It has no name in the schema because MLflow refuses a plain list for a
-    column that has one; a data frame calls it `text`, or `image`.
+    are base64 in a request with `dataframe_split` or `dataframe_records`. It has no name in the
+    schema because MLflow refuses a plain list for a column that has one; a data frame calls it
+    `text`, or `image`.
 
     Args:
         task: The name of the task, as on the card.

@@ -143,7 +143,7 @@ class _Captions:
                 seen[place] = read_image(path, self.size)
             except (ImageError, OSError) as error:
                 errors[place] = error
-                output.say(str(error))
+                output.say(CONTROLS.sub(" ", str(error)))
         return seen, errors
 
     def _add(self, path, answer, error):
@@ -159,9 +159,10 @@ def _tag_conllu(args: Namespace) -> None:
     from zoo.data.conll import FormatError, conllu_sentences
     from zoo.data.tables import lines as lines_of
 
-    if args.texts or args.json:
+    if args.texts or args.json or args.html:
         raise WrongUse(
-            "A file of CoNLL-U is answered in CoNLL-U, and by itself: leave texts and --json out. "
+            "A file of CoNLL-U is answered in CoNLL-U, and by itself: leave texts, --json and "
+            "--html out. "
             f"Received: --file {args.file}",
             hint=f"zoo infer {args.model} --file {args.file}",
         )

@@ -52,8 +52,8 @@ class ImageToTextBackbone(WriterBackbone):
             output. Defaults to `0.0`.
         tie_embeddings: `"none"`; or `"output"`: tokens are embedded and predicted by one matrix,
             which needs `embedding_dim` equal to `units`. Defaults to `"none"`.
-        dtype: A dtype or dtype policy of all but the CNN, which computes in float32. Defaults to
-            the global policy.
+        dtype: A dtype or dtype policy of all but the CNN, which has the global policy. Defaults
+            to the global policy.
 
     Raises:
         ValueError: if something is unknown, or sizes do not fit together.

@@ -68,7 +68,7 @@ class ImageToText(Writer):
             A `Caption` for each picture, in order.
 
         Raises:
-            TypeError: if `images` is one path, or something in it is no picture.
+            TypeError: if `images` is one picture, or something in it is none.
             FileNotFoundError: if there is no such file.
             zoo.images.ImageError: if a file is not a picture that can be read.
             ValueError: if a number is out of its range.
@@ -76,7 +76,7 @@ class ImageToText(Writer):
         search = self.search(
             beam, n_best, length_penalty, coverage_penalty, max_length, min_length, no_repeat_ngram
         )
-        if isinstance(images, str | bytes):
+        if _is_one(images):
             raise TypeError(
                 "Pictures come in a list, also when there is only one. "
                 f"Received: images={images!r:.80}"
@@ -164,7 +164,7 @@ class ImageToText(Writer):
 
     def start(self, source, max_length):
         (grid,) = source
-        longest = max_length or self.preprocessor.sequence_length
+        longest = self.preprocessor.sequence_length if max_length is None else max_length
         state, constants = self.backbone.start(grid, longest)
         batch, rows, columns, _ = grid.shape
         return state, constants, ops.ones((batch, rows * columns), "bool"), longest
@@ -172,6 +172,13 @@ class ImageToText(Writer):
     def _captions(self, grid, search):
         found = search(_filled(grid))
         return [Caption.of(self.hypotheses(found, row)) for row in range(len(grid))]
+
+
+def _is_one(images):
+    """Whether it is a picture, and no list of them."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 3 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))
+    return not isinstance(images, Iterable) or isinstance(images, str | bytes)
 
 
 def _batches(total, batch_size):

@@ -156,9 +156,9 @@ class Seq2SeqLM(Writer):
 
     def start(self, source, max_length):
         token_ids, padding_mask = source
-        longest = max_length or min(
-            2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length
-        )
+        longest = max_length
+        if longest is None:
+            longest = min(2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length)
         state, constants = self.backbone.start(token_ids, padding_mask, longest)
         return state, constants, padding_mask, longest
 
