@@ -1,6 +1,8 @@
 """What all tasks that read texts do with them first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 
 def checked_texts(texts: Iterable[str]) -> list[str]:
@@ -32,6 +34,37 @@ def required(preprocessor):
             "`preprocessor=…`, or load it with `zoo.load`."
         )
     return preprocessor
+
+
+def padded(encoded: Sequence[Sequence[int]], length: int, pad_id: int):
+    """Token ids padded on the right, or cut: int32 `[batch, length]`, and where there is one."""
+    ids = np.full((len(encoded), length), pad_id, "int32")
+    for row, tokens in zip(ids, encoded, strict=True):
+        row[: len(tokens)] = tokens[:length]
+    lengths = np.array([min(len(tokens), length) for tokens in encoded], "int32")
+    return ids, np.arange(length)[None, :] < lengths[:, None]
+
+
+def teacher_forced(encoded: Sequence[Sequence[int]], length: int, tokenizer):
+    """What a decoder is trained on: its inputs, the next tokens and their weights.
+
+    Args:
+        encoded: Token ids of each text, with the end token.
+        length: int. Length to pad to.
+        tokenizer: A `SubwordTokenizer`.
+
+    Returns:
+        `decoder_token_ids` and `decoder_padding_mask`; the tokens to predict, int32 `[batch,
+        length]`; and 1 where there is one to predict, else 0, float32 `[batch, length]`.
+    """
+    following, mask = padded(encoded, length, tokenizer.pad_token_id)
+    previous = np.roll(following, 1, axis=1)
+    previous[:, 0] = tokenizer.start_token_id
+    inputs = {
+        "decoder_token_ids": np.where(mask, previous, tokenizer.pad_token_id),
+        "decoder_padding_mask": mask,
+    }
+    return inputs, following, mask.astype("float32")
 
 
 def bucket(size: int, least: int = 1) -> int:

@@ -19,8 +19,7 @@ class ImageToTextBackbone(WriterBackbone):
     grid `[batch, cells, units]`, row by row from the top left, and `decoder_sequence_output`,
     `[batch, target, units]`, from which the next token is predicted.
 
-    A recurrent decoder starts from the picture as a whole: the mean of the cells, and the greatest
-    value of each of their features, in which what is small shows too.
+    A recurrent decoder starts from the mean of the cells.
 
     Args:
         vocabulary_size: int. Number of token ids.
@@ -34,8 +33,8 @@ class ImageToTextBackbone(WriterBackbone):
         attention: What the decoder looks at the cells with: `"bahdanau"`, `"luong_dot"`,
             `"luong_general"`, `"luong_concat"`, `"luong_local"`, `"scaled_dot"` or
             `"multi_head"`, see `zoo.layers.AttentiveDecoder`; `"transformer"`, a decoder of
-            self-attention, see `zoo.layers.TransformerDecoder`; or `"none"`: the picture as a
-            whole is the first input, and never seen again. Defaults to `"bahdanau"`.
+            self-attention, see `zoo.layers.TransformerDecoder`; or `"none"`: the mean of the
+            cells is the first input, and never seen again. Defaults to `"bahdanau"`.
         cell: `"simple_rnn"`, `"lstm"` or `"gru"`; a Transformer has none. Defaults to `"lstm"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `256`.
         units: int. Size of the decoder's state, and of each cell when the decoder sees it.
@@ -163,8 +162,7 @@ class ImageToTextBackbone(WriterBackbone):
         memory = self.image_dropout(self.projection(memory))
         if self.positions is not None:
             return {"memory": memory}
-        whole = ops.concatenate([ops.mean(memory, axis=1), ops.max(memory, axis=1)], axis=-1)
-        return {"memory": memory, "encoder_state": whole}
+        return {"memory": memory, "encoder_state": ops.mean(memory, axis=1)}
 
     def start(self, grid, max_length):
         """What the first step of the decoder starts from: its state and its constants.

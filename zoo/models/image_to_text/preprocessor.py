@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.images import read_image
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
+from zoo.models.texts import teacher_forced
 from zoo.tokenizers import SubwordTokenizer
 
 
@@ -51,29 +52,8 @@ class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
     def collate(
         self, encoded: Sequence[list[int]], length: int
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        """A batch of captions for training: inputs, next tokens and their weights.
-
-        Args:
-            encoded: What `encode` returned.
-            length: int. Length to pad to.
-
-        Returns:
-            `decoder_token_ids` and `decoder_padding_mask`, inputs of the model; the tokens to
-            predict, int32 `[batch, length]`; and 1 where there is one to predict, else 0,
-            float32 `[batch, length]`.
-        """
-        following = np.full((len(encoded), length), self.tokenizer.pad_token_id, "int32")
-        for row, tokens in zip(following, encoded, strict=True):
-            row[: len(tokens)] = tokens[:length]
-        lengths = np.array([min(len(tokens), length) for tokens in encoded], "int32")
-        mask = np.arange(length)[None, :] < lengths[:, None]
-        previous = np.roll(following, 1, axis=1)
-        previous[:, 0] = self.tokenizer.start_token_id
-        inputs = {
-            "decoder_token_ids": np.where(mask, previous, self.tokenizer.pad_token_id),
-            "decoder_padding_mask": mask,
-        }
-        return inputs, following, mask.astype("float32")
+        """A batch of captions for training: see `zoo.models.texts.teacher_forced`."""
+        return teacher_forced(encoded, length, self.tokenizer)
 
     def call(self, x, y=None, sample_weight=None):
         """Pairs of `"images"` and `"text"` as the model is trained on them."""

@@ -8,6 +8,7 @@ import numpy as np
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
+from zoo.models.texts import padded, teacher_forced
 from zoo.tokenizers import SubwordTokenizer
 
 TOKENIZER_FILE, SOURCE_TOKENIZER_FILE = "tokenizer.json", "source_tokenizer.json"
@@ -102,7 +103,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
         """Pads encoded sources: `encoder_token_ids`, int32 `[batch, length]`, and
         `encoder_padding_mask`, bool."""
-        ids, mask = self._pad(encoded, length)
+        ids, mask = padded(encoded, length, self.tokenizer.pad_token_id)
         return {"encoder_token_ids": ids, "encoder_padding_mask": mask}
 
     def collate(
@@ -124,21 +125,10 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             The inputs of the model; the tokens to predict, int32 `[batch, target_length]`; and 1
             where there is one to predict, else 0, float32 `[batch, target_length]`.
         """
-        following, mask = self._pad(targets, target_length or length)
-        previous = np.roll(following, 1, axis=1)
-        previous[:, 0] = self.tokenizer.start_token_id
-        inputs = self.collate_source(sources, length) | {
-            "decoder_token_ids": np.where(mask, previous, self.tokenizer.pad_token_id),
-            "decoder_padding_mask": mask,
-        }
-        return inputs, following, mask.astype("float32")
-
-    def _pad(self, encoded, length):
-        ids = np.full((len(encoded), length), self.tokenizer.pad_token_id, "int32")
-        for row, tokens in zip(ids, encoded, strict=True):
-            row[: len(tokens)] = tokens[:length]
-        lengths = np.array([min(len(tokens), length) for tokens in encoded], "int32")
-        return ids, np.arange(length)[None, :] < lengths[:, None]
+        inputs, following, weights = teacher_forced(
+            targets, target_length or length, self.tokenizer
+        )
+        return self.collate_source(sources, length) | inputs, following, weights
 
     def get_config(self):
         config = super().get_config() | {  # the base class leaves them out
