@@ -78,7 +78,7 @@ def test_what_is_no_conllu(tagger, tmp_path, capsys):
     assert main(["infer", "tiny_en", "--file", str(file)]) == 1
     assert "line 1: a line of CoNLL-U must have 10 fields" in capsys.readouterr().err
     assert main(["infer", "tiny_en", "hello", "--file", str(file)]) == 2
-    assert "leave texts and --json out" in capsys.readouterr().err
+    assert "leave texts, --json and --html out" in capsys.readouterr().err
 
 
 def test_a_model_that_tags_nothing(tagger, card, monkeypatch, tmp_path, capsys):

@@ -197,7 +197,7 @@ def test_it_learns_what_pictures_show():
     inputs, truth, weights = chosen({"images": pictures, "text": names})
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     keras.Model.compile(model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[])
-    keras.Model.fit(model, inputs, truth, sample_weight=weights, epochs=60, verbose=0)
+    keras.Model.fit(model, inputs, truth, sample_weight=weights, epochs=120, verbose=0)
     assert [answer.text for answer in model.infer(pictures)] == names
 
 
