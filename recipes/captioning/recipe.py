@@ -69,18 +69,9 @@ class CaptioningRecipe(Recipe):
             encoder=settings.encoder,
             widths=settings.widths,
             train_encoder=settings.train_encoder,
-            attention=settings.attention,
-            cell=settings.cell,
-            embedding_dim=settings.embedding_dim,
-            units=settings.units,
-            num_layers=settings.num_layers,
-            input_feeding=settings.input_feeding,
             gate=settings.gate,
-            num_heads=settings.num_heads,
-            intermediate_dim=settings.intermediate_dim,
-            dropout=settings.dropout,
-            tie_embeddings=settings.tie_embeddings,
             dtype=dtype,
+            **settings.decoder(),
         )
         model = ImageToText(backbone, preprocessor)
         if self.config.training.init_from:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from recipes.decoders import DecoderConfig
 from recipes.schema import (
     Conflict,
     Count,
@@ -13,7 +14,6 @@ from recipes.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
-    Share,
     TrainingConfig,
 )
 
@@ -43,7 +43,7 @@ class TokenizerConfig(Section):
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class ModelConfig(Section):
+class ModelConfig(DecoderConfig):
     """The captioner."""
 
     encoder: Annotated[str, Field(min_length=1)] = "residual"
@@ -51,51 +51,19 @@ class ModelConfig(Section):
     image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] = [224, 224]
     weights: Annotated[str, Field(min_length=1)] | None = None
     train_encoder: Annotated[str, Field(min_length=1)] = "all"
-    attention: Literal[
-        "none",
-        "bahdanau",
-        "luong_dot",
-        "luong_general",
-        "luong_concat",
-        "luong_local",
-        "scaled_dot",
-        "multi_head",
-        "transformer",
-    ] = "bahdanau"
-    cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
-    embedding_dim: Count = 256
-    units: Count = 256
-    num_layers: Count = 1
-    input_feeding: bool = False
     gate: bool = False
-    num_heads: Count = 4
-    intermediate_dim: Count = 512
-    dropout: Share = 0.3
+    cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
     tie_embeddings: Literal["none", "output"] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 40
 
     def conflicts(self) -> Iterator[Conflict]:
-        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
-        if needs_one_size and self.embedding_dim != self.units:
-            yield Conflict(
-                "a tied output and a Transformer need embedding_dim equal to units",
-                tie_embeddings=self.tie_embeddings,
-                attention=self.attention,
-                embedding_dim=self.embedding_dim,
-                units=self.units,
-            )
+        yield from super().conflicts()
         if self.attention == "none" and (self.gate or self.input_feeding):
             yield Conflict(
                 "without attention there is nothing to gate and nothing to feed: set both false",
                 attention=self.attention,
                 gate=self.gate,
                 input_feeding=self.input_feeding,
-            )
-        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
-            yield Conflict(
-                "units must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
             )
         smallest = 2 ** (1 + len(self.widths))
         if self.encoder == "residual" and min(self.image_size) < smallest:

@@ -66,18 +66,9 @@ class TranslationRecipe(Recipe):
         backbone = Seq2SeqLMBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
             source_vocabulary_size=preprocessor.source_vocabulary_size(),
-            cell=settings.cell,
-            attention=settings.attention,
-            embedding_dim=settings.embedding_dim,
-            units=settings.units,
-            num_layers=settings.num_layers,
             bidirectional=settings.bidirectional,
-            input_feeding=settings.input_feeding,
-            num_heads=settings.num_heads,
-            intermediate_dim=settings.intermediate_dim,
-            dropout=settings.dropout,
-            tie_embeddings=settings.tie_embeddings,
             dtype=dtype,
+            **settings.decoder(),
         )
         model = Seq2SeqLM(backbone, preprocessor, languages=dataset.languages or None)
         if self.config.training.init_from:

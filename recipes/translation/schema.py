@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from recipes.decoders import DecoderConfig
 from recipes.schema import (
     Conflict,
     Count,
@@ -12,7 +13,6 @@ from recipes.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
-    Share,
 )
 
 Files = str | list[str] | None
@@ -48,54 +48,21 @@ class TokenizerConfig(Section):
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class ModelConfig(Section):
+class ModelConfig(DecoderConfig):
     """The translator."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
-    attention: Literal[
-        "none",
-        "bahdanau",
-        "luong_dot",
-        "luong_general",
-        "luong_concat",
-        "luong_local",
-        "scaled_dot",
-        "multi_head",
-        "transformer",
-    ] = "bahdanau"
-    embedding_dim: Count = 256
-    units: Count = 256
-    num_layers: Count = 1
     bidirectional: bool = True
-    input_feeding: bool = False
-    num_heads: Count = 4
-    intermediate_dim: Count = 512
-    dropout: Share = 0.3
     tie_embeddings: Literal["none", "output", "all"] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
-        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
-        if needs_one_size and self.embedding_dim != self.units:
-            yield Conflict(
-                "a tied output and a Transformer need embedding_dim equal to units",
-                tie_embeddings=self.tie_embeddings,
-                attention=self.attention,
-                embedding_dim=self.embedding_dim,
-                units=self.units,
-            )
+        yield from super().conflicts()
         if self.attention in ("luong_dot", "scaled_dot") and self.bidirectional:
             yield Conflict(
                 "a dot product needs encoder and decoder states of one size: set bidirectional "
                 "false, or use luong_general or multi_head",
                 attention=self.attention,
                 bidirectional=self.bidirectional,
-            )
-        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
-            yield Conflict(
-                "units must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.variants import variants
 from zoo import presets
 from zoo.data import Dataset
 from zoo.images import ImageError, Picture
@@ -31,6 +32,7 @@ VARIANTS["gru, gated, deep, fed, tied"] = {
 }  # fmt: skip
 VARIANTS["none, deep"] = {"attention": "none", "num_layers": 2}
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
+most_on_one_backend = variants(VARIANTS, everywhere=("none", "bahdanau", "transformer"))
 
 
 def make_preprocessor():
@@ -84,7 +86,7 @@ def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
     np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
 
 
-@every_variant
+@most_on_one_backend
 def test_padding_further_and_later_tokens_change_nothing(models, variant):
     model = models(variant)
     inputs, _, weights = batch(model)
@@ -116,7 +118,7 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
         assert found.log_probabilities[0, n] == pytest.approx((gains * weights).sum(), abs=1e-3)
 
 
-@every_variant
+@most_on_one_backend
 def test_pictures_are_described_alike_alone_and_together(models, variant):
     model = models(variant)
     assert model.infer([]) == []
@@ -147,7 +149,7 @@ def _described(model, features):
     return model._captions(features.astype("float32"), model.search(2, length_penalty=1.0))
 
 
-@every_variant
+@most_on_one_backend
 def test_explanations_have_a_map_for_each_token(models, variant):
     model = models(variant)
     if model.backbone.attention == "none":

@@ -72,6 +72,7 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert card.task == "image_to_text" and card.dataset == "generated_scenes"
 
 
+@pytest.mark.once
 def test_what_a_frozen_cnn_sees_is_computed_once(client):
     frozen = ["model.train_encoder=none", "training.flip=true", "evaluation.test=false"]
     files = None
@@ -85,6 +86,7 @@ def test_what_a_frozen_cnn_sees_is_computed_once(client):
     assert not result.model.backbone.image_encoder.trainable_weights
 
 
+@pytest.mark.once
 def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
     frozen = [*TINY, "model.train_encoder=none", "evaluation.test=false", "training.epochs=2"]
     measure, measured = CaptioningRecipe.measure, []
@@ -150,6 +152,7 @@ def test_pictures_are_mirrored_unless_the_caption_tells_sides():
     np.testing.assert_array_equal(again["source"], x["source"])
 
 
+@pytest.mark.once
 def test_tables_of_ones_own(client, tmp_path):
     for number, picture in enumerate(recipe().load_data().splits["train"]["image"]):
         (tmp_path / f"{number}.png").write_bytes(picture.read())

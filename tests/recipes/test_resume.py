@@ -40,6 +40,7 @@ def arrays(path):
         return {name: array for name, array in file.items() if name != "progress"}
 
 
+@pytest.mark.once
 def test_killed_and_resumed(client, home, monkeypatch):
     monkeypatch.setattr(Checkpoint, "remove", lambda self: None)  # to look at the last state
     whole = SentimentRecipe.run("quickstart", OVERRIDES).run_id

@@ -93,6 +93,7 @@ def test_half_precision_is_stored_as_any_other(run, precision):
     assert 0 <= result.metrics["dev/accuracy"] <= 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "encoder",
     [

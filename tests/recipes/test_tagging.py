@@ -73,6 +73,7 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert card.task == "token_classifier" and card.dataset == "generated_slots"
 
 
+@pytest.mark.once
 def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
     for name, rows in (("train", 40), ("dev", 5)):
         text = "the\tDET\ncat\tNOUN\nsat\tVERB\n\n" * rows + "Oh\tINTJ\n" * (name == "dev")

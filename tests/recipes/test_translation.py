@@ -68,6 +68,7 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
+@pytest.mark.once
 def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_path):
     rows = data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
     for side in ("source", "target"):
@@ -93,6 +94,7 @@ def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_p
     assert result.model.backbone.source_vocabulary_size is not None
 
 
+@pytest.mark.once
 def test_a_transformer_learns_in_the_same_recipe(client):
     result = TranslationRecipe.run(
         "quickstart", [*TINY, "model.attention=transformer", "training.max_steps=2"], progress=False
