@@ -50,3 +50,7 @@ class DecoderConfig(Section):
     def decoder(self) -> dict:
         """These settings, as arguments of a backbone."""
         return {name: getattr(self, name) for name in DecoderConfig.model_fields}
+
+
+# What a model to start from must have in common with the one that is trained.
+SIZES = tuple(name for name in DecoderConfig.model_fields if name != "dropout")

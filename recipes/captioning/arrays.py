@@ -47,7 +47,8 @@ def features(
         for weight in sorted(layer.weights, key=lambda it: it.name):
             content.update(np.ascontiguousarray(ops.convert_to_numpy(weight)))
     step = -1 if flipped else 1
-    network = [backbone.encoder, str(backbone.widths), keras.__version__, content.hexdigest()]
+    network = [backbone.encoder, str(backbone.widths), str(backbone.encoder_output)]
+    network += [keras.__version__, content.hexdigest()]
     return _kept(
         "features",
         [*network, str(backbone.image_size), str(flipped)],

@@ -9,7 +9,7 @@ import numpy as np
 FORMATS = (".npz", ".weights.h5")
 
 
-def load_weights(encoder: keras.Model, name: str, weights: str) -> None:
+def load_weights(encoder: keras.Model, name: str, weights: str, output: str | None = None) -> None:
     """Puts pretrained weights into the CNN of a captioner.
 
     Args:
@@ -17,7 +17,8 @@ def load_weights(encoder: keras.Model, name: str, weights: str) -> None:
         name: The name of the CNN.
         weights: `"imagenet"`, those that Keras downloads; or the path of a file of the same CNN
             without its classifier: `.weights.h5` of Keras, or `.npz` whose arrays are called
-            `LAYER/WEIGHT`, such as `Conv1/kernel`.
+            `LAYER/WEIGHT`, such as `Conv1/kernel`. What the captioner has not is left out.
+        output: The layer with which the CNN of the captioner ends. Defaults to `None`: its last.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -25,6 +26,8 @@ def load_weights(encoder: keras.Model, name: str, weights: str) -> None:
     """
     if weights == "imagenet":
         source = getattr(keras.applications, name)(include_top=False, weights="imagenet")
+        if output is not None:
+            source = keras.Model(source.input, source.get_layer(output).output)
         # By place: some of its layers are named anew each time.
         for mine, theirs in zip(encoder.weights, source.weights, strict=True):
             mine.assign(theirs)

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from recipes import decoders
 from recipes.captioning.schema import CaptioningConfig
 from recipes.engine import Examples, Recipe
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from zoo.models import ImageToText, ImageToTextPreprocessor
 
 # What a model to start from must have in common with this one.
-SIZES = ["encoder", "widths", "image_size", "attention", "cell", "embedding_dim", "units"]
-SIZES += ["num_layers", "input_feeding", "gate", "num_heads", "intermediate_dim", "tie_embeddings"]
+SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *decoders.SIZES)
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # "leftmost" too
 
 
@@ -68,6 +68,7 @@ class CaptioningRecipe(Recipe):
             image_size=settings.image_size,
             encoder=settings.encoder,
             widths=settings.widths,
+            encoder_output=settings.encoder_output,
             train_encoder=settings.train_encoder,
             gate=settings.gate,
             dtype=dtype,
@@ -79,7 +80,12 @@ class CaptioningRecipe(Recipe):
             check_same_sizes(pretrained.backbone, backbone, SIZES)
             model.set_weights(pretrained.get_weights())
         elif settings.weights:
-            load_weights(backbone.image_encoder, settings.encoder, settings.weights)
+            load_weights(
+                backbone.image_encoder,
+                settings.encoder,
+                settings.weights,
+                settings.encoder_output,
+            )
         return model
 
     @property

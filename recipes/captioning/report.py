@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recipes.samples import worst_and_best
+
 if TYPE_CHECKING:
     from zoo.data import Columns
     from zoo.models import ImageToText
@@ -33,9 +35,7 @@ def report(model: "ImageToText", columns: "Columns", run: "Run", samples: int) -
         return
     answers = model.infer(pictures, beam=1, length_penalty=0.0)  # as the maps are
     scores = caption_score_each(references, [answer.text for answer in answers])
-    by_score = sorted(range(len(scores)), key=scores.__getitem__)
-    half = min(samples, len(by_score)) // 2
-    rows = by_score[: min(samples, len(by_score)) - half] + by_score[len(by_score) - half :]
+    rows = worst_and_best(scores, samples)
     run.log_table(
         {
             "image": [pictures[row].name for row in rows],

@@ -50,6 +50,7 @@ class ModelConfig(DecoderConfig):
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 128]
     image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] = [224, 224]
     weights: Annotated[str, Field(min_length=1)] | None = None
+    encoder_output: Annotated[str, Field(min_length=1)] | None = None
     train_encoder: Annotated[str, Field(min_length=1)] = "all"
     gate: bool = False
     cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"

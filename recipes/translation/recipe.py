@@ -3,6 +3,7 @@
 import functools
 from typing import TYPE_CHECKING
 
+from recipes import decoders
 from recipes.engine import Examples, Recipe
 from recipes.translation.schema import TranslationConfig
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from zoo.tracking import Run
 
 # What a model to start from must have in common with this one.
-SIZES = ["attention", "cell", "embedding_dim", "units", "num_layers", "bidirectional"]
-SIZES += ["input_feeding", "num_heads", "intermediate_dim", "tie_embeddings"]
+SIZES = ("bidirectional", *decoders.SIZES)
 
 
 class TranslationRecipe(Recipe):

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from recipes.samples import worst_and_best
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -40,9 +42,7 @@ def report(model: "Seq2SeqLM", columns: "Columns", run: "Run", samples: int) -> 
         chrf.sentence_score(text, [reference]).score
         for text, reference in zip(written, references, strict=True)
     ]
-    by_score = sorted(range(len(scores)), key=scores.__getitem__)
-    half = min(samples, len(by_score)) // 2
-    rows = by_score[: min(samples, len(by_score)) - half] + by_score[len(by_score) - half :]
+    rows = worst_and_best(scores, samples)
     run.log_table(
         {
             "source": [sources[row] for row in rows],

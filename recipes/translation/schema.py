@@ -8,7 +8,6 @@ from pydantic import Field
 from recipes.decoders import DecoderConfig
 from recipes.schema import (
     Conflict,
-    Count,
     DataConfig,
     EvaluationConfig,
     RecipeConfig,

@@ -221,6 +221,16 @@ def test_a_cnn_is_trained_from_a_layer_on(name, train, trained):
     assert encoder.predict(np.zeros((1, 32, 32, 3)), verbose=0).shape[0] == 1
 
 
+def test_a_cnn_ends_where_its_grid_is_fine_enough():
+    whole, cut = (
+        make_image_encoder("MobileNetV2", (64, 32), output=o) for o in (None, "block_12_add")
+    )
+    assert whole.output.shape == (None, 2, 1, 1280) and cut.output.shape == (None, 4, 2, 96)
+    assert cut.count_params() < whole.count_params() / 3
+    half = make_image_encoder("residual", (32, 32), (4, 8), output="block_0_add")
+    assert half.output.shape == (None, 8, 8, 4)
+
+
 def test_a_frozen_cnn_computes_the_same_in_training():
     encoder = make_image_encoder("MobileNetV2", (32, 32), train="Conv_1")
     picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
@@ -235,6 +245,7 @@ def test_a_frozen_cnn_computes_the_same_in_training():
     [
         ({"encoder": "MobileNet2"}, "Received: 'MobileNet2'"),
         ({"train_encoder": "conv_99"}, "Received: 'conv_99'"),
+        ({"encoder_output": "block_9_add"}, "grid: .*block_0_add.* Received: 'block_9_add'"),
         ({"tie_embeddings": "all"}, "tie_embeddings='all'"),
         ({"attention": "none", "gate": True}, "gate=True"),
         ({"attention": "none", "input_feeding": True}, "input_feeding=True"),

@@ -15,6 +15,7 @@ def make_image_encoder(
     image_size: Sequence[int],
     widths: Sequence[int] = WIDTHS,
     train: str = "all",
+    output: str | None = None,
 ) -> keras.Model:
     """A CNN as a model from pictures to feature grids, with new weights.
 
@@ -33,9 +34,12 @@ def make_image_encoder(
         train: What of it training changes: `"all"`; `"none"`; or the name of a layer: from
             there on. Except with `"all"` batch normalisation is left as it is, which computes
             with its kept statistics then. Defaults to `"all"`.
+        output: The name of the layer with which the network ends, whose output is the grid: the
+            earlier, the finer. Defaults to `None`: its last.
 
     Raises:
-        ValueError: if there is no such CNN or layer, or the pictures are too small for it.
+        ValueError: if there is no such CNN or layer, the layer has no grid, or the pictures are
+            too small for it.
 
     References:
         - Residual blocks: He et al. 2016, "Identity Mappings in Deep Residual Networks".
@@ -47,8 +51,24 @@ def make_image_encoder(
     else:
         grid = _application(name, pictures)
     model = keras.Model(pictures, grid, name="image_encoder")
+    if output is not None:
+        model = keras.Model(pictures, _grid_of(model, output), name="image_encoder")
     _choose_trained(model, train)
     return model
+
+
+def _grid_of(model, output):
+    grids = {layer.name: layer.output for layer in model.layers if _is_grid(layer.output)}
+    if output not in grids:
+        raise ValueError(
+            f"`output` must be the name of a layer whose output is a grid: {', '.join(grids)}. "
+            f"Received: {output!r}"
+        )
+    return grids[output]
+
+
+def _is_grid(output):
+    return isinstance(output, keras.KerasTensor) and len(output.shape) == 4
 
 
 def _residual(pictures, widths):

@@ -28,6 +28,8 @@ class ImageToTextBackbone(WriterBackbone):
             its name, such as `"MobileNetV2"`: see `zoo.layers.image.make_image_encoder`.
             Defaults to `"residual"`.
         widths: Channels of each block of `"residual"`. Defaults to `(32, 64, 128)`.
+        encoder_output: The name of the layer of the CNN whose output is the grid that the decoder
+            looks at. Defaults to `None`: the last.
         train_encoder: What of the CNN training changes: `"all"`, `"none"`, or the name of a
             layer: from there on. Defaults to `"all"`.
         attention: What the decoder looks at the cells with: `"bahdanau"`, `"luong_dot"`,
@@ -68,6 +70,7 @@ class ImageToTextBackbone(WriterBackbone):
         image_size=(224, 224),
         encoder="residual",
         widths=WIDTHS,
+        encoder_output=None,
         train_encoder="all",
         attention="bahdanau",
         cell="lstm",
@@ -90,7 +93,9 @@ class ImageToTextBackbone(WriterBackbone):
             )
 
         # === Layers ===
-        self.image_encoder = make_image_encoder(encoder, image_size, widths, train_encoder)
+        self.image_encoder = make_image_encoder(
+            encoder, image_size, widths, train_encoder, encoder_output
+        )
         self.make_writer(
             vocabulary_size,
             attention,
@@ -138,6 +143,7 @@ class ImageToTextBackbone(WriterBackbone):
         self.image_size = tuple(image_size)
         self.encoder = encoder
         self.widths = tuple(widths)
+        self.encoder_output = encoder_output
         self.train_encoder = train_encoder
         self.attention = attention
         self.cell = cell
@@ -179,6 +185,7 @@ class ImageToTextBackbone(WriterBackbone):
             "image_size": list(self.image_size),
             "encoder": self.encoder,
             "widths": list(self.widths),
+            "encoder_output": self.encoder_output,
             "train_encoder": self.train_encoder,
             "attention": self.attention,
             "cell": self.cell,

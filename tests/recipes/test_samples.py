@@ -1,0 +1,19 @@
+"""Which rows a page of samples shows."""
+
+import pytest
+
+from recipes.samples import worst_and_best
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("samples", "rows"),
+    [(0, []), (1, [2]), (2, [2, 1]), (3, [2, 0, 1]), (4, [2, 0, 3, 1]), (9, [2, 0, 3, 1])],
+)
+def test_the_worst_and_the_best_once_each(samples, rows):
+    assert worst_and_best([1.0, 5.0, 0.5, 3.0], samples) == rows
+
+
+def test_of_nothing_there_is_nothing():
+    assert worst_and_best([], 5) == []
