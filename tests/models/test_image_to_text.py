@@ -15,7 +15,7 @@ from zoo import presets
 from zoo.data import Dataset
 from zoo.images import ImageError, Picture
 from zoo.layers.attention import ATTENTIONS
-from zoo.layers.image import make_image_encoder
+from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -229,6 +229,15 @@ def test_a_cnn_ends_where_its_grid_is_fine_enough():
     assert cut.count_params() < whole.count_params() / 3
     half = make_image_encoder("residual", (32, 32), (4, 8), output="block_0_add")
     assert half.output.shape == (None, 8, 8, 4)
+
+
+def test_each_cell_knows_its_row_and_its_column():
+    layer = GridPositions()
+    seen = keras.ops.convert_to_numpy(layer(np.zeros((2, 3, 4, 5), "float32")))
+    rows, columns = layer.get_weights()
+    assert rows.shape == (3, 5) and columns.shape == (4, 5)
+    np.testing.assert_allclose(seen[1, 2, 3], rows[2] + columns[3], atol=1e-6)
+    assert len(np.unique(seen[0].reshape(12, 5).round(4), axis=0)) == 12
 
 
 def test_a_frozen_cnn_computes_the_same_in_training():

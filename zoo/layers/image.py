@@ -5,9 +5,11 @@ import pkgutil
 from collections.abc import Sequence
 
 import keras
+from keras import ops
 
 RESIDUAL = "residual"
 WIDTHS = (32, 64, 128)
+STDDEV = 0.35  # of the embeddings of a row or a column: together, half that of a cell
 
 
 def make_image_encoder(
@@ -69,6 +71,38 @@ def _grid_of(model, output):
 
 def _is_grid(output):
     return isinstance(output, keras.KerasTensor) and len(output.shape) == 4
+
+
+@keras.saving.register_keras_serializable("zoo")
+class GridPositions(keras.layers.Layer):
+    """Adds to each cell of a grid what is learned of its row and of its column.
+
+    By itself a cell says what is there, not where, and attention can look for what is there alone.
+
+    Call arguments:
+        grid: Float tensor `[batch, rows, columns, units]`, rows and columns always the same.
+
+    References:
+        - Learned embeddings of rows and columns: Carion et al. 2020, "End-to-End Object Detection
+          with Transformers", section A.4.
+    """
+
+    def build(self, shape):
+        _, rows, columns, units = shape
+        for name, length in (("row", rows), ("column", columns)):
+            embeddings = self.add_weight(
+                shape=(length, units),
+                initializer=keras.initializers.RandomNormal(stddev=STDDEV),
+                name=f"{name}_embeddings",
+            )
+            setattr(self, f"{name}_embeddings", embeddings)
+
+    def call(self, grid):
+        rows, columns = (
+            ops.cast(embeddings, grid.dtype)
+            for embeddings in (self.row_embeddings, self.column_embeddings)
+        )
+        return grid + rows[:, None, :] + columns[None, :, :]
 
 
 def _residual(pictures, widths):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.image import WIDTHS, make_image_encoder
+from zoo.layers.image import WIDTHS, GridPositions, make_image_encoder
 from zoo.models.writer import WriterBackbone
 
 TIES = ("none", "output")
@@ -19,7 +19,8 @@ class ImageToTextBackbone(WriterBackbone):
     grid `[batch, cells, units]`, row by row from the top left, and `decoder_sequence_output`,
     `[batch, target, units]`, from which the next token is predicted.
 
-    A recurrent decoder starts from the mean of the cells.
+    Each cell knows its row and its column, see `zoo.layers.image.GridPositions`. A recurrent
+    decoder starts from the mean of the cells.
 
     Args:
         vocabulary_size: int. Number of token ids.
@@ -113,6 +114,7 @@ class ImageToTextBackbone(WriterBackbone):
             dtype=dtype,
         )
         self.projection = keras.layers.Dense(units, dtype=dtype, name="projection")
+        self.grid_positions = GridPositions(dtype=dtype, name="grid_positions")
         self.image_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="image_dropout")
 
         # === Functional graph ===
@@ -163,9 +165,10 @@ class ImageToTextBackbone(WriterBackbone):
         Args:
             grid: Float tensor `[batch, rows, columns, channels]`: what `image_encoder` gives.
         """
-        _, rows, columns, channels = grid.shape
-        memory = ops.reshape(grid, (-1, rows * columns, channels))
-        memory = self.image_dropout(self.projection(memory))
+        _, rows, columns, _ = grid.shape
+        cells = self.grid_positions(self.projection(grid))
+        memory = ops.reshape(cells, (-1, rows * columns, cells.shape[-1]))
+        memory = self.image_dropout(memory)
         if self.positions is not None:
             return {"memory": memory}
         return {"memory": memory, "encoder_state": ops.mean(memory, axis=1)}
