@@ -121,3 +121,17 @@ def test_without_averages_nothing_is_touched():
     with averaged_weights(model):
         for mine, theirs in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_cnn_is_left_to_tensorflow_itself():
+    picture = keras.Input((8, 8, 3))
+    cnn = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+    dense = keras.Model(picture, keras.layers.Dense(2)(picture))
+    for model, compiled in (
+        (keras.Model(picture, cnn(picture)), ["jax"]),
+        (dense, ["jax", "tensorflow"]),
+    ):
+        compile_model(model, TrainingConfig(), 1, loss="mse")
+        assert model.jit_compile == (keras.config.backend() in compiled)
+    compile_model(dense, TrainingConfig(jit=False), 1, loss="mse")
+    assert not dense.jit_compile
