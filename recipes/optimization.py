@@ -90,7 +90,8 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
 
 
 def _gains_by_xla(model):
-    """On TensorFlow a step with a CNN takes four times as long with XLA, on a CPU."""
+    """With XLA on a CPU, TensorFlow takes four times as long to train the CNN of the captioning
+    quickstart."""
     backend = keras.config.backend()
     return backend == "jax" or (backend == "tensorflow" and not _has_cnn(model))
 

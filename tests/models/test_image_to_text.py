@@ -235,8 +235,8 @@ def test_each_cell_knows_its_row_and_its_column():
     layer = GridPositions()
     seen = keras.ops.convert_to_numpy(layer(np.zeros((2, 3, 4, 5), "float32")))
     rows, columns = layer.get_weights()
-    assert rows.shape == (3, 5) and columns.shape == (4, 5)
-    np.testing.assert_allclose(seen[1, 2, 3], rows[2] + columns[3], atol=1e-6)
+    assert rows.shape == (3, 1, 5) and columns.shape == (4, 5)
+    np.testing.assert_allclose(seen[1, 2, 3], rows[2, 0] + columns[3], atol=1e-6)
     assert len(np.unique(seen[0].reshape(12, 5).round(4), axis=0)) == 12
 
 

@@ -57,6 +57,14 @@ def test_kerashub_loads_it_too(model, saved):
     assert type(loaded) is type(model)
 
 
+def test_large_weights_are_packed(saved):
+    sets = []
+    with h5py.File(saved[0] / "model.weights.h5") as file:
+        file.visititems(lambda _, it: sets.append(it) if isinstance(it, h5py.Dataset) else None)
+        found = {(it.nbytes >= 4096, it.compression) for it in sets}
+    assert found == {(True, "gzip"), (False, None)}
+
+
 def test_files_are_stored_in_half_precision(saved):
     values = weights_of(saved[0])
     assert {str(value.dtype) for value in values.values()} == {"float16"}
