@@ -89,9 +89,13 @@ class GridPositions(keras.layers.Layer):
 
     def build(self, shape):
         _, rows, columns, units = shape
+        self.rows = self._add("rows", (rows, 1, units))
+        self.columns = self._add("columns", (columns, units))
+
+    def _add(self, name, shape):
+        # An initializer each: one that is called again draws the same numbers again.
         normal = keras.initializers.RandomNormal(stddev=STDDEV)
-        self.rows = self.add_weight(shape=(rows, 1, units), initializer=normal, name="rows")
-        self.columns = self.add_weight(shape=(columns, units), initializer=normal, name="columns")
+        return self.add_weight(shape=shape, initializer=normal, name=name)
 
     def call(self, grid):
         return grid + ops.cast(self.rows, grid.dtype) + ops.cast(self.columns, grid.dtype)
