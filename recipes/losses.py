@@ -73,8 +73,9 @@ class SentenceCrossentropy(keras.losses.Loss):
 class DoublyStochastic(keras.layers.Layer):
     """Adds to the loss what attention leaves out, and gives back what it is given.
 
-    It is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the weight of place i in step t: a
-    mean over all rows, those that only fill a batch up too.
+    Of each row it is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the weight of place i in
+    step t. The sum over all rows is divided by their steps, as it is in the mean cross-entropy of
+    tokens, so that both are to each other as in the paper. Rows without a step do not count.
 
     Args:
         weight: float. Lambda in the paper.
@@ -93,6 +94,8 @@ class DoublyStochastic(keras.layers.Layer):
         self.weight = weight
 
     def call(self, inputs, attention, mask):
-        seen = ops.einsum("bts,bt->bs", attention, ops.cast(mask, attention.dtype))
-        self.add_loss(self.weight * ops.mean(ops.sum(ops.square(1.0 - seen), axis=-1)))
+        attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
+        seen = ops.einsum("bts,bt->bs", attention, mask)
+        missed = ops.sum(ops.square(1.0 - seen), axis=-1) * ops.max(mask, axis=-1)
+        self.add_loss(self.weight * ops.sum(missed) / ops.maximum(ops.sum(mask), 1.0))
         return inputs

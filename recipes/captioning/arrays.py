@@ -1,4 +1,4 @@
-"""What is computed once of each picture, and kept in a file: pixels, or what a frozen CNN sees."""
+"""What is computed once of each picture, and kept in a file: pixels, or what a CNN sees."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -32,30 +32,34 @@ def pixels(model: "ImageToText", pictures: "Sequence[Picture]") -> np.ndarray:
 
 
 def features(
-    model: "ImageToText", pictures: "Sequence[Picture]", flipped: bool = False
+    model: "ImageToText",
+    frozen: keras.Model,
+    pictures: "Sequence[Picture]",
+    flipped: bool = False,
 ) -> np.ndarray:
-    """What the model's CNN sees: float16 `[pictures, rows, columns, channels]`.
+    """What the CNN sees as far as it stays as it is: float16 `[pictures, rows, columns, channels]`.
 
     Args:
         model: The captioner.
+        frozen: Its CNN, or the beginning of it: see `recipes.captioning.encoder.split`.
         pictures: The pictures.
         flipped: bool. Of the pictures mirrored, left to right. Defaults to `False`.
     """
-    backbone = model.backbone
+    backbone, read = model.backbone, model.preprocessor.read
     content = hashlib.sha256()
-    for layer in backbone.image_encoder.layers:  # in this order on every backend
+    for layer in frozen.layers:  # in this order on every backend
         for weight in sorted(layer.weights, key=lambda it: it.name):
             content.update(np.ascontiguousarray(ops.convert_to_numpy(weight)))
     step = -1 if flipped else 1
     network = [backbone.encoder, str(backbone.widths), str(backbone.encoder_output)]
-    network += [keras.__version__, content.hexdigest()]
+    network += [backbone.train_encoder, keras.__version__, content.hexdigest()]
     return _kept(
         "features",
         [*network, str(backbone.image_size), str(flipped)],
         pictures,
-        lambda some: model.features(
-            list(model.preprocessor.read(some).astype("uint8")[:, :, ::step])
-        ).astype("float16"),
+        lambda some: np.asarray(frozen.predict_on_batch(read(some)[:, :, ::step])).astype(
+            "float16"
+        ),
     )
 
 

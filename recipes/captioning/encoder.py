@@ -1,5 +1,6 @@
-"""Weights for a CNN of `keras.applications` to start from."""
+"""The CNN of a captioner in training: what it starts from, and what of it stays as it is."""
 
+import math
 import zipfile
 from pathlib import Path
 
@@ -48,6 +49,37 @@ def load_weights(encoder: keras.Model, name: str, weights: str, output: str | No
         )
     for path, weight in wanted.items():
         weight.assign(arrays[path])
+
+
+def split(encoder: keras.Model, train: str) -> tuple[keras.Model | None, keras.Model | None]:
+    """What of a CNN stays as it is, so that it is computed once, and what training changes.
+
+    They are made of the CNN's own layers, and the second takes what the first gives. A CNN stays
+    in one piece where a shortcut leads past the cut, or where there is less in a picture than in
+    what would be kept of it.
+
+    Args:
+        encoder: What `zoo.layers.image.make_image_encoder` made.
+        train: What it was given.
+
+    Returns:
+        Two models, of which one may be `None`.
+    """
+    if train == "none":
+        return encoder, None
+    if train == "all":
+        return None, encoder
+    pictures, cut = encoder.input, encoder.get_layer(train).input
+    if not isinstance(cut, keras.KerasTensor) or _bytes(cut, "float16") > _bytes(pictures, "uint8"):
+        return None, encoder
+    try:
+        return keras.Model(pictures, cut), keras.Model(cut, encoder.output)
+    except ValueError:
+        return None, encoder
+
+
+def _bytes(tensor, dtype):
+    return math.prod(tensor.shape[1:]) * np.dtype(dtype).itemsize
 
 
 def _read(encoder, name, file):

@@ -88,10 +88,10 @@ class CaptioningRecipe(Recipe):
             )
         return model
 
-    @property
-    def _sees_once(self) -> bool:
-        """Whether what the CNN sees in a picture never changes."""
-        return self.config.model.train_encoder == "none"
+    def _split(self, model: "ImageToText") -> "tuple[keras.Model | None, keras.Model | None]":
+        from recipes.captioning.encoder import split
+
+        return split(model.backbone.image_encoder, self.config.model.train_encoder)
 
     @property
     def examples_change(self) -> bool:
@@ -111,11 +111,12 @@ class CaptioningRecipe(Recipe):
         if settings.flip:
             chosen = np.random.default_rng(seeds[1]).random(len(texts)) < 0.5
             flipped = chosen & [not SIDES.search(text) for text in texts]
-        if self._sees_once:
-            seen = features(model, pictures)
-            mirrored = features(model, pictures, flipped=True) if settings.flip else None
-        else:
+        frozen, _ = self._split(model)
+        if frozen is None:
             seen, mirrored = pixels(model, pictures), None
+        else:
+            seen = features(model, frozen, pictures)
+            mirrored = features(model, frozen, pictures, flipped=True) if settings.flip else None
 
         def picture(row):
             if not flipped[row]:
@@ -132,18 +133,17 @@ class CaptioningRecipe(Recipe):
         return Examples([len(ids) for ids in encoded], collate)
 
     def fitted(self, model: "ImageToText") -> "keras.Model":
-        """From pictures, or from what a frozen CNN sees in them, to logits."""
+        """From pictures, or from what the frozen part of the CNN sees in them, to logits."""
         import keras
 
         from recipes.losses import DoublyStochastic
 
         backbone = model.backbone
         tokens, mask = (backbone.input[f"decoder_{part}"] for part in ("token_ids", "padding_mask"))
-        shape = (
-            backbone.image_encoder.output if self._sees_once else backbone.input["images"]
-        ).shape
-        source = keras.Input(shape[1:], name="source")
-        grid = source if self._sees_once else backbone.image_encoder(source)
+        frozen, trained = self._split(model)
+        seen = backbone.input["images"] if frozen is None else frozen.output
+        source = keras.Input(seen.shape[1:], name="source")
+        grid = source if trained is None else trained(source)
         states, attention = backbone.write_all(tokens, **backbone.read(grid))
         logits = model.head(states)
         if weight := self.config.training.doubly_stochastic:
@@ -163,7 +163,8 @@ class CaptioningRecipe(Recipe):
         """By greedy search, which is quick."""
         from recipes.captioning.arrays import features
 
-        seen = features(model, columns["image"]) if self._sees_once else None
+        frozen, trained = self._split(model)
+        seen = features(model, frozen, columns["image"]) if trained is None else None
         return model.score(columns, features=seen, beam=1)
 
     def report(self, model: "ImageToText", columns: "Columns", run) -> None:

@@ -101,8 +101,9 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
     assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "variant", ["none", "none, deep", "luong_local", "transformer", "gru, gated, deep, fed, tied"]
+@variants(
+    ["none", "none, deep", "luong_local", "transformer", "gru, gated, deep, fed, tied"],
+    everywhere=("transformer", "gru, gated, deep, fed, tied"),
 )
 def test_a_search_finds_the_probability_that_training_would_see(models, variant):
     """Step by step and all at once are one model."""
@@ -198,7 +199,10 @@ def test_it_learns_what_pictures_show():
     model = ImageToText(ImageToTextBackbone(size, SIZE, widths=(16,), units=32), chosen)
     inputs, truth, weights = chosen({"images": pictures, "text": names})
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    keras.Model.compile(model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[])
+    jit = keras.config.backend() == "jax"  # on TensorFlow XLA has no fast convolution
+    keras.Model.compile(
+        model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[], jit_compile=jit
+    )
     keras.Model.fit(model, inputs, truth, sample_weight=weights, epochs=120, verbose=0)
     assert [answer.text for answer in model.infer(pictures)] == names
 
@@ -218,7 +222,6 @@ def test_keras_hub_generates_too(models):
 def test_a_cnn_is_trained_from_a_layer_on(name, train, trained):
     encoder = make_image_encoder(name, (32, 32), train=train)
     assert len(encoder.trainable_weights) == trained
-    assert encoder.predict(np.zeros((1, 32, 32, 3)), verbose=0).shape[0] == 1
 
 
 def test_a_cnn_ends_where_its_grid_is_fine_enough():

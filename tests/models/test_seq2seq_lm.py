@@ -100,8 +100,9 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
     assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "variant", ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"]
+@variants(
+    ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"],
+    everywhere=("lstm, deep, fed", "transformer, tied"),
 )
 def test_a_search_finds_the_probability_that_training_would_see(models, variant):
     """Step by step and all at once are one model."""
@@ -119,7 +120,7 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
         assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
 
 
-@pytest.mark.parametrize("variant", ["bahdanau", "tied", "transformer"])
+@variants(["bahdanau", "tied", "transformer"], everywhere=("bahdanau", "transformer"))
 def test_a_preset_gives_the_model_back(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -173,7 +174,7 @@ def test_infer_keeps_the_order_over_buckets_and_batches(models):
     assert set(answers[0].to_dict()) == {"text", "score", "hypotheses"}
 
 
-@pytest.mark.parametrize("variant", ["bahdanau", "transformer"])
+@variants(["bahdanau", "transformer"], everywhere=("transformer",))
 def test_a_beam_of_one_is_what_keras_hub_generates(models, variant):
     model = models(variant)
     model.compile(sampler="greedy")

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from recipes.captioning.arrays import pixels
-from recipes.captioning.encoder import load_weights
+from recipes.captioning.encoder import load_weights, split
 from recipes.captioning.recipe import CaptioningRecipe
 from recipes.captioning.schema import CaptioningConfig, ModelConfig
 from recipes.config import ConfigError, read_yaml, resolve
@@ -108,7 +108,7 @@ def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
 
 
 def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
-    for train in ("all", "none"):
+    for train, shape in (("all", (32, 32, 3)), ("block_1_pool", (8, 8, 4)), ("none", (4, 4, 8))):
         one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
         dataset, model = made(one)
         columns = dataset.splits["train"]
@@ -120,8 +120,35 @@ def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
             model, {"images": model.preprocessor.read(pictures)} | _tokens(x)
         )
         found = keras.Model.predict_on_batch(fitted, x)
-        np.testing.assert_allclose(found, expected, atol=1e-3 if train == "none" else 1e-4)
+        assert x["source"].shape[1:] == shape
+        np.testing.assert_allclose(found, expected, atol=1e-4 if train == "all" else 1e-3)
+        trained = {weight.path for weight in fitted.trainable_weights}
+        assert trained == {weight.path for weight in model.trainable_weights}
         assert y.shape == weights.shape == (6, 16)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("layer", "parts"),
+    [
+        ("block_1_pool", 2),
+        ("block_1_conv_a", 1),  # the shortcut leads past it
+        ("stem", 1),  # nothing to keep but the picture
+        ("block_1_add", 1),  # which takes two
+    ],
+)
+def test_a_cnn_is_cut_where_one_grid_is_all_that_the_rest_needs(layer, parts):
+    encoder = make_image_encoder("residual", (32, 32), (4, 8), train=layer)
+    frozen, trained = split(encoder, layer)
+    if parts == 1:
+        assert frozen is None and trained is encoder
+    else:
+        assert not frozen.trainable_weights and trained.trainable_weights
+        picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+        one, other = (
+            keras.ops.convert_to_numpy(it) for it in (trained(frozen(picture)), encoder(picture))
+        )
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def _tokens(x):
@@ -225,13 +252,13 @@ def test_weights_of_a_cnn_come_from_a_file(tmp_path):
 
 
 def test_doubly_stochastic_attention():
-    """Equation 14 of Xu et al. by hand: two places, seen 1.5 and 0.5 times."""
+    """Equation 14 of Xu et al. by hand, of a row of two steps, one of a step, and a filling one."""
     layer = DoublyStochastic(2.0)
-    attention = np.array([[[1.0, 0.0], [0.5, 0.5], [0.3, 0.7]]], "float32")
-    mask = np.array([[True, True, False]])
-    given = np.ones((1, 3, 4), "float32")
+    attention = np.array([[[1.0, 0.0], [0.5, 0.5], [0.3, 0.7]]] * 3, "float32")
+    mask = np.array([[True, True, False], [True, False, False], [False] * 3])
+    given = np.ones((3, 3, 4), "float32")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(given, attention, mask)), given)
-    assert float(layer.losses[0]) == pytest.approx(2.0 * (0.5**2 + 0.5**2))
+    assert float(layer.losses[0]) == pytest.approx(2.0 * (0.5**2 + 0.5**2 + 0 + 1) / 3)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def only_run(client):
     return run
 
 
+@pytest.mark.once
 def test_quickstart(client, home, tmp_path, capsys):
     """Learns what no bag of words can, and ends where a user can take it from."""
     began = time.perf_counter()
@@ -86,7 +87,9 @@ def test_the_same_seed_gives_the_same_numbers(run):
     assert one.metrics != other.metrics
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.once)]
+)
 def test_half_precision_is_stored_as_any_other(run, precision):
     result = run(f"training.precision={precision}", "training.max_steps=2", "training.ema=0.9")
     assert result.model.backbone.dtype_policy.name == "float32"
