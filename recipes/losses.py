@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.crf import IMPOSSIBLE
+from zoo.layers.chain import IMPOSSIBLE
 
 
 class TokenCrossentropy(keras.losses.Loss):

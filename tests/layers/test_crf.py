@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from zoo.layers import LinearChainCRF, bio_constraints, crf
+from zoo.layers.chain import IMPOSSIBLE
 
 TAGS = ["O", "B-PER", "I-PER"]
 # Rows of full length, padded at the end, at the start, with a hole, of one step and of none.
@@ -156,7 +157,7 @@ class Moved(keras.layers.Layer):
 def test_gradients_are_counts_less_expected_counts(constrained):
     chain = layer(constrained)
     rows = slice(0, 2)
-    potentials = np.where(MASK[:, :, None], POTENTIALS, crf.IMPOSSIBLE)[rows].astype("float32")
+    potentials = np.where(MASK[:, :, None], POTENTIALS, IMPOSSIBLE)[rows].astype("float32")
     expected = {"shift": np.zeros((2, 5, 3)), "transitions": np.zeros((3, 3))}
     expected |= {"start_transitions": np.zeros(3), "end_transitions": np.zeros(3)}
     for row, valid in enumerate(MASK[rows]):
@@ -306,7 +307,7 @@ def test_one_forward_pass_serves_several_outputs():
     for output, result in zip(outputs, results, strict=True):
         assert output.shape[1:] == result.shape[1:]
     np.testing.assert_array_equal(results[0][MASK], POTENTIALS[MASK])
-    assert np.all(results[0][~MASK] == crf.IMPOSSIBLE)
+    assert np.all(results[0][~MASK] == IMPOSSIBLE)
     np.testing.assert_array_equal(results[1], numpy(chain.decode(POTENTIALS, MASK)))
     np.testing.assert_allclose(results[2], numpy(chain.marginals(POTENTIALS, MASK)), atol=1e-6)
 

@@ -123,10 +123,10 @@ def _convertible() -> Iterator[None]:
     """
     import keras
 
-    from zoo.layers import crf
+    from zoo.layers import chain
 
     ops = vars(keras.ops) | {"scan": _scan, "argmax": _argmax}
-    with mock.patch.object(crf, "ops", types.SimpleNamespace(**ops)):
+    with mock.patch.object(chain, "ops", types.SimpleNamespace(**ops)):
         yield
 
 
