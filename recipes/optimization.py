@@ -81,28 +81,13 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
     )
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    jit = _gains_by_xla(model) if settings.jit is None else settings.jit
+    # On TensorFlow's CPUs XLA takes long to draw what dropout drops: benchmarks/xla.py.
+    jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
     # Not the task's own `compile`, which would choose a loss.
     keras.Model.compile(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
     )
     optimizer.build(model.trainable_variables)
-
-
-def _gains_by_xla(model):
-    """With XLA on a CPU, TensorFlow takes four times as long to train the CNN of the captioning
-    quickstart."""
-    backend = keras.config.backend()
-    return backend == "jax" or (backend == "tensorflow" and not _has_cnn(model))
-
-
-def _has_cnn(model):
-    return any(
-        _has_cnn(layer)
-        if isinstance(layer, keras.Model)
-        else isinstance(layer, keras.layers.Conv2D)
-        for layer in model.layers
-    )
 
 
 def seed_dropout(seed: int, step: int) -> None:

@@ -61,8 +61,8 @@ def test_large_weights_are_packed(saved):
     sets = []
     with h5py.File(saved[0] / "model.weights.h5") as file:
         file.visititems(lambda _, it: sets.append(it) if isinstance(it, h5py.Dataset) else None)
-        found = {(it.nbytes >= 4096, it.compression) for it in sets}
-    assert found == {(True, "gzip"), (False, None)}
+        found = {(it.nbytes >= 1024, it.compression, it.chunks == it.shape) for it in sets}
+    assert found == {(True, "gzip", True), (False, None, False)}
 
 
 def test_files_are_stored_in_half_precision(saved):

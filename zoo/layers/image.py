@@ -63,7 +63,7 @@ def _grid_of(model, output):
     grids = {layer.name: layer.output for layer in model.layers if _is_grid(layer.output)}
     if output not in grids:
         raise ValueError(
-            f"`output` must be the name of a layer whose output is a grid: {', '.join(grids)}. "
+            f"A CNN must end with a layer whose output is a grid: {', '.join(grids)}. "
             f"Received: {output!r}"
         )
     return grids[output]
@@ -167,8 +167,8 @@ def _choose_trained(model, train):
     names = [layer.name for layer in model.layers]
     if train != "none" and train not in names:
         raise ValueError(
-            f"`train` must be 'all', 'none' or the name of a layer: {', '.join(names)}. "
-            f"Received: {train!r}"
+            f"Of a CNN 'all' or 'none' is trained, or from one of its layers on: "
+            f"{', '.join(names)}. Received: {train!r}"
         )
     start = len(names) if train == "none" else names.index(train)
     for i, layer in enumerate(model.layers):
