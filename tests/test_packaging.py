@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 def wheel(tmp_path_factory):
     """The names in the wheel, built of a copy."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
     for name in ("zoo", "recipes", "mlflow", "tests"):
         ignore = shutil.ignore_patterns("__pycache__", "*.h5")
