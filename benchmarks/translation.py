@@ -258,7 +258,7 @@ def zoo_contestant(name):
         keras.optimizers.Adam(1e-4, global_clipnorm=CLIP),
         TokenCrossentropy(SMOOTHING),
         weighted_metrics=[],
-        jit_compile=options.backend != "torch",
+        jit_compile=options.backend == "jax",  # as in recipes
     )
 
     def train(source, previous, following):
