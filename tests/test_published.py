@@ -1,0 +1,47 @@
+"""What is published: each preset is whole, is what its card says, and answers."""
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import presets
+from zoo.presets.catalogue import PRETRAINED
+
+MEADOW = np.full((40, 60, 3), (90, 160, 60), "uint8")
+ANSWERS = {
+    "bilstm_bahdanau_nsmc_ko": ("정말 재미있어요", "positive"),
+    "bilstm_bahdanau_sst2_en": ("A gripping film.", "positive"),
+    "bilstm_bahdanau_imdb_en": ("I want my two hours back.", "negative"),
+    "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
+    "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
+    "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
+    "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
+}
+every_one = pytest.mark.parametrize(
+    "name", sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
+)
+
+
+@pytest.mark.once
+def test_all_together_stay_small():
+    files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 35_000_000
+
+
+@every_one
+def test_it_is_what_its_card_says(name):
+    card = presets.read_card(PRETRAINED / name)
+    assert zoo.load(name).count_params() == card.parameters
+    assert {metric.partition("/")[0] for metric in card.metrics} == {"dev", "test"}
+
+
+@pytest.mark.once
+@every_one
+def test_it_answers(name):
+    given, expected = ANSWERS[name]
+    (answer,) = zoo.load(name).infer([given])
+    found = next(getattr(answer, it) for it in ("label", "text", "tags") if hasattr(answer, it))
+    assert found == expected
