@@ -24,7 +24,7 @@ EXAMPLES = """\
   zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
-  zoo infer models:/scenes@champion photos/*.jpg --html page.html"""
+  zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html"""
 NEXT = "zoo ls"
 
 BATCHES_AT_A_TIME = 16  # for the model to sort by length
