@@ -215,6 +215,7 @@ def test_keras_hub_generates_too(models):
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "train", "trained"),
     [("MobileNetV2", "none", 0), ("MobileNetV2", "Conv_1", 1), ("residual", "none", 0)],

@@ -214,6 +214,7 @@ def test_init_from_brings_words_and_weights(tmp_path):
         made(recipe(f"training.init_from={start}", "model.units=7"))
 
 
+@pytest.mark.once
 def test_weights_of_a_cnn_come_from_a_file(tmp_path):
     one, other = (make_image_encoder("MobileNetV2", (32, 32)) for _ in range(2))
     arrays = {
