@@ -199,7 +199,7 @@ def test_it_learns_what_pictures_show():
     model = ImageToText(ImageToTextBackbone(size, SIZE, widths=(16,), units=32), chosen)
     inputs, truth, weights = chosen({"images": pictures, "text": names})
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    jit = keras.config.backend() == "jax"  # on TensorFlow XLA has no fast convolution
+    jit = keras.config.backend() == "jax"  # as in recipes
     keras.Model.compile(
         model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[], jit_compile=jit
     )
