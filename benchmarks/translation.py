@@ -37,9 +37,9 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from recipes.losses import TokenCrossentropy  # noqa: E402
 from zoo.decoding import beam_search, compiled  # noqa: E402
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone  # noqa: E402
+from zoo.training.losses import TokenCrossentropy  # noqa: E402
 
 HEADS, HIDDEN, SMOOTHING, CLIP = 4, 512, 0.1, 1.0
 START, NEVER = 2, -1
@@ -267,10 +267,10 @@ def zoo_contestant(name):
         return model.train_on_batch(x, following, sample_weight=masks[1].astype("float32"))
 
     def search(source, mask):
-        state, constants = backbone.start(source, mask, options.length)
+        state, constants = backbone.init_decoding(source, mask, options.length)
 
         def step(tokens, state, index):
-            hidden, state, weights = backbone.write(tokens, state, constants)
+            hidden, state, weights = backbone.decode_step(tokens, state, constants)
             return model.head(hidden), state, weights
 
         return beam_search(step, state, options.batch, START, NEVER, options.length, 1).tokens

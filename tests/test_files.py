@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.files import directory_beside, sha256, write_beside
+from zoo.files import atomic_directory, atomic_write, sha256
 from zoo.home import home
 
 pytestmark = pytest.mark.once
@@ -31,7 +31,7 @@ def test_sha256(tmp_path):
 def test_write_beside_replaces_the_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "new" / "weights.h5"
     for content in ("first", "second"):
-        with write_beside(path) as part:
+        with atomic_write(path) as part:
             assert part.parent == path.parent and part.name.endswith("weights.h5")
             assert not part.exists()
             part.write_text(content)
@@ -44,7 +44,7 @@ def test_write_beside_replaces_the_file_and_leaves_nothing_else(tmp_path):
 def test_write_beside_keeps_the_old_file_when_the_block_raises(tmp_path, error):
     path = tmp_path / "state.npz"
     path.write_text("whole")
-    with pytest.raises(type(error)), write_beside(path) as part:
+    with pytest.raises(type(error)), atomic_write(path) as part:
         part.write_text("ha")
         raise error
     assert path.read_text() == "whole"
@@ -52,9 +52,9 @@ def test_write_beside_keeps_the_old_file_when_the_block_raises(tmp_path, error):
 
 
 def test_write_beside_wants_a_file(tmp_path):
-    with pytest.raises(FileNotFoundError), write_beside(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
         pass
-    with pytest.raises(IsADirectoryError, match="Received"), write_beside(tmp_path):
+    with pytest.raises(IsADirectoryError, match="Received"), atomic_write(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_write_beside_wants_a_file(tmp_path):
 def test_a_full_disk_leaves_the_old_file(tmp_path):
     path = tmp_path / "state.json"
     path.write_text("whole")
-    with pytest.raises(OSError, match="No space left"), write_beside(path) as part:
+    with pytest.raises(OSError, match="No space left"), atomic_write(path) as part:
         part.symlink_to("/dev/full")
         part.write_text("x")
     assert path.read_text() == "whole"
@@ -72,7 +72,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 def test_directory_beside_appears_whole(tmp_path):
     path = tmp_path / "new" / "preset"
-    with directory_beside(path) as part:
+    with atomic_directory(path) as part:
         (part / "assets").mkdir()
         (part / "assets" / "a").write_text("1")
         assert not path.exists()
@@ -83,13 +83,13 @@ def test_directory_beside_appears_whole(tmp_path):
 def test_directory_beside_replaces_only_when_told(tmp_path):
     path = tmp_path / "preset"
     path.mkdir()
-    with directory_beside(path) as part:  # an empty one is none
+    with atomic_directory(path) as part:  # an empty one is none
         (part / "a").write_text("1")
     ran = False
-    with pytest.raises(FileExistsError, match="overwrite=True"), directory_beside(path):
+    with pytest.raises(FileExistsError, match="overwrite=True"), atomic_directory(path):
         ran = True
     assert not ran
-    with directory_beside(path, overwrite=True) as part:
+    with atomic_directory(path, overwrite=True) as part:
         (part / "b").write_text("2")
         assert (path / "a").exists()
     assert [file.name for file in path.iterdir()] == ["b"]
@@ -98,7 +98,7 @@ def test_directory_beside_replaces_only_when_told(tmp_path):
 
 def test_directory_beside_notices_who_was_quicker(tmp_path):
     path = tmp_path / "preset"
-    with pytest.raises(FileExistsError), directory_beside(path) as part:
+    with pytest.raises(FileExistsError), atomic_directory(path) as part:
         (part / "a").write_text("late")
         path.mkdir()
         (path / "a").write_text("early")
@@ -110,7 +110,7 @@ def test_directory_beside_removes_what_failed(tmp_path):
     path = tmp_path / "preset"
     path.mkdir()
     (path / "a").write_text("old")
-    with pytest.raises(RuntimeError), directory_beside(path, overwrite=True) as part:
+    with pytest.raises(RuntimeError), atomic_directory(path, overwrite=True) as part:
         (part / "a").write_text("new")
         raise RuntimeError
     assert (path / "a").read_text() == "old"
@@ -129,7 +129,7 @@ def test_directory_beside_puts_the_old_one_back_if_renaming_fails(tmp_path, monk
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", fail)
-    with pytest.raises(OSError, match="cannot"), directory_beside(path, overwrite=True) as part:
+    with pytest.raises(OSError, match="cannot"), atomic_directory(path, overwrite=True) as part:
         (part / "a").write_text("new")
     assert (path / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -141,7 +141,7 @@ def test_directory_beside_never_replaces_a_file_or_a_link(tmp_path):
     for name in ("file", "link"):
         with (
             pytest.raises(FileExistsError, match="file or a link"),
-            directory_beside(tmp_path / name, overwrite=True),
+            atomic_directory(tmp_path / name, overwrite=True),
         ):
             pass
     assert (tmp_path / "file").read_text() == "x"

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from zoo.images import ImageError, Picture, read_image, zipped_pictures
+from zoo.images import ImageError, ImageFile, read_image, zipped_pictures
 
 pytestmark = pytest.mark.once
 
@@ -60,7 +60,7 @@ def test_every_format_gives_the_same_pixels(kind, tmp_path):
     content = encoded(image(), kind)
     (tmp_path / "a.bin").write_bytes(content)
     path = tmp_path / "a.bin"
-    sources = (content, path, str(path), Picture("a", path), Picture("a", content=content))
+    sources = (content, path, str(path), ImageFile("a", path), ImageFile("a", content=content))
     for source in sources:
         pixels = read_image(source)
         assert pixels.shape == (20, 40, 3) and pixels.dtype == np.uint8
@@ -170,7 +170,7 @@ def test_a_picture_cut_short_is_refused_by_its_name(kind, size, tmp_path):
     for end in (len(content) // 2, 30):
         path.write_bytes(content[:end])
         assert f"Received: {path}" in refused(path, size=size)
-        assert "Received: mine" in refused(Picture("mine", path), size=size)
+        assert "Received: mine" in refused(ImageFile("mine", path), size=size)
         assert f"Received: {end} bytes" in refused(content[:end], size=size)
 
 
@@ -233,7 +233,7 @@ def test_what_is_not_there(tmp_path):
         with pytest.raises(FileNotFoundError, match="no such file.*none.jpg"):
             read_image(path)
     with pytest.raises(FileNotFoundError, match="none.jpg"):
-        read_image(Picture("none.jpg", tmp_path / "none.jpg"))
+        read_image(ImageFile("none.jpg", tmp_path / "none.jpg"))
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path)  # a folder
 
@@ -259,11 +259,11 @@ def test_where_a_picture_lies_does_not_change_it(tmp_path):
     zipped = zipped_pictures(tmp_path / "all.zip", [f"in/{name}" for name in contents])
     for member, (name, content) in zip(zipped, contents.items(), strict=True):
         assert member.name == f"in/{name}"
-        for picture in (member, Picture(name, tmp_path / name), Picture(name, content=content)):
+        for picture in (member, ImageFile(name, tmp_path / name), ImageFile(name, content=content)):
             assert picture.read() == content
             assert picture.sha256 == hashlib.sha256(content).hexdigest()
             assert pickle.loads(pickle.dumps(picture)) == picture
-    assert "content" not in repr(Picture("a", content=b"x"))
+    assert "content" not in repr(ImageFile("a", content=b"x"))
 
 
 def test_many_threads_read_one_archive(tmp_path):

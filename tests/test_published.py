@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo import presets
-from zoo.presets.catalogue import PRETRAINED
+from zoo.presets.builtin import PRETRAINED
 
 MEADOW = np.full((40, 60, 3), (90, 160, 60), "uint8")
 ANSWERS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def write_beside(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Write a file so that `path` holds the old content or the new, never a part.
 
     Args:
@@ -41,7 +41,7 @@ def write_beside(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def directory_beside(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Fill a directory so that `path` appears whole or not at all.
 
     Args:

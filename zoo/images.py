@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What Pillow may read. Others are refused: EPS, for one, would run Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-MOST_PIXELS = 50_000_000
+MAX_PIXELS = 50_000_000
 
 
 class ImageError(ValueError):
@@ -26,7 +26,7 @@ class ImageError(ValueError):
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageFile:
     """A picture of a dataset, read when it is needed.
 
     Its bytes are `content`, or else `length` bytes of the file `path` from `start` on: a file of
@@ -60,7 +60,7 @@ class Picture:
         return hashlib.sha256(self.read()).hexdigest()
 
 
-def zipped_pictures(archive: Path, names: Sequence[str]) -> list[Picture]:
+def zipped_pictures(archive: Path, names: Sequence[str]) -> list[ImageFile]:
     """Pictures that are members of a zip archive, stored in it without compression.
 
     Where each begins is looked up once, here: to read one, the archive need not be opened as
@@ -71,7 +71,7 @@ def zipped_pictures(archive: Path, names: Sequence[str]) -> list[Picture]:
         names: The members' names.
 
     Returns:
-        A list of `Picture`, one for each name.
+        A list of `ImageFile`, one for each name.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -89,7 +89,7 @@ def zipped_pictures(archive: Path, names: Sequence[str]) -> list[Picture]:
                 if member.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"its member {name!r} is compressed")
                 start = member.header_offset + 30 + sum(lengths)
-                pictures.append(Picture(name, Path(archive), start, member.file_size))
+                pictures.append(ImageFile(name, Path(archive), start, member.file_size))
     except (zipfile.BadZipFile, struct.error, KeyError, ValueError) as error:
         raise ValueError(
             f"The file must be a zip archive that holds each picture, uncompressed "
@@ -99,7 +99,7 @@ def zipped_pictures(archive: Path, names: Sequence[str]) -> list[Picture]:
 
 
 def read_image(
-    source: str | Path | bytes | PIL.Image.Image | np.ndarray | Picture,
+    source: str | Path | bytes | PIL.Image.Image | np.ndarray | ImageFile,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Reads a picture as RGB.
@@ -108,7 +108,7 @@ def read_image(
     greys become 8-bit ones, and of several frames the first is taken.
 
     Args:
-        source: The path of a file, the bytes of one, a Pillow image, a `Picture`, or an array of
+        source: The path of a file, the bytes of one, a Pillow image, a `ImageFile`, or an array of
             dtype uint8 of shape `[height, width]` or `[height, width, channels]` with 1, 3 (RGB)
             or 4 (RGBA) channels. Files may be PNG, JPEG, GIF, BMP, WebP, TIFF or PPM.
         size: `(height, width)` to resize to, bilinear and antialiased. The whole picture is
@@ -135,11 +135,11 @@ def read_image(
         return _pixels(source, "the image", size)
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), f"{len(source)} bytes", size)
-    if isinstance(source, Picture):
+    if isinstance(source, ImageFile):
         return _read(io.BytesIO(source.read()), source.name, size)
     if not isinstance(source, str | Path):
         raise TypeError(
-            f"A picture must be given as a path, bytes, a Pillow image, an array or a `Picture`. "
+            f"A picture must be given as a path, bytes, a Pillow image, an array or a `ImageFile`. "
             f"Received: {source!r:.80} of type {type(source).__name__}"
         )
     if not Path(source).is_file():
@@ -192,7 +192,7 @@ def _read(file: io.BufferedIOBase, name: str, size: tuple[int, int] | None) -> n
             f"A picture must be a whole file, and one of {', '.join(FORMATS)}. Received: {name}, "
             f"which begins with {file.read(16)!r}"
         ) from error
-    if size and image.width * image.height <= MOST_PIXELS:
+    if size and image.width * image.height <= MAX_PIXELS:
         # A large JPEG is decoded at a half, a fourth or an eighth of its size, where that is
         # still twice what is needed. Square, for the picture may yet be rotated.
         image.draft(None, (2 * max(size), 2 * max(size)))
@@ -204,7 +204,7 @@ def _pixels(image: PIL.Image.Image, name: str, size: tuple[int, int] | None) -> 
     import PIL.Image
     import PIL.ImageOps
 
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width:,} by {image.height:,}")
     try:
         image.load()
@@ -240,6 +240,6 @@ def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
 
 def _too_large(name: str, pixels: str) -> ImageError:
     return ImageError(
-        f"A picture may have at most {MOST_PIXELS:,} pixels: save it smaller. Received: {name}, "
+        f"A picture may have at most {MAX_PIXELS:,} pixels: save it smaller. Received: {name}, "
         f"which has {pixels}"
     )

@@ -9,18 +9,18 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from zoo.files import write_beside
+from zoo.files import atomic_write
 from zoo.home import home
 
 if TYPE_CHECKING:
-    from zoo.images import Picture
+    from zoo.images import ImageFile
     from zoo.models import ImageToText
 
 BATCH = 32
 VERSION = "1"  # another where the same picture would give other numbers
 
 
-def pixels(model: "ImageToText", pictures: "Sequence[Picture]") -> np.ndarray:
+def pixels(model: "ImageToText", pictures: "Sequence[ImageFile]") -> np.ndarray:
     """The pictures in the model's size: uint8 `[pictures, height, width, 3]`."""
     read = model.preprocessor.read
     return _kept(
@@ -34,7 +34,7 @@ def pixels(model: "ImageToText", pictures: "Sequence[Picture]") -> np.ndarray:
 def features(
     model: "ImageToText",
     frozen: keras.Model,
-    pictures: "Sequence[Picture]",
+    pictures: "Sequence[ImageFile]",
     flipped: bool = False,
 ) -> np.ndarray:
     """What the CNN sees as far as it stays as it is: float16 `[pictures, rows, columns, channels]`.
@@ -66,7 +66,7 @@ def features(
 def _kept(
     what: str,
     settings: list[str],
-    pictures: "Sequence[Picture]",
+    pictures: "Sequence[ImageFile]",
     compute: Callable[[list], np.ndarray],
 ) -> np.ndarray:
     """The array of all pictures, from its file in the zoo's home, written first if need be."""
@@ -76,8 +76,8 @@ def _kept(
     file = home() / "pictures" / f"{what}-{digest.hexdigest()[:24]}.npy"
     if not file.is_file():
         starts = range(0, len(pictures), BATCH)
-        # Written in turn: where a mapped file runs out of disk, the process is killed.
-        with write_beside(file) as beside, beside.open("wb") as out:
+        # Generation in turn: where a mapped file runs out of disk, the process is killed.
+        with atomic_write(file) as beside, beside.open("wb") as out:
             for start in tqdm(starts, desc=f"{what} of {len(pictures):,} pictures", disable=None):
                 some = compute(list(pictures[start : start + BATCH]))
                 if not start:

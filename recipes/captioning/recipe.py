@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING
 
-from recipes import decoders
 from recipes.captioning.schema import CaptioningConfig
-from recipes.engine import Examples, Recipe
+from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.schema import DECODER_SIZES
 
 if TYPE_CHECKING:
     import keras
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.models import ImageToText, ImageToTextPreprocessor
 
 # What a model to start from must have in common with this one.
-SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *decoders.SIZES)
+SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # "leftmost" too
 
 
@@ -59,8 +59,8 @@ class CaptioningRecipe(Recipe):
         self, dataset: "Dataset", preprocessor: "ImageToTextPreprocessor", dtype: str
     ) -> "ImageToText":
         from recipes.captioning.encoder import load_weights
-        from recipes.pretrained import check_same_sizes
         from zoo.models import ImageToText, ImageToTextBackbone
+        from zoo.training.pretrained import check_same_sizes
 
         settings = self.config.model
         backbone = ImageToTextBackbone(
@@ -94,10 +94,10 @@ class CaptioningRecipe(Recipe):
         return split(model.backbone.image_encoder, self.config.model.train_encoder)
 
     @property
-    def examples_change(self) -> bool:
+    def examples_vary_by_epoch(self) -> bool:
         return self.config.training.flip or self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "ImageToText", columns: "Columns", epoch: int) -> Examples:
+    def examples(self, model: "ImageToText", columns: "Columns", epoch: int) -> TrainingExamples:
         import numpy as np
 
         from recipes.captioning.arrays import features, pixels
@@ -130,13 +130,13 @@ class CaptioningRecipe(Recipe):
             source = np.stack([picture(row) for row in rows]).astype("float32")
             return {"source": source} | inputs, following, weights
 
-        return Examples([len(ids) for ids in encoded], collate)
+        return TrainingExamples([len(ids) for ids in encoded], collate)
 
-    def fitted(self, model: "ImageToText") -> "keras.Model":
+    def training_model(self, model: "ImageToText") -> "keras.Model":
         """From pictures, or from what the frozen part of the CNN sees in them, to logits."""
         import keras
 
-        from recipes.losses import DoublyStochastic
+        from zoo.training.losses import DoublyStochastic
 
         backbone = model.backbone
         tokens, mask = (backbone.input[f"decoder_{part}"] for part in ("token_ids", "padding_mask"))
@@ -144,7 +144,7 @@ class CaptioningRecipe(Recipe):
         seen = backbone.input["images"] if frozen is None else frozen.output
         source = keras.Input(seen.shape[1:], name="source")
         grid = source if trained is None else trained(source)
-        states, attention = backbone.write_all(tokens, **backbone.read(grid))
+        states, attention = backbone.decode(tokens, **backbone.encode(grid))
         logits = model.head(states)
         if weight := self.config.training.doubly_stochastic:
             logits = DoublyStochastic(weight, name="doubly_stochastic")(logits, attention, mask)
@@ -152,7 +152,7 @@ class CaptioningRecipe(Recipe):
         return keras.Model(inputs, logits)
 
     def compile_options(self, model) -> dict:
-        from recipes.losses import TokenCrossentropy
+        from zoo.training.losses import TokenCrossentropy
 
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),
@@ -179,7 +179,7 @@ class CaptioningRecipe(Recipe):
         return caption.lower().strip().rstrip(".").rstrip()
 
     def _pretrained(self) -> "ImageToText":
-        from recipes.pretrained import load
         from zoo.models import ImageToText
+        from zoo.training.pretrained import load
 
         return load(self.config.training.init_from, ImageToText)

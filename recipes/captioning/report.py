@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recipes.samples import worst_and_best
+from zoo.training.samples import worst_and_best
 
 if TYPE_CHECKING:
     from zoo.data import Columns

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipes.decoders import DecoderConfig
-from recipes.schema import (
+from zoo.training.schema import (
     Conflict,
     Count,
     DataConfig,
+    DecoderConfig,
     EvaluationConfig,
     RecipeConfig,
     Section,

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from recipes.engine import Examples, Recipe
 from recipes.sentiment.schema import SentimentConfig
+from zoo.training.recipe import Recipe, TrainingExamples
 
 if TYPE_CHECKING:
     from zoo.data import Columns, Dataset
     from zoo.models import TextClassifier, TextClassifierPreprocessor
 
-SHORTEST_BATCH = 16  # tokens; `TextClassifier.infer` pads to powers of two from there on
+MIN_LENGTH = 16  # tokens; `TextClassifier.infer` pads to powers of two from there on
 
 
 class SentimentRecipe(Recipe):
@@ -25,7 +25,7 @@ class SentimentRecipe(Recipe):
         settings = self.config.data
         if settings.name is not None:
             return data.load(settings.name, **settings.options)
-        return data.load_files(
+        return data.load_labelled(
             train=settings.train,
             dev=settings.dev,
             test=settings.test,
@@ -60,7 +60,7 @@ class SentimentRecipe(Recipe):
         from zoo.models import TextClassifier, TextClassifierBackbone
 
         settings = self.config.model
-        longest = max(settings.sequence_length, SHORTEST_BATCH)
+        longest = max(settings.sequence_length, MIN_LENGTH)
         backbone = TextClassifierBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
             encoder=settings.encoder,
@@ -85,10 +85,10 @@ class SentimentRecipe(Recipe):
         return model
 
     @property
-    def examples_change(self) -> bool:
+    def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "TextClassifier", columns: "Columns", epoch: int) -> Examples:
+    def examples(self, model: "TextClassifier", columns: "Columns", epoch: int) -> TrainingExamples:
         import numpy as np
 
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
@@ -102,7 +102,7 @@ class SentimentRecipe(Recipe):
             batch = model.preprocessor.collate([encoded[row] for row in rows], length)
             return batch, truth[rows]  # [batch, labels]
 
-        return Examples([len(tokens) for tokens in encoded], collate)
+        return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
     def compile_options(self, model) -> dict:
         import keras
@@ -120,8 +120,8 @@ class SentimentRecipe(Recipe):
         report(model, columns, run, samples=self.config.evaluation.samples)
 
     def _pretrained(self) -> "TextClassifier":
-        from recipes.pretrained import load
         from zoo.models import TextClassifier
+        from zoo.training.pretrained import load
 
         return load(self.config.training.init_from, TextClassifier)
 
@@ -132,7 +132,7 @@ def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
     Raises:
         ValueError: if the backbones differ; says what the recipe must say.
     """
-    from recipes.pretrained import check_same_sizes
+    from zoo.training.pretrained import check_same_sizes
 
     keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
     if target.backbone.encoder == "transformer":

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipes.schema import (
+from zoo.training.schema import (
     Conflict,
     Count,
     DataConfig,

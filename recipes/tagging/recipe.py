@@ -4,9 +4,9 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from recipes.config import ConfigError
-from recipes.engine import Examples, Recipe
 from recipes.tagging.schema import TaggingConfig
+from zoo.training.config import ConfigError
+from zoo.training.recipe import Recipe, TrainingExamples
 
 if TYPE_CHECKING:
     from zoo.data import Columns, Dataset
@@ -48,7 +48,7 @@ class TaggingRecipe(Recipe):
 
     def _check_metric(self, dataset) -> None:
         """Before training, not after its first epoch."""
-        from zoo.metrics import tagging_scheme
+        from zoo.tags import tagging_scheme
 
         metric, missing = self.config.evaluation.metric, None
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
@@ -79,9 +79,9 @@ class TaggingRecipe(Recipe):
     def build(
         self, dataset: "Dataset", preprocessor: "TokenClassifierPreprocessor", dtype: str
     ) -> "TokenClassifier":
-        from recipes.pretrained import check_same_sizes
-        from zoo.metrics import tagging_scheme
         from zoo.models import TokenClassifier, TokenClassifierBackbone
+        from zoo.tags import tagging_scheme
+        from zoo.training.pretrained import check_same_sizes
 
         settings, train = self.config.model, dataset.splits["train"]
         backbone = TokenClassifierBackbone(
@@ -117,10 +117,12 @@ class TaggingRecipe(Recipe):
         return model
 
     @property
-    def examples_change(self) -> bool:
+    def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.word_dropout > 0
 
-    def examples(self, model: "TokenClassifier", columns: "Columns", epoch: int) -> Examples:
+    def examples(
+        self, model: "TokenClassifier", columns: "Columns", epoch: int
+    ) -> TrainingExamples:
         import numpy as np
 
         from zoo.tokenizers.words import UNKNOWN
@@ -145,12 +147,12 @@ class TaggingRecipe(Recipe):
                 y["intent"] = np.array([intent_ids[columns["intent"][row]] for row in rows])
             return model.preprocessor.collate([encoded[row] for row in rows], length), y
 
-        return Examples([len(tags) for tags in truth], collate)
+        return TrainingExamples([len(tags) for tags in truth], collate)
 
     def compile_options(self, model: "TokenClassifier") -> dict:
         import keras
 
-        from recipes.losses import SentenceCrossentropy
+        from zoo.training.losses import SentenceCrossentropy
 
         smoothing = self.config.training.label_smoothing
         losses = {"tags": model.crf.loss}
@@ -166,8 +168,8 @@ class TaggingRecipe(Recipe):
         report(model, columns, run, samples=self.config.evaluation.samples)
 
     def _pretrained(self) -> "TokenClassifier":
-        from recipes.pretrained import load
         from zoo.models import TokenClassifier
+        from zoo.training.pretrained import load
 
         return load(self.config.training.init_from, TokenClassifier)
 
@@ -176,7 +178,7 @@ def well_formed(dataset: "Dataset") -> "Dataset":
     """The data with ill-formed tags repaired as seqeval reads them: an `I-X` that continues no span
     becomes `B-X`. Warns of how many there were in train."""
     from zoo.data import tag_set
-    from zoo.metrics import ill_formed, repaired, tagging_scheme
+    from zoo.tags import ill_formed, repaired, tagging_scheme
 
     scheme = tagging_scheme(dataset.labels)
     count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0

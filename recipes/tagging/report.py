@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.tracking import Run
 
 PICTURES = 5
-MOST_TAGS = 40  # of which transitions are drawn
+MAX_TAGS = 40  # of which transitions are drawn
 
 
 def report(model: "TokenClassifier", columns: "Columns", run: "Run", samples: int) -> None:
@@ -37,7 +37,7 @@ def report(model: "TokenClassifier", columns: "Columns", run: "Run", samples: in
     if unknown := unknown_tags([model.tags], truth):
         told = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())
         run.log_tags({"unknown_tags": told})
-    if model.head == "crf" and len(model.tags) <= MOST_TAGS:
+    if model.head == "crf" and len(model.tags) <= MAX_TAGS:
         run.log_figure(draw_transitions(model), "figures/transitions.png")
     if not samples:
         return

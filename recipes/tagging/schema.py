@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from recipes.schema import (
+from zoo.training.schema import (
     Conflict,
     Count,
     DataConfig,

@@ -3,9 +3,9 @@
 import functools
 from typing import TYPE_CHECKING
 
-from recipes import decoders
-from recipes.engine import Examples, Recipe
 from recipes.translation.schema import TranslationConfig
+from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.schema import DECODER_SIZES
 
 if TYPE_CHECKING:
     from zoo.data import Columns, Dataset
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo.tracking import Run
 
 # What a model to start from must have in common with this one.
-SIZES = ("bidirectional", *decoders.SIZES)
+SIZES = ("bidirectional", *DECODER_SIZES)
 
 
 class TranslationRecipe(Recipe):
@@ -59,8 +59,8 @@ class TranslationRecipe(Recipe):
     def build(
         self, dataset: "Dataset", preprocessor: "Seq2SeqLMPreprocessor", dtype: str
     ) -> "Seq2SeqLM":
-        from recipes.pretrained import check_same_sizes
         from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone
+        from zoo.training.pretrained import check_same_sizes
 
         settings = self.config.model
         backbone = Seq2SeqLMBackbone(
@@ -78,10 +78,10 @@ class TranslationRecipe(Recipe):
         return model
 
     @property
-    def examples_change(self) -> bool:
+    def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "Seq2SeqLM", columns: "Columns", epoch: int) -> Examples:
+    def examples(self, model: "Seq2SeqLM", columns: "Columns", epoch: int) -> TrainingExamples:
         import numpy as np
 
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
@@ -106,10 +106,10 @@ class TranslationRecipe(Recipe):
             )
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
-        return Examples(lengths, collate, tokens)
+        return TrainingExamples(lengths, collate, tokens)
 
     def compile_options(self, model) -> dict:
-        from recipes.losses import TokenCrossentropy
+        from zoo.training.losses import TokenCrossentropy
 
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),
@@ -133,7 +133,7 @@ class TranslationRecipe(Recipe):
         return compare(models, columns, run)
 
     def _pretrained(self) -> "Seq2SeqLM":
-        from recipes.pretrained import load
         from zoo.models import Seq2SeqLM
+        from zoo.training.pretrained import load
 
         return load(self.config.training.init_from, Seq2SeqLM)

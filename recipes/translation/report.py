@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from recipes.samples import worst_and_best
+from zoo.training.samples import worst_and_best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from recipes.decoders import DecoderConfig
-from recipes.schema import (
+from zoo.training.schema import (
     Conflict,
     DataConfig,
+    DecoderConfig,
     EvaluationConfig,
     RecipeConfig,
     Section,

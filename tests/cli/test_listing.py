@@ -88,7 +88,7 @@ def test_show_without_a_card(preset, capsys):
     ],
 )
 def test_words(value, shown):
-    assert output.words(value) == shown
+    assert output.format_value(value) == shown
 
 
 @pytest.mark.parametrize(

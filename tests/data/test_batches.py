@@ -60,11 +60,11 @@ def test_boundaries_refuse_nonsense():
 
 def test_each_row_is_in_one_batch_of_the_shortest_bucket_that_holds_it():
     plan = plan_batches(LENGTHS, [8, 24, 32], 16, seed=1)
-    rows = np.concatenate([batch.indices[: batch.real] for batch in plan])
+    rows = np.concatenate([batch.indices[: batch.num_real] for batch in plan])
     assert sorted(rows) == list(range(len(LENGTHS)))
     for batch in plan:
-        assert batch.indices.shape == (16,) and 1 <= batch.real <= 16
-        assert set(batch.indices[batch.real :]) <= set(batch.indices[: batch.real])
+        assert batch.indices.shape == (16,) and 1 <= batch.num_real <= 16
+        assert set(batch.indices[batch.num_real :]) <= set(batch.indices[: batch.num_real])
         lengths = LENGTHS[batch.indices]
         low = {8: -1, 24: 8, 32: 24}[batch.length]
         assert (lengths > low).all()
@@ -73,7 +73,7 @@ def test_each_row_is_in_one_batch_of_the_shortest_bucket_that_holds_it():
 
 def test_without_a_seed_rows_keep_their_order():
     plan = plan_batches([3, 30, 5, 7], [8, 32], 2)
-    assert [(b.length, b.indices.tolist(), b.real) for b in plan] == [
+    assert [(b.length, b.indices.tolist(), b.num_real) for b in plan] == [
         (8, [0, 2], 2),
         (8, [3, 3], 1),
         (32, [1, 1], 1),
@@ -107,7 +107,7 @@ def test_a_budget_of_tokens_gives_short_rows_larger_batches():
     lengths = [3] * 20 + [9] * 20
     plan = plan_batches(lengths, [4, 10], batch_size=1, batch_tokens=40, seed=0)
     assert {(batch.length, len(batch.indices)) for batch in plan} == {(4, 10), (10, 4)}
-    rows = np.concatenate([batch.indices[: batch.real] for batch in plan])
+    rows = np.concatenate([batch.indices[: batch.num_real] for batch in plan])
     assert sorted(rows) == list(range(40))
     assert Batches(plan, None).batch_size is None
     with pytest.raises(ValueError, match="longest bucket, 10.*batch_tokens=9"):

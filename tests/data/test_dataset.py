@@ -1,7 +1,7 @@
 import pytest
 
 from zoo.data.dataset import content_digest, hold_out, splits_digest
-from zoo.images import Picture
+from zoo.images import ImageFile
 
 pytestmark = pytest.mark.once
 
@@ -74,9 +74,9 @@ def test_pictures_count_by_their_bytes(tmp_path):
     digests = [
         content_digest({"image": [picture], "captions": captions})
         for picture in (
-            Picture("a.png", tmp_path / "a.png"),
-            Picture("b.png", content=b"one"),
-            Picture("a.png", content=b"two"),
+            ImageFile("a.png", tmp_path / "a.png"),
+            ImageFile("b.png", content=b"one"),
+            ImageFile("a.png", content=b"two"),
         )
     ]
     assert digests[0] == digests[1] != digests[2]

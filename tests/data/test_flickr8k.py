@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 import zoo.data
-from zoo.data import catalogue
+from zoo.data import registry
 from zoo.data.dataset import content_digest
 from zoo.data.flickr8k import Flickr8k
 from zoo.images import read_image
@@ -55,15 +55,15 @@ def downloads(tmp_path):
 
 @pytest.fixture
 def small(monkeypatch, downloads):
-    """Puts a dataset with those archives in the catalogue; nothing is downloaded."""
+    """Puts a dataset with those archives in the registry; nothing is downloaded."""
     digests = {
         split: content_digest({"image": sorted(names), "captions": map(captions, sorted(names))})
         for split, names in NAMES.items()
     }
     card = dataclasses.replace(Flickr8k.card, digests=digests)
-    monkeypatch.setitem(catalogue._DATASETS, "flickr8k", type("Small", (Flickr8k,), {"card": card}))
+    monkeypatch.setitem(registry._DATASETS, "flickr8k", type("Small", (Flickr8k,), {"card": card}))
     monkeypatch.setattr(
-        "zoo.data.named.download",
+        "zoo.data.public.download",
         lambda file, folder: shutil.copy(downloads / file.name, folder),
     )
     return downloads

@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 
 import zoo.data
 from zoo.data.generated_slots import PATTERNS, PLACEHOLDERS
-from zoo.metrics import ill_formed, spans, tagging_scheme, tagging_scores
+from zoo.metrics import tagging_scores
+from zoo.tags import ill_formed, spans, tagging_scheme
 
 pytestmark = pytest.mark.once
 

@@ -10,7 +10,7 @@ from keras import ops
 START, END, VOCABULARY, SOURCE = 0, 1, 5, 3
 
 
-class Chain:
+class LinearChain:
     """A model of order two: the next token depends on the last two, and on the source.
 
     The state is the token before the last, and the attention a table by the last token.
@@ -60,4 +60,4 @@ def wu(gains, attention, alpha, beta):
 
 @pytest.fixture
 def chain():
-    return Chain()
+    return LinearChain()

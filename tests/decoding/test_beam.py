@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.decoding.conftest import END, SOURCE, START, VOCABULARY, Chain, wu
+from tests.decoding.conftest import END, SOURCE, START, VOCABULARY, LinearChain, wu
 from zoo.decoding import beam_search, compiled, coverage_penalty, length_penalty, sample, score
 
 MASK = np.ones((2, SOURCE), bool)
@@ -23,7 +23,7 @@ def scripted(rows):
     for last, nexts in rows.items():
         for token, probability in nexts.items():
             table[last, token] = probability
-    model = Chain(batch=1)
+    model = LinearChain(batch=1)
     model.logits = np.broadcast_to(np.log(table), (1, VOCABULARY, VOCABULARY, VOCABULARY))
     model.logits = np.ascontiguousarray(model.logits)
     return model
@@ -45,7 +45,7 @@ def test_a_wide_beam_finds_the_best_of_all(chain, alpha, beta):
 
 def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_two_steps():
     for seed in range(5):
-        model = Chain(batch=1, seed=seed)
+        model = LinearChain(batch=1, seed=seed)
         best = max(model.every(2), key=lambda tokens: model.follow(0, tokens)[0].sum())
         assert words(search(model, 2, beam=VOCABULARY), 0) == best
 
@@ -125,7 +125,7 @@ def test_the_length_penalty_changes_a_ranking():
     assert words(search(model, 6, beam=3), 0) == (END,)
     found = search(model, 6, beam=3, length_penalty=1.0)
     assert words(found, 0) == (2, 3, 4, END)
-    model = Chain(batch=1)
+    model = LinearChain(batch=1)
     del model
     np.testing.assert_allclose(found.scores, [[np.log(0.49 * 0.95**3) / 1.5]], atol=1e-5)
 
@@ -167,7 +167,7 @@ def test_no_end_before_the_minimum(chain):
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_no_ngram_comes_twice(size):
-    model = Chain(batch=2, seed=3)
+    model = LinearChain(batch=2, seed=3)
     model.logits[..., END] = -20.0  # never the first choice
     length = 4 if size == 1 else 9
     plain = search(model, length, beam=3, n_best=3)
@@ -191,7 +191,7 @@ def test_blocking_is_exact():
 def test_sources_do_not_disturb_each_other(chain):
     both = search(chain, 5, beam=3)
     for source in range(2):
-        alone = Chain(batch=2)
+        alone = LinearChain(batch=2)
         alone.batch = 1
         alone.logits = chain.logits[source : source + 1]
         assert words(search(alone, 5, beam=3), 0) == words(both, source)

@@ -18,7 +18,7 @@ import zoo
 from zoo.explain import Alignment
 from zoo.explain.drawing import PAPER_TO_MARKER
 from zoo.explain.heat_map import LARGEST, SMALLEST
-from zoo.explain.spans import labels
+from zoo.explain.text_boxes import labels
 
 pytestmark = pytest.mark.once
 

@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from zoo.explain import TokenWeights
 from zoo.explain.drawing import BAR, BAR_COLOR, MARGIN, WIDTH
-from zoo.explain.spans import Span, to_spans, window
+from zoo.explain.text_boxes import TextBox, to_spans, window
 
 KOREAN = ["정말", " 재미", "있", "어요", " ", "😂", "", "", "", " 👍🏻"]
 WEIGHTS = [0.1, 0.4, 0.1, 0.1, 0.05, 0.05, 0.02, 0.02, 0.01, 0.15]
@@ -38,7 +38,7 @@ def test_spans_join_to_the_text():
 
 def test_words_have_gaps():
     spans = TokenWeights(["not", "bad"], [0.75, 0.25]).spans
-    assert spans == [Span("not", (0.75,), False), Span("bad", (0.25,), True)]
+    assert spans == [TextBox("not", (0.75,), False), TextBox("bad", (0.25,), True)]
 
 
 def test_tokens_may_be_the_beginning_of_a_longer_text():
@@ -47,17 +47,17 @@ def test_tokens_may_be_the_beginning_of_a_longer_text():
 
 def test_an_empty_first_token_is_kept():
     assert to_spans(["", "a"], [[0.5, 0.5]], "a") == [
-        Span("", (0.5,), False),
-        Span("a", (0.5,), False),
+        TextBox("", (0.5,), False),
+        TextBox("a", (0.5,), False),
     ]
 
 
 def test_window_holds_the_most_weight():
-    spans = [Span("x", (weight,), True) for weight in (0, 0, 3, 0, 2, 2, 0)]
+    spans = [TextBox("x", (weight,), True) for weight in (0, 0, 3, 0, 2, 2, 0)]
     assert window(spans, 2) == (4, 6)
     assert window(spans, 3) == (2, 5)  # 5 of 3 0 2, before 4 of 0 2 2
     assert window(spans, 7) == (0, 7)
-    assert window([Span("x", (0.0,), True)] * 5, 2) == (0, 2)
+    assert window([TextBox("x", (0.0,), True)] * 5, 2) == (0, 2)
 
 
 @pytest.mark.parametrize(

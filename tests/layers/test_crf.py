@@ -1,4 +1,5 @@
 import doctest
+import importlib
 import itertools
 
 import keras
@@ -6,8 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo.layers import LinearChainCRF, bio_constraints, crf
-from zoo.layers.chain import IMPOSSIBLE
+from zoo.layers import LinearChainCRF, bio_constraints
+from zoo.layers.crf import CRFLoss
+from zoo.layers.crf.inference import IMPOSSIBLE
+from zoo.layers.crf.layer import OUTPUTS
 
 TAGS = ["O", "B-PER", "I-PER"]
 # Rows of full length, padded at the end, at the start, with a hole, of one step and of none.
@@ -134,7 +137,7 @@ def gradients(chain, gold, potentials, weights=None):
     inputs = keras.Input(batch_shape=potentials.shape)
     moved = Moved(potentials.shape)(inputs)
     model = keras.Model(inputs, chain(moved))
-    model.compile(keras.optimizers.SGD(1.0), loss=crf.CRFLoss(chain, reduction="sum"))
+    model.compile(keras.optimizers.SGD(1.0), loss=CRFLoss(chain, reduction="sum"))
     before = [numpy(w) for w in model.trainable_weights]
     model.fit(
         potentials, gold, batch_size=len(gold), verbose=0, shuffle=False, sample_weight=weights
@@ -300,7 +303,7 @@ def test_one_forward_pass_serves_several_outputs():
     chain = layer()
     inputs = keras.Input((5, 3))
     mask = keras.Input((5,), dtype="bool")
-    outputs = [chain(inputs, mask=mask, output=name) for name in crf.OUTPUTS]
+    outputs = [chain(inputs, mask=mask, output=name) for name in OUTPUTS]
     model = keras.Model([inputs, mask], outputs)
     results = model.predict([POTENTIALS, MASK], verbose=0)
     assert [o.dtype for o in outputs] == ["float32", "int32", "float32"]
@@ -462,4 +465,6 @@ def test_constraints_without_boundaries_leave_them_free():
 
 
 def test_the_examples_run():
-    assert doctest.testmod(crf).failed == 0
+    for module in ("zoo.layers.crf.layer", "zoo.tags"):
+        result = doctest.testmod(importlib.import_module(module))
+        assert result.attempted and not result.failed

@@ -4,8 +4,9 @@ import pytest
 from keras import ops
 
 from zoo.data.batches import Batches, plan_batches
-from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder, scanning
+from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
 from zoo.layers.attention import ATTENTIONS
+from zoo.layers.recurrence import scanning
 
 BATCH, TARGET, SOURCE, UNITS = 3, 4, 5, 8
 MASK = np.array([[True] * 5, [True, True, True, False, False], [False] * 5])

@@ -13,15 +13,12 @@ from seqeval.scheme import IOB2, IOBES
 
 import zoo
 from zoo.metrics import (
-    ill_formed,
     per_tag_table,
-    repaired,
-    spans,
     tag_confusion,
-    tagging_scheme,
     tagging_scores,
     unknown_tags,
 )
+from zoo.tags import ill_formed, repaired, spans, tagging_scheme
 
 pytestmark = pytest.mark.once
 

@@ -13,7 +13,7 @@ import zoo
 from tests.variants import variants
 from zoo import presets
 from zoo.data import Dataset
-from zoo.images import ImageError, Picture
+from zoo.images import ImageError, ImageFile
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
@@ -167,7 +167,7 @@ def test_explanations_have_a_map_for_each_token(models, variant):
 
 def test_a_preset_gives_the_model_back(models, tmp_path):
     model = models("gru, gated, deep, fed, tied")
-    columns = {"image": [Picture("a.png", content=b"")], "captions": [["a"]]}
+    columns = {"image": [ImageFile("a.png", content=b"")], "captions": [["a"]]}
     dataset = Dataset("mine", "image_to_text", ("en",), "CC0", "", "0" * 64, {"train": columns}, ())
     presets.save(model, tmp_path / "p", name="p", dataset=dataset)
     copy = zoo.load(tmp_path / "p")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.losses import SentenceCrossentropy
 from tests.variants import variants
 from zoo import presets
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
 from zoo.models.token_classifier.backbone import ATTENTIONS, ENCODERS
 from zoo.tokenizers import train_word_tokenizer
+from zoo.training.losses import SentenceCrossentropy
 
 SENTENCES = [["the", "cat", "sat"], ["나는", "간다", "."], ["a" * 200], ["the", "dog"] * 4]
 TAGS = ("B-X", "I-X", "O", "B-Y", "I-Y")

@@ -1,4 +1,4 @@
-"""The card, the README made from it, and the catalogue of cards."""
+"""The card, the README made from it, and the builtin of cards."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import yaml
 
 import zoo
 import zoo.presets
-from zoo.presets import Card, PresetError, catalogue, readme
+from zoo.presets import Card, PresetError, builtin, readme
 from zoo.presets.card import digest_of
 
 pytestmark = pytest.mark.once
@@ -45,7 +45,7 @@ def pretrained(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         content = json.dumps(a_card(name=name, task=task).to_dict())
         (tmp_path / name / "card.json").write_text(content)
-    monkeypatch.setattr(catalogue, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(builtin, "PRETRAINED", tmp_path)
     return tmp_path
 
 
@@ -146,7 +146,7 @@ def test_listing_imports_nothing_heavy():
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        cwd=catalogue.MODELS.parents[1],
+        cwd=builtin.MODELS.parents[1],
         check=True,
     )
     assert done.stdout == "[]\n"

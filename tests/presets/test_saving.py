@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.presets import PresetError, read_card, restate, save
+from zoo.presets import PresetError, read_card, save, update_card
 
 BATCH = {
     "token_ids": np.array([[5, 42, 299, 7], [17, 3, 0, 0], [0, 0, 0, 0]], "int32"),
@@ -157,7 +157,7 @@ def test_only_tasks_of_the_zoo_are_saved(tmp_path):
 
 def test_a_restated_card_leaves_the_files_it_is_about_alone(preset):
     before = read_card(preset)
-    card = restate(preset, metrics={"dev/accuracy": 0.75})
+    card = update_card(preset, metrics={"dev/accuracy": 0.75})
     assert card == read_card(preset) and card.metrics == {"dev/accuracy": 0.75}
     assert (card.sha256, card.files, card.name) == (before.sha256, before.files, before.name)
     assert "| dev/accuracy | 0.75 |" in (preset / "README.md").read_text("utf-8")
@@ -167,11 +167,11 @@ def test_a_restated_card_leaves_the_files_it_is_about_alone(preset):
 def test_a_card_that_would_be_wrong_or_is_missing_is_not_restated(preset):
     before = (preset / "card.json").read_bytes()
     with pytest.raises(PresetError, match="finite numbers"):
-        restate(preset, metrics={"dev/accuracy": float("nan")})
+        update_card(preset, metrics={"dev/accuracy": float("nan")})
     assert (preset / "card.json").read_bytes() == before
     (preset / "card.json").unlink()
-    with pytest.raises(PresetError, match="no card to restate"):
-        restate(preset, metrics={})
+    with pytest.raises(PresetError, match="no card to update_card"):
+        update_card(preset, metrics={})
 
 
 def test_a_full_disk_is_told_before_anything_is_written(model, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import zoo
-from zoo.presets import PresetError, catalogue, read_card, resolve
+from zoo.presets import PresetError, builtin, read_card, resolve
 
 pytestmark = pytest.mark.once
 
@@ -35,14 +35,14 @@ def logged(preset, tmp_path, monkeypatch):
 
 
 def test_names_and_directories(preset, monkeypatch):
-    monkeypatch.setattr(catalogue, "PRETRAINED", preset.parent)
+    monkeypatch.setattr(builtin, "PRETRAINED", preset.parent)
     monkeypatch.chdir(preset.parent)
     for source in ("tiny", "./tiny", "tiny/", str(preset), preset):
         assert resolve(source) == preset.resolve()
 
 
 def test_a_pretrained_model_goes_before_a_directory_of_its_name(preset, tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "PRETRAINED", preset.parent)
+    monkeypatch.setattr(builtin, "PRETRAINED", preset.parent)
     (tmp_path / "here" / "tiny").mkdir(parents=True)
     shutil.copytree(preset, tmp_path / "here" / "mine")
     monkeypatch.chdir(tmp_path / "here")

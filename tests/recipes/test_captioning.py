@@ -11,13 +11,13 @@ from recipes.captioning.arrays import pixels
 from recipes.captioning.encoder import load_weights, split
 from recipes.captioning.recipe import CaptioningRecipe
 from recipes.captioning.schema import CaptioningConfig, ModelConfig
-from recipes.config import ConfigError, read_yaml, resolve
-from recipes.losses import DoublyStochastic
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
 from zoo.home import home
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.image import make_image_encoder
+from zoo.training.config import ConfigError, read_yaml, resolve
+from zoo.training.losses import DoublyStochastic
 
 QUICKSTART = FOLDER / "captioning" / "quickstart.yaml"
 TINY = [
@@ -114,7 +114,7 @@ def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
         columns = dataset.splits["train"]
         examples = one.examples(model, columns, 0)
         x, y, weights = examples.collate(np.arange(6), 16)
-        fitted = one.fitted(model)
+        fitted = one.training_model(model)
         pictures = [columns["image"][row // 3] for row in range(6)]  # three captions each
         expected = keras.Model.predict_on_batch(
             model, {"images": model.preprocessor.read(pictures)} | _tokens(x)
@@ -162,7 +162,7 @@ def test_pictures_are_mirrored_unless_the_caption_tells_sides():
     texts = [text for captions in columns["captions"] for text in captions]
     shown = [i for i, captions in enumerate(columns["captions"]) for _ in captions]
     seen = pixels(model, columns["image"])
-    assert one.examples_change
+    assert one.examples_vary_by_epoch
     mirrored = []
     for epoch in (0, 1):
         x, _, _ = one.examples(model, columns, epoch).collate(np.arange(len(texts)), 16)

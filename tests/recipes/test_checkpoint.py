@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import checkpoint as module
-from recipes.checkpoint import Checkpoint, CheckpointError, KeptRecipe, Progress
-from recipes.optimization import compile_model
-from recipes.schema import TrainingConfig
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.training import checkpoint as module
+from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
+from zoo.training.optimizer import compile_model
+from zoo.training.schema import TrainingConfig
 
 
 def compiled(units=3, seed=0, **settings):
@@ -43,7 +43,7 @@ def state(model):
 @pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"optimizer": "sgd"}])
 def test_everything_comes_back(settings):
     model = trained(**settings)
-    progress = Progress(epoch=2, batch=3, step=11, sums={"loss": 0.5}, boundaries=[8], best=0.7)
+    progress = TrainerState(epoch=2, batch=3, step=11, sums={"loss": 0.5}, boundaries=[8], best=0.7)
     Checkpoint("run").save(model, progress)
     other = compiled(seed=1, **settings)
     assert Checkpoint("run").restore(other) == progress == Checkpoint("run").progress()
@@ -59,20 +59,20 @@ def test_the_best_weights_are_apart_from_the_last():
     kept.save_best(model)
     best = model.get_weights()
     model.set_weights([weight + 1 for weight in best])
-    kept.save(model, Progress())
+    kept.save(model, TrainerState())
     kept.restore_best(model)
     for mine, theirs in zip(best, model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_another_model_is_refused():
-    Checkpoint("run").save(trained(), Progress())
+    Checkpoint("run").save(trained(), TrainerState())
     with pytest.raises(CheckpointError, match="is of another model"):
         Checkpoint("run").restore(compiled(units=5))
 
 
 def test_a_damaged_file_is_refused(home):
-    Checkpoint("run").save(trained(), Progress())
+    Checkpoint("run").save(trained(), TrainerState())
     path = home / "checkpoints" / "run" / "state.npz"
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(CheckpointError, match="cannot be read .*again from the start"):
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_refused(home):
 
 def test_a_run_is_found_by_its_first_letters():
     for run_id in ("abc1", "abd2"):
-        Checkpoint(run_id).save(trained(), Progress())
+        Checkpoint(run_id).save(trained(), TrainerState())
     assert Checkpoint.find("abc").run_id == "abc1"
     for wrong in ("ab", "x", ""):
         with pytest.raises(CheckpointError) as raised:
@@ -92,7 +92,7 @@ def test_a_run_is_found_by_its_first_letters():
         Checkpoint.find("abc")
 
 
-KEPT = KeptRecipe("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
+KEPT = RunManifest("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
 
 
 def classifier():
@@ -134,10 +134,10 @@ def test_a_full_disk_at_the_beginning(home, monkeypatch):
 
 def test_a_full_disk_leaves_the_checkpoint_before(home):
     model, kept = trained(), Checkpoint("run")
-    kept.save(model, Progress(step=1))
+    kept.save(model, TrainerState(step=1))
     with full_disk(300):
         with pytest.raises(CheckpointError, match="could not be written .* before is intact"):
-            kept.save(model, Progress(step=2))
+            kept.save(model, TrainerState(step=2))
         with pytest.raises(CheckpointError, match="there is none"):
             kept.save_best(model)
     assert os.listdir(home / "checkpoints" / "run") == ["state.npz"]
@@ -147,10 +147,10 @@ def test_a_full_disk_leaves_the_checkpoint_before(home):
 def test_a_kill_while_writing_leaves_the_checkpoint_before(home):
     """In a process that SIGKILL ends when half of the file is there."""
     model, kept = trained(), Checkpoint("run")
-    kept.save(model, Progress(step=1))
+    kept.save(model, TrainerState(step=1))
     code = (
         "import os, signal, numpy as np\n"
-        "from recipes import checkpoint\n"
+        "from zoo.training import checkpoint\n"
         "def half(path, **arrays):\n"
         "    with open(path, 'wb') as file: file.write(b'PK half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -163,6 +163,6 @@ def test_a_kill_while_writing_leaves_the_checkpoint_before(home):
 
 
 def test_progress_is_plain_json(home):
-    Checkpoint("run").save(trained(), Progress(best=0.5))
+    Checkpoint("run").save(trained(), TrainerState(best=0.5))
     with np.load(home / "checkpoints" / "run" / module.STATE_FILE, allow_pickle=False) as file:
         assert json.loads(file["progress"].tobytes())["best"] == 0.5

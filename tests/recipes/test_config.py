@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from recipes.config import ConfigError, load, read_yaml, resolve
 from recipes.sentiment.schema import SentimentConfig
+from zoo.training.config import ConfigError, load, read_yaml, resolve
 
 pytestmark = pytest.mark.once
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.config import load, read_yaml
-from recipes.schema import Section
+from zoo.training.config import load, read_yaml
+from zoo.training.schema import Section
 
 pytestmark = pytest.mark.once
 

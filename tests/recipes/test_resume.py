@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from recipes.checkpoint import Checkpoint
 from recipes.sentiment.recipe import SentimentRecipe
 from tests.recipes.conftest import SMALL
+from zoo.training.checkpoint import Checkpoint
 
 OVERRIDES = [
     *SMALL,
@@ -23,7 +23,7 @@ KILLED_AT = 18  # in the second epoch; the last checkpoint is of step 15
 
 KILLED = f"""
 import os, signal
-from recipes import training
+from zoo.training import loop
 from recipes.sentiment.recipe import SentimentRecipe
 count = training._Steps.on_train_batch_end
 def killing(self, batch, logs=None):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recipes.samples import worst_and_best
+from zoo.training.samples import worst_and_best
 
 pytestmark = pytest.mark.once
 

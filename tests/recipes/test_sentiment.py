@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.config import read_yaml, resolve
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import ModelConfig, SentimentConfig
@@ -16,6 +15,7 @@ from tests.recipes.conftest import SMALL
 from zoo import presets
 from zoo.layers.pooling import POOLINGS
 from zoo.models.text_classifier.backbone import ENCODERS
+from zoo.training.config import read_yaml, resolve
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 TINY = ["data.options={train: 40, dev: 10, test: 0}", *SMALL[1:]]
@@ -88,10 +88,10 @@ def test_examples_by_epoch_change_only_with_sampling():
     model = SimpleNamespace(
         preprocessor=one.prepare(one.load_data()), labels=("negative", "positive")
     )
-    assert not one.examples_change
+    assert not one.examples_vary_by_epoch
     assert one.examples(model, columns, 0).lengths == one.examples(model, columns, 1).lengths
     drawn = recipe("tokenizer.sampling=0.1")
-    assert drawn.examples_change
+    assert drawn.examples_vary_by_epoch
     lengths = [drawn.examples(model, columns, epoch).lengths for epoch in (0, 1, 1)]
     assert lengths[0] != lengths[1] == lengths[2]
     x, y = one.examples(model, columns, 0).collate(np.array([3, 1]), 24)

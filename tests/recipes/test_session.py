@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import training
-from recipes.checkpoint import Checkpoint, CheckpointError, Progress
-from recipes.config import ConfigError
-from recipes.schema import TrainingConfig
 from recipes.sentiment.recipe import SentimentRecipe
-from recipes.training import TrainingError
 from zoo.tracking import StoreError
+from zoo.training import loop
+from zoo.training.checkpoint import Checkpoint, CheckpointError, TrainerState
+from zoo.training.config import ConfigError
+from zoo.training.loop import TrainingError
+from zoo.training.schema import TrainingConfig
 
 
 def checkpoints(home):
@@ -153,14 +153,14 @@ def test_a_loss_that_is_not_a_number_stops_the_run(run, client, monkeypatch):
 
 def stop_at(step, monkeypatch, error):
     """Makes training raise at a step, before the checkpoint of that step."""
-    count = training._Steps.on_train_batch_end
+    count = loop._Steps.on_train_batch_end
 
     def raising(self, batch, logs=None):
         if self.step_before + batch + 1 == step:
             raise error
         count(self, batch, logs)
 
-    monkeypatch.setattr(training._Steps, "on_train_batch_end", raising)
+    monkeypatch.setattr(loop._Steps, "on_train_batch_end", raising)
 
 
 @pytest.mark.once
@@ -269,18 +269,18 @@ def test_files_of_ones_own(run, tmp_path):
 @pytest.mark.parametrize(
     "progress, over",
     [
-        (Progress(epoch=0), False),
-        (Progress(epoch=5, best_epoch=4), True),
-        (Progress(epoch=3, best_epoch=1), False),
-        (Progress(epoch=4, best_epoch=1), True),
-        (Progress(epoch=3, best_epoch=None), True),
-        (Progress(epoch=1, best_epoch=0, step=7), True),
-        (Progress(epoch=4, best_epoch=1, batch=3), False),
+        (TrainerState(epoch=0), False),
+        (TrainerState(epoch=5, best_epoch=4), True),
+        (TrainerState(epoch=3, best_epoch=1), False),
+        (TrainerState(epoch=4, best_epoch=1), True),
+        (TrainerState(epoch=3, best_epoch=None), True),
+        (TrainerState(epoch=1, best_epoch=0, step=7), True),
+        (TrainerState(epoch=4, best_epoch=1, batch=3), False),
     ],
 )
 def test_when_training_is_over(progress, over):
     settings = TrainingConfig(epochs=5, patience=2, max_steps=7)
-    assert training._is_over(progress, settings) is over
+    assert loop._is_over(progress, settings) is over
 
 
 @pytest.mark.once
@@ -296,4 +296,4 @@ def test_when_training_is_over(progress, over):
     ],
 )
 def test_what_is_better(value, best, mode, better):
-    assert training._is_better(value, best, mode) is better
+    assert loop._is_better(value, best, mode) is better

@@ -2,10 +2,10 @@
 
 import pytest
 
-from recipes.checkpoint import Checkpoint
-from recipes.config import ConfigError
-from recipes.study import config_digest, markdown
 from recipes.translation.recipe import TranslationRecipe
+from zoo.training.checkpoint import Checkpoint
+from zoo.training.config import ConfigError, config_digest
+from zoo.training.study import markdown
 
 pytestmark = pytest.mark.once
 
@@ -50,7 +50,7 @@ def test_each_variant_is_run_once_and_they_are_compared(client, capsys):
 
 
 def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
-    import recipes.training
+    import zoo.training.loop
 
     class Stop(Exception):
         pass
@@ -59,7 +59,7 @@ def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
         raise Stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes.training._Steps, "on_epoch_end", stop)
+        patch.setattr(zoo.training.loop._Steps, "on_epoch_end", stop)
         with pytest.raises(Stop):
             study(VARIANTS, "training.checkpoint_every=1")
     (folder,) = (home / "checkpoints").iterdir()
@@ -95,10 +95,10 @@ def test_what_a_variant_may_not_be(variants, message):
 
 def test_a_study_goes_on_with_its_own_data_alone(client, home):
     config = TranslationRecipe.resolve("quickstart", TINY).model_dump()
-    digest = config_digest(config, "data")
-    assert digest == config_digest(config | {"description": "another"}, "data")
-    assert digest != config_digest(config, "other data")
-    assert digest != config_digest(config | {"seed": 9}, "data")
+    digest = config_digest(config, "data", "torch")
+    assert digest == config_digest(config | {"description": "another"}, "data", "torch")
+    assert digest != config_digest(config, "other data", "torch")
+    assert digest != config_digest(config | {"seed": 9}, "data", "torch")
     broken = home / "checkpoints" / "broken"
     broken.mkdir(parents=True)
     (broken / "state.npz").touch()

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.config import ConfigError, read_yaml, resolve
-from recipes.losses import SentenceCrossentropy
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
 from recipes.tagging.schema import ModelConfig, TaggingConfig
@@ -15,6 +13,8 @@ from tests.recipes.test_manuals import FOLDER
 from zoo import presets
 from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
 from zoo.models.token_classifier.task import HEADS
+from zoo.training.config import ConfigError, read_yaml, resolve
+from zoo.training.losses import SentenceCrossentropy
 
 QUICKSTART = FOLDER / "tagging" / "quickstart.yaml"
 TINY = [
@@ -116,7 +116,7 @@ def test_words_are_read_as_unknown_in_training_alone():
     assert (first != second).any()
     words = first[first > 0]
     assert 0.4 < (words == 1).mean() < 0.75
-    assert recipe.examples_change
+    assert recipe.examples_vary_by_epoch
 
 
 def test_init_from_brings_words_and_weights(tmp_path):

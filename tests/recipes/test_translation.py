@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.config import ConfigError, read_yaml, resolve
-from recipes.losses import TokenCrossentropy
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import ModelConfig, TranslationConfig
 from zoo import data, presets
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.recurrent import CELLS
 from zoo.models.seq2seq_lm.backbone import TIES
+from zoo.training.config import ConfigError, read_yaml, resolve
+from zoo.training.losses import TokenCrossentropy
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "translation" / "quickstart.yaml"
 TINY = [

@@ -31,11 +31,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
             style="bold" if i == 0 else None,
         )
     for row in rows:
-        grid.add_row(*(Text(words(value)) for value in row))
+        grid.add_row(*(Text(format_value(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(grid)
 
 
-def words(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as a person writes it: `1,234`, `0.8750`, `en, ko`, `–` for nothing."""
     if value is None or value in ("", (), [], {}):
         return "–"
@@ -46,9 +46,9 @@ def words(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {words(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(words(item) for item in value)
+        return ", ".join(format_value(item) for item in value)
     return str(value)
 
 

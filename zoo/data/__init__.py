@@ -4,12 +4,12 @@
 """
 
 from zoo.data.captioned_files import load_captioned, read_captioned
-from zoo.data.catalogue import get, list_datasets, load, path
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
+from zoo.data.labelled_files import load_labelled, read_labelled
 from zoo.data.parallel_files import load_parallel, read_parallel
+from zoo.data.registry import get, list_datasets, load, path
 from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
-from zoo.data.user_files import load_files, read_file
 
 __all__ = [
     "Columns",
@@ -20,12 +20,12 @@ __all__ = [
     "list_datasets",
     "load",
     "load_captioned",
-    "load_files",
+    "load_labelled",
     "load_parallel",
     "load_tagged",
     "path",
     "read_captioned",
-    "read_file",
+    "read_labelled",
     "read_parallel",
     "read_tagged",
     "tag_set",

@@ -23,13 +23,13 @@ class PlannedBatch:
 
     Attributes:
         length: int. The length of the bucket.
-        indices: int array `[batch]`. Rows of the data; those past `real` fill the batch up.
-        real: int. How many rows, from the first, count.
+        indices: int array `[batch]`. Rows of the data; those past `num_real` fill the batch up.
+        num_real: int. How many rows, from the first, count.
     """
 
     length: int
     indices: np.ndarray
-    real: int
+    num_real: int
 
 
 def default_boundaries(lengths: Sequence[int], count: int = 4) -> list[int]:
@@ -178,7 +178,7 @@ class Batches(data_adapter.DataAdapter):
     def __getitem__(self, index: int) -> tuple[Any, Any, np.ndarray]:
         batch = self.plan[index]
         x, y, *weights = self.collate(batch.indices, batch.length)
-        counts = (np.arange(len(batch.indices)) < batch.real).astype("float32")  # [batch]
+        counts = (np.arange(len(batch.indices)) < batch.num_real).astype("float32")  # [batch]
         if not weights:
             return x, y, counts
         (weight,) = weights

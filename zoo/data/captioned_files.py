@@ -5,7 +5,7 @@ from typing import Any
 
 from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import as_text, hold_out_share, read_table
-from zoo.images import Picture
+from zoo.images import ImageFile
 
 _NAMED = 3  # of the absent pictures, in an error
 
@@ -22,7 +22,7 @@ def load_captioned(
 ) -> Dataset:
     """Loads a dataset of captioned pictures from tables.
 
-    A split is one table, whose suffix tells its format as for `load_files`. One of its columns
+    A split is one table, whose suffix tells its format as for `load_labelled`. One of its columns
     names the file of a picture, relative to the folder `images` and within it; another has what
     it shows. Rows of one picture are gathered: it has all their captions. In `.jsonl` a caption
     may also be a list of them.
@@ -38,7 +38,7 @@ def load_captioned(
         seed: int. Another seed holds out other pictures.
 
     Returns:
-        A `Dataset` with the columns `"image"`, of `zoo.images.Picture`, and `"captions"`, of
+        A `Dataset` with the columns `"image"`, of `zoo.images.ImageFile`, and `"captions"`, of
         lists of strings. Its name is that of the file. Each picture's bytes are read once, for
         the digest.
 
@@ -73,7 +73,7 @@ def read_captioned(
         caption: Name of the column with the captions.
 
     Returns:
-        The columns `"image"`, of `Picture`, each once, and `"captions"`, of lists of strings.
+        The columns `"image"`, of `ImageFile`, each once, and `"captions"`, of lists of strings.
 
     Raises:
         FileNotFoundError: if there is no such file, or pictures are absent that it names.
@@ -97,7 +97,7 @@ def read_captioned(
             f"{', '.join(map(repr, absent[:_NAMED]))}{more}"
         )
     return {
-        "image": [Picture(name, folder / name) for name in captions],
+        "image": [ImageFile(name, folder / name) for name in captions],
         "captions": list(captions.values()),
     }
 

@@ -70,7 +70,7 @@ class Dataset:
         splits: Columns by split: `"train"`, `"dev"` and, where there is one, `"test"`. For a
             text classifier `{"text": [...], "label": [...]}`, for a translator `{"source":
             [...], "target": [...]}`, for captioning `{"image": [...], "captions": [...]}`, of
-            each image a `zoo.images.Picture` and a list of strings; all of one length.
+            each image a `zoo.images.ImageFile` and a list of strings; all of one length.
         labels: All labels, in the order of the classes; `()` where there are none.
     """
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import Columns, DatasetCard, RemoteFile
-from zoo.data.named import NamedDataset, rows
-from zoo.images import Picture, read_image, zipped_pictures
+from zoo.data.public import PublicDataset, rows
+from zoo.images import ImageFile, read_image, zipped_pictures
 
 _ADDRESS = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 _SPLITS = ("train", "dev", "test")
@@ -18,10 +18,10 @@ _LONGEST_FILE = 1 << 24  # in an archive, in bytes
 _SIDE = 224  # of a stored picture, in pixels
 
 
-class Flickr8k(NamedDataset):
+class Flickr8k(PublicDataset):
     """The official split; pictures of 224 by 224 pixels, whatever shape they had.
 
-    It has the columns `"image"`, of `Picture`, and `"captions"`, of lists of five strings,
+    It has the columns `"image"`, of `ImageFile`, and `"captions"`, of lists of five strings,
     tokens with spaces between.
     """
 
@@ -120,7 +120,7 @@ def _reduced(content: bytes, name: str) -> bytes:
     import PIL.Image
 
     reduced = io.BytesIO()
-    pixels = read_image(Picture(name, content=content), (_SIDE, _SIDE))
+    pixels = read_image(ImageFile(name, content=content), (_SIDE, _SIDE))
     PIL.Image.fromarray(pixels).save(reduced, "JPEG", quality=90)
     return reduced.getvalue()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
-from zoo.images import Picture
+from zoo.images import ImageFile
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -225,7 +225,7 @@ def _mask(shape: Shape, size: int) -> "PIL.Image.Image":
 def _columns(split: str, scenes: list[Scene], size: int) -> Columns:
     return {
         "image": [
-            Picture(f"{split}_{number:05}.png", content=_png(draw(scene, size)))
+            ImageFile(f"{split}_{number:05}.png", content=_png(draw(scene, size)))
             for number, scene in enumerate(scenes)
         ],
         "captions": [describe(scene) for scene in scenes],

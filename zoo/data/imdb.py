@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.named import LABELS, NamedDataset, rows
+from zoo.data.public import LABELS, PublicDataset, rows
 
 # aclImdb/train/pos/ID_RATING.txt
 _REVIEW = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
 _LONGEST_FILE = 1 << 20
 
 
-class Imdb(NamedDataset):
+class Imdb(PublicDataset):
     """Labelled reviews, mark-up of line breaks removed; 2,500 of train are held out as dev."""
 
     card = DatasetCard(

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from zoo.data.dataset import Dataset, DatasetCard, RemoteFile, as_dataset
-from zoo.data.named import NamedDataset, check_pair
+from zoo.data.public import PublicDataset, check_pair
 
 _ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 _LANGUAGES = ("en", "de", "fr", "cs")
 _SPLITS = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
 
 
-class Multi30k(NamedDataset):
+class Multi30k(PublicDataset):
     """Task 1, raw text; official splits, `test` being that of 2016 (Flickr)."""
 
     # The repository states no licence; of the photographs, which are not part of this, it says

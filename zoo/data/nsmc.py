@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.named import LABELS, NamedDataset, rows
+from zoo.data.public import LABELS, PublicDataset, rows
 
 _ADDRESS = "https://raw.githubusercontent.com/e9t/nsmc/master"
 
 
-class Nsmc(NamedDataset):
+class Nsmc(PublicDataset):
     """Official files; 10,000 rows of train are held out as dev, none of whose texts remain."""
 
     card = DatasetCard(

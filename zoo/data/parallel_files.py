@@ -30,7 +30,7 @@ def load_parallel(
 
     A split is either a pair of text files, `(source, target)`, of one sentence a line, where
     line N of one translates line N of the other; or one table, whose suffix tells its format
-    as for `load_files`. Both may be gzipped (`.gz`), and all are in UTF-8. Empty lines are
+    as for `load_labelled`. Both may be gzipped (`.gz`), and all are in UTF-8. Empty lines are
     kept, so that the two sides stay aligned.
 
     Args:

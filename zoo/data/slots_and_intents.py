@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.named import rows
+from zoo.data.public import rows
 from zoo.data.tagged import TaggedDataset
 
 _ADDRESS = "https://raw.githubusercontent.com/MiuLab/SlotGated-SLU/master/data"

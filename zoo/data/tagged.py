@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from zoo.data.dataset import Dataset
-from zoo.data.named import NamedDataset
+from zoo.data.public import PublicDataset
 
 
 def tag_set(tags: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -16,7 +16,7 @@ def tag_set(tags: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted({tag for sentence in tags for tag in sentence}))
 
 
-class TaggedDataset(NamedDataset):
+class TaggedDataset(PublicDataset):
     """A public dataset for the task `"token_classifier"`.
 
     Its splits have the columns `"tokens"` and `"tags"`, for each sentence a list of words and

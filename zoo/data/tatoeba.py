@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import Dataset, DatasetCard, RemoteFile, as_dataset
-from zoo.data.named import NamedDataset, check_pair, rows
+from zoo.data.public import PublicDataset, check_pair, rows
 
 _COLUMNS = {"en": "english", "ko": "korean"}
 
 
-class TatoebaKorEng(NamedDataset):
+class TatoebaKorEng(PublicDataset):
     """Split by a hash of the English sentence, so that none is in two splits.
 
     Of Korean sentences, 10 of dev and 18 of test occur in train too.

@@ -13,12 +13,12 @@ from zoo.decoding.checks import (
 )
 from zoo.decoding.hypotheses import (
     Hypotheses,
+    apply_penalties,
     coverage_penalty,
-    first_tokens,
     length_penalty,
-    penalized,
-    top,
-    written,
+    start_tokens,
+    top_k,
+    write_step,
 )
 
 
@@ -123,7 +123,7 @@ class _Search:
         beam, length = self.beam, self.max_length
         variables = {
             "state": keras.tree.map_structure(lambda x: _for_beams(x, beam), state),
-            "last": _for_beams(first_tokens(start_id, batch), beam),
+            "last": _for_beams(start_tokens(start_id, batch), beam),
             "tokens": ops.full((batch, beam, length), self.pad_id, "int32"),
             "token_log_probabilities": ops.zeros((batch, beam, length), "float32"),
             "log_probabilities": ops.tile(
@@ -155,7 +155,7 @@ class _Search:
         if self.beta:
             new["coverage"] = variables["coverage"] + attention
         if self.return_attention:
-            new["attention"] = written(variables["attention"], index, attention, axis=2)
+            new["attention"] = write_step(variables["attention"], index, attention, axis=2)
 
         gains, tokens = self._candidates(logits, index, variables)  # [batch, beam, width]
         totals = variables["log_probabilities"][:, :, None] + gains
@@ -172,8 +172,8 @@ class _Search:
             "state": keras.tree.map_structure(best.rows, new["state"]),
             # Padding need not be a token that the model knows.
             "last": ops.reshape(ops.where(ended, self.end_id, tokens), (-1,)),
-            "tokens": written(best.beams(variables["tokens"]), index, tokens, axis=2),
-            "token_log_probabilities": written(
+            "tokens": write_step(best.beams(variables["tokens"]), index, tokens, axis=2),
+            "token_log_probabilities": write_step(
                 best.beams(variables["token_log_probabilities"]), index, gains, axis=2
             ),
             "log_probabilities": best.candidates(totals),
@@ -184,7 +184,9 @@ class _Search:
         if self.beta:
             new["coverage"] = best.beams(new["coverage"])
         if self.return_attention:
-            new["origins"] = written(best.beams(variables["origins"]), index, best.parents, axis=2)
+            new["origins"] = write_step(
+                best.beams(variables["origins"]), index, best.parents, axis=2
+            )
         return new, self._is_over(new)
 
     def _candidates(self, logits, index, variables):
@@ -197,7 +199,7 @@ class _Search:
         normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
         history = ops.reshape(variables["tokens"], (batch * beam, self.max_length))
         logits = block(logits, index, history, self.end_id, self.min_length, self.no_repeat_ngram)
-        gains, tokens = top(logits, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        gains, tokens = top_k(logits, min(beam, logits.shape[-1]))  # [batch * beam, width]
         shape = (batch, beam, tokens.shape[-1])
         gains, tokens = ops.reshape(gains - normalizer, shape), ops.reshape(tokens, shape)
         finished = variables["finished"][:, :, None]
@@ -229,7 +231,7 @@ class _Search:
 
     def results(self, variables):
         """The best hypotheses after the last step, put together."""
-        scores = penalized(
+        scores = apply_penalties(
             variables["log_probabilities"], variables["lengths"], variables.get("coverage"),
             self.source_mask, self.alpha, self.beta,
         )  # fmt: skip
@@ -265,7 +267,7 @@ class _Best:
             self.scores = scores[:, :, 0]
             self.parents = ops.zeros((self.batch, 1), "int32")
             return
-        scores, places = top(ops.reshape(scores, (self.batch, -1)), count)
+        scores, places = top_k(ops.reshape(scores, (self.batch, -1)), count)
         self.scores = ops.reshape(scores, (self.batch, count))
         self.places = ops.reshape(places, (self.batch, count))
         self.parents = self.places // self.width  # the beam each comes of

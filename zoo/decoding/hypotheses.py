@@ -62,7 +62,7 @@ def coverage_penalty(coverage, source_mask, beta):
     return beta * ops.sum(ops.log(ops.clip(coverage, UNSEEN, 1.0)) * mask, axis=-1)
 
 
-def penalized(log_probabilities, lengths, coverage, source_mask, alpha, beta):
+def apply_penalties(log_probabilities, lengths, coverage, source_mask, alpha, beta):
     """The score of a whole hypothesis: `log P / length penalty + coverage penalty`."""
     scores = log_probabilities
     if alpha:
@@ -72,7 +72,7 @@ def penalized(log_probabilities, lengths, coverage, source_mask, alpha, beta):
     return scores
 
 
-def written(history, index, values, axis):
+def write_step(history, index, values, axis):
     """A history `[..., max_length, ...]` in which the step `index` has been filled in."""
     steps = ops.arange(history.shape[axis], dtype="int32")
     after = [1] * (len(history.shape) - axis - 1)
@@ -80,12 +80,12 @@ def written(history, index, values, axis):
     return ops.where(here, ops.expand_dims(values, axis), history)
 
 
-def first_tokens(start_id, rows):
+def start_tokens(start_id, rows):
     """What the first step is given, int32 `[rows]`."""
     return ops.broadcast_to(ops.cast(start_id, "int32"), (rows,))
 
 
-def top(logits, count):
+def top_k(logits, count):
     """The largest `count` logits of each row and their tokens, `[rows, count]` each."""
     if count > 1:
         logits, tokens = ops.top_k(logits, count)

@@ -102,7 +102,7 @@ def _while_repeat(body, variables, limit, stateful):
 def _torch_repeat(body, variables, limit, stateful):
     import torch
 
-    from zoo.decoding import recording
+    from zoo.decoding import torch_tracing
 
     structure = variables
 
@@ -113,7 +113,7 @@ def _torch_repeat(body, variables, limit, stateful):
     with torch.inference_mode():
         variables = keras.tree.flatten(variables)
         refusal = "Generators of random numbers are seeded from Python." if stateful else None
-        variables = recording.loop(once, variables, limit, refusal)
+        variables = torch_tracing.loop(once, variables, limit, refusal)
     return keras.tree.pack_sequence_as(structure, variables)
 
 
@@ -164,9 +164,9 @@ def _jax(function, layers):
 def _torch(function, layers):
     import torch
 
-    from zoo.decoding.recording import Recorded
+    from zoo.decoding.torch_tracing import TracedFunction
 
-    return torch.inference_mode()(Recorded(function))
+    return torch.inference_mode()(TracedFunction(function))
 
 
 def _to_tensor(value):

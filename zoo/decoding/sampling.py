@@ -6,7 +6,7 @@ from keras import ops
 from zoo.decoding import loops
 from zoo.decoding.blocking import block
 from zoo.decoding.checks import check_limits, checked_attention, checked_mask
-from zoo.decoding.hypotheses import Hypotheses, first_tokens, top, written
+from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
 
 
 def sample(
@@ -68,19 +68,19 @@ def sample(
         gains = (logit - normalizer) * ops.cast(is_open, "float32")
         new |= {
             "last": ops.where(ended, end_id, tokens),
-            "tokens": written(variables["tokens"], index, tokens, axis=1),
-            "gains": written(variables["gains"], index, gains, axis=1),
+            "tokens": write_step(variables["tokens"], index, tokens, axis=1),
+            "gains": write_step(variables["gains"], index, gains, axis=1),
             "lengths": variables["lengths"] + ops.cast(is_open, "int32"),
             "finished": ended,
         }
         if return_attention:
             attention = checked_attention(attention) * ops.cast(is_open, "float32")[:, None]
-            new["attention"] = written(variables["attention"], index, attention, axis=1)
+            new["attention"] = write_step(variables["attention"], index, attention, axis=1)
         return new, ops.all(ended)
 
     variables = {
         "state": keras.tree.map_structure(expand, state),
-        "last": expand(first_tokens(start_id, batch)),
+        "last": expand(start_tokens(start_id, batch)),
         "tokens": ops.full((rows, max_length), pad_id, "int32"),
         "gains": ops.zeros((rows, max_length), "float32"),
         "lengths": ops.zeros((rows,), "int32"),
@@ -114,7 +114,7 @@ def _chooser(sampler):
     if sampler == "greedy":
 
         def greedy(logits, allowed):
-            logit, tokens = top(allowed, 1)
+            logit, tokens = top_k(allowed, 1)
             return logit[:, 0], tokens[:, 0]
 
         return greedy, ()

@@ -5,7 +5,7 @@ from keras import ops
 
 from zoo.decoding import loops
 from zoo.decoding.checks import check_penalties, checked_attention, checked_mask
-from zoo.decoding.hypotheses import Hypotheses, first_tokens, penalized, written
+from zoo.decoding.hypotheses import Hypotheses, apply_penalties, start_tokens, write_step
 
 
 def score(
@@ -65,15 +65,15 @@ def score(
         new["last"] = ops.take(references, index, axis=1)
         logit = ops.take_along_axis(logits, new["last"][:, None], axis=-1)[:, 0]
         gains = (logit - ops.logsumexp(logits, axis=-1)) * ops.take(counts, index, axis=1)
-        new["gains"] = written(variables["gains"], index, gains, axis=1)
+        new["gains"] = write_step(variables["gains"], index, gains, axis=1)
         if wants_attention:
             attention = checked_attention(attention) * ops.take(counts, index, axis=1)[:, None]
-            new["attention"] = written(variables["attention"], index, attention, axis=1)
+            new["attention"] = write_step(variables["attention"], index, attention, axis=1)
         return new, ops.all(ops.take(ended, index, axis=1) > 0)
 
     variables = {
         "state": keras.tree.map_structure(expand, state),
-        "last": expand(first_tokens(start_id, batch)),
+        "last": expand(start_tokens(start_id, batch)),
         "gains": ops.zeros((batch * n, max_length), "float32"),
     }
     if wants_attention:
@@ -91,7 +91,9 @@ def score(
     coverage = ops.sum(attention, axis=2) if wants_attention else None
     return Hypotheses(
         tokens=tokens,
-        scores=penalized(totals, lengths, coverage, source_mask, length_penalty, coverage_penalty),
+        scores=apply_penalties(
+            totals, lengths, coverage, source_mask, length_penalty, coverage_penalty
+        ),
         log_probabilities=totals,
         token_log_probabilities=gains,
         lengths=lengths,

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from zoo.explain.picture import Picture, listed
-from zoo.explain.spans import labels
+from zoo.explain.drawable import Drawable, listed
+from zoo.explain.text_boxes import labels
 
-MOST_TOKENS = 100  # that are drawn, of each side
+MAX_TOKENS = 100  # that are drawn, of each side
 
 
 @dataclass
-class Alignment(Picture):
+class Alignment(Drawable):
     """The weight of each source token in each target token.
 
     A notebook shows it as a picture; `save` writes one: the source along the top, the target
@@ -101,15 +101,15 @@ class Alignment(Picture):
 
     def _shown(self):
         """The labels of the columns and of the rows, the weights, and what to say of the rest."""
-        source = labels(self.source, self.text)[:MOST_TOKENS]
-        target = labels(self.target, self.translation)[:MOST_TOKENS]
-        weights = [row[:MOST_TOKENS] for row in self.weights[:MOST_TOKENS]]
+        source = labels(self.source, self.text)[:MAX_TOKENS]
+        target = labels(self.target, self.translation)[:MAX_TOKENS]
+        weights = [row[:MAX_TOKENS] for row in self.weights[:MAX_TOKENS]]
         rest = {
             "source": len(self.source) - len(source),
             "target": len(self.target) - len(target),
         }
         parts = [f"{count:,} of the {side}" for side, count in rest.items() if count]
-        note = f"Drawn: the first {MOST_TOKENS} tokens. Left out: {' and '.join(parts)}."
+        note = f"Drawn: the first {MAX_TOKENS} tokens. Left out: {' and '.join(parts)}."
         return source, target, weights, note if parts else ""
 
 

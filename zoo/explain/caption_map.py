@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo.explain.picture import Picture
-from zoo.explain.spans import to_words
+from zoo.explain.drawable import Drawable
+from zoo.explain.text_boxes import to_words
 
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_WORDS = 40  # that are drawn
+MAX_WORDS = 40  # that are drawn
 END = "</s>"
 
 
 @dataclass(eq=False)
-class CaptionMap(Picture):
+class CaptionMap(Drawable):
     """The weight of each part of a picture in each token of its caption.
 
     A notebook shows it; `save` writes it: the picture, and once more for each word, lit where
@@ -118,6 +118,6 @@ class CaptionMap(Picture):
             return words, ""
         rows, columns = self.weights.shape[1:]
         note = f"Lit by weight. The number: the greatest of {rows} × {columns} weights."
-        if len(words) > MOST_WORDS:
-            note += f" Drawn: the first {MOST_WORDS} words of {len(words):,}."
-        return words[:MOST_WORDS], note
+        if len(words) > MAX_WORDS:
+            note += f" Drawn: the first {MAX_WORDS} words of {len(words):,}."
+        return words[:MAX_WORDS], note

@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from zoo.explain.fonts import drawable, families
-from zoo.explain.spans import Span, window
+from zoo.explain.text_boxes import TextBox, window
 
 # All lengths in points.
 WIDTH, MARGIN = 600, 24
@@ -27,7 +27,7 @@ BAR, BAR_WIDTH = 26, 9  # of the longest bar
 CELL = 9  # height of the row of one head
 LINE_GAP = 22
 DPI = 200
-MOST_SPANS = 300
+MAX_BOXES = 300
 
 INK, FAINT, BASELINE = "#1d2330", "#7a8194", "#d9dce3"
 PAPER_TO_MARKER = LinearSegmentedColormap.from_list(
@@ -42,13 +42,13 @@ class _Box:
     """A span, or a part of one wider than a line, in its place on a line."""
 
     text: str
-    span: Span
+    span: TextBox
     continued: bool
     x: float
     width: float
 
 
-def draw(spans: Sequence[Span], prediction: str | None, probability: float | None) -> Figure:
+def draw(spans: Sequence[TextBox], prediction: str | None, probability: float | None) -> Figure:
     """Draws the boxes as flowing text.
 
     The colour of a box and the length of the bar beneath it are its weight, relative to the
@@ -63,7 +63,7 @@ def draw(spans: Sequence[Span], prediction: str | None, probability: float | Non
     Returns:
         The figure. It belongs to no window: nothing has to be closed.
     """
-    start, end = window(spans, MOST_SPANS)
+    start, end = window(spans, MAX_BOXES)
     shown = list(spans[start:end])
     family = families("".join(span.text for span in shown) + (prediction or "") + "…")
     font = FontProperties(family=family, size=TEXT_SIZE)

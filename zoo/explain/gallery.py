@@ -146,11 +146,11 @@ class Gallery:
         Returns:
             The path.
         """
-        from zoo.files import write_beside
+        from zoo.files import atomic_write
 
         count = f"{self._count:,} picture{'' if self._count == 1 else 's'}"
         title, language = escape(self.title), escape(self.language)
-        with write_beside(path) as beside, beside.open("wb") as file:
+        with atomic_write(path) as beside, beside.open("wb") as file:
             file.write(_bytes(HEAD.format(title=title, language=language, count=count)))
             self._entries.seek(0)
             shutil.copyfileobj(self._entries, file)

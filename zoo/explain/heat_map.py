@@ -14,7 +14,7 @@ MARGIN, GAP = 12, 4
 LEAST_WIDTH = 220  # of the picture: room for the scale
 FOOTER, LINE = 26, 14
 ROOM, SMALLEST, LARGEST = 700, 8, 26  # for all cells of a side, and of one cell
-LETTERS, MOST_LETTERS = 0.62, 12  # size of the letters: a share of the cell, and at most
+LETTERS, MAX_LETTERS = 0.62, 12  # size of the letters: a share of the cell, and at most
 LONGEST = 9  # label, in heights of its letters
 SLOPE = 0.7072  # of a label at 45 degrees: its width, or height, by its length
 
@@ -37,7 +37,7 @@ def draw(
         source, target, weights = [], [], []
     across, down = len(source), len(target)
     cell = min(max(ROOM / max(across, down, 1), SMALLEST), LARGEST)
-    size = min(LETTERS * cell, MOST_LETTERS)
+    size = min(LETTERS * cell, MAX_LETTERS)
     family = families("".join(map(drawable, [*source, *target])) + "…")
     figure = Figure(dpi=DPI, facecolor="white")
     measure = measurer(figure, FontProperties(family=family, size=size))
@@ -74,7 +74,7 @@ def draw(
             linewidth=0.06 * cell,
         )
     else:
-        write(axes, MARGIN, top, "(no text)", family, MOST_LETTERS, FAINT)
+        write(axes, MARGIN, top, "(no text)", family, MAX_LETTERS, FAINT)
     for i, label in enumerate(columns):
         x = left + (i + 0.5) * cell
         if sloped:

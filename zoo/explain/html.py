@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from zoo.explain.spans import Span
+from zoo.explain.text_boxes import TextBox
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ span {{ border-radius: .25em; padding: .15em .2em; }}
 """
 
 
-def page(spans: Sequence[Span], prediction: str | None, probability: float | None) -> str:
+def page(spans: Sequence[TextBox], prediction: str | None, probability: float | None) -> str:
     """Writes the page. Pointing at a token tells its weight (of each head).
 
     Args:

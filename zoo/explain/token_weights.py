@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from zoo.explain.picture import Picture, listed
-from zoo.explain.spans import Span, to_spans
+from zoo.explain.drawable import Drawable, listed
+from zoo.explain.text_boxes import TextBox, to_spans
 
 
 @dataclass
-class TokenWeights(Picture):
+class TokenWeights(Drawable):
     """The weight of each token of a text.
 
     A notebook shows it as a picture; `save` writes one.
@@ -70,7 +70,7 @@ class TokenWeights(Picture):
         return self.weights if multiple else [self.weights]
 
     @property
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[TextBox]:
         """What the picture shows: the tokens as read, without the empty ones."""
         return to_spans(self.tokens, self.heads, self.text)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
-from zoo.files import directory_beside
+from zoo.files import atomic_directory
 from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import keras_hub
 
-    from zoo.exporting.subjects import Subject
+    from zoo.exporting.adapters import ExportAdapter
     from zoo.presets import Card
 
 EXTRA, DESCRIPTION_FILE = "assets.extra", "model.json"  # a folder that SavedModels may have
@@ -84,15 +84,15 @@ def export(
             f"Models are exported from TensorFlow: {reason}. Load the preset in a process with "
             f"KERAS_BACKEND=tensorflow. Received: a model on {running}"
         )
-    from zoo.exporting.subjects import SUBJECTS
+    from zoo.exporting.adapters import ADAPTERS
     from zoo.models.texts import required
 
-    kinds = [kind for task, kind in SUBJECTS.items() if isinstance(model, task)]
+    kinds = [kind for task, kind in ADAPTERS.items() if isinstance(model, task)]
     if not kinds:
         raise _refused(type(model).__name__)
     required(model.preprocessor)  # its vocabularies go along
     subject, how = kinds[0](model), FORMATS[format]
-    with directory_beside(directory) as beside:
+    with atomic_directory(directory) as beside:
         try:
             how.write(subject.graph, subject.shapes, beside)
             checked = compare(subject, how.load(beside))
@@ -145,7 +145,7 @@ def check_task(task: str) -> None:
         raise _refused(task)
 
 
-def compare(subject: "Subject", run: Callable) -> Check:
+def compare(subject: "ExportAdapter", run: Callable) -> Check:
     """Asks the model and what was exported the same, in batches of several sizes.
 
     Args:

@@ -123,10 +123,10 @@ def _convertible() -> Iterator[None]:
     """
     import keras
 
-    from zoo.layers import chain
+    from zoo.layers.crf import inference
 
     ops = vars(keras.ops) | {"scan": _scan, "argmax": _argmax}
-    with mock.patch.object(chain, "ops", types.SimpleNamespace(**ops)):
+    with mock.patch.object(inference, "ops", types.SimpleNamespace(**ops)):
         yield
 
 

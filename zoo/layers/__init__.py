@@ -11,11 +11,12 @@ from zoo.layers.attention import (
     ScaledDotProductAttention,
 )
 from zoo.layers.characters import CharacterFeatures
-from zoo.layers.crf import LinearChainCRF, bio_constraints
+from zoo.layers.crf import LinearChainCRF
 from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
 from zoo.layers.transformer import TransformerDecoder
+from zoo.tags import bio_constraints
 
 __all__ = [
     "Attention",

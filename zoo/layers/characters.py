@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.attention import MASKED_SCORE
+from zoo.layers.attention.base import MASKED_SCORE
 from zoo.layers.recurrent import RecurrentEncoder
 
 KINDS = ("cnn", "lstm")

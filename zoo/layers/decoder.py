@@ -3,10 +3,9 @@
 import keras
 from keras import ops
 
-from zoo.layers import kernels
 from zoo.layers.attention import Attention, BahdanauAttention, make_attention
+from zoo.layers.recurrence import run_recurrent, scan
 from zoo.layers.recurrent import CELLS
-from zoo.layers.scanning import scan
 
 ORDERS = ("attend_then_recur", "recur_then_attend")
 INITIAL_STATES = ("zero", "last", "bridge", "first_input")
@@ -341,7 +340,7 @@ class AttentiveDecoder(keras.layers.Layer):
             hidden = _join([inputs, context])
         for layer, mask, states in zip(self.stack, masks, state["recurrent"], strict=True):
             hidden = hidden if mask is None else hidden * mask
-            hidden, _ = kernels.recur(layer, hidden, initial_state=states, training=training)
+            hidden, _ = run_recurrent(layer, hidden, initial_state=states, training=training)
         if self.attention is not None:
             context, weights = self._attend(hidden, constants, None, training)
         return self.combine(_join([context, hidden])), weights

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.layers import kernels
+from zoo.layers.recurrence import run_recurrent
+from zoo.layers.tensors import known_values
 
 CELLS = {
     "simple_rnn": keras.layers.SimpleRNN,
@@ -151,7 +152,7 @@ class RecurrentEncoder(keras.layers.Layer):
                 outputs = self.between(outputs, training=training)
             hidden, last = [], []
             for index, layer in enumerate(directions):
-                sequence, state = kernels.recur(
+                sequence, state = run_recurrent(
                     layer,
                     flip(outputs) if index else outputs,
                     mask,
@@ -245,7 +246,7 @@ def _fit(shape, expected):
 
 
 def _check_right_padded(mask):
-    values = kernels.known_values(mask)
+    values = known_values(mask)
     if values is None:
         return
     (wrong,) = np.nonzero((values[:, 1:] & ~values[:, :-1]).any(axis=1))

@@ -3,12 +3,8 @@
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
 from zoo.metrics.tagging import (
-    ill_formed,
     per_tag_table,
-    repaired,
-    spans,
     tag_confusion,
-    tagging_scheme,
     tagging_scores,
     unknown_tags,
 )
@@ -21,13 +17,9 @@ __all__ = [
     "caption_signatures",
     "classification_scores",
     "confusion",
-    "ill_formed",
     "per_tag_table",
-    "repaired",
     "signatures",
-    "spans",
     "tag_confusion",
-    "tagging_scheme",
     "tagging_scores",
     "translation_scores",
     "unknown_tags",

@@ -5,11 +5,11 @@ numbers, and the checksum of every file) and a `README.md` made from it. Only th
 library is imported before a model is loaded or saved.
 """
 
+from zoo.presets.builtin import list_models
 from zoo.presets.card import Card, PresetError, read_card
-from zoo.presets.catalogue import list_models
 from zoo.presets.loading import load
 from zoo.presets.readme import readme
-from zoo.presets.saving import restate, save
+from zoo.presets.saving import save, update_card
 from zoo.presets.sources import resolve
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "read_card",
     "readme",
     "resolve",
-    "restate",
+    "update_card",
     "save",
 ]

@@ -4,10 +4,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.presets.builtin import tasks
 from zoo.presets.card import PresetError, read_json
-from zoo.presets.catalogue import tasks
-from zoo.presets.screening import TASK_FILE
 from zoo.presets.sources import resolve
+from zoo.presets.validation import TASK_FILE
 
 if TYPE_CHECKING:
     import keras_hub

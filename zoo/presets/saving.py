@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.files import directory_beside, write_beside
+from zoo.files import atomic_directory, atomic_write
+from zoo.presets.builtin import tasks
 from zoo.presets.card import (
     CARD_FILE,
     README_FILE,
@@ -19,9 +20,8 @@ from zoo.presets.card import (
     digest_of,
     read_card,
 )
-from zoo.presets.catalogue import tasks
 from zoo.presets.readme import readme
-from zoo.presets.screening import check, hash_files
+from zoo.presets.validation import check, hash_files
 
 if TYPE_CHECKING:
     import keras_hub
@@ -90,7 +90,7 @@ def save(
         raise ValueError(
             f"Only a task of `zoo.models` can be saved as a preset. Received: {type(model)}"
         )
-    with directory_beside(directory, overwrite=overwrite) as beside:
+    with atomic_directory(directory, overwrite=overwrite) as beside:
         _require_room(beside, model)
         model.save_to_preset(str(beside), max_shard_size=None)
         for path in sorted(beside.glob("*.h5")):
@@ -117,7 +117,7 @@ def save(
     return card
 
 
-def restate(directory: str | Path, **changes) -> Card:
+def update_card(directory: str | Path, **changes) -> Card:
     """Rewrites the card and README of a saved preset, whose other files stay as they are.
 
     Args:
@@ -132,7 +132,7 @@ def restate(directory: str | Path, **changes) -> Card:
     """
     card = read_card(directory)
     if card is None:
-        raise PresetError(f"There is no card to restate. Received: {directory}")
+        raise PresetError(f"There is no card to update_card. Received: {directory}")
     card = replace(card, **changes)
     _write_card(Path(directory), card)
     return card
@@ -141,7 +141,7 @@ def restate(directory: str | Path, **changes) -> Card:
 def _write_card(directory: Path, card: Card) -> None:
     content = json.dumps(card.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
     for name, text in ((CARD_FILE, content + "\n"), (README_FILE, readme(card))):
-        with write_beside(directory / name) as beside:
+        with atomic_write(directory / name) as beside:
             beside.write_text(text, "utf-8")
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.files import directory_beside
+from zoo.files import atomic_directory
 from zoo.home import home
-from zoo.presets import catalogue
+from zoo.presets import builtin
 from zoo.presets.card import PresetError, digest_of, is_inside
-from zoo.presets.screening import CONFIG_FILE, check, hash_files
+from zoo.presets.validation import CONFIG_FILE, check, hash_files
 
 MLMODEL_FILE, FLAVOR = "MLmodel", "zoo"
 # What a hub may send: nothing else of a repository is fetched.
@@ -48,10 +48,10 @@ def _locate(source):
     scheme, colon, rest = source.partition(":/")
     if not colon:
         is_path = "/" in source or "\\" in source or source in (".", "..")
-        in_catalogue = (catalogue.PRETRAINED / source).is_dir() if not is_path else False
+        in_catalogue = (builtin.PRETRAINED / source).is_dir() if not is_path else False
         if is_path or (Path(source).is_dir() and source and not in_catalogue):
             return _directory(Path(source))
-        return catalogue.find(source)
+        return builtin.find(source)
     if scheme in ("models", "runs"):
         return _kept(_from_mlflow, source)
     if scheme == "hf" and rest.startswith("/"):
@@ -85,7 +85,7 @@ def _kept(fetch: Callable[[str, Path], Path], name: str) -> Path:
         digest = digest_of(hash_files(fetched))
         kept = models / digest[:32]
         if not kept.is_dir() or digest_of(hash_files(kept)) != digest:
-            with directory_beside(kept, overwrite=True) as beside:
+            with atomic_directory(kept, overwrite=True) as beside:
                 shutil.copytree(fetched, beside, dirs_exist_ok=True)
     return kept
 

@@ -105,7 +105,7 @@ def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list
         )
     if task == "seq2seq_lm":
         return None, data.read_parallel(name, args.text or "source", args.label or "target")
-    return None, data.read_file(name, args.text or "text", args.label or "label")
+    return None, data.read_labelled(name, args.text or "text", args.label or "label")
 
 
 def _published(card, split: str) -> dict[str, float]:

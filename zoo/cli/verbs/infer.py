@@ -246,7 +246,7 @@ def _print(text: str, answer: dict, as_json: bool, given: str | None = None) -> 
         given = given or ("source" if "text" in answer else "text")
         output.print_json({given: text} | answer, lines=True)
         return
-    plain = [output.words(value) for value in answer.values() if _is_plain(value)]
+    plain = [output.format_value(value) for value in answer.values() if _is_plain(value)]
     if "tags" in answer:  # the words are in the answer already
         text = " ".join(map("/".join, zip(answer["tokens"], answer["tags"], strict=True)))
     print("\t".join([*plain, CONTROLS.sub(" ", text)]))

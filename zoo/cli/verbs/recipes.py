@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from zoo.cli import catalogue, output
+from zoo.cli import output, recipe_files
 
 EXAMPLES = """\
   zoo recipes
@@ -20,10 +20,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     if args.recipe:
-        file = catalogue.find(args.recipe)
+        file = recipe_files.find(args.recipe)
         print(file.path.read_text("utf-8"), end="")
         return
-    recipes = [file.describe() for file in catalogue.installed()]
+    recipes = [file.describe() for file in recipe_files.installed()]
     if args.json:
         output.print_json(recipes)
     else:

@@ -6,7 +6,7 @@ Every key of the recipe can be set on the command line; `zoo recipes RECIPE/NAME
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from zoo.cli import backend, catalogue
+from zoo.cli import backend, recipe_files
 from zoo.cli.errors import WrongUse
 
 EXAMPLES = """\
@@ -40,7 +40,7 @@ def run(args: Namespace) -> None:
                 f"What differs from the file is written KEY.SUB=VALUE. Received: {override}",
                 hint=f"zoo recipes {args.recipe}",
             )
-    file = catalogue.find(args.recipe)
+    file = recipe_files.find(args.recipe)
     backend.choose(args.backend)
     recipe = file.entry_point.load()
     recipe.run(

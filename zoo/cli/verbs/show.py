@@ -41,9 +41,9 @@ def run(args: Namespace) -> None:
         fields.pop("files")
         print(f"{fields.pop('name')}\n{fields.pop('description')}\n")
         fields["bytes"] = output.size(fields["bytes"])
-        fields["parameters"] = output.words(fields["parameters"])
+        fields["parameters"] = output.format_value(fields["parameters"])
         _section("card", fields)
-        _section("numbers", metrics, output.words)
+        _section("numbers", metrics, output.format_value)
         _section("training", training)
     for part, config in configuration.items():
         _section(part, config)
@@ -66,5 +66,5 @@ def _section(title: str, fields: dict, show: Callable[[object], str] = str) -> N
     print(f"{title}:")
     for key, value in fields.items():
         compound = value is None or isinstance(value, (str, list, tuple, dict))
-        print(f"  {key:{width}}  {output.words(value) if compound else show(value)}")
+        print(f"  {key:{width}}  {output.format_value(value) if compound else show(value)}")
     print()

@@ -1,9 +1,9 @@
 """One-to-many: a picture in, a sentence out."""
 
+from zoo.models.generation import Hypothesis
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
 from zoo.models.image_to_text.task import Caption, ImageToText
-from zoo.models.writer import Hypothesis
 
 __all__ = [
     "Caption",

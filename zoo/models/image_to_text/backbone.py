@@ -4,13 +4,13 @@ import keras
 from keras import ops
 
 from zoo.layers.image import WIDTHS, GridPositions, make_image_encoder
-from zoo.models.writer import WriterBackbone
+from zoo.models.generation import GenerationBackbone
 
 TIES = ("none", "output")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class ImageToTextBackbone(WriterBackbone):
+class ImageToTextBackbone(GenerationBackbone):
     """Looks at a picture and writes tokens: a CNN that keeps its grid, and an attentive decoder.
 
     Inputs: `images`, `[batch, height, width, 3]`, RGB from 0 to 255; `decoder_token_ids`,
@@ -97,7 +97,7 @@ class ImageToTextBackbone(WriterBackbone):
         self.image_encoder = make_image_encoder(
             encoder, image_size, widths, train_encoder, encoder_output
         )
-        self.make_writer(
+        self.build_decoder(
             vocabulary_size,
             attention,
             cell,
@@ -125,8 +125,8 @@ class ImageToTextBackbone(WriterBackbone):
         }
         # Given on, `True` would thaw what of the CNN is frozen.
         trainable = kwargs.pop("trainable", True)
-        read = self.read(self.image_encoder(inputs["images"]))
-        states, weights = self.write_all(inputs["decoder_token_ids"], **read)
+        read = self.encode(self.image_encoder(inputs["images"]))
+        states, weights = self.decode(inputs["decoder_token_ids"], **read)
         super().__init__(
             inputs=inputs,
             outputs={
@@ -159,7 +159,7 @@ class ImageToTextBackbone(WriterBackbone):
         self.dropout = dropout
         self.tie_embeddings = tie_embeddings
 
-    def read(self, grid):
+    def encode(self, grid):
         """What the decoder is given of a picture: arguments of its `call`.
 
         Args:
@@ -173,14 +173,14 @@ class ImageToTextBackbone(WriterBackbone):
             return {"memory": memory}
         return {"memory": memory, "encoder_state": ops.mean(memory, axis=1)}
 
-    def start(self, grid, max_length):
+    def init_decoding(self, grid, max_length):
         """What the first step of the decoder starts from: its state and its constants.
 
         Args:
             grid: Float tensor `[batch, rows, columns, channels]`.
             max_length: int. Most steps there will be.
         """
-        return self.start_from(self.read(grid), max_length)
+        return self.init_decoder(self.encode(grid), max_length)
 
     def get_config(self):
         return super().get_config() | {

@@ -9,21 +9,21 @@ import numpy as np
 from keras import ops
 
 from zoo.images import read_image
+from zoo.models.generation import Generation, GenerationTask
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
 from zoo.models.texts import bucket, required
-from zoo.models.writer import Writer, Written
 
 if TYPE_CHECKING:
     from zoo.explain import CaptionMap
 
 
-class Caption(Written):
+class Caption(Generation):
     """What the model says of one picture."""
 
 
 @keras.saving.register_keras_serializable("zoo")
-class ImageToText(Writer):
+class ImageToText(GenerationTask):
     """Looks at a picture and writes a sentence about it: one-to-many.
 
     Args:
@@ -165,7 +165,7 @@ class ImageToText(Writer):
     def start(self, source, max_length):
         (grid,) = source
         longest = self.preprocessor.sequence_length if max_length is None else max_length
-        state, constants = self.backbone.start(grid, longest)
+        state, constants = self.backbone.init_decoding(grid, longest)
         batch, rows, columns, _ = grid.shape
         return state, constants, ops.ones((batch, rows * columns), "bool"), longest
 

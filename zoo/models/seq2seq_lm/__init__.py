@@ -1,9 +1,9 @@
 """Many-to-many: a text in, another out."""
 
+from zoo.models.generation import Hypothesis
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.models.seq2seq_lm.task import Seq2SeqLM, Translation
-from zoo.models.writer import Hypothesis
 
 __all__ = [
     "Hypothesis",

@@ -4,13 +4,13 @@ import keras
 import keras_hub
 
 from zoo.layers import RecurrentEncoder
-from zoo.models.writer import WriterBackbone
+from zoo.models.generation import GenerationBackbone
 
 TIES = ("none", "output", "all")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLMBackbone(WriterBackbone):
+class Seq2SeqLMBackbone(GenerationBackbone):
     """Reads source tokens and writes target tokens: a recurrent encoder with an attentive
     decoder, or a Transformer.
 
@@ -86,7 +86,7 @@ class Seq2SeqLMBackbone(WriterBackbone):
                 f"source_vocabulary_size={source_vocabulary_size}"
             )
         # === Layers ===
-        self.make_writer(
+        self.build_decoder(
             vocabulary_size,
             attention,
             cell,
@@ -145,8 +145,8 @@ class Seq2SeqLMBackbone(WriterBackbone):
                 ("decoder_padding_mask", "bool"),
             )
         }
-        read = self.read(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
-        states, weights = self.write_all(inputs["decoder_token_ids"], **read)
+        read = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+        states, weights = self.decode(inputs["decoder_token_ids"], **read)
         super().__init__(
             inputs=inputs,
             outputs={
@@ -173,7 +173,7 @@ class Seq2SeqLMBackbone(WriterBackbone):
         self.dropout = dropout
         self.tie_embeddings = tie_embeddings
 
-    def read(self, token_ids, padding_mask):
+    def encode(self, token_ids, padding_mask):
         """What the decoder is given of a source: arguments of its `call`.
 
         Args:
@@ -188,7 +188,7 @@ class Seq2SeqLMBackbone(WriterBackbone):
             states = layer(states, padding_mask=padding_mask)
         return {"memory": self.encoder_norm(states), "memory_mask": padding_mask}
 
-    def start(self, token_ids, padding_mask, max_length):
+    def init_decoding(self, token_ids, padding_mask, max_length):
         """What the first step of the decoder starts from: its state and its constants.
 
         Args:
@@ -196,7 +196,7 @@ class Seq2SeqLMBackbone(WriterBackbone):
             padding_mask: Boolean tensor `[batch, source]`.
             max_length: int. Most steps there will be.
         """
-        return self.start_from(self.read(token_ids, padding_mask), max_length)
+        return self.init_decoder(self.encode(token_ids, padding_mask), max_length)
 
     def get_config(self):
         return super().get_config() | {

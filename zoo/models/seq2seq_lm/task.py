@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from zoo.models.generation import Generation, GenerationTask, Hypothesis
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.models.texts import bucket, checked_texts, required
-from zoo.models.writer import Hypothesis, Writer, Written
 
 if TYPE_CHECKING:
     from zoo.explain import Alignment
 
-SHORTEST_BATCH = 16  # tokens
+MIN_LENGTH = 16  # tokens
 
 
-class Translation(Written):
+class Translation(Generation):
     """What the model makes of one text."""
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLM(Writer):
+class Seq2SeqLM(GenerationTask):
     """Reads a text and writes another: many-to-many.
 
     Args:
@@ -159,7 +159,7 @@ class Seq2SeqLM(Writer):
         longest = max_length
         if longest is None:
             longest = min(2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length)
-        state, constants = self.backbone.start(token_ids, padding_mask, longest)
+        state, constants = self.backbone.init_decoding(token_ids, padding_mask, longest)
         return state, constants, padding_mask, longest
 
     def _batches(self, search, encoded, rows, batch_size):
@@ -172,7 +172,7 @@ class Seq2SeqLM(Writer):
             filling = [encoded[some[-1]]] * (min(bucket(len(some)), batch_size) - len(some))
             batch = self.preprocessor.collate_source(
                 [encoded[row] for row in some] + filling,
-                bucket(len(encoded[some[-1]]), SHORTEST_BATCH),
+                bucket(len(encoded[some[-1]]), MIN_LENGTH),
             )
             yield some, search(batch["encoder_token_ids"], batch["encoder_padding_mask"])
 
@@ -199,7 +199,7 @@ class Seq2SeqLM(Writer):
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             rows += [rows[-1]] * (batch_size - len(rows))
-            length = bucket(lengths[rows[-1]], SHORTEST_BATCH)
+            length = bucket(lengths[rows[-1]], MIN_LENGTH)
             inputs, following, weights = self.preprocessor.collate(
                 [sources[row] for row in rows], [targets[row] for row in rows], length
             )

@@ -19,7 +19,7 @@ from zoo.models.texts import bucket, checked_texts, required
 if TYPE_CHECKING:
     from zoo.explain import TokenWeights
 
-SHORTEST_BATCH = 16  # tokens
+MIN_LENGTH = 16  # tokens
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
         pieces = self.preprocessor.pieces(text)
-        batch = self.preprocessor.collate([encoded], bucket(len(encoded), SHORTEST_BATCH))
+        batch = self.preprocessor.collate([encoded], bucket(len(encoded), MIN_LENGTH))
         logits, weights = self._explainer.predict_on_batch(batch)
         probabilities = _softmax(np.asarray(logits))[0]
         best = int(probabilities.argmax())
@@ -200,7 +200,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         logits = np.zeros((len(encoded), self.num_classes), "float32")
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            length = bucket(len(encoded[rows[-1]]), SHORTEST_BATCH)
+            length = bucket(len(encoded[rows[-1]]), MIN_LENGTH)
             filling = [[]] * (min(bucket(len(rows)), batch_size) - len(rows))
             batch = self.preprocessor.collate([encoded[i] for i in rows] + filling, length)
             # `Task` would preprocess again.

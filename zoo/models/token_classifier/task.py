@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEADS = ("softmax", "crf")
 SCHEMES = ("bio", "bioes")
-SHORTEST_BATCH = 16  # words
+MIN_LENGTH = 16  # words
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class TokenClassifier(keras_hub.models.Task):
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
             filling = [([], [])] * (min(bucket(len(some)), batch_size) - len(some))
-            length = bucket(len(words[some[-1]]), SHORTEST_BATCH)
+            length = bucket(len(words[some[-1]]), MIN_LENGTH)
             batch = self.preprocessor.collate([encoded[row] for row in some] + filling, length)
             found = self._reader.predict_on_batch(batch)
             yield some, batch, {name: np.asarray(values) for name, values in found.items()}
@@ -319,7 +319,7 @@ class TokenClassifier(keras_hub.models.Task):
     def _spans(self, words, tags):
         if self.scheme is None:
             return []
-        from zoo.metrics import spans
+        from zoo.tags import spans
 
         return [
             Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)

@@ -1,0 +1,172 @@
+"""Public datasets of tagged words, in small; what they share with others is in test_named.py."""
+
+import dataclasses
+import gzip
+import os
+
+import pytest
+
+import zoo.data
+from zoo.data import registry
+from zoo.data.dataset import content_digest
+from zoo.data.slots_and_intents import Atis, Snips
+from zoo.data.universal_dependencies import UdEnglishEwt, UdKoreanKaist
+from zoo.data.wnut17 import Wnut17
+
+pytestmark = pytest.mark.once
+
+REAL = os.environ.get("ZOO_DATA", "")
+SPLITS = ("train", "dev", "test")
+
+
+@pytest.fixture
+def put(monkeypatch, tmp_path):
+    """Puts the same content for every split in `$ZOO_DATA`, and its digest on the card."""
+
+    def put(dataset, content, columns):
+        folder = tmp_path / dataset.card.name
+        folder.mkdir()
+        for name in dataset.stored.values():
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
+        card = dataclasses.replace(
+            dataset.card, digests=dict.fromkeys(SPLITS, content_digest(columns))
+        )
+        small = type("Small", (dataset,), {"card": card})
+        monkeypatch.setitem(registry._DATASETS, card.name, small)
+        monkeypatch.setenv("ZOO_DATA", str(tmp_path))
+        return folder
+
+    return put
+
+
+def word(number, form, upos, xpos):
+    return f"{number}\t{form}\tx\t{upos}\t{xpos}\t_\t0\troot\t_\t_\n"
+
+
+TREEBANK = (
+    "# sent_id = 1\n"
+    + word(1, "We", "PRON", "PRP")
+    + word("2-3", "don't", "_", "_")
+    + word(2, "do", "AUX", "VBP")
+    + word(3, "n't", "PART", "RB")
+    + word("3.1", "go", "VERB", "VB")
+    + "\n"
+    + word(1, "Yes", "INTJ", "UH")
+    + "\n"
+)
+WORDS = [["We", "do", "n't"], ["Yes"]]
+UPOS = [["PRON", "AUX", "PART"], ["INTJ"]]
+XPOS = [["PRP", "VBP", "RB"], ["UH"]]
+
+
+@pytest.mark.parametrize("dataset", [UdEnglishEwt, UdKoreanKaist])
+def test_a_treebank_has_two_columns_of_tags(put, dataset):
+    put(dataset, TREEBANK, {"tokens": WORDS, "upos": UPOS, "xpos": XPOS})
+    name = dataset.card.name
+    loaded = zoo.data.load(name)
+    assert loaded.task == "token_classifier" and loaded.languages == dataset.card.languages
+    assert loaded.splits == dict.fromkeys(SPLITS, {"tokens": WORDS, "tags": UPOS})
+    assert loaded.labels == ("AUX", "INTJ", "PART", "PRON")
+    assert loaded == zoo.data.load(name, column="upos")
+    fine = zoo.data.load(name, column="xpos")
+    assert fine.splits["dev"] == {"tokens": WORDS, "tags": XPOS}
+    assert fine.labels == ("PRP", "RB", "UH", "VBP") and fine.digest != loaded.digest
+    with pytest.raises(ValueError, match="one of upos, xpos.*Received: column='lemma'"):
+        zoo.data.load(name, column="lemma")
+
+
+def test_other_columns_of_a_treebank_are_free(put):
+    # Korean-Kaist has them here, and has not in $ZOO_DATA.
+    put(
+        UdKoreanKaist,
+        TREEBANK.replace("\t0\troot", "\t_\t_"),
+        {"tokens": WORDS, "upos": UPOS, "xpos": XPOS},
+    )
+    assert zoo.data.load("ud_korean_kaist").splits["test"]["tokens"] == WORDS
+
+
+def test_a_damaged_treebank_is_noticed(put):
+    folder = put(UdEnglishEwt, TREEBANK, {"tokens": WORDS, "upos": UPOS, "xpos": XPOS})
+    file = folder / "en_ewt-ud-dev.conllu.gz"
+    file.write_bytes(gzip.compress(TREEBANK.replace("2\tdo", "4\tdo").encode()))
+    with pytest.raises(ValueError, match=r"en_ewt-ud-dev.conllu.gz is damaged \(line 4: words"):
+        zoo.data.load("ud_english_ewt")
+    file.write_bytes(gzip.compress(TREEBANK.replace("AUX", "VERB").encode()))
+    with pytest.raises(ValueError, match="not that of ud_english_ewt's dev split"):
+        zoo.data.load("ud_english_ewt")
+
+
+def test_wnut17_is_in_columns(put):
+    tokens, tags = [["Ryan", "wins"], ["#", "ok"]], [["B-person", "O"], ["O", "O"]]
+    content = "Ryan\tB-person\r\nwins\tO\r\n\t\n\n#\tO\nok\tO\n"
+    put(Wnut17, content, {"tokens": tokens, "tags": tags})
+    dataset = zoo.data.load("wnut17")
+    assert dataset.splits == dict.fromkeys(SPLITS, {"tokens": tokens, "tags": tags})
+    assert dataset.labels == ("B-person", "O")
+
+
+ASKED = {
+    "tokens": [["play", "élan"], ["rain", "?"]],
+    "tags": [["O", "B-artist"], ["O", "O"]],
+    "intent": ["PlayMusic", "GetWeather#GetTime"],
+}
+STORED = (
+    "tokens\tslots\tintent\nplay élan\tO B-artist\tPlayMusic\nrain ?\tO O\tGetWeather#GetTime\n"
+)
+
+
+@pytest.mark.parametrize("dataset", [Snips, Atis])
+def test_slots_come_with_an_intent(put, dataset):
+    folder = put(dataset, STORED, ASKED)
+    assert sorted(os.listdir(folder)) == ["test.tsv.gz", "train.tsv.gz", "valid.tsv.gz"]
+    loaded = zoo.data.load(dataset.card.name)
+    assert loaded.splits == dict.fromkeys(SPLITS, ASKED)
+    assert loaded.labels == ("B-artist", "O")
+    (folder / "valid.tsv.gz").write_bytes(gzip.compress(STORED.replace("O O", "O").encode()))
+    with pytest.raises(ValueError, match="'rain [?]' has 2 words and 1 slots"):
+        zoo.data.load(dataset.card.name)
+
+
+@pytest.mark.parametrize("dataset", [Snips, Atis])
+def test_three_published_files_become_one(tmp_path, dataset):
+    downloads, folder = tmp_path / "downloads", tmp_path / "folder"
+    downloads.mkdir()
+    folder.mkdir()
+    parts = {"seq.in": "play élan \nrain ?\n", "seq.out": "O B-artist\nO O\n"}
+    parts["label"] = "PlayMusic\nGetWeather#GetTime\n"
+    for file in dataset.card.files:
+        stem, _, part = file.name.partition(".")
+        assert file.url.endswith(f"/data/{dataset.card.name}/{stem}/{part}")
+        (downloads / file.name).write_text(parts[part], "utf-8")
+    dataset().unpack(downloads, folder)
+    assert {file.name for file in folder.iterdir()} == {"train.tsv", "valid.tsv", "test.tsv"}
+    assert {file.read_text("utf-8") for file in folder.iterdir()} == {STORED}
+
+
+@pytest.mark.parametrize(
+    "name, column, digest, words, labels",
+    [
+        ("atis", None, "e1806482a192", (50_497, 5_703, 9_164), 120),
+        ("snips", None, "c98d33912ee7", (117_700, 6_384, 6_354), 72),
+        ("ud_english_ewt", "upos", "95bed5062ffc", (204_577, 25_147, 25_094), 17),
+        ("ud_english_ewt", "xpos", "4a6ae3978a9d", (204_577, 25_147, 25_094), 49),
+        ("ud_korean_gsd", "upos", "17e5c0964562", (56_687, 11_958, 11_677), 16),
+        ("ud_korean_gsd", "xpos", "728bb372792b", (56_687, 11_958, 11_677), 1_067),
+        ("ud_korean_kaist", "upos", "237b11ddfe13", (296_446, 25_278, 28_366), 17),
+        ("wnut17", None, "daa30ef42c92", (62_730, 15_733, 23_394), 13),
+    ],
+)
+def test_the_published_data(name, column, digest, words, labels, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA", REAL)
+    if not REAL or zoo.data.path(name) is None:
+        pytest.skip(f"there is no {name} on this machine")
+    dataset = zoo.data.load(name, **({"column": column} if column else {}))
+    card = next(card for card in zoo.data.list_datasets() if card.name == name)
+    assert {split: len(columns["tokens"]) for split, columns in dataset.splits.items()} == (
+        card.splits
+    )
+    for columns in dataset.splits.values():
+        assert list(map(len, columns["tokens"])) == list(map(len, columns["tags"]))
+    assert words == tuple(sum(map(len, columns["tokens"])) for columns in dataset.splits.values())
+    assert len(dataset.labels) == labels
+    assert dataset.digest.startswith(digest)

@@ -1,0 +1,102 @@
+"""What torch records must give what it would give unrecorded."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.decoding.conftest import END, SOURCE, START
+from zoo.decoding import beam_search, compiled, sample
+
+if keras.config.backend() != "torch":
+    pytest.skip("Only torch records.", allow_module_level=True)
+
+from zoo.decoding import torch_tracing
+
+MASK = np.ones((2, SOURCE), bool)
+
+
+def found(chain, step, state):
+    """What greedy and beam search find, as arrays."""
+    results = [
+        beam_search(
+            step, state, 2, START, END, 6, beam=3, n_best=2, coverage_penalty=0.2,
+            no_repeat_ngram=2, return_attention=True, source_mask=MASK,
+        ),
+        sample(step, state, 2, START, END, 6, return_attention=True, source_mask=MASK),
+    ]  # fmt: skip
+    return [ops.convert_to_numpy(x) for result in results for x in result]
+
+
+def assert_same(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def unrecorded(monkeypatch, *arguments):
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            torch_tracing,
+            "loop",
+            lambda body, variables, limit, refusal: torch_tracing._run(body, variables, limit),
+        )
+        return found(*arguments)
+
+
+def test_a_recorded_loop_gives_what_the_function_gives(chain, monkeypatch):
+    steps = []
+
+    def step(tokens, state, index):
+        steps.append(index)
+        return chain.step(tokens, state, index)
+
+    ours = found(chain, step, chain.state())
+    assert len(steps) == 2  # the first step of each search; the others were repeated
+    assert_same(ours, unrecorded(monkeypatch, chain, step, chain.state()))
+    assert len(steps) > 6
+
+
+def test_one_tensor_may_be_two_parts_of_a_state(chain, monkeypatch):
+    def step(tokens, state, index):
+        logits, after, attention = chain.step(tokens, {"before": state["before"]}, index)
+        return (
+            logits + state["again"][:, None] % 2,
+            after | {"again": state["again"] + 1},
+            attention,
+        )
+
+    zeros = ops.zeros((2,), "int32")
+    state = {"before": zeros, "again": zeros}
+    assert_same(found(chain, step, state), unrecorded(monkeypatch, chain, step, state))
+
+
+def test_a_step_that_looks_at_values_is_run_as_written(chain, monkeypatch):
+    def step(tokens, state, index):
+        logits, state, attention = chain.step(tokens, state, index)
+        return logits * (2 if int(index) % 2 else 0.5), state, attention
+
+    state = chain.state()
+    assert_same(found(chain, step, state), unrecorded(monkeypatch, chain, step, state))
+
+
+def test_a_compiled_function_sees_new_arguments_and_new_weights(chain):
+    head = keras.layers.Dense(5, kernel_initializer="identity")
+    head.build((None, 5))
+
+    def search(one, other):
+        def step(tokens, state, index):
+            logits, state, attention = chain.step(tokens, state, index)
+            return head(logits) * one[:1] + other[:1], state, attention
+
+        return sample(step, chain.state(), 2, START, END, 4).log_probabilities
+
+    program = compiled(search, layers=[head])
+    ones, twos = np.ones((2, 1), "float32"), np.full((2, 1), 2.0, "float32")
+    for arguments in ((ones, ones), (twos, ones), (ones, twos)):
+        tensors = [ops.convert_to_tensor(x) for x in arguments]
+        np.testing.assert_allclose(program(*arguments), search(*tensors), atol=1e-6)
+    before = program(ones, ones)
+    same = ops.convert_to_tensor(ones)
+    np.testing.assert_array_equal(program(same, same), before)  # one tensor as two arguments
+    head.set_weights([2 * weights for weights in head.get_weights()])
+    assert np.abs(np.asarray(program(ones, ones)) - np.asarray(before)).max() > 0.1

@@ -1,0 +1,131 @@
+"""The learning rate, the optimizer's settings, averages of weights."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.training.optimizer import (
+    KeepRawWeights,
+    WarmupSchedule,
+    averaged_weights,
+    compile_model,
+    learning_rate,
+)
+from zoo.training.schema import TrainingConfig
+
+X, Y = np.eye(4, dtype="float32"), np.ones((4, 2), "float32")
+
+
+def rates(schedule, steps=(0, 1, 3, 4, 7, 10, 12)):
+    rate = WarmupSchedule(0.1, schedule, warmup_steps=4, total_steps=10)
+    return [float(keras.ops.convert_to_numpy(rate(step))) for step in steps]
+
+
+@pytest.mark.parametrize(
+    "schedule, after",
+    [
+        ("constant", [0.1, 0.1, 0.1, 0.1]),
+        ("linear", [0.1, 0.05, 0.0, 0.0]),
+        ("cosine", [0.1, 0.05, 0.0, 0.0]),
+    ],
+)
+def test_a_rise_then_a_fall(schedule, after):
+    assert rates(schedule) == pytest.approx([0.025, 0.05, 0.1, *after], abs=1e-6)
+
+
+def test_cosine_falls_slowly_at_first():
+    (early,) = rates("cosine", [5])
+    assert early == pytest.approx(0.1 * 0.5 * (1 + np.cos(np.pi / 6)), rel=1e-5)
+
+
+def test_without_warm_up_the_first_step_has_the_peak():
+    assert float(WarmupSchedule(0.1, "linear", 0, 10)(0)) == pytest.approx(0.1)
+
+
+def test_a_warm_up_longer_than_training():
+    assert float(WarmupSchedule(0.1, "cosine", 20, 10)(9)) == pytest.approx(0.05)
+
+
+def compiled(steps=10, **settings):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    settings = {"optimizer": "sgd", "learning_rate": 0.1, "clip_norm": None} | settings
+    compile_model(model, TrainingConfig(**settings), steps, loss="mse")
+    return model
+
+
+def fit(model, epochs=1, **options):
+    model.fit(X, Y, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **options)
+
+
+def test_the_rate_of_a_step_is_the_optimizers():
+    model = compiled(schedule="linear", warmup_steps=2)
+    for step in range(3):
+        at = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        assert learning_rate(model, step) == pytest.approx(at)
+        fit(model)
+
+
+def test_weight_decay_is_decoupled_and_spares_biases():
+    model = compiled(optimizer="adamw", weight_decay=0.5, learning_rate=0.1)
+    kernel = np.array(model.layers[0].kernel)
+    model.layers[0].bias.assign([3.0, 3.0])
+    twin = compiled(optimizer="adamw", weight_decay=0.0, learning_rate=0.1)
+    twin.layers[0].bias.assign([3.0, 3.0])
+    fit(model), fit(twin)
+    mine, theirs = model.get_weights(), twin.get_weights()
+    np.testing.assert_allclose(mine[0], theirs[0] - 0.1 * 0.5 * kernel, atol=1e-5)
+    np.testing.assert_allclose(mine[1], theirs[1], atol=1e-6)
+
+
+def test_the_gradient_of_all_weights_is_clipped_together():
+    model = compiled(clip_norm=0.01, learning_rate=1.0)
+    before = model.get_weights()
+    fit(model)
+    change = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
+    norm = np.sqrt(sum((one**2).sum() for one in change))
+    assert norm == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_averages_are_measured_and_training_goes_on_from_the_raw_weights(precision):
+    settings = {"ema": 0.5, "precision": precision}
+    model, twin = compiled(**settings), compiled()
+    averages = None
+    for _ in range(3):
+        raw = KeepRawWeights()
+        fit(model, callbacks=[raw])
+        raw.put_back()
+        fit(twin)
+        weights = [np.array(w) for w in twin.get_weights()]
+        # Keras begins the average with the first weights
+        averages = (
+            weights
+            if averages is None
+            else [0.5 * a + 0.5 * w for a, w in zip(averages, weights, strict=True)]
+        )
+        for mine, theirs in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        with averaged_weights(model):
+            for mine, theirs in zip(model.get_weights(), averages, strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=1e-6)
+            model.predict_on_batch(X)  # on JAX a compiled step takes the arrays it is given
+        for mine, theirs in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
+
+
+def test_without_averages_nothing_is_touched():
+    model = compiled()
+    before = model.get_weights()
+    with averaged_weights(model):
+        for mine, theirs in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_xla_compiles_on_jax_and_where_it_is_asked_to():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    for chosen, expected in ((None, keras.config.backend() == "jax"), (True, True), (False, False)):
+        compile_model(model, TrainingConfig(jit=chosen), 1, loss="mse")
+        assert model.jit_compile == expected

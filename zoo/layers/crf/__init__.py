@@ -1,0 +1,6 @@
+"""Linear-chain conditional random fields."""
+
+from zoo.layers.crf.layer import LinearChainCRF
+from zoo.layers.crf.loss import CRFLoss
+
+__all__ = ["CRFLoss", "LinearChainCRF"]

@@ -1,0 +1,194 @@
+"""Sums and maxima over all the paths through a chain of tags: what a CRF is computed with."""
+
+import numpy as np
+from keras import ops
+
+# Far below any potential, and finite: what is added where a tag may not follow another. A
+# step all of whose potentials are as low as this is padding.
+IMPOSSIBLE = -1e9
+
+
+class LinearChain:
+    """One batch: its potentials, its lengths and the transitions, ready for the recursions.
+
+    Valid steps are moved to the front, so that everything inside deals with right-padded
+    sequences only; `scatter` moves results back to their places.
+
+    Args:
+        start: Score of each tag as the first: float tensor `[tags]`.
+        transitions: Score of tag j after tag i: float tensor `[tags, tags]`.
+        end: Score of each tag as the last: float tensor `[tags]`.
+        potentials: Float tensor `[batch, time, tags]`.
+        mask: Boolean tensor `[batch, time]`, true where there is a step.
+    """
+
+    def __init__(self, start, transitions, end, potentials, mask):
+        self.start, self.transitions, self.end = start, transitions, end
+        time = ops.shape(mask)[1]
+        self.steps = ops.arange(time, dtype="int32")  # [time]
+        self.lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # [batch]
+        self.valid = self.steps[None, :] < self.lengths[:, None]  # [batch, time]
+        self.order = ops.argsort(ops.where(mask, self.steps, self.steps + time), axis=1)
+        # What all tags of a step share has no effect. Without it the sums stay small, and exact.
+        potentials = potentials - ops.stop_gradient(ops.max(potentials, axis=-1, keepdims=True))
+        potentials = ops.maximum(potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
+        potentials = ops.take_along_axis(potentials, self.order[:, :, None], axis=1)
+        self.potentials = ops.where(self.valid[:, :, None], potentials, 0.0)
+
+    def gather(self, tags):
+        """`[batch, time]`, moved as the potentials were."""
+        return ops.take_along_axis(tags, self.order, axis=1)
+
+    def scatter(self, values):
+        """`[batch, time, ...]` in the order of `gather`, to where they came from."""
+        valid, back = self.valid, ops.argsort(self.order, axis=1)
+        if len(values.shape) == 3:
+            valid, back = valid[:, :, None], back[:, :, None]
+        values = ops.where(valid, values, ops.zeros_like(values))
+        return ops.take_along_axis(values, back, axis=1)
+
+    def score(self, tags):
+        """The unnormalised score of tags, `[batch]`."""
+        num_tags = self.transitions.shape[0]
+        unary = ops.take_along_axis(self.potentials, tags[:, :, None], axis=2)[:, :, 0]
+        pairs = tags[:, :-1] * num_tags + tags[:, 1:]
+        inner = ops.take(ops.reshape(self.transitions, (-1,)), pairs)  # [batch, time - 1]
+        last = ops.take_along_axis(tags, ops.maximum(self.lengths - 1, 0)[:, None], axis=1)[:, 0]
+        boundaries = ops.take(self.start, tags[:, 0]) + ops.take(self.end, last)
+        return (
+            ops.sum(unary, axis=1)  # zero at padding
+            + ops.sum(ops.where(self.valid[:, 1:], inner, 0.0), axis=1)
+            + ops.where(self.lengths > 0, boundaries, 0.0)
+        )
+
+    def log_partition(self):
+        """`log Z`, `[batch]`, with its gradient but without a gradient through the recursions.
+
+        The derivative of `log Z` by a factor is that of one step of the recursion which
+        touches the factor, all messages from before and after held fixed. So the messages
+        come from loops that no gradient enters, and one step, for all times at once, carries it.
+        """
+        forward, backward = self._messages()
+        value = self._total(forward)
+        before = ops.concatenate([forward[:, :1], forward[:, :-1]], axis=1)[..., None]
+        message = ops.logsumexp(before + self.transitions, axis=2)  # [batch, time, tags]
+        message = ops.where(self.steps[None, :, None] == 0, self.start, message)
+        step = ops.logsumexp(message + self.potentials + backward, axis=2)  # log Z at each time
+        step = ops.where(self.valid, step, 0.0)
+        last = ops.logsumexp(forward[:, -1] + self.end, axis=1)  # the gradient of `end` alone
+        last = ops.where(self.lengths > 0, last, 0.0)
+        carrier = ops.sum(step, axis=1) + last
+        return value + (carrier - ops.stop_gradient(carrier))
+
+    def marginals(self):
+        """`[batch, time, tags]`, without a gradient."""
+        forward, backward = self._messages()
+        return ops.softmax(forward + backward, axis=-1)
+
+    def best_tags(self):
+        """Viterbi: int32 `[batch, time]`, 0 at padding."""
+        best = self._recursion(self.potentials, self.start, self.transitions, ops.max)
+        incoming = ops.transpose(self.transitions)  # a row for each tag that follows
+
+        def step(following, best, t):
+            onward = ops.take(incoming, following, axis=0)  # [batch, tags]
+            onward = ops.where((t == self.lengths - 1)[:, None], self.end, onward)
+            tag = ops.cast(ops.argmax(best + onward, axis=-1), "int32")
+            return ops.where(t < self.lengths, tag, 0)
+
+        # The tags before are found again from the scores: no back-pointers to be kept.
+        first = ops.zeros_like(self.lengths)
+        tags = self._scan(step, first, ops.swapaxes(best, 0, 1), reverse=True)
+        return ops.swapaxes(tags, 0, 1)
+
+    def n_best_tags(self, n):
+        """int32 `[batch, time, n]`, and log-probabilities `[batch, n]`."""
+        num_tags = self.transitions.shape[0]
+        start, transitions, end = map(ops.stop_gradient, (self.start, self.transitions, self.end))
+        # A state is a tag and a rank: the r-th best way to come to it. State = tag * n + rank.
+        incoming = ops.repeat(ops.transpose(transitions), n, axis=1)  # [tags, states]
+        end = ops.repeat(end, n)
+        worse = ops.full((num_tags, n - 1), IMPOSSIBLE, dtype=start.dtype)
+        start = ops.concatenate([start[:, None], worse], axis=1)[None]  # [1, tags, n]
+        potentials = ops.swapaxes(ops.stop_gradient(self.potentials), 0, 1)
+
+        def forward_step(scores, unary, t):
+            ways = scores[:, None, :] + incoming  # [batch, tags, states]
+            ways = ops.where(t == 0, start, ops.top_k(ways, n)[0])  # [batch, tags, n]
+            new = ops.reshape(ways + unary[:, :, None], (-1, num_tags * n))
+            return ops.where((t < self.lengths)[:, None], new, scores)
+
+        nothing = ops.zeros_like(ops.repeat(potentials[0], n, axis=1))  # [batch, states]
+        scores = self._scan(forward_step, nothing, potentials)
+
+        def backward_step(following, scores, t):  # states, [batch, n]
+            onward = ops.take(incoming, following // n, axis=0)  # [batch, n, states]
+            onward = ops.where((t == self.lengths - 1)[:, None, None], end, onward)
+            ways = ops.cast(ops.top_k(scores[:, None, :] + onward, n)[1], "int32")
+            state = ops.take_along_axis(ways, (following % n)[:, :, None], axis=2)[:, :, 0]
+            return ops.where((t < self.lengths)[:, None], state, following)
+
+        ranks = ops.zeros_like(self.lengths)[:, None] + ops.arange(n, dtype="int32")
+        states = self._scan(backward_step, ranks, scores, reverse=True)
+        totals = ops.top_k(scores[-1] + end, n)[0]  # [batch, n]
+        only = ops.where(ops.arange(n) == 0, 0.0, IMPOSSIBLE)  # of an empty sequence
+        totals = ops.where((self.lengths > 0)[:, None], totals, ops.cast(only, totals.dtype))
+        possible = totals > IMPOSSIBLE / 2
+        totals = totals - self._total(self._messages()[0])[:, None]
+        totals = ops.where(possible, totals, ops.cast(-np.inf, totals.dtype))
+        return ops.swapaxes(states, 0, 1) // n, totals
+
+    def _messages(self):
+        """Forward messages with the step's potential and backward ones without: no gradient.
+
+        The backward recursion is the forward one on the reversed sequence, from end to start,
+        so that one loop runs both.
+        """
+        factors = (self.potentials, self.start, self.transitions, self.end)
+        potentials, start, transitions, end = map(ops.stop_gradient, factors)
+        reverse = self.lengths[:, None] - 1 - self.steps  # [batch, time]
+        reverse = ops.where(self.valid, reverse, self.steps)[:, :, None]
+        both = self._recursion(
+            ops.stack([potentials, ops.take_along_axis(potentials, reverse, axis=1)]),
+            ops.stack([start, end])[:, None],
+            ops.stack([transitions, ops.transpose(transitions)])[:, None],
+            ops.logsumexp,
+        )
+        return both[0], ops.take_along_axis(both[1], reverse, axis=1) - potentials
+
+    def _recursion(self, potentials, start, transitions, reduce):
+        """What `reduce` makes of all ways to each tag, at each time; the last goes on at padding.
+
+        Args:
+            potentials: `[..., batch, time, tags]`, as are the results.
+            start: `[..., tags]`.
+            transitions: `[..., tags, tags]`.
+            reduce: `ops.logsumexp` or `ops.max`.
+        """
+        potentials = ops.moveaxis(ops.stop_gradient(potentials), -2, 0)
+        start, transitions = ops.stop_gradient(start), ops.stop_gradient(transitions)
+
+        def step(scores, unary, t):
+            message = reduce(scores[..., None] + transitions, axis=-2)
+            message = ops.where(t == 0, start, message) + unary
+            return ops.where((t < self.lengths)[:, None], message, scores)
+
+        scores = self._scan(step, ops.zeros_like(potentials[0]), potentials)
+        return ops.moveaxis(scores, 0, -2)
+
+    def _scan(self, step, start, sequence, reverse=False):
+        """The states that `state = step(state, sequence[t], t)` goes through, time first.
+
+        The items are taken inside: over two sequences of unknown length, TensorFlow's
+        `ops.scan` fails.
+        """
+
+        def body(state, t):
+            state = step(state, ops.take(sequence, t, axis=0), t)
+            return state, state
+
+        return ops.scan(body, start, self.steps, reverse=reverse)[1]
+
+    def _total(self, forward):
+        total = ops.logsumexp(forward[:, -1] + ops.stop_gradient(self.end), axis=1)
+        return ops.where(self.lengths > 0, total, 0.0)

@@ -1,0 +1,319 @@
+"""The linear-chain conditional random field: tags chosen for the whole sequence at once."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.layers.crf.inference import IMPOSSIBLE, LinearChain
+from zoo.layers.crf.loss import CRFLoss
+from zoo.layers.tensors import known_values
+
+OUTPUTS = ("potentials", "tags", "marginals")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class LinearChainCRF(keras.layers.Layer):
+    """Linear-chain conditional random field over the tags of a sequence.
+
+    The score of the tags `y` of a sequence is the sum of their potentials, of the transitions
+    from each to the next, and of the transitions into the first and out of the last:
+    `s(y) = start[y_1] + Σ u_t[y_t] + Σ transitions[y_t-1, y_t] + end[y_n]`, and their
+    probability is `exp(s(y)) / Z`, where `Z` sums `exp(s)` over all tag sequences.
+
+    In a model the layer stands behind the layer that gives each tag a potential (logits, no
+    softmax). It marks the padding in the potentials and passes them on; training takes the
+    loss from `compile(loss=crf.loss)`. Called again on the same potentials, with
+    `output="tags"` or `"marginals"`, it gives the best tags or the probability of each, by
+    the same weights:
+
+    >>> names = ["O", "B-PER", "I-PER"]
+    >>> words = keras.Input((None,), dtype="int32")
+    >>> states = keras.layers.Embedding(100, 8, mask_zero=True)(words)
+    >>> states = keras.layers.Bidirectional(keras.layers.GRU(8, return_sequences=True))(states)
+    >>> potentials = keras.layers.Dense(len(names))(states)
+    >>> crf = LinearChainCRF(len(names), allowed_transitions=bio_constraints(names))
+    >>> model = keras.Model(words, crf(potentials))
+    >>> model.compile("adam", loss=crf.loss)
+    >>> x, y = np.array([[5, 9, 7, 0], [3, 5, 0, 0]]), np.array([[1, 2, 0, 0], [0, 1, 0, 0]])
+    >>> history = model.fit(x, y, verbose=0)  # tags are ids; where x is padded they do not count
+    >>> tagger = keras.Model(words, crf(potentials, output="tags"))
+    >>> tagger.predict(x, verbose=0).shape
+    (2, 4)
+
+    Without a model, or in a custom `compute_loss`, its methods do the same on arrays:
+    `log_likelihood`, `decode`, `marginals` and `n_best`. (In JAX they are quicker inside a
+    jitted function, such as `predict` of the tagger above.)
+
+    All is computed in float32 or wider, whatever the precision of the model. Masked steps are
+    passed over as if they were not there, at the end, at the start or in between. A sequence
+    without any valid step has one tagging, of probability one.
+
+    Args:
+        num_tags: int. How many tags there are.
+        allowed_transitions: What may follow what, as an array of 0 and 1: at `[i, j]` whether
+            tag `j` may follow tag `i`. With one more row and column, the last row tells which
+            tags may come first and the last column which may come last. `bio_constraints`
+            makes it from the names of tags. Forbidden sequences have no probability, neither
+            in training nor after. Defaults to all.
+        initializer: Of the transitions. Defaults to `"zeros"`.
+
+    Call arguments:
+        potentials: Float tensor `[batch, time, num_tags]`.
+        mask: Boolean tensor `[batch, time]`, false at padding. Defaults to the mask that
+            Keras attached to the potentials, else to all true.
+        output: `"potentials"`, `"tags"` or `"marginals"`. Defaults to `"potentials"`.
+
+    Returns:
+        By `output`: the potentials, float32 `[batch, time, num_tags]`, all -1e9 at padding, by
+        which whatever comes later knows it, also after `predict`; the most probable sequence
+        of tags (Viterbi), int32 `[batch, time]`, 0 at padding; or the probability of each tag
+        at each step given the whole sequence, float32 `[batch, time, num_tags]`, 0 at padding.
+
+    Attributes:
+        loss: `CRFLoss`, the negative log-likelihood of the tags, to compile a model with.
+        transitions: Weight `[num_tags, num_tags]`, from row to column; forbidden ones have one
+            too, without effect. `start_transitions` and `end_transitions`: `[num_tags]`.
+
+    Raises:
+        ValueError: if a shape does not fit, or `output` is unknown.
+
+    References:
+        - Lafferty et al. 2001, "Conditional random fields".
+        - In a neural tagger: Collobert et al. 2011, section 3.3.2; Lample et al. 2016,
+          equation 1.
+    """
+
+    def __init__(self, num_tags, allowed_transitions=None, initializer="zeros", **kwargs):
+        kwargs.setdefault("autocast", False)  # potentials keep the precision in which they come
+        super().__init__(**kwargs)
+        if num_tags < 1:
+            raise ValueError(f"`num_tags` must be at least 1. Received: num_tags={num_tags}")
+        self.num_tags = num_tags
+        self.initializer = keras.initializers.get(initializer)
+        self.allowed_transitions = _constraint_rows(allowed_transitions, num_tags)
+        self.supports_masking = True
+        options = {"initializer": self.initializer, "autocast": False}
+        self.transitions = self.add_weight((num_tags, num_tags), name="transitions", **options)
+        self.start_transitions = self.add_weight((num_tags,), name="start_transitions", **options)
+        self.end_transitions = self.add_weight((num_tags,), name="end_transitions", **options)
+        self.loss = CRFLoss(self)
+        self._serialising = False
+
+    def build(self, potentials_shape):
+        _check_potentials(potentials_shape, self.num_tags)
+        super().build(potentials_shape)
+
+    def call(self, potentials, mask=None, output="potentials"):
+        if output not in OUTPUTS:
+            raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
+        if output == "tags":
+            return self.decode(potentials, mask)
+        if output == "marginals":
+            return self.marginals(potentials, mask)
+        potentials, mask = self._inputs(potentials, mask)
+        return ops.where(mask[:, :, None], potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
+
+    def log_likelihood(self, tags, potentials, mask=None):
+        """The logarithm of the probability of given tags.
+
+        Its first derivatives are exact. It has no second ones, because they are not taken
+        through the recursions: that way it compiles on every backend.
+
+        Args:
+            tags: Integer tensor `[batch, time]`. What it holds at padding does not count.
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`, false at padding. Defaults to what the layer
+                marked in the potentials it returned.
+
+        Returns:
+            Float32 tensor `[batch]`.
+
+        Raises:
+            ValueError: if a shape does not fit, a tag is out of range, or a tag may not follow
+                the one before. The last two need values: in a compiled function the result is
+                NaN for a tag out of range, and about -1e9 for each forbidden transition.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        tags_shape = tuple(np.shape(tags) if isinstance(tags, list | tuple) else tags.shape)
+        _check_shape("tags", tags_shape, potentials)
+        self._check_values(tags, mask)
+        if 0 in potentials.shape:
+            return ops.zeros(potentials.shape[:1], dtype=potentials.dtype)
+        tags = ops.cast(tags, "int32")
+        chain = LinearChain(*self._factors(), potentials, mask)
+        tags = chain.gather(tags)
+        outside = ops.logical_and(ops.logical_or(tags < 0, tags >= self.num_tags), chain.valid)
+        tags = ops.clip(tags, 0, self.num_tags - 1)
+        result = chain.score(tags) - chain.log_partition()
+        return ops.where(ops.any(outside, axis=1), ops.cast(np.nan, result.dtype), result)
+
+    def decode(self, potentials, mask=None):
+        """The most probable sequence of tags: int32 `[batch, time]`, 0 at padding.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            return ops.zeros(potentials.shape[:2], dtype="int32")
+        chain = LinearChain(*self._factors(), potentials, mask)
+        return chain.scatter(chain.best_tags())
+
+    def marginals(self, potentials, mask=None):
+        """The probability of each tag at each step: `[batch, time, num_tags]`, 0 at padding.
+
+        They are no function to be trained: no gradient flows through them.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            return potentials
+        chain = LinearChain(*self._factors(), potentials, mask)
+        return chain.scatter(chain.marginals())
+
+    def n_best(self, potentials, n, mask=None):
+        """The `n` most probable sequences of tags, the best first.
+
+        Args:
+            potentials: Float tensor `[batch, time, num_tags]`.
+            n: int. How many.
+            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+
+        Returns:
+            A pair: the tags, int32 `[batch, n, time]`, 0 at padding, and the logarithms of
+            their probabilities `[batch, n]`, `-inf` where fewer than `n` sequences are possible.
+
+        Raises:
+            ValueError: if `n` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"`n` must be at least 1. Received: n={n}")
+        potentials, mask = self._inputs(potentials, mask)
+        if 0 in potentials.shape:
+            batch, time = potentials.shape[:2]
+            certain = [[0.0] + [-np.inf] * (n - 1)] * batch
+            certain = np.array(certain, self._width).reshape(batch, n)
+            return ops.zeros((batch, n, time), dtype="int32"), ops.convert_to_tensor(certain)
+        chain = LinearChain(*self._factors(), potentials, mask)
+        tags, log_probabilities = chain.n_best_tags(n)
+        return ops.transpose(chain.scatter(tags), (0, 2, 1)), log_probabilities
+
+    def _inputs(self, potentials, mask):
+        """Potentials of the width in which all is computed, and a boolean mask."""
+        potentials = ops.cast(potentials, self._width)
+        _check_potentials(potentials.shape, self.num_tags)
+        if mask is None:
+            return potentials, ops.any(potentials > IMPOSSIBLE / 2, axis=-1)
+        mask = ops.cast(mask, "bool")
+        _check_shape("mask", mask.shape, potentials)
+        return potentials, mask
+
+    @property
+    def _width(self):
+        return keras.backend.result_type(self.compute_dtype, "float32")
+
+    def _factors(self):
+        """The transitions with the forbidden ones made impossible: start, inner, end."""
+        factors = [
+            ops.cast(ops.convert_to_tensor(weight), self._width)
+            for weight in (self.start_transitions, self.transitions, self.end_transitions)
+        ]
+        if self.allowed_transitions is None:
+            return factors
+        allowed = np.array(self.allowed_transitions, "bool")
+        penalty = np.where(allowed, 0.0, IMPOSSIBLE).astype(self._width)
+        penalties = penalty[-1, :-1], penalty[:-1, :-1], penalty[:-1, -1]
+        return [ops.add(*pair) for pair in zip(factors, penalties, strict=True)]
+
+    def _check_values(self, tags, mask):
+        tags, mask = known_values(tags), known_values(mask)
+        if tags is None or mask is None:
+            return
+        outside = mask & ((tags < 0) | (tags >= self.num_tags) | (tags != np.floor(tags)))
+        if outside.any():
+            row, step = np.argwhere(outside)[0]
+            raise ValueError(
+                f"Tags must be whole numbers from 0 to {self.num_tags - 1} (num_tags - 1) where "
+                "they are not masked. Mask the padding, or give the layer more tags. "
+                f"Received: tags[{row}, {step}]={tags[row, step]}"
+            )
+        if self.allowed_transitions is None:
+            return
+        allowed = np.array(self.allowed_transitions, "bool")
+        for row in range(len(tags)):
+            path = [self.num_tags, *tags[row][mask[row]].astype(int).tolist(), self.num_tags]
+            if len(path) == 2 or allowed[path[:-1], path[1:]].all():
+                continue
+            i = int(np.argmin(allowed[path[:-1], path[1:]]))
+            names = ["the start", *path[1:-1], "the end"]
+            raise ValueError(
+                f"Tag sequences must obey `allowed_transitions`, and {names[i]} -> {names[i + 1]} "
+                "is not allowed. Repair the tags, or allow the transition. "
+                f"Received: tags[{row}]={path[1:-1]}"
+            )
+
+    def compute_output_spec(self, potentials, mask=None, output="potentials"):
+        if output not in OUTPUTS:
+            raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
+        _check_potentials(potentials.shape, self.num_tags)
+        if output == "tags":
+            return keras.KerasTensor(potentials.shape[:2], dtype="int32")
+        return keras.KerasTensor(potentials.shape, dtype=self._width)
+
+    def get_build_config(self):
+        # Keras marks an object as shared when it serialises it a second time, but it has copied
+        # the model's layers by the time it comes to the loss. So the second time comes here.
+        if not self._serialising:
+            self._serialising = True
+            try:
+                keras.saving.serialize_keras_object(self)
+            finally:
+                self._serialising = False
+        return super().get_build_config()
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_tags": self.num_tags,
+            "allowed_transitions": self.allowed_transitions,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
+def _constraint_rows(allowed, num_tags):
+    """The full table, `[num_tags + 1, num_tags + 1]`, as lists of 0 and 1; `None` if all is."""
+    if allowed is None:
+        return None
+    table = np.asarray(allowed)
+    if table.shape == (num_tags, num_tags):
+        table = np.pad(table, (0, 1), constant_values=1)
+    if table.shape != (num_tags + 1, num_tags + 1) or not np.isin(table, (0, 1)).all():
+        raise ValueError(
+            "`allowed_transitions` must be an array of 0 and 1, of shape (num_tags, num_tags), or "
+            "of one more row and column for the start and the end. "
+            f"Received: shape {table.shape}, num_tags={num_tags}"
+        )
+    return table.astype(int).tolist()
+
+
+def _check_potentials(shape, num_tags):
+    if len(shape) != 3 or shape[-1] != num_tags:
+        raise ValueError(
+            "Potentials must have the shape [batch, time, num_tags]: one for each tag at each "
+            f"step. Received: shape {tuple(shape)}, num_tags={num_tags}"
+        )
+
+
+def _check_shape(name, shape, potentials):
+    shape, expected = tuple(shape), tuple(potentials.shape[:2])
+    fits = len(shape) == 2 and all(
+        a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{name}` must have the first two dimensions of the potentials, [batch, time]. "
+            f"Received: {name} of shape {shape}, potentials of shape {tuple(potentials.shape)}"
+        )

@@ -1,0 +1,93 @@
+"""The one place where a layer's arithmetic differs by backend.
+
+`run_recurrent` has a portable path, Keras' own recurrent layers, and faster ones that give the same
+values and gradients from the same weights.
+
+What makes them faster: torch's fused kernels, which Keras does not take on a CPU; on
+TensorFlow a gradient written by hand, which multiplies by the input's and the recurrent
+kernel's gradient once instead of at every step; and on all backends lengths instead of masks,
+because a mask switches off whatever fast path Keras has.
+"""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence.portable import portable_recurrence
+from zoo.layers.recurrence.tensorflow import tensorflow_recurrence
+from zoo.layers.recurrence.torch import torch_recurrence
+from zoo.layers.tensors import device, last_valid
+
+
+def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=False, training=None):
+    """Runs a Keras recurrent layer over right-padded sequences.
+
+    Args:
+        layer: `keras.layers.SimpleRNN`, `LSTM` or `GRU`, built, with `return_sequences=True` and
+            `return_state=True`. Whatever the fast paths lack (dropout in training, other
+            activations, no bias, …) takes the layer itself.
+        inputs: Float tensor `[batch, time, features]`.
+        mask: Boolean tensor `[batch, time]`, true on the first `length` steps of each row and
+            false after. Not checked. Defaults to all true.
+        initial_state: List of float tensors `[batch, units]`: h, and c for an LSTM. Defaults to
+            zeros.
+        return_state: bool. Whether the states are wanted.
+        training: bool or `None`.
+
+    Returns:
+        A pair: the hidden states `[batch, time, units]`, meaningless where the mask is false,
+        and, with `return_state`, the list of the states at the last valid step of each row,
+        which for a row without any is its initial state; else `None`.
+    """
+    if initial_state is not None:
+        initial_state = [ops.cast(state, inputs.dtype) for state in initial_state]
+    if not _is_plain(layer, training) or device(inputs) == "meta":
+        hidden, *states = layer(
+            inputs, mask=mask, initial_state=initial_state, training=bool(training)
+        )
+        return hidden, states if return_state else None
+    # An LSTM's hidden state at the last valid step is one of those returned; its cell state is
+    # not, and has to stand padding_hold from there on.
+    is_lstm = isinstance(layer, keras.layers.LSTM)
+    is_gated = is_lstm or isinstance(layer, keras.layers.GRU)
+    padding_hold = None
+    if mask is not None and return_state and is_lstm:
+        padding_hold = 1 - ops.cast(mask, inputs.dtype)[:, :, None]  # [batch, time, 1]
+    backend = keras.config.backend()
+    if backend == "torch":
+        hidden, states = torch_recurrence(layer, inputs, padding_hold, initial_state)
+    elif backend == "tensorflow" and is_gated and not _has_gpu():
+        hidden, states = tensorflow_recurrence(layer, inputs, padding_hold, initial_state)
+    elif padding_hold is not None or (backend == "jax" and is_gated and not _has_gpu()):
+        hidden, states = portable_recurrence(layer, inputs, padding_hold, initial_state)
+    else:
+        hidden, *states = layer(inputs, initial_state=initial_state)
+    if not return_state:
+        return hidden, None
+    if mask is not None:
+        initial = ops.zeros_like(states[0]) if initial_state is None else initial_state[0]
+        states = [last_valid(hidden, mask, initial), *states[1:]]
+    return hidden, states
+
+
+def _is_plain(layer, training):
+    """Whether a layer does what the fast paths do, and no more."""
+    cell = layer.cell
+    return (
+        cell.activation is keras.activations.tanh
+        and getattr(cell, "recurrent_activation", None) in (None, keras.activations.sigmoid)
+        and cell.use_bias
+        and getattr(cell, "reset_after", True)
+        and not (layer.go_backwards or layer.stateful or layer.unroll)
+        and not (training and (cell.dropout or cell.recurrent_dropout))
+    )
+
+
+def _has_gpu():
+    """Whether there is a GPU, for which Keras' own layers take cuDNN or are the better ones."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_logical_devices("GPU"))
+    import jax
+
+    return jax.default_backend() != "cpu"

@@ -1,0 +1,44 @@
+"""LSTM and GRU as one `ops.scan`, on any backend."""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence.weights import hold_gates, layer_weights
+
+
+def portable_recurrence(layer, inputs, padding_hold, initial_state):
+    """An LSTM or a GRU as one `ops.scan`.
+
+    Its inputs are projected step by step: compiled for a CPU, that beats projecting them all
+    at once, as Keras' GRU does on JAX, because the result need not be kept.
+    """
+    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
+    is_lstm = isinstance(layer, keras.layers.LSTM)
+    if initial_state is None:
+        zeros = ops.zeros((ops.shape(inputs)[0], layer.units), inputs.dtype)
+        initial_state = [zeros, zeros] if is_lstm else [zeros]
+    gates = ops.cast(hold_gates(layer.units), inputs.dtype)
+
+    def lstm(state, step):
+        hidden, cell = state
+        logits = ops.matmul(step[0], kernel) + ops.matmul(hidden, recurrent_kernel) + bias
+        if padding_hold is not None:
+            logits += step[1] * gates
+        i, f, g, o = ops.split(logits, 4, axis=-1)
+        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(g)
+        hidden = ops.sigmoid(o) * ops.tanh(cell)
+        return [hidden, cell], hidden
+
+    def gru(state, step):
+        (hidden,) = state
+        z, r, h = ops.split(ops.matmul(step[0], kernel) + bias[0], 3, axis=-1)
+        recurrent = ops.matmul(hidden, recurrent_kernel) + bias[1]
+        recurrent_z, recurrent_r, recurrent_h = ops.split(recurrent, 3, axis=-1)
+        z, r = ops.sigmoid(z + recurrent_z), ops.sigmoid(r + recurrent_r)
+        hidden = z * hidden + (1 - z) * ops.tanh(h + r * recurrent_h)
+        return [hidden], hidden
+
+    sequences = [inputs] if padding_hold is None else [inputs, padding_hold]
+    sequences = [ops.swapaxes(sequence, 0, 1) for sequence in sequences]  # [time, batch, …]
+    states, hidden = ops.scan(lstm if is_lstm else gru, list(initial_state), sequences)
+    return ops.swapaxes(hidden, 0, 1), states

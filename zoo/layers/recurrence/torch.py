@@ -1,0 +1,47 @@
+"""LSTM, GRU and SimpleRNN through torch's fused kernels."""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence.weights import hold_gates, layer_weights
+
+
+def torch_recurrence(layer, inputs, padding_hold, initial_state):
+    """`torch.nn.LSTM`/`GRU`/`RNN` in functional form, on the Keras layer's weights."""
+    import torch
+
+    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
+    recurrent_bias = torch.zeros_like(bias)
+    function = torch._VF.rnn_tanh
+    if isinstance(layer, keras.layers.LSTM):
+        function = torch._VF.lstm
+        if padding_hold is not None:  # one more input, whose weights hold the gates
+            gates = ops.cast(hold_gates(layer.units), inputs.dtype)
+            inputs = torch.cat([inputs, padding_hold], dim=-1)
+            kernel = torch.cat([kernel, gates[None, :]])
+    elif isinstance(layer, keras.layers.GRU):
+        function = torch._VF.gru
+        # Keras orders the gates z, r, h; torch r, z, n. Both have two biases (reset_after).
+        kernel, recurrent_kernel = _swap_gates(kernel), _swap_gates(recurrent_kernel)
+        bias, recurrent_bias = _swap_gates(bias)
+    count = 2 if isinstance(layer, keras.layers.LSTM) else 1
+    if initial_state is None:
+        initial_state = [inputs.new_zeros(inputs.shape[0], layer.units)] * count
+    initial_state = [state[None].contiguous() for state in initial_state]  # [1, batch, units]
+    hidden, *states = function(
+        inputs.contiguous(),
+        initial_state if count == 2 else initial_state[0],
+        [kernel.T.contiguous(), recurrent_kernel.T.contiguous(), bias, recurrent_bias],
+        True,  # has_biases
+        1,  # num_layers
+        0.0,  # dropout
+        torch.is_grad_enabled(),  # train: cuDNN keeps what a gradient needs only then
+        False,  # bidirectional
+        True,  # batch_first
+    )
+    return hidden, [state[0] for state in states]
+
+
+def _swap_gates(weights):
+    update, reset, candidate = ops.split(weights, 3, axis=-1)
+    return ops.concatenate([reset, update, candidate], axis=-1)

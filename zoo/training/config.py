@@ -1,0 +1,293 @@
+"""Reads a recipe file and its overrides; tells every mistake in them at once."""
+
+import copy
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from zoo.training.schema import RecipeConfig, Section
+
+Config = TypeVar("Config", bound=RecipeConfig)
+Path_ = tuple[str, ...]
+
+
+class ConfigError(ValueError):
+    """A recipe that cannot be run as it is written.
+
+    Args:
+        source: What was read, such as `sentiment/quickstart`.
+        mistakes: One sentence each.
+    """
+
+    exit_code = 2
+
+    def __init__(self, source: str, mistakes: Sequence[str]):
+        self.mistakes = list(mistakes)
+        self.hint = f"zoo recipes {source}"
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+        super().__init__(f"The recipe {source} has {count}:{lines}")
+
+
+def load(
+    schema: type[Config], file: str | Path, overrides: Sequence[str] = (), *, source: str = ""
+) -> Config:
+    """Reads a recipe file.
+
+    Args:
+        schema: What the file must hold, a `RecipeConfig`.
+        file: The YAML file.
+        overrides: What differs from it, each `key.sub=value`; split at the first `=`, the value
+            is read as YAML.
+        source: What to call the recipe in an error. Defaults to the path.
+
+    Returns:
+        The resolved configuration.
+
+    Raises:
+        ConfigError: if the file is not YAML, or with everything that is wrong in it: unknown
+            keys, wrong types and values, impossible combinations, bad overrides.
+    """
+    source = source or str(file)
+    try:
+        values = read_yaml(Path(file).read_text("utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(source, [f"the file is not valid YAML: {_one_line(error)}"]) from error
+    return resolve(schema, values, overrides, source=source)
+
+
+def resolve(
+    schema: type[Config], values: object, overrides: Sequence[str] = (), *, source: str
+) -> Config:
+    """Checks values, after overrides, against a schema.
+
+    Args:
+        schema: A `RecipeConfig`.
+        values: The content of a recipe file: nested dictionaries.
+        overrides: As in `load`.
+        source: What to call the recipe in an error.
+
+    Returns:
+        The resolved configuration.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(source, [f"a recipe is keys with values. Received: {values!r}"])
+    values, mistakes = copy.deepcopy(values), []
+    for override in overrides:
+        if mistake := _override(values, override):
+            mistakes.append(mistake)
+    wrong: set[Path_] = set()
+    while True:
+        try:
+            config = schema.model_validate(values)
+            break
+        except ValidationError as error:
+            found = {_path(schema, one["loc"]): one for one in reversed(error.errors())}
+        mistakes += [_explain(schema, path, one) for path, one in reversed(found.items())]
+        wrong |= found.keys()
+        # Without them, the defaults stand in, and what else is wrong comes to light.
+        if not all([_remove(values, path) for path in found]):
+            raise ConfigError(source, mistakes)
+    mistakes += _conflicts(config, wrong)
+    if mistakes:
+        raise ConfigError(source, mistakes)
+    return config
+
+
+def read_yaml(text: str) -> object:
+    """Reads YAML: `1e-3` is a number, as in YAML 1.2, and a key may not be given twice.
+
+    Raises:
+        yaml.YAMLError: if it is not valid.
+    """
+    return yaml.load(text, _Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
+
+
+def _override(values: dict, override: str) -> str | None:
+    """Applies one override, or says why it could not."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        return f"what differs is written KEY.SUB=VALUE. Received: {override!r}"
+    try:
+        value = read_yaml(text)
+    except yaml.YAMLError as error:
+        return f"{key}: the value is not valid YAML: {_one_line(error)}. Received: {text!r}"
+    for name in path[:-1]:
+        if not isinstance(values.get(name), dict):
+            values[name] = {}
+        values = values[name]
+    values[path[-1]] = value
+    return None
+
+
+def _conflicts(section: Section, wrong: set[Path_], path: Path_ = ()) -> Iterator[str]:
+    """Impossible combinations in a section and those within, but of values that are wrong."""
+    for conflict in section.conflicts():
+        keys = {(*path, *name.split("__")) for name in conflict.values}
+        if keys & wrong:
+            continue
+        received = ", ".join(
+            f"{name.replace('__', '.')}={value!r}" for name, value in conflict.values.items()
+        )
+        place = f"{'.'.join(path)}: " if path else ""
+        yield f"{place}{conflict.rule}. Received: {received}"
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _conflicts(value, wrong, (*path, name))
+
+
+def _path(schema: type[Section], location: tuple) -> Path_:
+    """The keys that lead to an error; pydantic adds the branch of a union that it tried."""
+    path: list[str] = []
+    inside: object = schema
+    for part in location:
+        if inside is None:
+            break
+        path.append(str(part))
+        inside = _section(inside, part)
+    return tuple(path)
+
+
+def _section(schema, name) -> type[Section] | None:
+    field = schema.model_fields.get(name)
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _remove(values: dict, path: Path_) -> bool:
+    for name in path[:-1]:
+        values = values[name]
+    return values.pop(path[-1], values) is not values
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "string": "a text",
+    "bool": "true or false",
+    "dict": "keys with values",
+    "list": "a list",
+    "model": "a section, keys with values",
+}
+
+
+def _explain(schema: type[Section], path: Path_, error: dict) -> str:
+    """One mistake: where, the rule, what was meant, what was received."""
+    key, kind, context = ".".join(path), error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        rule = f"there is no such key.{_meant_key(schema, path)}"
+    elif kind == "missing":
+        return f"{key}: this key is needed."
+    elif kind == "literal_error":
+        choices = _choices(schema, path)
+        rule = f"must be one of {', '.join(map(str, choices))}.{_meant(error['input'], choices)}"
+    elif base := _TYPES.get(re.sub(r"_(type|parsing|from_float)$", "", kind)):
+        optional = " or null" if _may_be_null(schema, path) else ""
+        rule = f"must be {base}{optional}."
+    elif "ge" in context or "gt" in context or "le" in context or "lt" in context:
+        sign, limit = next(iter(context.items()))
+        words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[sign]
+        rule = f"must be {words} {limit:g}."
+    else:
+        message = error["msg"]
+        rule = f"{message[0].lower()}{message[1:]}."
+    return f"{key}: {rule} Received: {error['input']!r}"
+
+
+def _field(schema, path):
+    for name in path[:-1]:
+        schema = _section(schema, name)
+    return schema.model_fields[path[-1]]
+
+
+def _choices(schema, path) -> list:
+    annotation = _field(schema, path).annotation
+    return [choice for choice in _flat(annotation) if choice is not type(None)]
+
+
+def _flat(annotation) -> Iterator:
+    for argument in get_args(annotation):
+        yield from _flat(argument) if get_args(argument) else (argument,)
+
+
+def _may_be_null(schema, path) -> bool:
+    return type(None) in get_args(_field(schema, path).annotation)
+
+
+def _meant_key(schema, path) -> str:
+    """The nearest key of the same section, else the key of that name in another."""
+    keys = list(_keys(schema))
+    siblings = {key[-1]: key for key in keys if key[:-1] == path[:-1]}
+    near = [siblings[n] for n in difflib.get_close_matches(path[-1], siblings, n=2, cutoff=0.6)]
+    elsewhere = [key for key in keys if key[-1] == path[-1]]
+    return _list_meant([".".join(key) for key in near or elsewhere])
+
+
+def _keys(schema: type[Section], path: Path_ = ()) -> Iterator[Path_]:
+    for name in schema.model_fields:
+        yield (*path, name)
+        if section := _section(schema, name):
+            yield from _keys(section, (*path, name))
+
+
+def _meant(value, choices) -> str:
+    near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=2)
+    return _list_meant(near)
+
+
+def _list_meant(near: list[str]) -> str:
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+DIGEST_TAG = "config.digest"
+
+
+COSMETIC = ("description", "tracking", "variants")  # keys of a recipe that decide no number
+
+
+def config_digest(config: dict, data: str, backend: str) -> str:
+    """Digest of everything that decides the result of a run, in hexadecimal.
+
+    Args:
+        config: The resolved configuration. Its name and tracking do not count.
+        data: The digest of the dataset.
+        backend: The Keras backend.
+    """
+    kept = {key: config[key] for key in config if key not in COSMETIC}
+    content = json.dumps([backend, data, kept])
+    return sha256(content.encode()).hexdigest()

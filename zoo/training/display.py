@@ -1,0 +1,68 @@
+"""What a person sees of a run on stderr: a bar on a terminal, else a line an epoch."""
+
+import math
+import sys
+from typing import Any
+
+
+class Display:
+    """Shows how training goes on.
+
+    Args:
+        bar: bool. Whether a bar may be drawn, on a terminal.
+    """
+
+    def __init__(self, bar: bool = True):
+        self._progress: Any = None
+        if bar and sys.stderr.isatty():
+            from rich import progress
+            from rich.console import Console
+
+            self._progress = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.fields[loss]}"),
+                progress.TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+
+    def __enter__(self) -> "Display":
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        if self._progress:
+            self._progress.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        """An epoch begins, or goes on after `done` of its batches."""
+        if self._progress:
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
+            self._progress.add_task(
+                f"epoch {number}/{of}", total=batches, completed=done, loss="compiling"
+            )
+
+    def batch(self, done: int, loss: float | None) -> None:
+        """So many batches of the epoch are done."""
+        for task in self._progress.task_ids if self._progress else ():
+            fields = {} if loss is None else {"loss": f"loss {loss:.4f}"}
+            self._progress.update(task, completed=done, **fields)
+
+
+def format_metrics(metrics: dict[str, float]) -> str:
+    """Metrics in a line: `loss 0.1234, accuracy 0.9876`."""
+    return ", ".join(
+        f"{name} {value:.4f}" if math.isfinite(value) else f"{name} {value}"
+        for name, value in metrics.items()
+    )

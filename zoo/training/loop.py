@@ -1,0 +1,178 @@
+"""The loop of epochs: train, measure, keep the best, keep the state, stop in time."""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from zoo.data.batches import Batches, plan_batches
+from zoo.training.checkpoint import Checkpoint, TrainerState
+from zoo.training.display import Display, format_metrics
+from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
+from zoo.training.recipe import TrainingExamples
+from zoo.training.schema import RecipeConfig
+
+STEPS_BETWEEN_LOOKS = 10  # at the loss, for which the host waits until the device has it
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on."""
+
+
+def train(
+    model: keras.Model,
+    config: RecipeConfig,
+    progress: TrainerState,
+    checkpoint: Checkpoint,
+    *,
+    examples: Callable[[int], TrainingExamples],
+    evaluate: Callable[[], dict[str, float]],
+    log: Callable[[dict[str, float], int], None],
+    display: Display,
+) -> None:
+    """Trains until the epochs, the steps or the patience are used up.
+
+    The model then has its last weights; the best are in the checkpoint.
+
+    Args:
+        model: Compiled by `zoo.training.optimizer.compile_model`.
+        config: The recipe.
+        progress: Where to go on from. Kept up to date.
+        checkpoint: Where to keep the state and the best weights.
+        examples: The training split of an epoch.
+        evaluate: Measures the model on the dev split.
+        log: Takes metrics and the number of finished epochs.
+        display: Shows how it goes on.
+
+    Raises:
+        TrainingError: if the loss is not a number.
+        zoo.training.checkpoint.CheckpointError: if a checkpoint cannot be written.
+    """
+    settings, evaluation = config.training, config.evaluation
+    while not _is_over(progress, settings):
+        began = time.perf_counter()
+        data = examples(progress.epoch)
+        plan = plan_batches(
+            data.lengths,
+            progress.boundaries,
+            settings.batch_size,
+            batch_tokens=settings.batch_tokens,
+            seed=config.seed,
+            epoch=progress.epoch,
+        )
+        if settings.max_steps:
+            plan = plan[: progress.batch + settings.max_steps - progress.step]
+        rest = plan[progress.batch :]
+        display.epoch(progress.epoch + 1, settings.epochs, len(plan), progress.batch)
+        if rest:
+            raw = KeepRawWeights()
+            steps = _Steps(config, progress, checkpoint, display)
+            batches = Batches(plan, data.collate, start=progress.batch)
+            # The plain `fit` for one epoch; what comes between epochs stands below.
+            keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
+            raw.put_back()
+        seconds = time.perf_counter() - began
+        trained = {name: total / len(plan) for name, total in progress.sums.items()}
+        with averaged_weights(model):
+            measured = evaluate()
+            if better := _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
+                progress.best, progress.best_epoch = measured[evaluation.metric], progress.epoch
+                checkpoint.save_best(model)
+        progress.epoch += 1
+        progress.batch, progress.sums = 0, {}
+        progress.seconds += time.perf_counter() - began
+        log(
+            {f"train/{name}": value for name, value in trained.items()}
+            | {f"dev/{name}": value for name, value in measured.items()}
+            | {
+                "progress/examples_per_second": sum(batch.num_real for batch in rest) / seconds,
+                "progress/tokens_per_second": _tokens(data, rest) / seconds,
+                "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
+                "progress/steps": progress.step,
+            },
+            progress.epoch,
+        )
+        display.say(
+            f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  train {format_metrics(trained)}  "
+            f"dev {format_metrics(measured)}{'  best' if better else ''}"
+        )
+        checkpoint.save(model, progress)
+    if progress.best_epoch is None:
+        raise TrainingError(
+            f"The {evaluation.metric} on the dev split was never a number: lower "
+            "training.learning_rate, or use training.precision=float32."
+        )
+
+
+class _Steps(keras.callbacks.Callback):
+    """Counts the batches of one call of `fit`, looks at the loss, keeps the state."""
+
+    def __init__(
+        self, config: RecipeConfig, progress: TrainerState, checkpoint: Checkpoint, display: Display
+    ):
+        super().__init__()
+        self.seed = config.seed
+        self.every = config.training.checkpoint_every
+        self.progress = progress
+        self.checkpoint = checkpoint
+        self.display = display
+        self.sums_before = dict(progress.sums)
+        self.batch_before, self.step_before = progress.batch, progress.step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        seed_dropout(self.seed, self.progress.step)
+
+    def on_train_batch_end(self, batch, logs=None):
+        progress, done = self.progress, batch + 1
+        progress.batch, progress.step = self.batch_before + done, self.step_before + done
+        keep = progress.step % self.every == 0
+        look = keep or done % STEPS_BETWEEN_LOOKS == 0
+        self.display.batch(progress.batch, self._look(logs) if look else None)
+        if keep:
+            self.checkpoint.save(self.model, progress)  # `self.model` syncs the state on JAX
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._look(logs)
+
+    def _look(self, logs) -> float:
+        """Adds up the metrics, which are means since `fit` began; gives the loss."""
+        progress = self.progress
+        means = {name: float(value) for name, value in logs.items()}
+        if not math.isfinite(means["loss"]):  # once it is not, the mean never is again
+            rate = learning_rate(self.model, progress.step - 1)
+            raise TrainingError(
+                f"The loss is {means['loss']} at step {progress.step} (epoch "
+                f"{progress.epoch + 1}), where the learning rate is {rate:.3g}. Try a lower "
+                "training.learning_rate, more training.warmup_steps, a lower training.clip_norm, "
+                "or training.precision=float32. The last checkpoint is from before."
+            )
+        done = progress.batch - self.batch_before
+        progress.sums = {
+            name: self.sums_before.get(name, 0.0) + mean * done for name, mean in means.items()
+        }
+        return means["loss"]
+
+
+def _tokens(data, batches) -> int:
+    """How many there are in batches, without padding."""
+    tokens = np.asarray(data.lengths if data.tokens is None else data.tokens)
+    return sum(int(tokens[batch.indices[: batch.num_real]].sum()) for batch in batches)
+
+
+def _is_better(value: float, best: float | None, mode: str) -> bool:
+    if math.isnan(value):
+        return False
+    return best is None or (value > best if mode == "max" else value < best)
+
+
+def _is_over(progress, settings) -> bool:
+    if progress.batch:  # in the midst of an epoch, which is to be measured at least
+        return False
+    best = -1 if progress.best_epoch is None else progress.best_epoch
+    return (
+        progress.epoch >= settings.epochs
+        or progress.step >= (settings.max_steps or math.inf)
+        or progress.epoch - 1 - best >= (settings.patience or math.inf)
+    )

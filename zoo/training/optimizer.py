@@ -1,0 +1,154 @@
+"""The optimizer of a recipe, its learning rate, its chance, and averages of the weights."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.training.schema import TrainingConfig
+
+OPTIMIZERS = {
+    "adamw": keras.optimizers.Adam,  # which Keras' AdamW is, once it has a weight decay
+    "adam": keras.optimizers.Adam,
+    "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, **options),
+}
+
+
+@keras.saving.register_keras_serializable("recipes")
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a line and then stays, or falls to zero.
+
+    Step `s`, counted from 0, has the rate `peak * min(1, (s + 1) / warmup) * decay`, where
+    `decay` goes from 1 after the warm-up to 0 at `total_steps`.
+
+    Args:
+        peak: float. The highest rate.
+        schedule: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
+            equation 5, without restarts): the decay.
+        warmup_steps: int. How many steps the rise takes.
+        total_steps: int. When the decay ends.
+    """
+
+    def __init__(self, peak: float, schedule: str, warmup_steps: int, total_steps: int):
+        self.peak = peak
+        self.schedule = schedule
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rise = ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+        length = max(self.total_steps - self.warmup_steps, 1)
+        passed = ops.clip((step - self.warmup_steps) / length, 0.0, 1.0)
+        if self.schedule == "linear":
+            return self.peak * rise * (1.0 - passed)
+        if self.schedule == "cosine":
+            return self.peak * rise * 0.5 * (1.0 + ops.cos(math.pi * passed))
+        return self.peak * rise
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "schedule": self.schedule,
+            "warmup_steps": self.warmup_steps,
+            "total_steps": self.total_steps,
+        }
+
+
+def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int, **options):
+    """Compiles a model as the section `training` says, and builds its optimizer.
+
+    Args:
+        model: The model.
+        settings: The section.
+        total_steps: int. How many steps training has, for the schedule.
+        **options: `loss` and the like, for `keras.Model.compile`.
+    """
+    optimizer = OPTIMIZERS[settings.optimizer](
+        learning_rate=WarmupSchedule(
+            settings.learning_rate, settings.schedule, settings.warmup_steps, total_steps
+        ),
+        weight_decay=settings.weight_decay or None,
+        global_clipnorm=settings.clip_norm,
+        use_ema=settings.ema is not None,
+        ema_momentum=settings.ema or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(
+        var_list=[weight for weight in model.trainable_weights if len(weight.shape) < 2]
+    )
+    if settings.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    # On TensorFlow's CPUs XLA takes long to draw what dropout drops: benchmarks/xla.py.
+    jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
+    # Not the task's own `compile`, which would choose a loss.
+    keras.Model.compile(
+        model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
+    )
+    optimizer.build(model.trainable_variables)
+
+
+def seed_dropout(seed: int, step: int) -> None:
+    """Has what is dropped depend on seed and step alone, so that a run can be resumed anywhere.
+
+    Elsewhere the seeds of the dropout layers, which are variables, see to it. On torch Keras leaves
+    them alone and takes torch's global generator, which others draw from too.
+    """
+    if keras.config.backend() == "torch":
+        import torch
+
+        (number,) = np.random.SeedSequence([seed, step]).generate_state(1, "uint64")
+        torch.manual_seed(int(number))
+
+
+def learning_rate(model: keras.Model, step: int) -> float:
+    """The learning rate of a step."""
+    return float(ops.convert_to_numpy(_inner(model.optimizer)._learning_rate(step)))
+
+
+class KeepRawWeights(keras.callbacks.Callback):
+    """Undoes what `fit` does to the weights at its end: it overwrites them with their averages,
+    from which training could not go on."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if _inner(self.model.optimizer).use_ema:
+            self._raw = _values(self.model)
+
+    def put_back(self) -> None:
+        """To be called after `fit`."""
+        if _inner(self.model.optimizer).use_ema:
+            _assign(self.model, self._raw)
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Within the block the model has the averages of its weights, where `training.ema` keeps
+    them."""
+    optimizer = _inner(model.optimizer)
+    if not optimizer.use_ema:
+        yield
+        return
+    raw = _values(model)
+    optimizer.finalize_variable_values(model.trainable_variables)
+    # On JAX these now are the optimizer's own arrays, which a compiled step would give away.
+    _assign(model, _values(model))
+    try:
+        yield
+    finally:
+        _assign(model, raw)
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _values(model):
+    # Copies: torch shares its memory with NumPy.
+    return [np.array(ops.convert_to_numpy(v.value)) for v in model.trainable_variables]
+
+
+def _assign(model, values):
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
