@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo import layers
 from zoo.layers import LinearChainCRF, bio_constraints
 from zoo.layers.crf import CRFLoss
 from zoo.layers.crf.inference import IMPOSSIBLE
@@ -466,5 +467,5 @@ def test_constraints_without_boundaries_leave_them_free():
 
 def test_the_examples_run():
     for module in ("zoo.layers.crf.layer", "zoo.tags"):
-        result = doctest.testmod(importlib.import_module(module))
+        result = doctest.testmod(importlib.import_module(module), extraglobs=vars(layers))
         assert result.attempted and not result.failed
