@@ -86,7 +86,7 @@ class EncoderDecoder:
         ]
 
     def attention(self, source):
-        """Returns the target text of one source, and the weights `[target, source]` with the ends."""
+        """Returns one target text, and the weights `[target, source]`, both with the end."""
         found = self._search(self.characters.encode([source], self.lengths[0]))
         target = self.characters.decode(keras.ops.convert_to_numpy(found.tokens)[0, 0])
         weights = keras.ops.convert_to_numpy(found.attention)[0, 0]
