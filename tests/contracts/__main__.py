@@ -26,8 +26,8 @@ def write_lines(path, answers):
 write_lines(
     test_layers.EXPECTED,
     {
-        name: [x.ravel().round(6).tolist() for x in test_layers.known_answers(case)]
-        for name, case in test_layers.CASES.items()
+        name: [x.ravel().round(6).tolist() for x in test_layers.known_answers(name)]
+        for name in test_layers.CASES
     },
 )
 translators = test_seq2seq_lm.make_preprocessor()
