@@ -11,8 +11,7 @@ from zoo.tokenizers import train_subword_tokenizer
 tokenizer = train_subword_tokenizer(TEXTS * 20, 330)
 preprocessor = TextClassifierPreprocessor(tokenizer, sequence_length=32)
 answers = {
-    f"{encoder}-{pooling}": known_logits(make(preprocessor, encoder, pooling)).round(7).tolist()
-    for encoder, pooling in COMBINATIONS
+    variant: known_logits(make(preprocessor, variant)).round(7).tolist() for variant in COMBINATIONS
 }
 EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
 

@@ -223,9 +223,7 @@ def test_no_step_sees_a_later_one(name):
 @every_case
 def test_symbolic_shapes_and_values_agree(name):
     model, _ = known_model(name)
-    for symbolic, value in zip(
-        keras.tree.flatten(model.output), known_answers(name), strict=True
-    ):
+    for symbolic, value in zip(keras.tree.flatten(model.output), known_answers(name), strict=True):
         assert len(symbolic.shape) == value.ndim
         assert all(s in (None, v) for s, v in zip(symbolic.shape, value.shape, strict=True))
 
