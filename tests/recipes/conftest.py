@@ -19,6 +19,11 @@ SMALL = [
 ]
 
 
+def load_data(config):
+    """The data of a resolved configuration."""
+    return config.data.load(config.seed)
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """A store made once: MLflow's migrations take seconds."""
@@ -46,10 +51,11 @@ def client(home, empty_store):
 @pytest.fixture
 def run(client):
     """Runs the quickstart, made small, with overrides."""
-    from recipes.sentiment.recipe import SentimentRecipe
+    from recipes import sentiment
+    from zoo.training import run as run_recipe
 
     def run(*overrides, **options):
-        return SentimentRecipe.run("quickstart", [*SMALL, *overrides], **options)
+        return run_recipe(sentiment.RECIPE, "quickstart", [*SMALL, *overrides], **options)
 
     return run
 
@@ -62,13 +68,16 @@ def fit_one_batch():
     """
     import keras
 
-    from recipes.optimization import compile_model
     from zoo.data.batches import Batches, default_boundaries, plan_batches
+    from zoo.training.optimizer import compile_model
 
     def fit(recipe):
-        settings, dataset = recipe.config.training, recipe.load_data()
+        settings, dataset = recipe.config.training, load_data(recipe.config)
         model = recipe.build(dataset, recipe.prepare(dataset), settings.precision)
-        examples, fitted = recipe.examples(model, dataset.splits["train"], 0), recipe.fitted(model)
+        examples, fitted = (
+            recipe.examples(model, dataset.splits["train"], 0),
+            recipe.training_model(model),
+        )
         boundaries = default_boundaries(examples.lengths, settings.buckets)
         plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
         compile_model(fitted, settings, 1, **recipe.compile_options(model))
