@@ -175,13 +175,17 @@ class TaggingRecipe(Recipe):
 
 
 def well_formed(dataset: "Dataset") -> "Dataset":
-    """The data with ill-formed tags repaired as seqeval reads them: an `I-X` that continues no span
-    becomes `B-X`. Warns of how many there were in train."""
-    from zoo.data import tag_set
-    from zoo.tags import ill_formed, repaired, tagging_scheme
+    """The dataset with its ill-formed tags repaired, as seqeval reads them: an `I-X` that continues
+    no span becomes `B-X`. Warns of how many there were in train.
 
-    scheme = tagging_scheme(dataset.labels)
-    count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
+    The scheme is that of the tags of all splits: where train alone has no `B`, another may have.
+    """
+    from zoo.data import tag_set
+    from zoo.tags import count_ill_formed, repair, tagging_scheme
+
+    every = {tag for columns in dataset.splits.values() for tag in tag_set(columns["tags"])}
+    scheme = tagging_scheme(every) or tagging_scheme(dataset.labels)
+    count = count_ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
     if not count:
         return dataset
     warnings.warn(
@@ -190,7 +194,7 @@ def well_formed(dataset: "Dataset") -> "Dataset":
         stacklevel=3,
     )
     splits = {
-        split: columns | {"tags": [repaired(tags, scheme) for tags in columns["tags"]]}
+        split: columns | {"tags": [repair(tags, scheme) for tags in columns["tags"]]}
         for split, columns in dataset.splits.items()
     }
     return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))
