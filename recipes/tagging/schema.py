@@ -7,7 +7,7 @@ from typing import Literal
 
 from zoo import data
 from zoo.data import Dataset, tag_set
-from zoo.tags import ill_formed, repaired, tagging_scheme
+from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -148,10 +148,12 @@ class TaggingConfig(RecipeConfig):
 def well_formed(dataset: Dataset) -> Dataset:
     """Repairs ill-formed tags as seqeval reads them: `I-X` that continues no span becomes `B-X`.
 
-    Warns of the number of ill-formed transitions in train.
+    The scheme is that of the tags of all splits: train may lack a `B` that another has. Warns of
+    the number of ill-formed transitions in train.
     """
-    scheme = tagging_scheme(dataset.labels)
-    count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
+    tags = {tag for columns in dataset.splits.values() for tag in tag_set(columns["tags"])}
+    scheme = tagging_scheme(tags) or tagging_scheme(dataset.labels)
+    count = count_ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
     if not count:
         return dataset
     warnings.warn(
@@ -160,7 +162,7 @@ def well_formed(dataset: Dataset) -> Dataset:
         stacklevel=4,
     )
     splits = {
-        split: columns | {"tags": [repaired(tags, scheme) for tags in columns["tags"]]}
+        split: columns | {"tags": [repair(tags, scheme) for tags in columns["tags"]]}
         for split, columns in dataset.splits.items()
     }
     return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))
