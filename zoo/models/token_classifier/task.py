@@ -10,16 +10,16 @@ import keras
 import keras_hub
 import numpy as np
 
-from zoo.layers import LinearChainCRF, SequencePooling, bio_constraints
+from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.models.texts import bucket, required
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.tags import SCHEMES, bio_constraints, spans
 
 if TYPE_CHECKING:
     from zoo.explain import Alignment
 
 HEADS = ("softmax", "crf")
-SCHEMES = ("bio", "bioes")
 MIN_LENGTH = 16  # words
 
 
@@ -28,7 +28,7 @@ class Span:
     """Words that belong together.
 
     Attributes:
-        type: What they are, the tag without its `B-` or `I-`.
+        type: The tag without its `B-` or `I-`; `"_"` where the tags are prefixes alone.
         start: The place of the first word.
         end: The place after the last word.
         text: The words, with spaces between.
@@ -82,8 +82,8 @@ class TokenClassifier(keras_hub.models.Task):
         tags: The names of the tags, in the order of their ids.
         head: `"softmax"`: each word's tag is chosen by itself; or `"crf"`: all tags of the
             sentence together. Defaults to `"crf"`.
-        scheme: `"bio"` or `"bioes"` where the tags mark spans: then impossible sequences are
-            never given, by either head. Defaults to `None`.
+        scheme: `"bio"`, `"bioes"` or `"io"` where the tags mark spans: then impossible sequences
+            are never given, by either head. Defaults to `None`.
         intents: The names of the intents of whole sentences. Defaults to none.
 
     Raises:
@@ -118,7 +118,7 @@ class TokenClassifier(keras_hub.models.Task):
         self.backbone = backbone
         self.preprocessor = preprocessor
         dtype = backbone.dtype_policy
-        allowed = None if scheme is None else bio_constraints(tags, scheme.upper())
+        allowed = None if scheme is None else bio_constraints(tags, scheme)
         # Under a softmax it has nothing to learn: it only keeps the tags to the scheme.
         self.crf = LinearChainCRF(
             len(tags), allowed, trainable=head == "crf", dtype="float32", name="crf"
@@ -319,8 +319,6 @@ class TokenClassifier(keras_hub.models.Task):
     def _spans(self, words, tags):
         if self.scheme is None:
             return []
-        from zoo.tags import spans
-
         return [
             Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
         ]
