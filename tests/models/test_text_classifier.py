@@ -113,5 +113,5 @@ def test_impossible_backbones_are_refused(arguments, message):
 
 @pytest.mark.parametrize("labels", [("one",), ("same", "same")])
 def test_labels_must_differ(labels):
-    with pytest.raises(ValueError, match="two or more labels, all different"):
+    with pytest.raises(ValueError, match="at least 2 strings, all different"):
         TextClassifier(TextClassifierBackbone(100, "gru", 8, 8), labels=labels)

@@ -214,8 +214,8 @@ def test_wrong_arguments_of_the_backbone_are_named(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tags": ()}, "needs tags"),
-        ({"tags": ("A", "A")}, "all different"),
+        ({"tags": ()}, "`tags` must be a list of at least 1"),
+        ({"tags": ("A", "A")}, "all different.*'A', 'A'"),
         ({"head": "sigmoid"}, "head='sigmoid'"),
         ({"scheme": "BIO"}, "scheme='BIO'"),
     ],
