@@ -17,6 +17,7 @@ from zoo.images import ImageError, ImageFile
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
 
 CAPTIONS = ["a red circle", "a blue square above a red circle", "two dogs", "a dog"]
@@ -108,7 +109,7 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
 def test_a_search_finds_the_probability_that_training_would_see(models, variant):
     """Step by step and all at once are one model."""
     model = models(variant)
-    found = model.search(2, 2)(model.features(PICTURES[:1]))
+    found = model.search(SearchOptions(beam=2, n_best=2))(model.features(PICTURES[:1]))
     for n in range(2):
         written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]
         inputs, following, weights = model.preprocessor.collate(written, 24)
@@ -147,14 +148,14 @@ def test_features_that_are_known_already_give_the_same_score(models):
 
 
 def _described(model, features):
-    return model._captions(features.astype("float32"), model.search(2, length_penalty=1.0))
+    return model._captions(features.astype("float32"), 0, model.search(SearchOptions(beam=2)))
 
 
 @most_on_one_backend
 def test_explanations_have_a_map_for_each_token(models, variant):
     model = models(variant)
     if model.backbone.attention == "none":
-        with pytest.raises(ValueError, match="looks nowhere"):
+        with pytest.raises(ValueError, match="no attention to explain"):
             model.explain(PICTURES[0])
         return
     explanation = model.explain(PICTURES[0])
