@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 SMALL = [
@@ -51,3 +52,34 @@ def run(client):
         return SentimentRecipe.run("quickstart", [*SMALL, *overrides], **options)
 
     return run
+
+
+@pytest.fixture
+def fit_one_batch():
+    """Fits a recipe's model to one batch, compiled and fed as in a run: with any backend.
+
+    Gives the loss, and the paths of the trainable weights that stayed as they were.
+    """
+    import keras
+
+    from recipes.optimization import compile_model
+    from zoo.data.batches import Batches, default_boundaries, plan_batches
+
+    def fit(recipe):
+        settings, dataset = recipe.config.training, recipe.load_data()
+        model = recipe.build(dataset, recipe.prepare(dataset), settings.precision)
+        examples, fitted = recipe.examples(model, dataset.splits["train"], 0), recipe.fitted(model)
+        boundaries = default_boundaries(examples.lengths, settings.buckets)
+        plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
+        compile_model(fitted, settings, 1, **recipe.compile_options(model))
+        weights = model.trainable_weights
+        before = [np.array(weight) for weight in weights]
+        history = keras.Model.fit(fitted, Batches(plan, examples.collate), verbose=0).history
+        unchanged = [
+            weight.path
+            for weight, start in zip(weights, before, strict=True)
+            if np.array_equal(np.array(weight), start)
+        ]
+        return history["loss"][0], unchanged
+
+    return fit

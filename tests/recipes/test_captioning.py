@@ -49,6 +49,7 @@ def test_the_schema_knows_what_the_model_knows():
     assert set(get_args(ModelConfig.model_fields["attention"].annotation)) == known
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
     result = CaptioningRecipe.run(
         "quickstart",
@@ -70,6 +71,16 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert again.infer([picture])[0].text == result.model.infer([picture])[0].text
     card = presets.read_card(tmp_path / "preset")
     assert card.task == "image_to_text" and card.dataset == "generated_scenes"
+
+
+@pytest.mark.parametrize(
+    "trained", [pytest.param("all", marks=pytest.mark.once), "block_1_pool", "none"]
+)
+def test_one_batch_changes_every_weight(fit_one_batch, trained):
+    """Also where the CNN, or a part of it, is frozen and its features are computed before."""
+    options = ["training.doubly_stochastic=1.0", "model.gate=true"]
+    loss, unchanged = fit_one_batch(recipe(f"model.train_encoder={trained}", *options))
+    assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
@@ -107,6 +118,7 @@ def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
     assert len(measured) == 3 and set((home() / "pictures").iterdir()) == files
 
 
+@pytest.mark.once
 def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
     for train, shape in (("all", (32, 32, 3)), ("block_1_pool", (8, 8, 4)), ("none", (4, 4, 8))):
         one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
@@ -203,6 +215,7 @@ def test_tables_of_ones_own(client, tmp_path):
     assert result.card.dataset == "mine"
 
 
+@pytest.mark.once
 def test_init_from_brings_words_and_weights(tmp_path):
     dataset, model = made(recipe())
     start = tmp_path / "start"

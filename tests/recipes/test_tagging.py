@@ -45,6 +45,7 @@ def test_the_schema_knows_what_the_model_knows():
         assert set(get_args(fields[name].annotation)) == set(choices)
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
     result = TaggingRecipe.run(
         "quickstart",
@@ -71,6 +72,13 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert again.infer([words])[0].tags == result.model.infer([words])[0].tags
     card = presets.read_card(tmp_path / "preset")
     assert card.task == "token_classifier" and card.dataset == "generated_slots"
+
+
+@pytest.mark.parametrize("head", ["crf", "softmax"])
+def test_one_batch_changes_every_weight(fit_one_batch, head):
+    recipe = TaggingRecipe(config(f"model.head={head}", "model.attention=scaled_dot"))
+    loss, unchanged = fit_one_batch(recipe)
+    assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
@@ -119,6 +127,7 @@ def test_words_are_read_as_unknown_in_training_alone():
     assert recipe.examples_vary_by_epoch
 
 
+@pytest.mark.once
 def test_init_from_brings_words_and_weights(tmp_path):
     one = TaggingRecipe(config())
     dataset = one.load_data()

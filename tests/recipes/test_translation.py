@@ -45,6 +45,7 @@ def test_the_schema_knows_what_the_model_knows():
     assert set(get_args(fields["tie_embeddings"].annotation)) == set(TIES)
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
     result = TranslationRecipe.run("quickstart", TINY, output=tmp_path / "preset", progress=False)
     assert {"dev/bleu", "dev/chrf", "dev/exact", "test/bleu", "test/perplexity"} <= set(
@@ -66,6 +67,12 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):
         assert one == other
     assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
+
+
+@pytest.mark.parametrize("attention", ["bahdanau", "transformer"])
+def test_one_batch_changes_every_weight(fit_one_batch, attention):
+    loss, unchanged = fit_one_batch(TranslationRecipe(config(f"model.attention={attention}")))
+    assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
@@ -127,6 +134,7 @@ def test_a_language_that_the_data_lacks():
         one.load_data()
 
 
+@pytest.mark.once
 def test_init_from_brings_tokenizer_and_weights(tmp_path):
     one = TranslationRecipe(config())
     dataset = one.load_data()

@@ -18,7 +18,7 @@ from zoo.tracking import Gate, start_run
 ROOT = Path(__file__).parents[2]
 TEXTS = ["a gripping film", "", "정말 재미있어요 🎬", "not bad"]
 
-# Backends that answer to a model of another one.
+# A backend that answers to a model of another one.
 OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}
 ASK = """
 import json, sys
@@ -60,6 +60,7 @@ def test_the_registry_gives_the_model_back(registered):
     )
 
 
+@pytest.mark.once
 def test_another_backend_answers_text_without_pickle(registered, home):
     model, uri = registered
     expected = zoo.load(uri).infer(TEXTS)
