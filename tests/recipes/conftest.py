@@ -1,6 +1,4 @@
-"""A small recipe, and a store that need not be made anew."""
-
-import shutil
+"""Small recipes, and small pictures of their runs."""
 
 import numpy as np
 import pytest
@@ -24,28 +22,17 @@ def load_data(config):
     return config.data.load(config.seed)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store made once: MLflow's migrations take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from zoo.tracking import prepare_store
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    """Figures that a run keeps have few pixels: to compress them takes longer than to train."""
+    from matplotlib.figure import Figure
 
-        prepare_store()
-    return folder / "runs"
+    save = Figure.savefig
 
+    def savefig(self, *arguments, **options):
+        save(self, *arguments, **(options | {"dpi": 20}))
 
-@pytest.fixture
-def client(home, empty_store):
-    """A client of an empty store in the test's own home."""
-    from mlflow import MlflowClient
-
-    from zoo.tracking import prepare_store
-
-    shutil.copytree(empty_store, home / "runs")
-    return MlflowClient(prepare_store())
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture

@@ -85,12 +85,12 @@ def export(
             f"KERAS_BACKEND=tensorflow. Received: a model on {running}"
         )
     from zoo.exporting.adapters import ADAPTERS
-    from zoo.models.texts import required
+    from zoo.models.checks import require_preprocessor
 
     kinds = [kind for task, kind in ADAPTERS.items() if isinstance(model, task)]
     if not kinds:
         raise _refused(type(model).__name__)
-    required(model.preprocessor)  # its vocabularies go along
+    require_preprocessor(model.preprocessor)  # its vocabularies go along
     subject, how = kinds[0](model), FORMATS[format]
     with atomic_directory(directory) as beside:
         try:
