@@ -2,9 +2,9 @@
 
     python docs/architecture.py [FILE]      # by default docs/architecture.svg
 
-A package is drawn above all that it imports. Of an import that a chain of others implies, the
-arrow is left out; the file's metadata holds every one. `tests/test_layout.py` checks the same
-imports against the floors below, and that the picture is current.
+A package is drawn above all that it imports. Arrows that a chain of others implies are left out,
+and those to the ground floor. `tests/test_layout.py` checks the same imports against the floors
+below, and that the picture is current.
 """
 
 import ast
@@ -30,6 +30,7 @@ FLOORS = (
     ("training",),
     ("cli", "recipes"),
 )
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Where the middle of a box is drawn, in inches from the left, such that no arrow crosses a box.
 COLUMNS = {
     "layers": 0.75, "decoding": 2.05, "tokenizers": 3.35, "metrics": 4.65, "explain": 5.95,
@@ -82,14 +83,15 @@ def package(module: str) -> str:
     return rest.partition(".")[0] or top if top == "zoo" else top
 
 
-def package_edges(imports: Iterable[Import]) -> list[tuple[str, str]]:
-    """Pairs of a package and one that it imports, sorted."""
+def arrows(imports: Iterable[Import]) -> list[tuple[str, str]]:
+    """The arrows of the picture: pairs of a package and one that it imports, sorted."""
     pairs = {(package(it.importer), package(it.imported)) for it in imports}
-    return sorted((one, other) for one, other in pairs if one != other)
+    down = sorted((one, other) for one, other in pairs if FLOOR[one] > FLOOR[other] > 0)
+    return _without_implied(down)
 
 
-def picture_edges(path: Path = PICTURE) -> list[tuple[str, str]]:
-    """The edges from which a picture was drawn, read from its metadata."""
+def drawn_arrows(path: Path = PICTURE) -> list[tuple[str, str]]:
+    """The arrows of a picture, read from its metadata."""
     text = re.search(r"<dc:description>(.*?)</dc:description>", path.read_text("utf-8"), re.S)[1]
     return [tuple(line.split(" imports ")) for line in unescape(text).strip().split("\n")]
 
@@ -148,17 +150,13 @@ def _without_implied(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def draw(edges: list[tuple[str, str]], path: Path = PICTURE) -> None:
-    """Draws the packages on their floors, and an arrow for each import that no chain implies.
-
-    The ground floor is one box, which every other package may import without an arrow.
-    """
+def draw(drawn: list[tuple[str, str]], path: Path = PICTURE) -> None:
+    """Draws the packages on their floors, the ground floor as one box, and arrows."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
     from matplotlib.path import Path as Curve
 
-    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
     figure = Figure(figsize=(WIDTH, FLOOR_HEIGHT * len(FLOORS)))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, FLOOR_HEIGHT * len(FLOORS)))
@@ -167,7 +165,7 @@ def draw(edges: list[tuple[str, str]], path: Path = PICTURE) -> None:
         axes.axhspan(FLOOR_HEIGHT * number, FLOOR_HEIGHT * (number + 1), color=BAND)
 
     def middle(name: str) -> tuple[float, float]:
-        return COLUMNS[name], FLOOR_HEIGHT * (floor[name] + 0.5)
+        return COLUMNS[name], FLOOR_HEIGHT * (FLOOR[name] + 0.5)
 
     def box(x: float, y: float, width: float, text: str, color: str) -> None:
         corner = x - width / 2, y - BOX_HEIGHT / 2
@@ -181,8 +179,6 @@ def draw(edges: list[tuple[str, str]], path: Path = PICTURE) -> None:
     names = " · ".join(FLOORS[0])
     box(WIDTH / 2, FLOOR_HEIGHT / 2, WIDTH - 0.4, names, "white")
 
-    down = [(one, other) for one, other in edges if floor[one] > floor[other]]
-    drawn = [(one, other) for one, other in _without_implied(down) if floor[other] > 0]
     for one, other in drawn:
         outgoing = sorted((b for a, b in drawn if a == one), key=middle)
         incoming = sorted((a for a, b in drawn if b == other), key=middle)
@@ -197,11 +193,11 @@ def draw(edges: list[tuple[str, str]], path: Path = PICTURE) -> None:
         axes.add_patch(
             FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=9, color=LINE, lw=0.9)
         )
-    described = "\n".join(f"{one} imports {other}" for one, other in edges)
+    described = "\n".join(f"{one} imports {other}" for one, other in drawn)
     metadata = {"Date": None, "Creator": None, "Description": described}
     with matplotlib.rc_context({"svg.hashsalt": "architecture", "svg.fonttype": "none"}):
         figure.savefig(path, metadata=metadata)
 
 
 if __name__ == "__main__":
-    draw(package_edges(read_imports()), *map(Path, sys.argv[1:]))
+    draw(arrows(read_imports()), *map(Path, sys.argv[1:]))
