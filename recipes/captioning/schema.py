@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS, caption_conflicts, image_conflicts
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -15,6 +16,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     TrainingConfig,
+    one_of,
 )
 
 Side = Annotated[int, Field(ge=8, le=1024)]
@@ -53,27 +55,14 @@ class ModelConfig(DecoderConfig):
     encoder_output: Annotated[str, Field(min_length=1)] | None = None
     train_encoder: Annotated[str, Field(min_length=1)] = "all"
     gate: bool = False
-    cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
-    tie_embeddings: Literal["none", "output"] = "none"
+    cell: Annotated[str, one_of(CELLS)] = "lstm"
+    tie_embeddings: Annotated[str, one_of(TIED_CAPTION_EMBEDDINGS)] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 40
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.attention == "none" and (self.gate or self.input_feeding):
-            yield Conflict(
-                "without attention there is nothing to gate and nothing to feed: set both false",
-                attention=self.attention,
-                gate=self.gate,
-                input_feeding=self.input_feeding,
-            )
-        smallest = 2 ** (1 + len(self.widths))
-        if self.encoder == "residual" and min(self.image_size) < smallest:
-            yield Conflict(
-                f"pictures need {smallest} pixels a side, for the first convolution and each of "
-                "widths halve them",
-                image_size=self.image_size,
-                widths=self.widths,
-            )
+        yield from caption_conflicts(self.attention, self.gate, self.input_feeding)
+        yield from image_conflicts(self.encoder, self.image_size, self.widths)
         if self.weights and re.fullmatch(r"EfficientNetB\d", self.encoder):
             yield Conflict(
                 "with its weights Keras prepares pictures for this CNN in another way, which is "

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.choices import CELLS
 from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrent import CELLS
 
 LENGTHS = np.array([6, 3, 0, 1])
 MASK = np.arange(6)[None, :] < LENGTHS[:, None]

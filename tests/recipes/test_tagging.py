@@ -1,18 +1,14 @@
 """What is special to taggers: the recipe, its losses, its report."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
 import zoo
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
-from recipes.tagging.schema import ModelConfig, TaggingConfig
+from recipes.tagging.schema import TaggingConfig
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
-from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
-from zoo.models.token_classifier.task import HEADS
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
 
@@ -32,17 +28,6 @@ TINY = [
 def config(*overrides):
     values = read_yaml(QUICKSTART.read_text("utf-8"))
     return resolve(TaggingConfig, values, [*TINY, *overrides], source="test")
-
-
-def test_the_schema_knows_what_the_model_knows():
-    fields = ModelConfig.model_fields
-    for name, choices in {
-        "encoder": ENCODERS,
-        "characters": CHARACTERS,
-        "attention": ATTENTIONS,
-        "head": HEADS,
-    }.items():
-        assert set(get_args(fields[name].annotation)) == set(choices)
 
 
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):

@@ -60,6 +60,19 @@ class Attention(keras.layers.Layer):
         self.dropout = dropout
         self.drop = keras.layers.Dropout(dropout, dtype=self._weights_dtype)
 
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        """Makes the layer that a config names; see `make_attention`.
+
+        A subclass overrides it if its constructor takes a size or a number of heads.
+
+        Args:
+            units: int. Size of the space in which query and key are compared.
+            num_heads: int. Number of heads.
+            **options: Arguments of the constructor.
+        """
+        return cls(**options)
+
     def build(self, query_shape, value_shape, key_shape=None):
         _check_ranks(query_shape, value_shape, key_shape)
         super().build(query_shape)

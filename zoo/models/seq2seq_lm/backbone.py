@@ -3,10 +3,9 @@
 import keras
 import keras_hub
 
+from zoo.choices import TIED_EMBEDDINGS, check, check_choice, dot_product_conflicts
 from zoo.layers import RecurrentEncoder
 from zoo.models.generation import GenerationBackbone
-
-TIES = ("none", "output", "all")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -74,11 +73,8 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         dtype=None,
         **kwargs,
     ):
-        if tie_embeddings not in TIES:
-            raise ValueError(
-                f"`tie_embeddings` must be one of {TIES}. Received: "
-                f"tie_embeddings={tie_embeddings!r}"
-            )
+        check_choice("tie_embeddings", tie_embeddings, TIED_EMBEDDINGS)
+        check(dot_product_conflicts(attention, bidirectional))
         if tie_embeddings == "all" and source_vocabulary_size is not None:
             raise ValueError(
                 "Source tokens can be embedded as target tokens where they are the same: use "
@@ -97,7 +93,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             num_heads,
             intermediate_dim,
             dropout,
-            is_tied=tie_embeddings != "none",
+            tie_embeddings,
             dtype=dtype,
         )
         self.source_embedding = self.token_embedding

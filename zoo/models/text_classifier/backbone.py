@@ -3,10 +3,8 @@
 import keras
 import keras_hub
 
+from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
 from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -55,15 +53,9 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        if encoder not in ENCODERS:
-            raise ValueError(f"`encoder` must be one of {ENCODERS}. Received: encoder={encoder!r}")
+        check_choice("encoder", encoder, ENCODERS)
+        check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
         is_transformer = encoder == "transformer"
-        if is_transformer and (units != embedding_dim or units % num_heads):
-            raise ValueError(
-                "A Transformer needs `units` equal to `embedding_dim` and divisible by "
-                f"`num_heads`. Received: units={units}, embedding_dim={embedding_dim}, "
-                f"num_heads={num_heads}"
-            )
 
         # === Layers ===
         if is_transformer:

@@ -3,14 +3,16 @@
 import keras
 import keras_hub
 
+from zoo.choices import (
+    CHARACTERS,
+    ENCODERS,
+    TAGGER_ATTENTIONS,
+    check,
+    check_choice,
+    encoder_conflicts,
+)
 from zoo.layers import CharacterFeatures, RecurrentEncoder
 from zoo.layers.attention import make_attention
-from zoo.layers.characters import KINDS
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
-CHARACTERS = ("none", *KINDS)
-ATTENTIONS = ("none", "bahdanau", "scaled_dot", "multi_head")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -69,18 +71,11 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         for name, value, choices in (
             ("encoder", encoder, ENCODERS),
             ("characters", characters, CHARACTERS),
-            ("attention", attention, ATTENTIONS),
+            ("attention", attention, TAGGER_ATTENTIONS),
         ):
-            if value not in choices:
-                raise ValueError(
-                    f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}"
-                )
+            check_choice(name, value, choices)
+        check(encoder_conflicts(encoder, units, num_heads))
         is_transformer = encoder == "transformer"
-        if is_transformer and units % num_heads:
-            raise ValueError(
-                "A Transformer needs `units` divisible by `num_heads`. "
-                f"Received: units={units}, num_heads={num_heads}"
-            )
 
         # === Layers ===
         self.word_embedding = keras.layers.Embedding(

@@ -10,6 +10,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.choices import HEADS, check_choice
 from zoo.layers import LinearChainCRF, SequencePooling, bio_constraints
 from zoo.models.texts import bucket, required
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
@@ -18,7 +19,6 @@ from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 if TYPE_CHECKING:
     from zoo.explain import Alignment
 
-HEADS = ("softmax", "crf")
 SCHEMES = ("bio", "bioes")
 MIN_LENGTH = 16  # words
 
@@ -102,8 +102,7 @@ class TokenClassifier(keras_hub.models.Task):
         self, backbone, preprocessor=None, tags=(), head="crf", scheme=None, intents=(), **kwargs
     ):
         tags, intents = tuple(tags), tuple(intents)
-        if head not in HEADS:
-            raise ValueError(f"`head` must be one of {list(HEADS)}. Received: head={head!r}")
+        check_choice("head", head, HEADS)
         if scheme not in (None, *SCHEMES):
             raise ValueError(
                 f"`scheme` must be None or one of {list(SCHEMES)}. Received: scheme={scheme!r}"
