@@ -1,10 +1,9 @@
 """The encoder and the decoder of the translator: source and target tokens in, states out."""
 
 import keras
-import keras_hub
 
 from zoo.choices import TIED_EMBEDDINGS, check, check_choice, dot_product_conflicts
-from zoo.layers import RecurrentEncoder
+from zoo.models.encoders import build_encoder
 from zoo.models.generation import GenerationBackbone
 
 
@@ -102,34 +101,21 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             self.source_embedding = self.make_embedding(
                 size, embedding_dim, "source_embedding", dtype
             )
-        if self.positions is None:
-            self.source_dropout = keras.layers.SpatialDropout1D(
-                dropout, dtype=dtype, name="source_dropout"
-            )
-            self.encoder = RecurrentEncoder(
-                cell,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                return_state=True,
-                dtype=dtype,
-                name="encoder",
-            )
-        else:
-            self.source_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="source_dropout")
-            self.encoder_layers = [
-                keras_hub.layers.TransformerEncoder(
-                    intermediate_dim,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"encoder_layer_{i}",
-                )
-                for i in range(num_layers)
-            ]
-            self.encoder_norm = keras.layers.LayerNormalization(dtype=dtype, name="encoder_norm")
+        is_transformer = attention == "transformer"
+        drop = keras.layers.Dropout if is_transformer else keras.layers.SpatialDropout1D
+        self.source_dropout = drop(dropout, dtype=dtype, name="source_dropout")
+        self.encoder = build_encoder(
+            "transformer" if is_transformer else cell,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            dropout=dropout,
+            return_state=True,
+            dtype=dtype,
+            names=("encoder", "encoder_layer", "encoder_norm"),
+        )
 
         # === Functional graph ===
         inputs = {
@@ -177,12 +163,11 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             padding_mask: Boolean tensor `[batch, source]`.
         """
         states = self.source_dropout(self._embed(self.source_embedding, token_ids))
-        if self.positions is None:
-            memory, last = self.encoder(states, padding_mask=padding_mask)
-            return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
-        for layer in self.encoder_layers:
-            states = layer(states, padding_mask=padding_mask)
-        return {"memory": self.encoder_norm(states), "memory_mask": padding_mask}
+        encoded = self.encoder(states, padding_mask=padding_mask)
+        if self.positions is not None:
+            return {"memory": encoded, "memory_mask": padding_mask}
+        memory, last = encoded
+        return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
 
     def init_decoding(self, token_ids, padding_mask, max_length):
         """What the first step of the decoder starts from: its state and its constants.

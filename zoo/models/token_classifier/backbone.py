@@ -11,8 +11,9 @@ from zoo.choices import (
     check_choice,
     encoder_conflicts,
 )
-from zoo.layers import CharacterFeatures, RecurrentEncoder
+from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
+from zoo.models.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -96,6 +97,16 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                 name="character_features",
             )
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+        encode = build_encoder(
+            encoder,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=4 * units,
+            dropout=dropout,
+            dtype=dtype,
+        )
 
         # === Functional graph ===
         word_ids = keras.Input((None,), dtype="int32", name="word_ids")
@@ -111,26 +122,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
             positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
             states = states + positions(states)
-            for i in range(num_layers):
-                states = keras_hub.layers.TransformerEncoder(
-                    4 * units,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"transformer_layer_{i}",
-                )(states, padding_mask=padding_mask)
-            states = keras.layers.LayerNormalization(dtype=dtype, name="norm")(states)
-        else:
-            states = RecurrentEncoder(
-                encoder,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                dtype=dtype,
-                name="recurrent",
-            )(states, padding_mask=padding_mask)
+        states = encode(states, padding_mask=padding_mask)
         weights = None
         if attention != "none":
             attend = make_attention(
