@@ -181,10 +181,14 @@ def register_attention(
     The layer is made by the class method `make(units, num_heads, **options)`.
 
     ```python
+    def unit(vectors):
+        return vectors * ops.rsqrt(ops.sum(vectors * vectors, axis=-1, keepdims=True) + 1e-6)
+
+
     @register_attention("cosine", needs_one_size=True)
     class CosineAttention(Attention):
         def score(self, query, keys):
-            return ops.einsum("btd,bsd->bts", ops.normalize(query), ops.normalize(keys))
+            return ops.einsum("btd,bsd->bts", unit(query), unit(keys))
     ```
 
     Args:

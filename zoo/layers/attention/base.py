@@ -47,10 +47,10 @@ class Attention(keras.layers.Layer):
 
     Example:
 
-    >>> class CosineAttention(Attention):
+    >>> class NearestAttention(Attention):
     ...     def score(self, query, keys):
-    ...         return ops.einsum("btd,bsd->bts", ops.normalize(query), ops.normalize(keys))
-    >>> CosineAttention()(keras.random.normal((2, 3, 8)), keras.random.normal((2, 5, 8))).shape
+    ...         return -ops.sum((query[:, :, None] - keys[:, None]) ** 2, axis=-1)
+    >>> NearestAttention()(keras.random.normal((2, 3, 8)), keras.random.normal((2, 5, 8))).shape
     (2, 3, 8)
     """
 
