@@ -23,8 +23,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from timing import median_seconds  # noqa: E402
 
+from zoo.choices import CELLS  # noqa: E402
 from zoo.layers import RecurrentEncoder  # noqa: E402
-from zoo.layers.recurrent import CELLS  # noqa: E402
 
 
 def keras_step(cell, steps, bidirectional, stock):

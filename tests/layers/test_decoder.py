@@ -4,9 +4,9 @@ import pytest
 from keras import ops
 
 from tests.compiled import compiled
+from zoo.choices import ATTENTIONS
 from zoo.data.batches import Batches, plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
-from zoo.layers.attention import ATTENTIONS
 from zoo.layers.recurrence import scanning
 
 BATCH, TARGET, SOURCE, UNITS = 3, 4, 5, 8

@@ -12,9 +12,9 @@ import pytest
 import zoo
 from tests.variants import variants
 from zoo import presets
+from zoo.choices import ATTENTIONS
 from zoo.data import Dataset
 from zoo.images import ImageError, ImageFile
-from zoo.layers.attention import ATTENTIONS
 from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
 from zoo.models.generation import SearchOptions

@@ -12,7 +12,7 @@ import pytest
 import zoo
 from tests.variants import variants
 from zoo import presets
-from zoo.layers.attention import ATTENTIONS
+from zoo.choices import ATTENTIONS
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
@@ -266,7 +266,7 @@ def test_calling_the_preprocessor_equals_encode_and_collate(preprocessor):
         ({"attention": "transformer", "units": 9}, "embedding_dim=8, units=9"),
         ({"attention": "transformer", "num_heads": 3}, "num_heads.*Received"),
         ({"tie_embeddings": "all", "source_vocabulary_size": 9}, "source_vocabulary_size=9"),
-        ({"attention": "luong_dot"}, "LuongGeneralAttention.*Received"),
+        ({"attention": "luong_dot"}, "luong_general.*Received"),
     ],
 )
 def test_invalid_options_of_the_backbone_raise(options, message):

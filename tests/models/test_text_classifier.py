@@ -102,7 +102,7 @@ def test_infer_without_a_preprocessor_raises(model):
     ("arguments", "message"),
     [
         ({"encoder": "bilstm"}, "must be one of .*transformer.*Received: encoder='bilstm'"),
-        ({"encoder": "transformer", "units": 64, "embedding_dim": 32}, "equal to `embedding_dim`"),
+        ({"encoder": "transformer", "units": 64, "embedding_dim": 32}, "equal to embedding_dim"),
         ({"encoder": "transformer", "num_heads": 3}, "num_heads=3"),
     ],
 )

@@ -12,8 +12,8 @@ import pytest
 import zoo
 from tests.variants import variants
 from zoo import presets
+from zoo.choices import ENCODERS, TAGGER_ATTENTIONS
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
-from zoo.models.token_classifier.backbone import ATTENTIONS, ENCODERS
 from zoo.tokenizers import train_word_tokenizer
 from zoo.training.losses import SentenceCrossentropy
 
@@ -23,7 +23,9 @@ INTENTS = ("go", "stay")
 EXPECTED = Path(__file__).parents[1] / "contracts" / "token_classifier_answers.json"
 
 VARIANTS = {f"encoder {name}": {"encoder": name} for name in ENCODERS}
-VARIANTS |= {f"attention {name}": {"attention": name} for name in ATTENTIONS if name != "none"}
+VARIANTS |= {
+    f"attention {name}": {"attention": name} for name in TAGGER_ATTENTIONS if name != "none"
+}
 VARIANTS |= {
     "lstm characters": {"characters": "lstm"},
     "words alone": {"characters": "none"},

@@ -1,7 +1,5 @@
 """What is special to taggers: the recipe, its losses, its report."""
 
-from typing import get_args
-
 import keras
 import numpy as np
 import pytest
@@ -10,13 +8,11 @@ import zoo
 from recipes import tagging
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
-from recipes.tagging.schema import ModelConfig, TaggingConfig
+from recipes.tagging.schema import TaggingConfig
 from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
 from zoo.data.batches import Batches, plan_batches
-from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
-from zoo.models.token_classifier.task import HEADS
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
@@ -37,17 +33,6 @@ TINY = [
 def config(*overrides):
     values = read_yaml(QUICKSTART.read_text("utf-8"))
     return resolve(TaggingConfig, values, [*TINY, *overrides], source="test")
-
-
-def test_the_schema_knows_what_the_model_knows():
-    fields = ModelConfig.model_fields
-    for name, choices in {
-        "encoder": ENCODERS,
-        "characters": CHARACTERS,
-        "attention": ATTENTIONS,
-        "head": HEADS,
-    }.items():
-        assert set(get_args(fields[name].annotation)) == set(choices)
 
 
 @pytest.mark.once

@@ -6,14 +6,16 @@ Imports no Keras, so that a recipe file and its data are checked before anything
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from zoo import data
+from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -24,18 +26,19 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # as presets may have
 
 
-class Conflict(Exception):
-    """A combination of values that are valid one by one but not together.
+def one_of(choices: Collection[str]) -> BeforeValidator:
+    """Validator of a text that must be among choices, which are looked up at validation time.
 
     Args:
-        rule: The rule that is broken, and the remedy.
-        **values: The keys of the section that disagree, with their values; `a__b` is `a.b`.
+        choices: Names, such as `zoo.choices.ENCODERS`. Names registered later count.
     """
 
-    def __init__(self, rule: str, **values: object):
-        super().__init__(rule)
-        self.rule = rule
-        self.values = values
+    def validate(value: Any) -> Any:
+        if not is_choice(value, choices):
+            raise PydanticCustomError("choice", "unknown name", {"choices": list(choices)})
+        return value
+
+    return BeforeValidator(validate)
 
 
 class Section(BaseModel):
@@ -205,18 +208,8 @@ class RecipeSpec:
 class DecoderConfig(Section):
     """Decoder of a model that writes: arguments of `zoo.models.generation.GenerationBackbone`."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
-    attention: Literal[
-        "none",
-        "bahdanau",
-        "luong_dot",
-        "luong_general",
-        "luong_concat",
-        "luong_local",
-        "scaled_dot",
-        "multi_head",
-        "transformer",
-    ] = "bahdanau"
+    cell: Annotated[str, one_of(CELLS)] = "gru"
+    attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
     embedding_dim: Count = 256
     units: Count = 256
     num_layers: Count = 1
@@ -227,21 +220,9 @@ class DecoderConfig(Section):
     tie_embeddings: str = "none"
 
     def conflicts(self) -> Iterator[Conflict]:
-        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
-        if needs_one_size and self.embedding_dim != self.units:
-            yield Conflict(
-                "a tied output and a Transformer need embedding_dim equal to units",
-                tie_embeddings=self.tie_embeddings,
-                attention=self.attention,
-                embedding_dim=self.embedding_dim,
-                units=self.units,
-            )
-        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
-            yield Conflict(
-                "units must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
-            )
+        yield from decoder_conflicts(
+            self.attention, self.embedding_dim, self.units, self.num_heads, self.tie_embeddings
+        )
 
     def decoder(self) -> dict:
         """The settings as arguments of a backbone."""

@@ -3,8 +3,8 @@
 import keras
 import keras_hub
 
+from zoo.choices import CELLS, DECODER_ATTENTIONS, check, check_choice, decoder_conflicts
 from zoo.layers import AttentiveDecoder, TransformerDecoder
-from zoo.layers.recurrent import CELLS
 
 
 class GenerationBackbone(keras_hub.models.Backbone):
@@ -26,7 +26,7 @@ class GenerationBackbone(keras_hub.models.Backbone):
         num_heads,
         intermediate_dim,
         dropout,
-        is_tied,
+        tie_embeddings,
         initial_state="bridge",
         gate=False,
         dtype=None,
@@ -34,7 +34,7 @@ class GenerationBackbone(keras_hub.models.Backbone):
         """Creates the embedding of target tokens, its dropout and the decoder.
 
         Args:
-            is_tied: bool. Whether one matrix embeds tokens and predicts them.
+            tie_embeddings: `"none"`, or else one matrix embeds target tokens and predicts them.
             initial_state, gate: Arguments of a recurrent decoder, see
                 `zoo.layers.AttentiveDecoder`.
             **others: Arguments of the subclass.
@@ -42,15 +42,11 @@ class GenerationBackbone(keras_hub.models.Backbone):
         Raises:
             ValueError: if a name is unknown or sizes are incompatible.
         """
-        if cell not in CELLS:
-            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
+        check_choice("cell", cell, CELLS)
+        check_choice("attention", attention, DECODER_ATTENTIONS)
+        check(decoder_conflicts(attention, embedding_dim, units, num_heads, tie_embeddings))
         is_transformer = attention == "transformer"
-        if embedding_dim != units and (is_transformer or is_tied):
-            raise ValueError(
-                "Tied embeddings and a Transformer need `embedding_dim` equal to `units`. "
-                f"Received: attention={attention!r}, embedding_dim={embedding_dim}, units={units}"
-            )
-        if not is_tied:
+        if tie_embeddings == "none":
             self.token_embedding = self.build_embedding(
                 vocabulary_size, embedding_dim, "token_embedding", dtype
             )

@@ -3,10 +3,9 @@
 import keras
 from keras import ops
 
+from zoo.choices import TIED_CAPTION_EMBEDDINGS, caption_conflicts, check, check_choice
 from zoo.layers.image import WIDTHS, GridPositions, make_image_encoder
 from zoo.models.generation import GenerationBackbone
-
-TIES = ("none", "output")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -89,11 +88,8 @@ class ImageToTextBackbone(GenerationBackbone):
         dtype=None,
         **kwargs,
     ):
-        if tie_embeddings not in TIES:
-            raise ValueError(
-                f"`tie_embeddings` must be one of {TIES}. Received: "
-                f"tie_embeddings={tie_embeddings!r}"
-            )
+        check_choice("tie_embeddings", tie_embeddings, TIED_CAPTION_EMBEDDINGS)
+        check(caption_conflicts(attention, gate, input_feeding))
 
         # === Layers ===
         self.image_encoder = make_image_encoder(
@@ -110,7 +106,7 @@ class ImageToTextBackbone(GenerationBackbone):
             num_heads,
             intermediate_dim,
             dropout,
-            is_tied=tie_embeddings != "none",
+            tie_embeddings,
             initial_state="first_input" if attention == "none" else "bridge",
             gate=gate,
             dtype=dtype,

@@ -1,12 +1,10 @@
 """Encoder–decoder backbone from source and target tokens to hidden states."""
 
 import keras
-import keras_hub
 
-from zoo.layers import RecurrentEncoder
+from zoo.choices import TIED_EMBEDDINGS, check, check_choice, dot_product_conflicts
+from zoo.models.encoders import build_encoder
 from zoo.models.generation import GenerationBackbone
-
-TIES = ("none", "output", "all")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -75,11 +73,8 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         dtype=None,
         **kwargs,
     ):
-        if tie_embeddings not in TIES:
-            raise ValueError(
-                f"`tie_embeddings` must be one of {TIES}. Received: "
-                f"tie_embeddings={tie_embeddings!r}"
-            )
+        check_choice("tie_embeddings", tie_embeddings, TIED_EMBEDDINGS)
+        check(dot_product_conflicts(attention, bidirectional))
         if tie_embeddings == "all" and source_vocabulary_size is not None:
             raise ValueError(
                 "tie_embeddings='all' needs a vocabulary that source and target share; use "
@@ -98,7 +93,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             num_heads,
             intermediate_dim,
             dropout,
-            is_tied=tie_embeddings != "none",
+            tie_embeddings,
             dtype=dtype,
         )
         self.source_embedding = self.token_embedding
@@ -107,34 +102,21 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             self.source_embedding = self.build_embedding(
                 size, embedding_dim, "source_embedding", dtype
             )
-        if self.positions is None:
-            self.source_dropout = keras.layers.SpatialDropout1D(
-                dropout, dtype=dtype, name="source_dropout"
-            )
-            self.encoder = RecurrentEncoder(
-                cell,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                return_state=True,
-                dtype=dtype,
-                name="encoder",
-            )
-        else:
-            self.source_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="source_dropout")
-            self.encoder_layers = [
-                keras_hub.layers.TransformerEncoder(
-                    intermediate_dim,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"encoder_layer_{i}",
-                )
-                for i in range(num_layers)
-            ]
-            self.encoder_norm = keras.layers.LayerNormalization(dtype=dtype, name="encoder_norm")
+        is_transformer = attention == "transformer"
+        drop = keras.layers.Dropout if is_transformer else keras.layers.SpatialDropout1D
+        self.source_dropout = drop(dropout, dtype=dtype, name="source_dropout")
+        self.encoder = build_encoder(
+            "transformer" if is_transformer else cell,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            dropout=dropout,
+            return_state=True,
+            dtype=dtype,
+            names=("encoder", "encoder_layer", "encoder_norm"),
+        )
 
         # === Functional graph ===
         inputs = {
@@ -187,12 +169,11 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             recurrent encoder `encoder_state`, the last hidden state `[batch, units]`.
         """
         states = self.source_dropout(self._embed(self.source_embedding, token_ids))
-        if self.positions is None:
-            memory, last = self.encoder(states, padding_mask=padding_mask)
-            return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
-        for layer in self.encoder_layers:
-            states = layer(states, padding_mask=padding_mask)
-        return {"memory": self.encoder_norm(states), "memory_mask": padding_mask}
+        encoded = self.encoder(states, padding_mask=padding_mask)
+        if self.positions is not None:
+            return {"memory": encoded, "memory_mask": padding_mask}
+        memory, last = encoded
+        return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
 
     def get_config(self):
         return super().get_config() | {

@@ -3,10 +3,8 @@
 import keras
 import keras_hub
 
-from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
+from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
+from zoo.models.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -56,15 +54,9 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        if encoder not in ENCODERS:
-            raise ValueError(f"`encoder` must be one of {ENCODERS}. Received: encoder={encoder!r}")
+        check_choice("encoder", encoder, ENCODERS)
+        check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
         is_transformer = encoder == "transformer"
-        if is_transformer and (units != embedding_dim or units % num_heads):
-            raise ValueError(
-                "A Transformer needs `units` equal to `embedding_dim` and divisible by "
-                f"`num_heads`. Received: units={units}, embedding_dim={embedding_dim}, "
-                f"num_heads={num_heads}"
-            )
 
         # === Layers ===
         if is_transformer:
@@ -72,19 +64,6 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
                 vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
             )
             drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
-            layers = [
-                keras_hub.layers.TransformerEncoder(
-                    4 * units,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    activation="gelu",
-                    dtype=dtype,
-                    name=f"transformer_layer_{i}",
-                )
-                for i in range(num_layers)
-            ]
-            norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
         else:
             # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
             self.token_embedding = keras.layers.Embedding(
@@ -95,26 +74,23 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
                 name="token_embedding",
             )
             drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
-            recurrent = RecurrentEncoder(
-                encoder,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                dtype=dtype,
-                name="recurrent",
-            )
+        encode = build_encoder(
+            encoder,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=4 * units,
+            dropout=dropout,
+            activation="gelu",
+            dtype=dtype,
+        )
 
         # === Functional graph ===
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         states = drop(self.token_embedding(token_ids))  # [batch, time, embedding_dim]
-        if is_transformer:
-            for layer in layers:
-                states = layer(states, padding_mask=padding_mask)
-            states = norm(states)
-        else:
-            states = recurrent(states, padding_mask=padding_mask)
+        states = encode(states, padding_mask=padding_mask)
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=states,

@@ -3,14 +3,17 @@
 import keras
 import keras_hub
 
-from zoo.layers import CharacterFeatures, RecurrentEncoder
+from zoo.choices import (
+    CHARACTERS,
+    ENCODERS,
+    TAGGER_ATTENTIONS,
+    check,
+    check_choice,
+    encoder_conflicts,
+)
+from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
-from zoo.layers.characters import KINDS
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
-CHARACTERS = ("none", *KINDS)
-ATTENTIONS = ("none", "bahdanau", "scaled_dot", "multi_head")
+from zoo.models.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -70,18 +73,11 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         for name, value, choices in (
             ("encoder", encoder, ENCODERS),
             ("characters", characters, CHARACTERS),
-            ("attention", attention, ATTENTIONS),
+            ("attention", attention, TAGGER_ATTENTIONS),
         ):
-            if value not in choices:
-                raise ValueError(
-                    f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}"
-                )
+            check_choice(name, value, choices)
+        check(encoder_conflicts(encoder, units, num_heads))
         is_transformer = encoder == "transformer"
-        if is_transformer and units % num_heads:
-            raise ValueError(
-                "A Transformer needs `units` divisible by `num_heads`. "
-                f"Received: units={units}, num_heads={num_heads}"
-            )
 
         # === Layers ===
         self.word_embedding = keras.layers.Embedding(
@@ -102,6 +98,16 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                 name="character_features",
             )
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+        encode = build_encoder(
+            encoder,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=4 * units,
+            dropout=dropout,
+            dtype=dtype,
+        )
 
         # === Functional graph ===
         word_ids = keras.Input((None,), dtype="int32", name="word_ids")
@@ -117,26 +123,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
             positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
             states = states + positions(states)
-            for i in range(num_layers):
-                states = keras_hub.layers.TransformerEncoder(
-                    4 * units,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"transformer_layer_{i}",
-                )(states, padding_mask=padding_mask)
-            states = keras.layers.LayerNormalization(dtype=dtype, name="norm")(states)
-        else:
-            states = RecurrentEncoder(
-                encoder,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                dtype=dtype,
-                name="recurrent",
-            )(states, padding_mask=padding_mask)
+        states = encode(states, padding_mask=padding_mask)
         weights = None
         if attention != "none":
             attend = make_attention(

@@ -8,6 +8,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.choices import HEADS, check_choice
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
@@ -17,7 +18,6 @@ from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
 
-HEADS = ("softmax", "crf")
 MIN_LENGTH = 16  # words
 
 
@@ -101,8 +101,7 @@ class TokenClassifier(keras_hub.models.Task):
     ):
         tags = check_names("tags", tags, min_count=1)
         intents = check_names("intents", intents, min_count=0)
-        if head not in HEADS:
-            raise ValueError(f"`head` must be one of {list(HEADS)}. Received: head={head!r}")
+        check_choice("head", head, HEADS)
         if scheme not in (None, *SCHEMES):
             raise ValueError(
                 f"`scheme` must be None or one of {list(SCHEMES)}. Received: scheme={scheme!r}"
