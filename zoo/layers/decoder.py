@@ -347,7 +347,7 @@ class AttentiveDecoder(keras.layers.Layer):
         """The contexts `[batch, target, ...]` and weights of queries `[batch, target, units]`."""
         memory = constants["memory"]
         if self.attention is None:
-            batch, target, source = *ops.shape(query)[:2], ops.shape(memory)[1]
+            (batch, target), source = ops.shape(query)[:2], ops.shape(memory)[1]
             context = constants.get("context")
             if context is not None:
                 context = ops.broadcast_to(context[:, None], (batch, target, context.shape[-1]))

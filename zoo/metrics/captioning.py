@@ -139,13 +139,13 @@ def _bleu(order, references, written):
 def _cider_d(references, written):
     """A score for each picture."""
     references = [[text.split() for text in captions] for captions in references]
-    pictures = Counter()  # that have the n-gram in a reference
+    pictures: Counter[tuple[str, ...]] = Counter()  # that have the n-gram in a reference
     for captions in references:
         pictures.update({gram for words in captions for gram in _ngrams(words)})
 
     def vectors(words):
         """The weight of each n-gram, for each n: eq. 1 of the paper, with counts as they are."""
-        by_order = [{} for _ in range(LONGEST_NGRAM)]
+        by_order: list[dict[tuple[str, ...], float]] = [{} for _ in range(LONGEST_NGRAM)]
         for gram, count in Counter(_ngrams(words)).items():
             rarity = math.log(len(references) / max(pictures[gram], 1))
             by_order[len(gram) - 1][gram] = count * rarity

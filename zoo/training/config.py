@@ -65,7 +65,7 @@ def load(
             "A recipe is read from a YAML file; `zoo recipes RECIPE/NAME -o FILE` writes one to "
             f"start from. Received: {file}, which does not exist"
         )
-        error.exit_code, error.hint = 2, "zoo recipes"
+        error.exit_code, error.hint = 2, "zoo recipes"  # type: ignore[attr-defined]
         raise error from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(source, [f"the file is not valid YAML: {_one_line(error)}"]) from error

@@ -201,7 +201,10 @@ class RecipeSpec:
     @property
     def folder(self) -> Path:
         """The folder of its YAML files."""
-        spec = importlib.util.find_spec(self.target.partition(":")[0])
+        module = self.target.partition(":")[0]
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
 
 

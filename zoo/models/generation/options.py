@@ -65,5 +65,6 @@ def takes_search_options(method: Callable) -> Callable:
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(SearchOptions).parameters.values()
     ]
-    method.__signature__ = signature.replace(parameters=[*parameters, *options])
+    shown = signature.replace(parameters=[*parameters, *options])
+    method.__signature__ = shown  # type: ignore[attr-defined]  # read by `inspect.signature`
     return method
