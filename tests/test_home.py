@@ -24,4 +24,4 @@ def test_docstring_names_every_sub_folder():
     sources = [*(ROOT / "zoo").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")]
     code = "\n".join(path.read_text("utf-8") for path in sources)
     used = set(re.findall(r"""home\(\) / ["'](\w+)["']""", code))
-    assert used == set(re.findall(r"`(\w+)` \(", home.__doc__))
+    assert used == set(re.findall(r"`(\w+)`\s+\(", home.__doc__))
