@@ -1,3 +1,5 @@
+"""The MLflow flavor `zoo`, with a stand-in for the model."""
+
 import json
 from dataclasses import asdict, dataclass, field
 
