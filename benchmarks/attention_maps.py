@@ -74,8 +74,8 @@ def main():
     import keras
     from encoder_decoder import Characters, EncoderDecoder
 
+    from zoo.choices import ATTENTIONS
     from zoo.layers import LuongLocalAttention
-    from zoo.layers.attention import ATTENTIONS
 
     local = {"luong_local": "predictive", "luong_local_monotonic": "monotonic"}
     unknown = set(options.names) - {*ATTENTIONS, *local}

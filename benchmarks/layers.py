@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads leav
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
+from zoo.choices import CELLS  # noqa: E402
 from zoo.layers import RecurrentEncoder  # noqa: E402
-from zoo.layers.recurrent import CELLS  # noqa: E402
 
 
 def keras_step(cell, steps, bidirectional, stock):

@@ -267,7 +267,8 @@ def zoo_contestant(name):
         return model.train_on_batch(x, following, sample_weight=masks[1].astype("float32"))
 
     def search(source, mask):
-        state, constants = backbone.init_decoding(source, mask, options.length)
+        encoded = backbone.encode(source, mask)
+        state, constants = backbone.init_decoding(encoded, options.length)
 
         def step(tokens, state, index):
             hidden, state, weights = backbone.decode_step(tokens, state, constants)

@@ -1,10 +1,13 @@
-"""The sections of a sentiment recipe."""
+"""Schema of sentiment recipes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo import data
+from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
+from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -13,11 +16,12 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    one_of,
 )
 
 
 class SentimentData(DataConfig):
-    """Which texts, with which labels: a named dataset, or files of one's own."""
+    """Labelled texts: a named dataset, or the user's own tables."""
 
     task = "text_classifier"
 
@@ -28,9 +32,20 @@ class SentimentData(DataConfig):
     text: str = "text"
     label: str = "label"
 
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_labelled(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            text=self.text,
+            label=self.label,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
+
 
 class TokenizerConfig(Section):
-    """The subwords."""
+    """Subword vocabulary."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     lowercase: bool = False
@@ -38,43 +53,30 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(Section):
-    """The text classifier."""
+    """Architecture of the text classifier."""
 
-    encoder: Literal["simple_rnn", "lstm", "gru", "transformer"] = "lstm"
+    encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     embedding_dim: Count = 128
     units: Count = 128
     num_layers: Count = 1
     bidirectional: bool = True
     num_heads: Count = 4
-    pooling: Literal[
-        "last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head"
-    ] = "bahdanau"
+    pooling: Annotated[str, one_of(POOLINGS)] = "bahdanau"
     dropout: Share = 0.3
     pooled_dropout: Share = 0.3
     sequence_length: Count = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         transformer = self.encoder == "transformer"
-        if transformer and self.units != self.embedding_dim:
-            yield Conflict(
-                "a Transformer needs units equal to embedding_dim",
-                encoder=self.encoder,
-                units=self.units,
-                embedding_dim=self.embedding_dim,
-            )
+        yield from encoder_conflicts(self.encoder, self.units, self.num_heads, self.embedding_dim)
         if transformer and not self.bidirectional:
             yield Conflict(
-                "a Transformer encoder reads both ways: leave bidirectional true",
+                "a Transformer encoder is always bidirectional: leave bidirectional true",
                 encoder=self.encoder,
                 bidirectional=self.bidirectional,
             )
-        states = self.units * (2 if self.bidirectional and not transformer else 1)
-        if (transformer or self.pooling == "multi_head") and states % self.num_heads:
-            yield Conflict(
-                f"the size of the states, here {states}, must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
-            )
+        if has_heads(self.pooling) and not transformer:
+            yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
 
 
 class SentimentEvaluation(EvaluationConfig):
@@ -82,7 +84,7 @@ class SentimentEvaluation(EvaluationConfig):
 
 
 class SentimentConfig(RecipeConfig):
-    """A sentiment recipe file. `quickstart.yaml` explains each key."""
+    """Sentiment recipe file. `quickstart.yaml` explains each key."""
 
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()

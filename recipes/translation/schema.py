@@ -1,10 +1,13 @@
-"""The sections of a translation recipe."""
+"""Schema of translation recipes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo import data
+from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
+from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
     DataConfig,
@@ -12,13 +15,14 @@ from zoo.training.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
+    one_of,
 )
 
 Files = str | list[str] | None
 
 
 class TranslationData(DataConfig):
-    """Which pairs of texts: a named dataset, or files of one's own."""
+    """Pairs of texts: a named dataset, or the user's own files."""
 
     task = "seq2seq_lm"
 
@@ -28,6 +32,17 @@ class TranslationData(DataConfig):
     test: Files = None
     source: str = "source"
     target: str = "target"
+
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_parallel(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            source=self.source,
+            target=self.target,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
@@ -40,7 +55,7 @@ class TranslationData(DataConfig):
 
 
 class TokenizerConfig(Section):
-    """The subwords, of both languages together or of each."""
+    """Subword vocabulary, shared by both languages or one for each."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     separate: bool = False
@@ -48,21 +63,15 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(DecoderConfig):
-    """The translator."""
+    """Architecture of the translator."""
 
     bidirectional: bool = True
-    tie_embeddings: Literal["none", "output", "all"] = "none"
+    tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.attention in ("luong_dot", "scaled_dot") and self.bidirectional:
-            yield Conflict(
-                "a dot product needs encoder and decoder states of one size: set bidirectional "
-                "false, or use luong_general or multi_head",
-                attention=self.attention,
-                bidirectional=self.bidirectional,
-            )
+        yield from dot_product_conflicts(self.attention, self.bidirectional)
 
 
 class TranslationEvaluation(EvaluationConfig):
@@ -70,7 +79,7 @@ class TranslationEvaluation(EvaluationConfig):
 
 
 class TranslationConfig(RecipeConfig):
-    """A translation recipe file. `quickstart.yaml` explains each key."""
+    """Translation recipe file. `quickstart.yaml` explains each key."""
 
     data: TranslationData = TranslationData()
     tokenizer: TokenizerConfig = TokenizerConfig()

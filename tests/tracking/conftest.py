@@ -1,35 +1,10 @@
 """An empty store, a dataset, a preset and a card."""
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store that is created once, because MLflow's migrations take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from zoo.tracking import prepare_store
-
-        prepare_store()
-    return folder / "runs"
-
-
-@pytest.fixture
-def client(home, empty_store):
-    """A client of an empty store in the home folder of the test."""
-    from mlflow import MlflowClient
-
-    from zoo.tracking import prepare_store
-
-    shutil.copytree(empty_store, home / "runs")
-    return MlflowClient(prepare_store())
 
 
 @pytest.fixture

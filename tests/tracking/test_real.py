@@ -60,6 +60,7 @@ def test_registered_model_gives_the_same_answers(registered):
     )
 
 
+@pytest.mark.once
 def test_another_backend_loads_the_model_without_pickle(registered, home):
     model, uri = registered
     expected = zoo.load(uri).infer(TEXTS)

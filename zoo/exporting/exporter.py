@@ -84,12 +84,12 @@ def export(
             f"Models are exported from TensorFlow: {reason}. Load the preset in a process with "
             f"KERAS_BACKEND=tensorflow. Received: a model on {running}"
         )
-    from zoo.models.texts import required
+    from zoo.models.checks import require_preprocessor
 
     task = next(filter(None, map(task_of, type(model).__mro__)), None)
     if task is None or task.export_adapter is None:
         raise _unsupported(type(model).__name__)
-    required(model.preprocessor)  # its vocabularies are exported
+    require_preprocessor(model.preprocessor)  # its vocabularies are exported
     adapter: ExportAdapter = pkgutil.resolve_name(task.export_adapter)(model)
     writer = FORMATS[format]
     with atomic_directory(directory) as temporary:

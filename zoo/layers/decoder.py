@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
+from zoo.choices import CELLS, check_choice
 from zoo.layers.attention import Attention, BahdanauAttention, make_attention
 from zoo.layers.recurrence import run_recurrent, scan
-from zoo.layers.recurrent import CELLS
+from zoo.layers.recurrent import make_recurrent
 
 ORDERS = ("attend_then_recur", "recur_then_attend")
 INITIAL_STATES = ("zero", "last", "bridge", "first_input")
@@ -113,9 +114,9 @@ class AttentiveDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_choice("cell", cell, CELLS)
-        _check_choice("order", order, (None, *ORDERS))
-        _check_choice("initial_state", initial_state, INITIAL_STATES)
+        check_choice("cell", cell, CELLS)
+        check_choice("order", order, (None, *ORDERS))
+        check_choice("initial_state", initial_state, INITIAL_STATES)
         if min(units, num_layers) < 1:
             raise ValueError(
                 "`units` and `num_layers` must be at least 1. "
@@ -163,10 +164,7 @@ class AttentiveDecoder(keras.layers.Layer):
         self.order = order or ORDERS[0 if is_bahdanau else 1]
         options = {"dtype": self.dtype_policy}
         self.stack = [
-            CELLS[cell](
-                units, return_sequences=True, return_state=True, name=f"layer_{i}", **options
-            )
-            for i in range(num_layers)
+            make_recurrent(cell, units, name=f"layer_{i}", **options) for i in range(num_layers)
         ]
         self.combine = keras.layers.Dense(
             units, "tanh", use_bias=False, name="attentional", **options
@@ -191,7 +189,7 @@ class AttentiveDecoder(keras.layers.Layer):
 
     @property
     def _states_per_layer(self):
-        return 2 if self.cell == "lstm" else 1
+        return len(self.stack[0].state_size)
 
     @property
     def _attends_first(self):
@@ -485,8 +483,3 @@ def _vector_shape(shape):
     """The same of shapes."""
     is_list = shape is not None and isinstance(shape[-1], list | tuple)
     return _vector(shape) if shape is None or is_list else shape
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")
