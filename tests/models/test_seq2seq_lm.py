@@ -203,7 +203,7 @@ def test_options_of_the_search_arrive(models):
     short = model.infer(SOURCES[:1], max_length=2)[0]
     long = model.infer(SOURCES[:1], min_length=8)[0]
     assert len(short.text) < len(long.text)
-    with pytest.raises(ValueError, match="`beam` must be at least 1.*beam=0"):
+    with pytest.raises(ValueError, match="beam=0"):
         model.infer(SOURCES[:1], beam=0)
 
 
