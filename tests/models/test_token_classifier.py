@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.models.copies import assert_copy
 from tests.variants import variants
 from zoo import presets
 from zoo.choices import ENCODERS, TAGGER_ATTENTIONS
@@ -140,11 +141,13 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
     again = zoo.load(tmp_path / "it")
     theirs = TokenClassifier.from_preset(str(tmp_path / "it"))
-    assert isinstance(again, keras_hub.models.Task) and again.get_config() == model.get_config()
-    for other in (again, theirs):
-        for one, same in zip(model.infer(SENTENCES), other.infer(SENTENCES), strict=True):
-            assert one.tags == same.tags
-            np.testing.assert_allclose(one.confidences, same.confidences, atol=1e-5)
+    assert isinstance(again, keras_hub.models.Task)
+    for one, same in zip(model.infer(SENTENCES), again.infer(SENTENCES), strict=True):
+        assert one.tags == same.tags
+        np.testing.assert_allclose(one.confidences, same.confidences, atol=1e-5)
+    for copy in (again, theirs):
+        assert_copy(copy, model)
+        assert copy.preprocessor.encode(SENTENCES) == model.preprocessor.encode(SENTENCES)
 
 
 @pytest.mark.parametrize("head", ["softmax", "crf"])
@@ -166,7 +169,9 @@ def test_training_learns_tags_from_characters(head):
         "tags": model.crf.loss if head == "crf" else SentenceCrossentropy(),
         "intent": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     }
-    model.compile(keras.optimizers.Adam(0.03), losses)
+    # XLA on TensorFlow too, but with one head: that takes long.
+    jit = True if keras.config.backend() == "jax" else "auto" if head == "crf" else False
+    model.compile(keras.optimizers.Adam(0.03), losses, jit_compile=jit)
     truth = np.array([[names.index(tag) for tag in row] for row in tags], "int32")
     x = preprocessor.collate(preprocessor.encode(sentences), 4)
     y = {"tags": truth, "intent": truth[:, 0]}

@@ -1,4 +1,4 @@
-"""A store, a dataset, a preset and a card to track."""
+"""An empty store, a dataset, a preset and a card."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def dataset():
-    """What a run needs of a `zoo.data.Dataset`."""
+    """The attributes of a `zoo.data.Dataset` that a run needs."""
     columns = {"text": [f"text {i}" for i in range(8)], "label": ["negative", "positive"] * 4}
     return SimpleNamespace(
         name="reviews",
@@ -25,7 +25,7 @@ def dataset():
 
 @dataclass
 class FakeCard:
-    """What tracking reads of a `zoo.presets.Card`."""
+    """The attributes of a `zoo.presets.Card` that tracking needs."""
 
     name: str = "tiny"
     task: str = "text_classifier"
