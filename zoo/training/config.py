@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -241,10 +241,11 @@ def _explain(schema: type[Section], path: Path_, error: dict) -> str:
     return f"{key}: {rule} Received: {error['input']!r}"
 
 
-def _field(schema, path):
+def _field(schema: type[Section], path: Path_):
+    section: Any = schema
     for name in path[:-1]:
-        schema = _section(schema, name)
-    return schema.model_fields[path[-1]]
+        section = _section(section, name)
+    return section.model_fields[path[-1]]
 
 
 def _choices(schema, path) -> list:
