@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
 from zoo.layers.attention import ATTENTIONS
 from zoo.layers.recurrence import scanning

@@ -12,7 +12,8 @@ from recipes.tagging.report import draw_confusion, draw_transitions
 from recipes.tagging.schema import ModelConfig, TaggingConfig
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
 from zoo.models.token_classifier.task import HEADS
 from zoo.training.config import ConfigError, read_yaml, resolve
