@@ -1,15 +1,16 @@
-"""Where the zoo keeps what it downloads, trains and tracks."""
+"""The folder of downloads, checkpoints and runs."""
 
 import os
 from pathlib import Path
 
 
 def home() -> Path:
-    """The zoo's own folder: `$ZOO_HOME`, or `~/.zoo` where that is unset or empty.
+    """The zoo's folder: `$ZOO_HOME`, or `~/.zoo` if that is unset or empty.
 
     Returns:
-        An absolute path; the folder need not exist yet. Its sub-folders are
-        `data`, `runs`, `checkpoints` and `models`, each made by who fills it.
+        An absolute path. The folder may not exist yet. Its sub-folders are created when needed:
+        `data` (downloaded datasets), `runs` (the embedded tracking store), `checkpoints` (of
+        training runs) and `models` (downloaded presets).
     """
     folder = os.environ.get("ZOO_HOME")
     return Path(folder).expanduser().absolute() if folder else Path.home() / ".zoo"

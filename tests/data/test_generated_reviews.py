@@ -54,7 +54,7 @@ def test_there_is_negation_intensity_and_contrast(dataset):
         assert phrase in text
 
 
-def test_the_seed_decides(dataset):
+def test_the_dataset_depends_on_the_seed(dataset):
     again = zoo.data.load("generated_reviews", seed=0)
     assert again == dataset
     small = zoo.data.load("generated_reviews", train=20, dev=2, test=0, seed=1)
