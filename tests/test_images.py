@@ -20,7 +20,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def image(width=40, height=20):
-    """Red, its right half blue."""
+    """A red image with a blue right half."""
     made = PIL.Image.new("RGB", (width, height), RED)
     made.paste(BLUE, (width // 2, 0, width, height))
     return made
@@ -39,7 +39,7 @@ def refused(source, **options):
 
 
 def png_of(width, height):
-    """The beginning of a PNG of that size, and next to no pixels."""
+    """A PNG with a header of that size and almost no pixels."""
 
     def chunk(name, content):
         check = zlib.crc32(name + content)

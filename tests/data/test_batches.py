@@ -171,7 +171,7 @@ def small_model():
 
 
 def test_fit_takes_batches_of_varying_length_in_order():
-    # The first batches are all short: shapes must not be learnt from them.
+    # The first batches are all short: shapes must not be inferred from them.
     lengths = [4] * 20 + [12] * 8 + [30] * 5
     plan = plan_batches(lengths, [8, 16, 32], 4)
     taken = []

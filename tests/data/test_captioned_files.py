@@ -8,7 +8,7 @@ from zoo.data import load_captioned, read_captioned
 
 pytestmark = pytest.mark.once
 
-# Two captions a picture, not always next to each other; two pictures in a folder of their own.
+# Two captions for each image, not always in adjacent rows; two images in a sub-folder.
 NAMES = [f"{'deep/' if i < 2 else ''}그림 {i}.png" for i in range(20)]
 ROWS = [(name, f"picture {i}, said once") for i, name in enumerate(NAMES)] + [
     (name, f"“{i}” again") for i, name in enumerate(NAMES)
@@ -18,7 +18,7 @@ CAPTIONS = [[f"picture {i}, said once", f"“{i}” again"] for i in range(20)]
 
 @pytest.fixture
 def folder(tmp_path):
-    """With pictures; whether they can be read as such is not looked at here."""
+    """A folder with files of images, which are not decoded in these tests."""
     (tmp_path / "deep").mkdir()
     for i, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(b"%d" % i)

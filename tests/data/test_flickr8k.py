@@ -25,7 +25,7 @@ def captions(name):
 
 
 def photograph(name):
-    """100 wide and 50 high, its left half of a grey of its own."""
+    """A JPEG, 100 wide and 50 high, the grey of whose left half depends on the name."""
     image = PIL.Image.new("RGB", (100, 50), "white")
     image.paste((20 * (ord(name[0]) - 96),) * 3, (0, 0, 50, 50))
     content = io.BytesIO()
@@ -35,7 +35,7 @@ def photograph(name):
 
 @pytest.fixture
 def downloads(tmp_path):
-    """The two archives as published, but for their size."""
+    """The two archives in the published format, with few images."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     every = [name for names in NAMES.values() for name in names] + ["in_no_split.jpg"]
@@ -55,7 +55,7 @@ def downloads(tmp_path):
 
 @pytest.fixture
 def small(monkeypatch, downloads):
-    """Puts a dataset with those archives in the registry; nothing is downloaded."""
+    """Puts a dataset of those archives in the registry and replaces the download by a copy."""
     digests = {
         split: content_digest({"image": sorted(names), "captions": map(captions, sorted(names))})
         for split, names in NAMES.items()
@@ -70,7 +70,7 @@ def small(monkeypatch, downloads):
 
 
 def rewrite(archive, change):
-    """Replaces members by what `change` makes of their content, or leaves them out for `None`."""
+    """Replaces the content of members by `change(name, content)`; `None` removes a member."""
     with zipfile.ZipFile(archive) as old:
         members = {name: change(name, old.read(name)) for name in old.namelist()}
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as new:

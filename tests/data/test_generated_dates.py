@@ -41,7 +41,7 @@ def dataset():
 
 
 def read_english(text):
-    """The day, and the first letters of the weekday, which `strptime` does not check."""
+    """Parses the date, and the first letters of the weekday, which `strptime` does not check."""
     text = re.sub(r"\bthe |\bof ", "", text)
     text = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", text)
     for tens, words in (("twenty-", 20), ("thirty-", 30)):

@@ -17,7 +17,7 @@ def dataset():
 
 
 def accuracy(dataset, longest):
-    """Of a logistic regression on the counts of runs of 1 to `longest` words."""
+    """Accuracy of a logistic regression on the counts of n-grams of 1 to `longest` words."""
     words = CountVectorizer(token_pattern=r"[\w]+|[.,!]", ngram_range=(1, longest))
     model = make_pipeline(words, LogisticRegression(max_iter=1000))
     train, test = dataset.splits["train"], dataset.splits["test"]

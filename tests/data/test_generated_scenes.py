@@ -140,7 +140,7 @@ def test_the_colour_of_a_shape_is_in_its_box_and_nowhere_else(scenes, size):
 def test_the_dataset_depends_on_the_seed(dataset):
     again = zoo.data.load("generated_scenes", train=600)
     assert again == dataset
-    # Of the captions alone: how a PNG is packed is for Pillow and its zlib to say.
+    # The digest of the captions alone: the bytes of a PNG depend on Pillow's version.
     captions = {split: {"c": dataset.splits[split]["captions"]} for split in SPLITS}
     assert splits_digest(captions).startswith("a7ff9a52bf90")
     small = zoo.data.load("generated_scenes", train=20, dev=2, test=0, seed=1, size=32)

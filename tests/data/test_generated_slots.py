@@ -33,7 +33,7 @@ def f1(dataset, predict):
 
 
 def linear(dataset, letters, reach):
-    """F1 of a linear model of the words up to `reach` away, and of the ends of words."""
+    """F1 of a linear model of the words in a window, and of their endings with `letters`."""
 
     def features(words):
         padded = [""] * reach + words + [""] * reach

@@ -38,7 +38,7 @@ BIO = [
     ["O", "B-artist", "I-artist"],
     ["B-time", "O"],
 ]
-# The second has no beginning, the third is one of another type.
+# In the second a span lacks its B, in the third I follows B of another type.
 PREDICTED = [
     ["B-city", "I-city", "O", "O"],
     ["O", "I-artist", "I-artist"],
@@ -53,7 +53,7 @@ def test_scores_of_spans_by_conlleval_and_strictly():
     # conlleval: city and artist right, of four and of four: city, artist, city, time.
     assert scores["precision_conlleval"] == scores["recall_conlleval"] == 2 / 4
     assert scores["f1_conlleval"] == 0.5
-    # Strictly the artist is none, nor is the time of the third.
+    # Strictly, the artist and the time of the third are no spans.
     assert scores["precision_strict"] == 1 / 2
     assert scores["recall_strict"] == 1 / 4
     assert scores["f1_strict"] == pytest.approx(2 * (1 / 2) * (1 / 4) / (3 / 4))

@@ -1,4 +1,4 @@
-"""Scores of translations: sacreBLEU's own, and what papers report."""
+"""Scores of translations: compared with sacreBLEU, and computed by hand."""
 
 import logging
 import math
