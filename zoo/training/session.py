@@ -12,7 +12,7 @@ import keras_hub
 import zoo
 from zoo import presets
 from zoo.data import Dataset
-from zoo.data.batches import default_boundaries, plan_batches
+from zoo.data.planning import default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
