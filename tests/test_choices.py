@@ -29,7 +29,7 @@ from zoo.models.seq2seq_lm import Seq2SeqLMBackbone
 from zoo.models.text_classifier import TextClassifier, TextClassifierBackbone
 from zoo.training.config import ConfigError, resolve
 
-PLUGIN = '''
+PLUGIN = """
 import keras
 from keras import ops
 
@@ -66,7 +66,7 @@ class LeakyCell(keras.layers.Layer):
 class Leaky(keras.layers.RNN):
     def __init__(self, units, dtype=None, **kwargs):
         super().__init__(LeakyCell(units, dtype=dtype), dtype=dtype, **kwargs)
-'''
+"""
 
 
 @pytest.fixture

@@ -248,11 +248,11 @@ def check_choice(argument: str, value: object, choices: Collection[str]) -> None
 
 
 class Conflict(ValueError):
-    """Values that are right one by one and do not go together.
+    """A combination of values that are valid one by one but not together.
 
     Args:
-        rule: What must hold, and the remedy.
-        **values: The arguments that disagree, with their values.
+        rule: The rule that is broken, and the remedy.
+        **values: The arguments that disagree, with their values; `a__b` is the key `a.b`.
     """
 
     def __init__(self, rule: str, **values: object):
@@ -330,7 +330,7 @@ def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterat
     """Options of an attention where there is none."""
     if attention == "none" and (gate or input_feeding):
         yield Conflict(
-            "without attention there is nothing to gate and nothing to feed: set both false",
+            "gate and input_feeding need attention: set both false",
             attention=attention,
             gate=gate,
             input_feeding=input_feeding,
@@ -341,7 +341,7 @@ def character_conflicts(characters: str, character_units: int) -> Iterator[Confl
     """Character features of a size that two directions cannot share."""
     if characters == "lstm" and character_units % 2:
         yield Conflict(
-            "an LSTM over characters has half of the units each way: make them even",
+            "an LSTM over characters has half of character_units in each direction: make it even",
             characters=characters,
             character_units=character_units,
         )
@@ -354,8 +354,8 @@ def image_conflicts(
     smallest = 2 ** (1 + len(widths))
     if encoder == "residual" and min(image_size) < smallest:
         yield Conflict(
-            f"images need {smallest} pixels a side, because the first convolution and each of "
-            "widths halve them",
+            f"images need at least {smallest} pixels a side: the first convolution and each of "
+            "widths halve it",
             image_size=image_size,
             widths=widths,
         )

@@ -1,1 +1,6 @@
-"""One-to-many: trains a captioner."""
+"""Image captioning: one-to-many."""
+
+from recipes.captioning.schema import CaptioningConfig
+from zoo.training.schema import RecipeSpec
+
+RECIPE = RecipeSpec("captioning", CaptioningConfig, "recipes.captioning.recipe:CaptioningRecipe")

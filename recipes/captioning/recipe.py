@@ -1,67 +1,47 @@
-"""One-to-many: trains a captioner."""
+"""Trains a captioner."""
 
 import re
-from typing import TYPE_CHECKING
 
+import keras
+import numpy as np
+
+from recipes.captioning.arrays import features, pixels
+from recipes.captioning.encoder import load_weights, split
+from recipes.captioning.report import report
 from recipes.captioning.schema import CaptioningConfig
+from zoo.data import Columns, Dataset
+from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.losses import DoublyStochastic, TokenCrossentropy
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
 
-if TYPE_CHECKING:
-    import keras
-
-    from zoo.data import Columns, Dataset
-    from zoo.models import ImageToText, ImageToTextPreprocessor
-
-# What a model to start from must have in common with this one.
+# Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # "leftmost" too
 
 
 class CaptioningRecipe(Recipe):
-    """A picture goes in, a sentence comes out."""
+    """One-to-many: image to sentence."""
 
-    name = "captioning"
-    Config = CaptioningConfig
+    Task = ImageToText
     config: CaptioningConfig
+    report = staticmethod(report)
 
-    def load_data(self) -> "Dataset":
-        from zoo import data
-
-        settings = self.config.data
-        if settings.name is not None:
-            return data.load(settings.name, **settings.options)
-        return data.load_captioned(
-            train=settings.train,
-            dev=settings.dev,
-            test=settings.test,
-            images=settings.images,
-            image=settings.image,
-            caption=settings.caption,
-            dev_fraction=settings.dev_fraction,
-            seed=self.config.seed,
-        )
-
-    def prepare(self, dataset: "Dataset") -> "ImageToTextPreprocessor":
-        from zoo.models import ImageToTextPreprocessor
-        from zoo.tokenizers import train_subword_tokenizer
-
+    def prepare(self, dataset: Dataset) -> ImageToTextPreprocessor:
         settings, model = self.config.tokenizer, self.config.model
         if self.config.training.init_from:
-            tokenizer = self._pretrained().preprocessor.tokenizer
+            tokenizer = self.initial_model.preprocessor.tokenizer
         else:
             train = dataset.splits["train"]
-            texts = [self._learned(text) for texts in train["captions"] for text in texts]
+            texts = [self._target(text) for texts in train["captions"] for text in texts]
             tokenizer = train_subword_tokenizer(texts, settings.vocabulary_size, settings.algorithm)
         return ImageToTextPreprocessor(tokenizer, model.image_size, model.sequence_length)
 
     def build(
-        self, dataset: "Dataset", preprocessor: "ImageToTextPreprocessor", dtype: str
-    ) -> "ImageToText":
-        from recipes.captioning.encoder import load_weights
-        from zoo.models import ImageToText, ImageToTextBackbone
-        from zoo.training.pretrained import check_same_sizes
-
+        self, dataset: Dataset, preprocessor: ImageToTextPreprocessor, dtype: str
+    ) -> ImageToText:
         settings = self.config.model
         backbone = ImageToTextBackbone(
             preprocessor.tokenizer.vocabulary_size(),
@@ -76,7 +56,7 @@ class CaptioningRecipe(Recipe):
         )
         model = ImageToText(backbone, preprocessor)
         if self.config.training.init_from:
-            pretrained = self._pretrained()
+            pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
             model.set_weights(pretrained.get_weights())
         elif settings.weights:
@@ -88,23 +68,17 @@ class CaptioningRecipe(Recipe):
             )
         return model
 
-    def _split(self, model: "ImageToText") -> "tuple[keras.Model | None, keras.Model | None]":
-        from recipes.captioning.encoder import split
-
+    def _split(self, model: ImageToText) -> tuple[keras.Model | None, keras.Model | None]:
         return split(model.backbone.image_encoder, self.config.model.train_encoder)
 
     @property
     def examples_vary_by_epoch(self) -> bool:
         return self.config.training.flip or self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "ImageToText", columns: "Columns", epoch: int) -> TrainingExamples:
-        import numpy as np
-
-        from recipes.captioning.arrays import features, pixels
-
-        pictures, settings = columns["image"], self.config.training
-        shown = [i for i, texts in enumerate(columns["captions"]) for _ in texts]
-        texts = [self._learned(text) for texts in columns["captions"] for text in texts]
+    def examples(self, model: ImageToText, columns: Columns, epoch: int) -> TrainingExamples:
+        images, settings = columns["image"], self.config.training
+        image_of = [i for i, texts in enumerate(columns["captions"]) for _ in texts]
+        texts = [self._target(text) for texts in columns["captions"] for text in texts]
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         encoded = model.preprocessor.encode(texts, self.config.tokenizer.sampling, int(seeds[0]))
         flipped = np.zeros(len(texts), "bool")
@@ -113,31 +87,27 @@ class CaptioningRecipe(Recipe):
             flipped = chosen & [not SIDES.search(text) for text in texts]
         frozen, _ = self._split(model)
         if frozen is None:
-            seen, mirrored = pixels(model, pictures), None
+            grids, mirrored = pixels(model, images), None
         else:
-            seen = features(model, frozen, pictures)
-            mirrored = features(model, frozen, pictures, flipped=True) if settings.flip else None
+            grids = features(model, frozen, images)
+            mirrored = features(model, frozen, images, flipped=True) if settings.flip else None
 
-        def picture(row):
+        def image(row):
             if not flipped[row]:
-                return seen[shown[row]]
-            return seen[shown[row]][:, ::-1] if mirrored is None else mirrored[shown[row]]
+                return grids[image_of[row]]
+            return grids[image_of[row]][:, ::-1] if mirrored is None else mirrored[image_of[row]]
 
         def collate(rows, length):
             inputs, following, weights = model.preprocessor.collate(
                 [encoded[row] for row in rows], length
             )
-            source = np.stack([picture(row) for row in rows]).astype("float32")
+            source = np.stack([image(row) for row in rows]).astype("float32")
             return {"source": source} | inputs, following, weights
 
         return TrainingExamples([len(ids) for ids in encoded], collate)
 
-    def training_model(self, model: "ImageToText") -> "keras.Model":
-        """From pictures, or from what the frozen part of the CNN sees in them, to logits."""
-        import keras
-
-        from zoo.training.losses import DoublyStochastic
-
+    def training_model(self, model: ImageToText) -> keras.Model:
+        """Model from images, or from the features of the frozen part of the CNN, to logits."""
         backbone = model.backbone
         tokens, mask = (backbone.input[f"decoder_{part}"] for part in ("token_ids", "padding_mask"))
         frozen, trained = self._split(model)
@@ -152,34 +122,19 @@ class CaptioningRecipe(Recipe):
         return keras.Model(inputs, logits)
 
     def compile_options(self, model) -> dict:
-        from zoo.training.losses import TokenCrossentropy
-
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),
             "weighted_metrics": [],
         }
 
-    def measure(self, model: "ImageToText", columns: "Columns") -> dict[str, float]:
-        """By greedy search, which is quick."""
-        from recipes.captioning.arrays import features
-
+    def measure(self, model: ImageToText, columns: Columns) -> dict[str, float]:
+        """Scores greedy search, which is faster than a beam."""
         frozen, trained = self._split(model)
         seen = features(model, frozen, columns["image"]) if trained is None else None
         return model.score(columns, features=seen, beam=1)
 
-    def report(self, model: "ImageToText", columns: "Columns", run) -> None:
-        from recipes.captioning.report import report
-
-        report(model, columns, run, samples=self.config.evaluation.samples)
-
-    def _learned(self, caption: str) -> str:
-        """A caption as the model learns to write it."""
+    def _target(self, caption: str) -> str:
+        """The caption as a training target."""
         if not self.config.tokenizer.lowercase:
             return caption.strip()
         return caption.lower().strip().rstrip(".").rstrip()
-
-    def _pretrained(self) -> "ImageToText":
-        from zoo.models import ImageToText
-        from zoo.training.pretrained import load
-
-        return load(self.config.training.init_from, ImageToText)

@@ -1,4 +1,4 @@
-"""The sections of a captioning recipe."""
+"""Schema of captioning recipes."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo import data
 from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS, caption_conflicts, image_conflicts
+from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -23,7 +25,7 @@ Side = Annotated[int, Field(ge=8, le=1024)]
 
 
 class CaptioningData(DataConfig):
-    """Which pictures: a named dataset, or tables of one's own."""
+    """Captioned images: a named dataset, or the user's own tables."""
 
     task = "image_to_text"
 
@@ -35,9 +37,21 @@ class CaptioningData(DataConfig):
     image: str = "image"
     caption: str = "caption"
 
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_captioned(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            images=self.images,
+            image=self.image,
+            caption=self.caption,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
+
 
 class TokenizerConfig(Section):
-    """The subwords of the captions."""
+    """Subword vocabulary of the captions."""
 
     vocabulary_size: Annotated[int, Field(ge=280)] = 4000
     algorithm: Literal["bpe", "unigram"] = "bpe"
@@ -46,7 +60,7 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(DecoderConfig):
-    """The captioner."""
+    """Architecture of the captioner."""
 
     encoder: Annotated[str, Field(min_length=1)] = "residual"
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 128]
@@ -65,15 +79,15 @@ class ModelConfig(DecoderConfig):
         yield from image_conflicts(self.encoder, self.image_size, self.widths)
         if self.weights and re.fullmatch(r"EfficientNetB\d", self.encoder):
             yield Conflict(
-                "with its weights Keras prepares pictures for this CNN in another way, which is "
-                "not supported: use EfficientNetV2B0, or weights null",
+                "the pretrained weights of this CNN need a preprocessing of images that is not "
+                "supported: use EfficientNetV2B0, or weights null",
                 encoder=self.encoder,
                 weights=self.weights,
             )
         if self.encoder == "residual" and self.weights:
             yield Conflict(
-                "there are no weights for the residual CNN, which is trained from scratch: set "
-                "weights null, or name a CNN of keras.applications",
+                "the residual CNN has no pretrained weights: set weights null, or name a CNN of "
+                "keras.applications",
                 encoder=self.encoder,
                 weights=self.weights,
             )
@@ -89,7 +103,7 @@ class CaptioningEvaluation(EvaluationConfig):
 
 
 class CaptioningConfig(RecipeConfig):
-    """A captioning recipe file. `quickstart.yaml` explains each key."""
+    """Captioning recipe file. `quickstart.yaml` explains each key."""
 
     data: CaptioningData = CaptioningData()
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -100,14 +114,13 @@ class CaptioningConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         if self.training.init_from and self.model.weights:
             yield Conflict(
-                "a model to start from brings the weights of its CNN: give one of the two, and "
-                "null for the other",
+                "training.init_from includes the weights of the CNN: set one of the two to null",
                 training__init_from=self.training.init_from,
                 model__weights=self.model.weights,
             )
         if self.training.doubly_stochastic and self.model.attention == "none":
             yield Conflict(
-                "without attention there is nothing to regularise: set doubly_stochastic 0",
+                "doubly_stochastic regularizes attention: set it to 0 without attention",
                 training__doubly_stochastic=self.training.doubly_stochastic,
                 model__attention=self.model.attention,
             )

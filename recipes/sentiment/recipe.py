@@ -1,48 +1,30 @@
-"""Many-to-one: trains a text classifier."""
+"""Trains a text classifier."""
 
-from typing import TYPE_CHECKING
+import keras
+import numpy as np
 
+from recipes.sentiment.report import report
 from recipes.sentiment.schema import SentimentConfig
+from zoo.data import Columns, Dataset
+from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.models.text_classifier.task import MIN_LENGTH
+from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
-
-if TYPE_CHECKING:
-    from zoo.data import Columns, Dataset
-    from zoo.models import TextClassifier, TextClassifierPreprocessor
-
-MIN_LENGTH = 16  # tokens; `TextClassifier.infer` pads to powers of two from there on
 
 
 class SentimentRecipe(Recipe):
-    """A text goes in, its label comes out."""
+    """Many-to-one: text to label."""
 
-    name = "sentiment"
-    Config = SentimentConfig
+    Task = TextClassifier
     config: SentimentConfig
+    report = staticmethod(report)
 
-    def load_data(self) -> "Dataset":
-        from zoo import data
-
-        settings = self.config.data
-        if settings.name is not None:
-            return data.load(settings.name, **settings.options)
-        return data.load_labelled(
-            train=settings.train,
-            dev=settings.dev,
-            test=settings.test,
-            text=settings.text,
-            label=settings.label,
-            dev_fraction=settings.dev_fraction,
-            seed=self.config.seed,
-        )
-
-    def prepare(self, dataset: "Dataset") -> "TextClassifierPreprocessor":
-        from zoo.models import TextClassifierPreprocessor
-        from zoo.tokenizers import train_subword_tokenizer
-
+    def prepare(self, dataset: Dataset) -> TextClassifierPreprocessor:
         settings = self.config.tokenizer
         lowercase = settings.lowercase
         if self.config.training.init_from:
-            pretrained = self._pretrained().preprocessor
+            pretrained = self.initial_model.preprocessor
             tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
         else:
             texts = dataset.splits["train"]["text"]
@@ -55,10 +37,8 @@ class SentimentRecipe(Recipe):
         )
 
     def build(
-        self, dataset: "Dataset", preprocessor: "TextClassifierPreprocessor", dtype: str
-    ) -> "TextClassifier":
-        from zoo.models import TextClassifier, TextClassifierBackbone
-
+        self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
+    ) -> TextClassifier:
         settings = self.config.model
         longest = max(settings.sequence_length, MIN_LENGTH)
         backbone = TextClassifierBackbone(
@@ -81,16 +61,14 @@ class SentimentRecipe(Recipe):
             dropout=settings.pooled_dropout,
         )
         if self.config.training.init_from:
-            _copy_weights(self._pretrained(), model)
+            _copy_weights(self.initial_model, model)
         return model
 
     @property
     def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "TextClassifier", columns: "Columns", epoch: int) -> TrainingExamples:
-        import numpy as np
-
+    def examples(self, model: TextClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
         encoded = model.preprocessor.encode(
             columns["text"], self.config.tokenizer.sampling, int(seed)
@@ -105,8 +83,6 @@ class SentimentRecipe(Recipe):
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
     def compile_options(self, model) -> dict:
-        import keras
-
         return {
             "loss": keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=self.config.training.label_smoothing
@@ -114,25 +90,13 @@ class SentimentRecipe(Recipe):
             "weighted_metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")],
         }
 
-    def report(self, model: "TextClassifier", columns: "Columns", run) -> None:
-        from recipes.sentiment.report import report
 
-        report(model, columns, run, samples=self.config.evaluation.samples)
-
-    def _pretrained(self) -> "TextClassifier":
-        from zoo.models import TextClassifier
-        from zoo.training.pretrained import load
-
-        return load(self.config.training.init_from, TextClassifier)
-
-
-def _copy_weights(source: "TextClassifier", target: "TextClassifier") -> None:
-    """Starts a model from another: its backbone, and its pooling and head if they fit too.
+def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
+    """Copies the backbone of a model, and its pooling and head if they have the same shapes.
 
     Raises:
-        ValueError: if the backbones differ; says what the recipe must say.
+        ValueError: if the sizes of the backbones differ; names the settings the recipe needs.
     """
-    from zoo.training.pretrained import check_same_sizes
 
     keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
     if target.backbone.encoder == "transformer":

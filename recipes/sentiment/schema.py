@@ -1,11 +1,13 @@
-"""The sections of a sentiment recipe."""
+"""Schema of sentiment recipes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
+from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -19,7 +21,7 @@ from zoo.training.schema import (
 
 
 class SentimentData(DataConfig):
-    """Which texts, with which labels: a named dataset, or files of one's own."""
+    """Labelled texts: a named dataset, or the user's own tables."""
 
     task = "text_classifier"
 
@@ -30,9 +32,20 @@ class SentimentData(DataConfig):
     text: str = "text"
     label: str = "label"
 
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_labelled(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            text=self.text,
+            label=self.label,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
+
 
 class TokenizerConfig(Section):
-    """The subwords."""
+    """Subword vocabulary."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     lowercase: bool = False
@@ -40,7 +53,7 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(Section):
-    """The text classifier."""
+    """Architecture of the text classifier."""
 
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     embedding_dim: Count = 128
@@ -58,7 +71,7 @@ class ModelConfig(Section):
         yield from encoder_conflicts(self.encoder, self.units, self.num_heads, self.embedding_dim)
         if transformer and not self.bidirectional:
             yield Conflict(
-                "a Transformer encoder reads both ways: leave bidirectional true",
+                "a Transformer encoder is always bidirectional: leave bidirectional true",
                 encoder=self.encoder,
                 bidirectional=self.bidirectional,
             )
@@ -71,7 +84,7 @@ class SentimentEvaluation(EvaluationConfig):
 
 
 class SentimentConfig(RecipeConfig):
-    """A sentiment recipe file. `quickstart.yaml` explains each key."""
+    """Sentiment recipe file. `quickstart.yaml` explains each key."""
 
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()

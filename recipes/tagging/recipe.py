@@ -1,72 +1,38 @@
-"""Synced many-to-many: trains a tagger."""
+"""Trains a tagger."""
 
-import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import keras
+import numpy as np
 
+from recipes.tagging.report import report
 from recipes.tagging.schema import TaggingConfig
-from zoo.training.config import ConfigError
+from zoo.data import Columns, Dataset
+from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.tags import tagging_scheme
+from zoo.tokenizers import train_word_tokenizer
+from zoo.tokenizers.words import UNKNOWN
+from zoo.training.losses import SentenceCrossentropy
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
-if TYPE_CHECKING:
-    from zoo.data import Columns, Dataset
-    from zoo.models import TokenClassifier, TokenClassifierPreprocessor
-
-# What a model to start from must have in common with this one; and what its tags must, or only what
-# it knows of words is taken over.
+# Settings that a model given as `training.init_from` must share with the one that is trained; and
+# those its tags must share, or only its backbone is copied.
 SIZES = ["word_dim", "characters", "character_dim", "character_units", "encoder", "units"]
 SIZES += ["num_layers", "bidirectional", "attention", "num_heads"]
 TASK = ("tags", "head", "scheme", "intents")
 
 
 class TaggingRecipe(Recipe):
-    """Words go in, and for each of them a tag comes out."""
+    """Synced many-to-many: words to tags."""
 
-    name = "tagging"
-    Config = TaggingConfig
+    Task = TokenClassifier
     config: TaggingConfig
+    report = staticmethod(report)
 
-    def load_data(self) -> "Dataset":
-        from zoo import data
-
-        settings = self.config.data
-        if settings.name is not None:
-            dataset = data.load(settings.name, **settings.options)
-        else:
-            dataset = data.load_tagged(
-                train=settings.train,
-                dev=settings.dev,
-                test=settings.test,
-                column=settings.column,
-                dev_fraction=settings.dev_fraction,
-                seed=self.config.seed,
-            )
-        dataset = well_formed(dataset)
-        self._check_metric(dataset)
-        _warn_of_unknown_tags(dataset)
-        return dataset
-
-    def _check_metric(self, dataset) -> None:
-        """Before training, not after its first epoch."""
-        from zoo.tags import tagging_scheme
-
-        metric, missing = self.config.evaluation.metric, None
-        if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
-            missing = "tags that mark spans, as BIO does: set evaluation.metric=token_accuracy"
-        if metric == "intent_accuracy" and "intent" not in dataset.splits["train"]:
-            missing = "intents: set another evaluation.metric"
-        if missing:
-            mistake = f"evaluation.metric: {metric} needs {missing}. Received: {dataset.name}"
-            raise ConfigError(self.name, [mistake])
-
-    def prepare(self, dataset: "Dataset") -> "TokenClassifierPreprocessor":
-        from zoo.models import TokenClassifierPreprocessor
-        from zoo.tokenizers import train_word_tokenizer
-
+    def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
         settings, model = self.config.tokenizer, self.config.model
         length = 0 if model.characters == "none" else model.character_length
         if self.config.training.init_from:
-            return TokenClassifierPreprocessor(self._pretrained().preprocessor.tokenizer, length)
+            return TokenClassifierPreprocessor(self.initial_model.preprocessor.tokenizer, length)
         tokenizer = train_word_tokenizer(
             dataset.splits["train"]["tokens"],
             settings.least_count,
@@ -77,12 +43,8 @@ class TaggingRecipe(Recipe):
         return TokenClassifierPreprocessor(tokenizer, length)
 
     def build(
-        self, dataset: "Dataset", preprocessor: "TokenClassifierPreprocessor", dtype: str
-    ) -> "TokenClassifier":
-        from zoo.models import TokenClassifier, TokenClassifierBackbone
-        from zoo.tags import tagging_scheme
-        from zoo.training.pretrained import check_same_sizes
-
+        self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
+    ) -> TokenClassifier:
         settings, train = self.config.model, dataset.splits["train"]
         backbone = TokenClassifierBackbone(
             preprocessor.tokenizer.vocabulary_size(),
@@ -109,7 +71,7 @@ class TaggingRecipe(Recipe):
             intents=sorted(set(train.get("intent", ()))),
         )
         if self.config.training.init_from:
-            pretrained = self._pretrained()
+            pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
             backbone.set_weights(pretrained.backbone.get_weights())
             if all(getattr(pretrained, name) == getattr(model, name) for name in TASK):
@@ -120,13 +82,7 @@ class TaggingRecipe(Recipe):
     def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.word_dropout > 0
 
-    def examples(
-        self, model: "TokenClassifier", columns: "Columns", epoch: int
-    ) -> TrainingExamples:
-        import numpy as np
-
-        from zoo.tokenizers.words import UNKNOWN
-
+    def examples(self, model: TokenClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         random = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
         if share := self.config.tokenizer.word_dropout:
@@ -149,11 +105,7 @@ class TaggingRecipe(Recipe):
 
         return TrainingExamples([len(tags) for tags in truth], collate)
 
-    def compile_options(self, model: "TokenClassifier") -> dict:
-        import keras
-
-        from zoo.training.losses import SentenceCrossentropy
-
+    def compile_options(self, model: TokenClassifier) -> dict:
         smoothing = self.config.training.label_smoothing
         losses = {"tags": model.crf.loss}
         if model.head == "softmax":
@@ -161,49 +113,3 @@ class TaggingRecipe(Recipe):
         if model.intents:
             losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return {"loss": losses, "weighted_metrics": None}
-
-    def report(self, model: "TokenClassifier", columns: "Columns", run) -> None:
-        from recipes.tagging.report import report
-
-        report(model, columns, run, samples=self.config.evaluation.samples)
-
-    def _pretrained(self) -> "TokenClassifier":
-        from zoo.models import TokenClassifier
-        from zoo.training.pretrained import load
-
-        return load(self.config.training.init_from, TokenClassifier)
-
-
-def well_formed(dataset: "Dataset") -> "Dataset":
-    """The data with ill-formed tags repaired as seqeval reads them: an `I-X` that continues no span
-    becomes `B-X`. Warns of how many there were in train."""
-    from zoo.data import tag_set
-    from zoo.tags import ill_formed, repaired, tagging_scheme
-
-    scheme = tagging_scheme(dataset.labels)
-    count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
-    if not count:
-        return dataset
-    warnings.warn(
-        f"{dataset.name}: {count:,} transitions between tags of train are ill-formed in "
-        f"{scheme.upper()}, and were repaired.",
-        stacklevel=3,
-    )
-    splits = {
-        split: columns | {"tags": [repaired(tags, scheme) for tags in columns["tags"]]}
-        for split, columns in dataset.splits.items()
-    }
-    return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))
-
-
-def _warn_of_unknown_tags(dataset) -> None:
-    from zoo.metrics import unknown_tags
-
-    for split, columns in dataset.splits.items():
-        if unknown := unknown_tags(dataset.splits["train"]["tags"], columns["tags"]):
-            told = ", ".join(f"{tag} ({count:,})" for tag, count in list(unknown.items())[:10])
-            warnings.warn(
-                f"{dataset.name}: {split} has {len(unknown)} tags that train lacks, which count as "
-                f"mistakes: {told}",
-                stacklevel=3,
-            )

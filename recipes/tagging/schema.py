@@ -1,8 +1,11 @@
-"""The sections of a tagging recipe."""
+"""Schema of tagging recipes."""
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
+from zoo import data
 from zoo.choices import (
     CHARACTERS,
     ENCODERS,
@@ -12,6 +15,8 @@ from zoo.choices import (
     has_heads,
     head_conflicts,
 )
+from zoo.data import Dataset, tag_set
+from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -25,7 +30,7 @@ from zoo.training.schema import (
 
 
 class TaggingData(DataConfig):
-    """Which sentences: a named dataset, or files of one's own."""
+    """Tagged sentences: a named dataset, or the user's own files."""
 
     task = "token_classifier"
 
@@ -36,25 +41,41 @@ class TaggingData(DataConfig):
     column: Literal["upos", "xpos"] = "upos"
     language: str | None = None
 
+    def load(self, seed: int) -> Dataset:
+        """Loads the data, repairs ill-formed tags, and warns of tags that train lacks."""
+        dataset = well_formed(super().load(seed))
+        _warn_of_unknown_tags(dataset)
+        return dataset
+
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_tagged(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            column=self.column,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         if self.name is not None and self.column != "upos":
             yield Conflict(
-                f"a named dataset has its column among its options: data.options.column="
-                f"{self.column}",
+                f"the column of a named dataset is one of its options: set "
+                f"data.options.column={self.column}",
                 name=self.name,
                 column=self.column,
             )
         if self.name is not None and self.language is not None:
             yield Conflict(
-                "a named dataset knows its language: leave it out",
+                "a named dataset has its own language: leave language out",
                 name=self.name,
                 language=self.language,
             )
 
 
 class TokenizerConfig(Section):
-    """The words and the characters."""
+    """Word and character vocabularies."""
 
     least_count: Count = 1
     lowercase: bool = True
@@ -63,7 +84,7 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(Section):
-    """The tagger."""
+    """Architecture of the tagger."""
 
     word_dim: Count = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
@@ -92,7 +113,7 @@ class TaggingEvaluation(EvaluationConfig):
 
 
 class TaggingConfig(RecipeConfig):
-    """A tagging recipe file. `quickstart.yaml` explains each key."""
+    """Tagging recipe file. `quickstart.yaml` explains each key."""
 
     data: TaggingData = TaggingData()
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -102,7 +123,58 @@ class TaggingConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
-                "a CRF has no label smoothing: use model.head=softmax, or 0",
+                "a CRF has no label smoothing: set model.head=softmax, or label_smoothing 0",
                 model__head=self.model.head,
                 training__label_smoothing=self.training.label_smoothing,
+            )
+
+    def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        metric = self.evaluation.metric
+        if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
+            yield Conflict(
+                f"{dataset.name} has no tags that mark spans, as BIO does, which {metric} needs: "
+                "set evaluation.metric=token_accuracy",
+                evaluation__metric=metric,
+            )
+        if metric == "intent_accuracy" and "intent" not in dataset.splits["train"]:
+            yield Conflict(
+                f"{dataset.name} has no intents, which {metric} needs: set another "
+                "evaluation.metric",
+                evaluation__metric=metric,
+            )
+
+
+def well_formed(dataset: Dataset) -> Dataset:
+    """Repairs ill-formed tags as seqeval reads them: `I-X` that continues no span becomes `B-X`.
+
+    The scheme is that of the tags of all splits: train may lack a `B` that another has. Warns of
+    the number of ill-formed transitions in train.
+    """
+    tags = {tag for columns in dataset.splits.values() for tag in tag_set(columns["tags"])}
+    scheme = tagging_scheme(tags) or tagging_scheme(dataset.labels)
+    count = count_ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
+    if not count:
+        return dataset
+    warnings.warn(
+        f"{dataset.name}: {count:,} transitions between tags of train are ill-formed in "
+        f"{scheme.upper()}, and were repaired.",
+        stacklevel=4,
+    )
+    splits = {
+        split: columns | {"tags": [repair(tags, scheme) for tags in columns["tags"]]}
+        for split, columns in dataset.splits.items()
+    }
+    return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))
+
+
+def _warn_of_unknown_tags(dataset: Dataset) -> None:
+    from zoo.metrics import unknown_tags  # NumPy, scikit-learn
+
+    for split, columns in dataset.splits.items():
+        if unknown := unknown_tags(dataset.splits["train"]["tags"], columns["tags"]):
+            listed = ", ".join(f"{tag} ({count:,})" for tag, count in list(unknown.items())[:10])
+            warnings.warn(
+                f"{dataset.name}: {split} has {len(unknown)} tags that train lacks, which count as "
+                f"errors: {listed}",
+                stacklevel=4,
             )

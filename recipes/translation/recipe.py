@@ -1,51 +1,36 @@
-"""Many-to-many: trains a translator."""
+"""Trains a translator."""
 
 import functools
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from recipes.translation.comparison import compare
+from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
+from zoo.data import Columns, Dataset
+from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.losses import TokenCrossentropy
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
 
-if TYPE_CHECKING:
-    from zoo.data import Columns, Dataset
-    from zoo.models import Seq2SeqLM, Seq2SeqLMPreprocessor
-    from zoo.tracking import Run
-
-# What a model to start from must have in common with this one.
+# Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("bidirectional", *DECODER_SIZES)
 
 
 class TranslationRecipe(Recipe):
-    """A text goes in, another comes out."""
+    """Many-to-many: text to text."""
 
-    name = "translation"
-    Config = TranslationConfig
+    Task = Seq2SeqLM
     config: TranslationConfig
+    report = staticmethod(report)
+    compare = staticmethod(compare)
 
-    def load_data(self) -> "Dataset":
-        from zoo import data
-
-        settings = self.config.data
-        if settings.name is not None:
-            return data.load(settings.name, **settings.options)
-        return data.load_parallel(
-            train=settings.train,
-            dev=settings.dev,
-            test=settings.test,
-            source=settings.source,
-            target=settings.target,
-            dev_fraction=settings.dev_fraction,
-            seed=self.config.seed,
-        )
-
-    def prepare(self, dataset: "Dataset") -> "Seq2SeqLMPreprocessor":
-        from zoo.models import Seq2SeqLMPreprocessor
-        from zoo.tokenizers import train_subword_tokenizer
-
+    def prepare(self, dataset: Dataset) -> Seq2SeqLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
         if self.config.training.init_from:
-            theirs = self._pretrained().preprocessor
+            theirs = self.initial_model.preprocessor
             return Seq2SeqLMPreprocessor(theirs.tokenizer, length, length, theirs.source_tokenizer)
         train = dataset.splits["train"]
         sides = [train["target"], train["source"]]
@@ -56,12 +41,7 @@ class TranslationRecipe(Recipe):
         ]
         return Seq2SeqLMPreprocessor(tokenizer, length, length, *source)
 
-    def build(
-        self, dataset: "Dataset", preprocessor: "Seq2SeqLMPreprocessor", dtype: str
-    ) -> "Seq2SeqLM":
-        from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone
-        from zoo.training.pretrained import check_same_sizes
-
+    def build(self, dataset: Dataset, preprocessor: Seq2SeqLMPreprocessor, dtype: str) -> Seq2SeqLM:
         settings = self.config.model
         backbone = Seq2SeqLMBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
@@ -72,7 +52,7 @@ class TranslationRecipe(Recipe):
         )
         model = Seq2SeqLM(backbone, preprocessor, languages=dataset.languages or None)
         if self.config.training.init_from:
-            pretrained = self._pretrained()
+            pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
             model.set_weights(pretrained.get_weights())
         return model
@@ -81,9 +61,7 @@ class TranslationRecipe(Recipe):
     def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.sampling > 0
 
-    def examples(self, model: "Seq2SeqLM", columns: "Columns", epoch: int) -> TrainingExamples:
-        import numpy as np
-
+    def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
@@ -92,7 +70,7 @@ class TranslationRecipe(Recipe):
 
         @functools.cache
         def target_length(bucket):
-            """Of the bucket's longest target, which may be much shorter than its sources."""
+            """Length of the bucket's longest target, which may be much shorter than its sources."""
             pairs = zip(lengths, targets, strict=True)
             longest = max(len(target) for length, target in pairs if length <= bucket)
             return -(-longest // 8) * 8
@@ -109,31 +87,11 @@ class TranslationRecipe(Recipe):
         return TrainingExamples(lengths, collate, tokens)
 
     def compile_options(self, model) -> dict:
-        from zoo.training.losses import TokenCrossentropy
-
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),
             "weighted_metrics": [],
         }
 
-    def measure(self, model: "Seq2SeqLM", columns: "Columns") -> dict[str, float]:
-        """By greedy search, which is quick."""
+    def measure(self, model: Seq2SeqLM, columns: Columns) -> dict[str, float]:
+        """Scores greedy search, which is faster than a beam."""
         return model.score(columns, beam=1)
-
-    def report(self, model: "Seq2SeqLM", columns: "Columns", run) -> None:
-        from recipes.translation.report import report
-
-        report(model, columns, run, samples=self.config.evaluation.samples)
-
-    def compare(
-        self, models: "dict[str, Seq2SeqLM]", columns: "Columns", run: "Run"
-    ) -> dict[str, list]:
-        from recipes.translation.comparison import compare
-
-        return compare(models, columns, run)
-
-    def _pretrained(self) -> "Seq2SeqLM":
-        from zoo.models import Seq2SeqLM
-        from zoo.training.pretrained import load
-
-        return load(self.config.training.init_from, Seq2SeqLM)

@@ -1,11 +1,13 @@
-"""The sections of a translation recipe."""
+"""Schema of translation recipes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from zoo import data
 from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
+from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
     DataConfig,
@@ -20,7 +22,7 @@ Files = str | list[str] | None
 
 
 class TranslationData(DataConfig):
-    """Which pairs of texts: a named dataset, or files of one's own."""
+    """Pairs of texts: a named dataset, or the user's own files."""
 
     task = "seq2seq_lm"
 
@@ -30,6 +32,17 @@ class TranslationData(DataConfig):
     test: Files = None
     source: str = "source"
     target: str = "target"
+
+    def load_files(self, seed: int) -> Dataset:
+        return data.load_parallel(
+            train=self.train,
+            dev=self.dev,
+            test=self.test,
+            source=self.source,
+            target=self.target,
+            dev_fraction=self.dev_fraction,
+            seed=seed,
+        )
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
@@ -42,7 +55,7 @@ class TranslationData(DataConfig):
 
 
 class TokenizerConfig(Section):
-    """The subwords, of both languages together or of each."""
+    """Subword vocabulary, shared by both languages or one for each."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     separate: bool = False
@@ -50,7 +63,7 @@ class TokenizerConfig(Section):
 
 
 class ModelConfig(DecoderConfig):
-    """The translator."""
+    """Architecture of the translator."""
 
     bidirectional: bool = True
     tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
@@ -66,7 +79,7 @@ class TranslationEvaluation(EvaluationConfig):
 
 
 class TranslationConfig(RecipeConfig):
-    """A translation recipe file. `quickstart.yaml` explains each key."""
+    """Translation recipe file. `quickstart.yaml` explains each key."""
 
     data: TranslationData = TranslationData()
     tokenizer: TokenizerConfig = TokenizerConfig()

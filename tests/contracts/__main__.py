@@ -11,8 +11,7 @@ from zoo.tokenizers import train_subword_tokenizer
 tokenizer = train_subword_tokenizer(TEXTS * 20, 330)
 preprocessor = TextClassifierPreprocessor(tokenizer, sequence_length=32)
 answers = {
-    f"{encoder}-{pooling}": known_logits(make(preprocessor, encoder, pooling)).round(7).tolist()
-    for encoder, pooling in COMBINATIONS
+    variant: known_logits(make(preprocessor, variant)).round(7).tolist() for variant in COMBINATIONS
 }
 EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
 
@@ -26,8 +25,8 @@ def write_lines(path, answers):
 write_lines(
     test_layers.EXPECTED,
     {
-        name: [x.ravel().round(6).tolist() for x in test_layers.known_answers(case)]
-        for name, case in test_layers.CASES.items()
+        name: [x.ravel().round(6).tolist() for x in test_layers.known_answers(name)]
+        for name in test_layers.CASES
     },
 )
 translators = test_seq2seq_lm.make_preprocessor()

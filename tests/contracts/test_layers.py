@@ -1,5 +1,6 @@
 """What every public layer must obey. A new layer adds a line to `CASES`."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from keras import ops
 
 import zoo.layers as layers
+from tests.compiled import compiled
 
 MASK = np.array([[True] * 5, [True, True, True, False, False], [False] * 5])
 STATES = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32") * MASK[:, :, None]
@@ -142,16 +144,24 @@ for pooling in ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot"
         lambda pooling=pooling, **kw: layers.SequencePooling(pooling, **kw)
     )
 
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+every_case = pytest.mark.parametrize("name", CASES)
 
 
 def arrays(outputs):
     return [np.asarray(ops.convert_to_numpy(x), "float32") for x in keras.tree.flatten(outputs)]
 
 
-def known_answers(case):
-    """A layer's answers with weights that are the same on every backend."""
-    model, layer = case.model()
+def answers(model, states=STATES, mask=MASK):
+    return arrays(compiled(lambda *inputs: model(list(inputs)))(states, mask))
+
+
+@functools.cache
+def known_model(name):
+    """A model of the layer, and the layer, with weights that are the same on every backend.
+
+    Made once for all tests: none of them may change it.
+    """
+    model, layer = CASES[name].model()
     generator = np.random.default_rng(0)
     layer.set_weights(
         [
@@ -161,7 +171,13 @@ def known_answers(case):
             for variable, w in zip(layer.weights, layer.get_weights(), strict=True)
         ]
     )
-    return arrays(model([STATES, MASK]))
+    return model, layer
+
+
+@functools.cache
+def known_answers(name):
+    """What that model answers: one call for all tests."""
+    return answers(known_model(name)[0])
 
 
 def test_every_public_layer_has_a_case():
@@ -170,62 +186,54 @@ def test_every_public_layer_has_a_case():
 
 
 @every_case
-def test_config_round_trip(case):
-    _, layer = case.model()
+def test_config_round_trip(name):
+    _, layer = known_model(name)
     config = layer.get_config()
     assert type(layer).from_config(config).get_config() == config
 
 
 @every_case
-def test_saved_model_gives_the_same_answers(case, tmp_path):
-    model, _ = case.model()
+def test_saved_model_gives_the_same_answers(name, tmp_path):
+    model, _ = known_model(name)
     path = tmp_path / "model.keras"
     model.save(path)
-    before, after = (
-        arrays(model([STATES, MASK])),
-        arrays(keras.models.load_model(path)([STATES, MASK])),
-    )
-    for x, y in zip(before, after, strict=True):
+    loaded = answers(keras.models.load_model(path))
+    for x, y in zip(known_answers(name), loaded, strict=True):
         np.testing.assert_allclose(x, y, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_case
 def test_every_backend_gives_the_same_answers(name):
     expected = json.loads(EXPECTED.read_text())[name]
-    for output, numbers in zip(known_answers(CASES[name]), expected, strict=True):
+    for output, numbers in zip(known_answers(name), expected, strict=True):
         np.testing.assert_allclose(output.ravel(), numbers, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.causal])
 def test_no_step_sees_a_later_one(name):
-    case = CASES[name]
-    layer = case.make(dtype=None)
-    before = ops.convert_to_numpy(case.causal(layer, STATES))
+    case, (_, layer) = CASES[name], known_model(name)
     changed = STATES.copy()
     changed[:, 3:, ::2] += 1.0
-    after = ops.convert_to_numpy(case.causal(layer, changed))
+    run = compiled(lambda before, after: [case.causal(layer, x) for x in (before, after)])
+    before, after = arrays(run(STATES, changed))
     np.testing.assert_allclose(after[:, :3], before[:, :3], atol=1e-6)
     assert np.abs(after[:, 3:] - before[:, 3:]).max() > 1e-4
 
 
 @every_case
-def test_symbolic_shapes_and_eager_values_agree(case):
-    model, _ = case.model()
-    for symbolic, value in zip(
-        keras.tree.flatten(model.output), arrays(model([STATES, MASK])), strict=True
-    ):
+def test_symbolic_shapes_and_values_agree(name):
+    model, _ = known_model(name)
+    for symbolic, value in zip(keras.tree.flatten(model.output), known_answers(name), strict=True):
         assert len(symbolic.shape) == value.ndim
         assert all(s in (None, v) for s, v in zip(symbolic.shape, value.shape, strict=True))
 
 
 @every_case
-def test_padding_further_changes_nothing(case):
-    model, _ = case.model()
+def test_padding_further_changes_nothing(name):
+    model, _ = known_model(name)
     longer = np.pad(STATES, ((0, 0), (0, 3), (0, 0)))
     longer_mask = np.pad(MASK, ((0, 0), (0, 3)))
-    for short, long in zip(
-        arrays(model([STATES, MASK])), arrays(model([longer, longer_mask])), strict=True
-    ):
+    for short, long in zip(known_answers(name), answers(model, longer, longer_mask), strict=True):
         if short.shape != long.shape:
             axis = list(np.not_equal(short.shape, long.shape)).index(True)
             rest = np.take(long, range(5, 8), axis=axis)
@@ -235,25 +243,23 @@ def test_padding_further_changes_nothing(case):
 
 
 @every_case
-def test_a_fully_padded_row_is_finite(case):
-    model, _ = case.model()
-    for output in arrays(model([STATES, MASK])):
+def test_a_fully_padded_row_is_finite(name):
+    for output in known_answers(name):
         assert np.all(np.isfinite(output))
 
 
 @every_case
-def test_mixed_precision_stays_near_float32(case):
-    model, _ = case.model()
-    mixed, _ = case.model(dtype="mixed_bfloat16")
+def test_mixed_precision_stays_near_float32(name):
+    model, _ = known_model(name)
+    mixed, _ = CASES[name].model(dtype="mixed_bfloat16")
     mixed.set_weights(model.get_weights())
-    for exact, rough in zip(
-        arrays(model([STATES, MASK])), arrays(mixed([STATES, MASK])), strict=True
-    ):
+    for exact, rough in zip(known_answers(name), answers(mixed), strict=True):
         np.testing.assert_allclose(exact, rough, atol=0.1)
 
 
 @every_case
-def test_gradients_reach_every_weight(case):
+def test_gradients_reach_every_weight(name):
+    case = CASES[name]
     model, _ = case.model()
     if not model.trainable_weights or not case.differentiable:
         return

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.compiled import compiled
 from zoo.choices import ATTENTIONS
 from zoo.data.batches import Batches, plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
@@ -27,15 +28,6 @@ def array(tensor):
 
 def arrays(nest):
     return [array(x) for x in keras.tree.flatten(nest)]
-
-
-def compiled(function):
-    """On JAX a program is quicker to compile whole than operation by operation."""
-    if keras.config.backend() != "jax":
-        return function
-    import jax
-
-    return jax.jit(function)
 
 
 def build(decoder, encoder_state=STATE):

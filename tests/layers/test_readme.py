@@ -2,10 +2,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from keras import ops
 
 import zoo.layers
 
+pytestmark = pytest.mark.once  # the contracts call each layer on every backend
 README = Path(zoo.layers.__file__).parent / "README.md"
 
 

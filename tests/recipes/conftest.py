@@ -1,7 +1,6 @@
-"""A small recipe, and a store that need not be made anew."""
+"""Small recipes, and small pictures of their runs."""
 
-import shutil
-
+import numpy as np
 import pytest
 
 SMALL = [
@@ -18,36 +17,65 @@ SMALL = [
 ]
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store made once: MLflow's migrations take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from zoo.tracking import prepare_store
-
-        prepare_store()
-    return folder / "runs"
+def load_data(config):
+    """The data of a resolved configuration."""
+    return config.data.load(config.seed)
 
 
-@pytest.fixture
-def client(home, empty_store):
-    """A client of an empty store in the test's own home."""
-    from mlflow import MlflowClient
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    """Figures that a run keeps have few pixels: to compress them takes longer than to train."""
+    from matplotlib.figure import Figure
 
-    from zoo.tracking import prepare_store
+    save = Figure.savefig
 
-    shutil.copytree(empty_store, home / "runs")
-    return MlflowClient(prepare_store())
+    def savefig(self, *arguments, **options):
+        save(self, *arguments, **(options | {"dpi": 20}))
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture
 def run(client):
     """Runs the quickstart, made small, with overrides."""
-    from recipes.sentiment.recipe import SentimentRecipe
+    from recipes import sentiment
+    from zoo.training import run as run_recipe
 
     def run(*overrides, **options):
-        return SentimentRecipe.run("quickstart", [*SMALL, *overrides], **options)
+        return run_recipe(sentiment.RECIPE, "quickstart", [*SMALL, *overrides], **options)
 
     return run
+
+
+@pytest.fixture
+def fit_one_batch():
+    """Fits a recipe's model to one batch, compiled and fed as in a run: with any backend.
+
+    Gives the loss, and the paths of the trainable weights that stayed as they were.
+    """
+    import keras
+
+    from zoo.data.batches import Batches, default_boundaries, plan_batches
+    from zoo.training.optimizer import compile_model
+
+    def fit(recipe):
+        settings, dataset = recipe.config.training, load_data(recipe.config)
+        model = recipe.build(dataset, recipe.prepare(dataset), settings.precision)
+        examples, fitted = (
+            recipe.examples(model, dataset.splits["train"], 0),
+            recipe.training_model(model),
+        )
+        boundaries = default_boundaries(examples.lengths, settings.buckets)
+        plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
+        compile_model(fitted, settings, 1, **recipe.compile_options(model))
+        weights = model.trainable_weights
+        before = [np.array(weight) for weight in weights]
+        history = keras.Model.fit(fitted, Batches(plan, examples.collate), verbose=0).history
+        unchanged = [
+            weight.path
+            for weight, start in zip(weights, before, strict=True)
+            if np.array_equal(np.array(weight), start)
+        ]
+        return history["loss"][0], unchanged
+
+    return fit

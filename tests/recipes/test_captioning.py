@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes import captioning
 from recipes.captioning.arrays import pixels
 from recipes.captioning.encoder import load_weights, split
 from recipes.captioning.recipe import CaptioningRecipe
 from recipes.captioning.schema import CaptioningConfig
+from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
 from zoo.home import home
 from zoo.layers.image import make_image_encoder
+from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import DoublyStochastic
 
@@ -37,12 +40,14 @@ def recipe(*overrides):
 
 
 def made(one):
-    dataset = one.load_data()
+    dataset = load_data(one.config)
     return dataset, one.build(dataset, one.prepare(dataset), "float32")
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
-    result = CaptioningRecipe.run(
+    result = run_recipe(
+        captioning.RECIPE,
         "quickstart",
         [*TINY, "training.doubly_stochastic=1.0", "model.gate=true"],
         output=tmp_path / "preset",
@@ -64,13 +69,23 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert card.task == "image_to_text" and card.dataset == "generated_scenes"
 
 
+@pytest.mark.parametrize(
+    "trained", [pytest.param("all", marks=pytest.mark.once), "block_1_pool", "none"]
+)
+def test_one_batch_changes_every_weight(fit_one_batch, trained):
+    """Also where the CNN, or a part of it, is frozen and its features are computed before."""
+    options = ["training.doubly_stochastic=1.0", "model.gate=true"]
+    loss, unchanged = fit_one_batch(recipe(f"model.train_encoder={trained}", *options))
+    assert np.isfinite(loss) and unchanged == []
+
+
 @pytest.mark.once
 def test_what_a_frozen_cnn_sees_is_computed_once(client):
     frozen = ["model.train_encoder=none", "training.flip=true", "evaluation.test=false"]
     files = None
     for epochs in (1, 2):
         overrides = [*TINY, *frozen, f"training.epochs={epochs}"]
-        result = CaptioningRecipe.run("quickstart", overrides, progress=False)
+        result = run_recipe(captioning.RECIPE, "quickstart", overrides, progress=False)
         found = {file: file.stat().st_mtime_ns for file in (home() / "pictures").iterdir()}
         assert len(found) == 3 and files in (None, found)  # train, its mirror images, dev
         files = found
@@ -91,14 +106,15 @@ def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
 
     monkeypatch.setattr(CaptioningRecipe, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        CaptioningRecipe.run("quickstart", frozen, progress=False)
+        run_recipe(captioning.RECIPE, "quickstart", frozen, progress=False)
     files = set((home() / "pictures").iterdir())
     (run,) = (home() / "checkpoints").iterdir()
     keras.utils.set_random_seed(7)  # whatever came before
-    CaptioningRecipe.run("quickstart", resume=run.name, progress=False)
+    run_recipe(captioning.RECIPE, "quickstart", resume=run.name, progress=False)
     assert len(measured) == 3 and set((home() / "pictures").iterdir()) == files
 
 
+@pytest.mark.once
 def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
     for train, shape in (("all", (32, 32, 3)), ("block_1_pool", (8, 8, 4)), ("none", (4, 4, 8))):
         one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
@@ -173,11 +189,12 @@ def test_pictures_are_mirrored_unless_the_caption_tells_sides():
 
 @pytest.mark.once
 def test_tables_of_ones_own(client, tmp_path):
-    for number, picture in enumerate(recipe().load_data().splits["train"]["image"]):
+    for number, picture in enumerate(load_data(recipe().config).splits["train"]["image"]):
         (tmp_path / f"{number}.png").write_bytes(picture.read())
     lines = ["image,caption", *(f"{i}.png,A picture number {i % 2} ." for i in range(24))]
     (tmp_path / "mine.csv").write_text("\n".join(lines))
-    result = CaptioningRecipe.run(
+    result = run_recipe(
+        captioning.RECIPE,
         "quickstart",
         [
             *TINY,
@@ -195,6 +212,7 @@ def test_tables_of_ones_own(client, tmp_path):
     assert result.card.dataset == "mine"
 
 
+@pytest.mark.once
 def test_init_from_brings_words_and_weights(tmp_path):
     dataset, model = made(recipe())
     start = tmp_path / "start"
@@ -257,10 +275,10 @@ def test_doubly_stochastic_attention():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.attention=none model.gate=true", "nothing to gate"),
-        ("model.attention=none training.doubly_stochastic=1.0", "nothing to regularise"),
+        ("model.attention=none model.gate=true", "gate and input_feeding need attention"),
+        ("model.attention=none training.doubly_stochastic=1.0", "regularizes attention"),
         ("model.tie_embeddings=output model.units=7", "embedding_dim equal to units"),
-        ("model.weights=imagenet", "no weights for the residual CNN"),
+        ("model.weights=imagenet", "has no pretrained weights"),
         ("model.attention=multi_head model.units=7", "divisible by num_heads"),
         ("model.image_size=[4,4]", "must be at least 8"),
         ("model.image_size=[8,8] model.widths=[4,8,8]", "16 pixels a side"),

@@ -6,11 +6,13 @@ import resource
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import yaml
 
 import zoo
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
@@ -67,7 +69,7 @@ def test_the_best_weights_are_apart_from_the_last():
 
 def test_another_model_is_refused():
     Checkpoint("run").save(trained(), TrainerState())
-    with pytest.raises(CheckpointError, match="is of another model"):
+    with pytest.raises(CheckpointError, match="belongs to another model"):
         Checkpoint("run").restore(compiled(units=5))
 
 
@@ -86,9 +88,9 @@ def test_a_run_is_found_by_its_first_letters():
     for wrong in ("ab", "x", ""):
         with pytest.raises(CheckpointError) as raised:
             Checkpoint.find(wrong)
-        assert f"there are: abc1, abd2. Received: resume={wrong!r}" in str(raised.value)
+        assert f"with a checkpoint: abc1, abd2. Received: resume={wrong!r}" in str(raised.value)
     Checkpoint("abc1").remove()
-    with pytest.raises(CheckpointError, match="there are: abd2"):
+    with pytest.raises(CheckpointError, match="with a checkpoint: abd2"):
         Checkpoint.find("abc")
 
 
@@ -105,8 +107,8 @@ def classifier():
 
 def test_the_recipe_and_the_preprocessor_come_back():
     kept = Checkpoint("run")
-    kept.begin(KEPT, classifier(), "reviews")
-    assert kept.read_recipe() == KEPT
+    kept.create(KEPT, classifier(), "reviews")
+    assert kept.read_manifest() == KEPT
     assert zoo.load(kept.model).preprocessor.sequence_length == 7
 
 
@@ -124,11 +126,11 @@ def full_disk(size):
 def test_a_full_disk_at_the_beginning(home, monkeypatch):
     model, kept = classifier(), Checkpoint("run")
     with full_disk(100), pytest.raises(CheckpointError, match=r"written \(File too large\)"):
-        kept.begin(KEPT, model, "reviews")
+        kept.create(KEPT, model, "reviews")
     assert os.listdir(kept.folder) == []
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 20))
     with pytest.raises(CheckpointError, match=r"written \(No space left on device\)"):
-        kept.begin(KEPT, model, "reviews")
+        kept.create(KEPT, model, "reviews")
     assert os.listdir(kept.folder) == ["recipe.yaml"]
 
 
@@ -136,9 +138,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(home):
     model, kept = trained(), Checkpoint("run")
     kept.save(model, TrainerState(step=1))
     with full_disk(300):
-        with pytest.raises(CheckpointError, match="could not be written .* before is intact"):
+        with pytest.raises(CheckpointError, match="could not be written .* previous one is intact"):
             kept.save(model, TrainerState(step=2))
-        with pytest.raises(CheckpointError, match="there is none"):
+        with pytest.raises(CheckpointError, match="there is no previous one"):
             kept.save_best(model)
     assert os.listdir(home / "checkpoints" / "run") == ["state.npz"]
     assert kept.progress().step == 1
@@ -166,3 +168,30 @@ def test_progress_is_plain_json(home):
     Checkpoint("run").save(trained(), TrainerState(best=0.5))
     with np.load(home / "checkpoints" / "run" / module.STATE_FILE, allow_pickle=False) as file:
         assert json.loads(file["progress"].tobytes())["best"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "recipe.yaml").unlink(),
+        lambda folder: (folder / "recipe.yaml").write_text("a: ["),
+        lambda folder: (folder / "recipe.yaml").write_bytes(b"\xff\xfe\xfa"),
+        lambda folder: (folder / "recipe.yaml").write_text("- 1"),
+        lambda folder: (folder / "recipe.yaml").write_text("another: version"),
+        lambda folder: (folder / "state.npz").write_bytes(b"PK damaged"),
+        lambda folder: np.savez(folder / "state.npz", other=np.zeros(1)),
+        lambda folder: np.savez(folder / "state.npz", progress=np.zeros(3, "uint8")),
+    ],
+)
+def test_damaged_checkpoints_are_reported_and_skipped(damage):
+    manifest = RunManifest("run", "sentiment/quickstart", [], "digest", {"seed": 1})
+    checkpoint = Checkpoint("run")
+    checkpoint.folder.mkdir(parents=True)
+    (checkpoint.folder / "recipe.yaml").write_text(yaml.safe_dump(asdict(manifest)))
+    checkpoint.save(trained(), TrainerState())
+    assert Checkpoint.of({"seed": 1}, "digest").run_id == "run"
+    damage(checkpoint.folder)
+    assert Checkpoint.of({"seed": 1}, "digest") is None
+    with pytest.raises(CheckpointError, match="cannot be read .*run the recipe again"):
+        checkpoint.read_manifest()
+        checkpoint.progress()

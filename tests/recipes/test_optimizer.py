@@ -95,7 +95,7 @@ def test_averages_are_measured_and_training_goes_on_from_the_raw_weights(precisi
     for _ in range(3):
         raw = KeepRawWeights()
         fit(model, callbacks=[raw])
-        raw.put_back()
+        raw.restore()
         fit(twin)
         weights = [np.array(w) for w in twin.get_weights()]
         # Keras begins the average with the first weights

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from recipes.sentiment.recipe import SentimentRecipe
+from recipes import sentiment
 from tests.recipes.conftest import SMALL
+from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint
 
 OVERRIDES = [
@@ -23,15 +24,15 @@ KILLED_AT = 18  # in the second epoch; the last checkpoint is of step 15
 
 KILLED = f"""
 import os, signal
-from zoo.training import loop
-from recipes.sentiment.recipe import SentimentRecipe
-count = training._Steps.on_train_batch_end
+from recipes.sentiment import RECIPE
+from zoo.training import loop, run
+count = loop._Steps.on_train_batch_end
 def killing(self, batch, logs=None):
     count(self, batch, logs)
     if self.progress.step == {KILLED_AT}:
         os.kill(os.getpid(), signal.SIGKILL)
-training._Steps.on_train_batch_end = killing
-SentimentRecipe.run("quickstart", {OVERRIDES})
+loop._Steps.on_train_batch_end = killing
+run(RECIPE, "quickstart", {OVERRIDES})
 """
 
 
@@ -43,13 +44,13 @@ def arrays(path):
 @pytest.mark.once
 def test_killed_and_resumed(client, home, monkeypatch):
     monkeypatch.setattr(Checkpoint, "remove", lambda self: None)  # to look at the last state
-    whole = SentimentRecipe.run("quickstart", OVERRIDES).run_id
+    whole = run_recipe(sentiment.RECIPE, "quickstart", OVERRIDES).run_id
 
     killed = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True)
     assert killed.returncode == -9, killed.stderr
     (cut,) = {path.name for path in (home / "checkpoints").iterdir()} - {whole}
     assert Checkpoint(cut).progress().step == 15 and Checkpoint(cut).progress().batch == 2
-    SentimentRecipe.run("quickstart", resume=cut)
+    run_recipe(sentiment.RECIPE, "quickstart", resume=cut)
 
     # TensorFlow and XLA may sum in another order in another process, torch and JAX did not.
     exact = keras.config.backend() != "tensorflow"

@@ -10,7 +10,7 @@ import zoo
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import SentimentConfig
-from tests.recipes.conftest import SMALL
+from tests.recipes.conftest import SMALL, load_data
 from zoo import presets
 from zoo.training.config import read_yaml, resolve
 
@@ -31,7 +31,7 @@ def built(one, dataset):
 def start(tmp_path_factory):
     """A preset to start from, which lower-cases."""
     one = recipe("tokenizer.lowercase=true")
-    dataset = one.load_data()
+    dataset = load_data(one.config)
     directory = tmp_path_factory.mktemp("start") / "preset"
     presets.save(built(one, dataset), directory, name="start", dataset=dataset, dtype="float32")
     return directory
@@ -39,7 +39,7 @@ def start(tmp_path_factory):
 
 def test_init_from_brings_tokenizer_and_weights(start):
     one = recipe(f"training.init_from={start}", "tokenizer.vocabulary_size=300")
-    model, theirs = built(one, one.load_data()), zoo.load(start)
+    model, theirs = built(one, load_data(one.config)), zoo.load(start)
     assert model.preprocessor.tokenizer.proto == theirs.preprocessor.tokenizer.proto
     assert model.preprocessor.lowercase is True
     for mine, other in zip(model.get_weights(), theirs.get_weights(), strict=True):
@@ -48,7 +48,7 @@ def test_init_from_brings_tokenizer_and_weights(start):
 
 def test_init_from_leaves_a_head_of_other_labels_alone(start):
     one = recipe(f"training.init_from={start}")
-    dataset = SimpleNamespace(splits=one.load_data().splits, labels=("bad", "fair", "good"))
+    dataset = SimpleNamespace(splits=load_data(one.config).splits, labels=("bad", "fair", "good"))
     model, theirs = built(one, dataset), zoo.load(start)
     for part in ("backbone", "pool"):
         mine, other = getattr(model, part).get_weights(), getattr(theirs, part).get_weights()
@@ -58,7 +58,7 @@ def test_init_from_leaves_a_head_of_other_labels_alone(start):
 
 def test_init_from_with_another_pooling_takes_the_backbone(start):
     one = recipe(f"training.init_from={start}", "model.pooling=mean")
-    model, theirs = built(one, one.load_data()), zoo.load(start)
+    model, theirs = built(one, load_data(one.config)), zoo.load(start)
     mine, other = model.backbone.get_weights(), theirs.backbone.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
 
@@ -66,7 +66,7 @@ def test_init_from_with_another_pooling_takes_the_backbone(start):
 def test_init_from_of_other_sizes_says_what_to_set(start):
     one = recipe(f"training.init_from={start}", "model.units=7", "model.encoder=gru")
     with pytest.raises(ValueError) as raised:
-        built(one, one.load_data())
+        built(one, load_data(one.config))
     assert str(raised.value) == (
         "The sizes of the model must be those of training.init_from: set model.encoder=lstm "
         "model.units=5. Received: model.encoder=gru model.units=7"
@@ -75,9 +75,9 @@ def test_init_from_of_other_sizes_says_what_to_set(start):
 
 def test_examples_by_epoch_change_only_with_sampling():
     one = recipe()
-    columns = one.load_data().splits["train"]
+    columns = load_data(one.config).splits["train"]
     model = SimpleNamespace(
-        preprocessor=one.prepare(one.load_data()), labels=("negative", "positive")
+        preprocessor=one.prepare(load_data(one.config)), labels=("negative", "positive")
     )
     assert not one.examples_vary_by_epoch
     assert one.examples(model, columns, 0).lengths == one.examples(model, columns, 1).lengths

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes import sentiment
 from recipes.sentiment.recipe import SentimentRecipe
 from zoo.tracking import StoreError
 from zoo.training import loop
+from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint, CheckpointError, TrainerState
 from zoo.training.config import ConfigError
 from zoo.training.loop import TrainingError
-from zoo.training.schema import TrainingConfig
+from zoo.training.schema import DataConfig, TrainingConfig
 
 
 def checkpoints(home):
@@ -31,7 +33,7 @@ def only_run(client):
 def test_quickstart(client, home, tmp_path, capsys):
     """Learns what no bag of words can, and ends where a user can take it from."""
     began = time.perf_counter()
-    result = SentimentRecipe.run("quickstart", output=tmp_path / "preset", progress=False)
+    result = run_recipe(sentiment.RECIPE, "quickstart", output=tmp_path / "preset", progress=False)
     seconds = time.perf_counter() - began
     print(f"{keras.config.backend()}: {seconds:.0f} s")
     assert result.metrics["dev/accuracy"] >= 0.95 and result.metrics["test/accuracy"] >= 0.95
@@ -172,7 +174,7 @@ def test_an_interruption_before_the_first_checkpoint_leaves_nothing(
         run()
     assert checkpoints(home) == []
     assert only_run(client).info.status == "KILLED"
-    assert "to go on" not in capsys.readouterr().err
+    assert "to resume" not in capsys.readouterr().err
 
 
 def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch, capsys):
@@ -185,28 +187,32 @@ def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch,
     assert f"zoo run sentiment/quickstart --resume {run_id[:8]}" in capsys.readouterr().err
 
     with pytest.raises(ConfigError) as raised:
-        SentimentRecipe.run("quickstart", ["model.units=9", "seed=3"], resume=run_id)
+        run_recipe(sentiment.RECIPE, "quickstart", ["model.units=9", "seed=3"], resume=run_id)
     assert [mistake.partition(";")[0] for mistake in raised.value.mistakes] == [
         "model.units: a resumed run keeps it",
         "seed: a resumed run keeps it",
     ]
-    with pytest.raises(ConfigError, match="is one of sentiment/quickstart: name that recipe"):
-        SentimentRecipe.run("bilstm_bahdanau_nsmc_ko", resume=run_id)
-    with pytest.raises(CheckpointError, match=f"there are: {run_id}. Received: resume='zzz'"):
-        SentimentRecipe.run("quickstart", resume="zzz")
+    with pytest.raises(ConfigError, match="belongs to sentiment/quickstart: name that recipe"):
+        run_recipe(sentiment.RECIPE, "bilstm_bahdanau_nsmc_ko", resume=run_id)
+    with pytest.raises(
+        CheckpointError, match=f"with a checkpoint: {run_id}. Received: resume='zzz'"
+    ):
+        run_recipe(sentiment.RECIPE, "quickstart", resume="zzz")
     with monkeypatch.context() as patch:
         patch.setattr(
-            SentimentRecipe,
-            "load_data",
-            lambda self: zoo.data.load("generated_reviews", train=200, dev=40, test=20, seed=9),
+            DataConfig,
+            "load",
+            lambda self, seed: zoo.data.load(
+                "generated_reviews", train=200, dev=40, test=20, seed=9
+            ),
         )
-        with pytest.raises(CheckpointError, match="The data is not what it was"):
-            SentimentRecipe.run("quickstart", resume=run_id)
+        with pytest.raises(CheckpointError, match="The data has changed since"):
+            run_recipe(sentiment.RECIPE, "quickstart", resume=run_id)
     assert checkpoints(home) == [run_id]
 
-    result = SentimentRecipe.run("quickstart", ["training.epochs=3"], resume=run_id[:8])
+    result = run_recipe(sentiment.RECIPE, "quickstart", ["training.epochs=3"], resume=run_id[:8])
     assert result.run_id == run_id and checkpoints(home) == []
-    assert "going on in epoch 1, after step 4" in capsys.readouterr().err
+    assert "resuming in epoch 1, after step 4" in capsys.readouterr().err
     losses = client.get_metric_history(run_id, "train/loss")
     assert [point.step for point in losses] == [1, 2, 3]
     assert client.get_run(run_id).info.status == "FINISHED"
@@ -225,7 +231,7 @@ def test_an_output_that_holds_something(run, client, tmp_path):
 def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI=http://127.0.0.1:9"):
-        SentimentRecipe.run("quickstart")
+        run_recipe(sentiment.RECIPE, "quickstart")
     assert checkpoints(home) == []
 
 

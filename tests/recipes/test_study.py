@@ -2,9 +2,12 @@
 
 import pytest
 
-from recipes.translation.recipe import TranslationRecipe
+from recipes import translation
+from zoo.training import resolve as resolve_recipe
+from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.config import ConfigError, config_digest
+from zoo.training.runner import _is_within
 from zoo.training.study import markdown
 
 pytestmark = pytest.mark.once
@@ -23,7 +26,7 @@ VARIANTS = "variants={none: [model.attention=none], attends: [model.attention=lu
 
 
 def study(*overrides):
-    return TranslationRecipe.run("quickstart", [*TINY, *overrides], progress=False)
+    return run_recipe(translation.RECIPE, "quickstart", [*TINY, *overrides], progress=False)
 
 
 def test_each_variant_is_run_once_and_they_are_compared(client, capsys):
@@ -44,7 +47,7 @@ def test_each_variant_is_run_once_and_they_are_compared(client, capsys):
     more = study(VARIANTS.replace("}", ", deep: [model.attention=none, model.num_layers=2]}"))
     assert more.study == result.study and more.columns["variant"][2] == "deep"
     told = capsys.readouterr().out
-    assert told.count("there is a finished run") == 2
+    assert told.count("already finished") == 2
     for name in ("parameters", "bleu", "chrf"):
         assert more.columns[name][:2] == result.columns[name]
 
@@ -63,7 +66,7 @@ def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
         with pytest.raises(Stop):
             study(VARIANTS, "training.checkpoint_every=1")
     (folder,) = (home / "checkpoints").iterdir()
-    kept = Checkpoint(folder.name).read_recipe()
+    kept = Checkpoint(folder.name).read_manifest()
     assert Checkpoint.of(kept.config, kept.digest).run_id == folder.name
     assert Checkpoint.of(kept.config | {"seed": 99}, kept.digest) is None
     assert Checkpoint.of(kept.config, "other data") is None
@@ -76,14 +79,14 @@ def test_mistakes_in_a_variant_are_told_before_any_is_trained(client, tmp_path):
     with pytest.raises(ConfigError, match="luong_general"):
         study("variants={good: [], bad: [model.attention=luong_genral]}")
     with pytest.raises(ConfigError, match="leave --output out"):
-        TranslationRecipe.run("quickstart", [*TINY, VARIANTS], output=tmp_path / "x")
+        run_recipe(translation.RECIPE, "quickstart", [*TINY, VARIANTS], output=tmp_path / "x")
     assert not client.search_runs([e.experiment_id for e in client.search_experiments()])
 
 
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        ("{a: [data.options.seed=2]}", "variants.a: what is compared has the same data"),
+        ("{a: [data.options.seed=2]}", "variants.a: variants share data"),
         ("{a: [model.unit=2], b: [model.cell=x]}", r"(?s)variants.a: .*units.*variants.b: "),
         ('{"a b": []}', "variants"),
     ],
@@ -94,7 +97,7 @@ def test_what_a_variant_may_not_be(variants, message):
 
 
 def test_a_study_goes_on_with_its_own_data_alone(client, home):
-    config = TranslationRecipe.resolve("quickstart", TINY).model_dump()
+    config = resolve_recipe(translation.RECIPE, "quickstart", TINY).model_dump()
     digest = config_digest(config, "data", "torch")
     assert digest == config_digest(config | {"description": "another"}, "data", "torch")
     assert digest != config_digest(config, "other data", "torch")
@@ -111,3 +114,17 @@ def test_the_table_is_markdown():
     head, rule, row = text.splitlines()
     assert [cell.strip() for cell in row.strip("|").split("|")] == ["a", "1,234,567", "1.5"]
     assert set(rule) <= set("|-: ") and "parameters" in head
+
+
+@pytest.mark.parametrize(
+    ("key", "within"),
+    [
+        ("data", True),
+        ("data.name", True),
+        (" data.name ", True),
+        ("database", False),
+        ("seed", False),
+    ],
+)
+def test_a_key_is_within_a_section_by_whole_names(key, within):
+    assert _is_within(key, ("data", "tracking")) is within

@@ -1,14 +1,19 @@
 """What is special to taggers: the recipe, its losses, its report."""
 
+import keras
 import numpy as np
 import pytest
 
 import zoo
+from recipes import tagging
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
 from recipes.tagging.schema import TaggingConfig
+from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
+from zoo.data.batches import Batches, plan_batches
+from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
 
@@ -30,8 +35,10 @@ def config(*overrides):
     return resolve(TaggingConfig, values, [*TINY, *overrides], source="test")
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
-    result = TaggingRecipe.run(
+    result = run_recipe(
+        tagging.RECIPE,
         "quickstart",
         [*TINY, "model.attention=scaled_dot"],
         output=tmp_path / "preset",
@@ -58,13 +65,21 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert card.task == "token_classifier" and card.dataset == "generated_slots"
 
 
+@pytest.mark.parametrize("head", ["crf", "softmax"])
+def test_one_batch_changes_every_weight(fit_one_batch, head):
+    recipe = TaggingRecipe(config(f"model.head={head}", "model.attention=scaled_dot"))
+    loss, unchanged = fit_one_batch(recipe)
+    assert np.isfinite(loss) and unchanged == []
+
+
 @pytest.mark.once
 def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
     for name, rows in (("train", 40), ("dev", 5)):
         text = "the\tDET\ncat\tNOUN\nsat\tVERB\n\n" * rows + "Oh\tINTJ\n" * (name == "dev")
         (tmp_path / f"{name}.conll").write_text(text)
     files = f"data={{name: null, train: {tmp_path / 'train.conll'}, dev: {tmp_path / 'dev.conll'}}}"
-    result = TaggingRecipe.run(
+    result = run_recipe(
+        tagging.RECIPE,
         "quickstart",
         [
             *TINY,
@@ -86,7 +101,7 @@ def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
 
 def test_words_are_read_as_unknown_in_training_alone():
     recipe = TaggingRecipe(config("tokenizer.word_dropout=0.5"))
-    dataset = recipe.load_data()
+    dataset = load_data(recipe.config)
     model = recipe.build(dataset, recipe.prepare(dataset), "float32")
     columns = dataset.splits["train"]
 
@@ -104,9 +119,10 @@ def test_words_are_read_as_unknown_in_training_alone():
     assert recipe.examples_vary_by_epoch
 
 
+@pytest.mark.once
 def test_init_from_brings_words_and_weights(tmp_path):
     one = TaggingRecipe(config())
-    dataset = one.load_data()
+    dataset = load_data(one.config)
     model = one.build(dataset, one.prepare(dataset), "float32")
     start = tmp_path / "start"
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")
@@ -123,7 +139,7 @@ def test_init_from_brings_words_and_weights(tmp_path):
     ("override", "message"),
     [
         ("model.encoder=transformer model.units=10", "divisible by num_heads"),
-        ("model.characters=lstm model.character_units=7", "make them even"),
+        ("model.characters=lstm model.character_units=7", "make it even"),
         ("model.head=crff", "did you mean|crf"),
         ("data.name=ud_english", "did you mean ud_english_ewt"),
         ("data.column=xpos", "data.options.column=xpos"),
@@ -141,18 +157,40 @@ def test_a_metric_that_the_data_cannot_give_is_told_before_training(tmp_path):
     file.write_text("the\tDET\ncat\tNOUN\n\n" * 9)
     files = f"data={{name: null, train: {file}, dev: {file}}}"
     for metric in ("f1_strict", "intent_accuracy"):
-        with pytest.raises(ConfigError, match=f"{metric} needs .*evaluation.metric"):
-            TaggingRecipe(config(files, f"evaluation.metric={metric}")).load_data()
+        with pytest.raises(ConfigError, match=f"{metric} needs: .*evaluation.metric"):
+            run_recipe(tagging.RECIPE, "quickstart", [files, f"evaluation.metric={metric}"])
 
 
 def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):
     file = tmp_path / "train.conll"
-    file.write_text("in\tO\nNew\tI-LOC\nYork\tI-LOC\n\n" * 9)
+    file.write_text("in\tO\nNew\tI-LOC\nYork\tI-LOC\nSeoul\tB-LOC\n\n" * 9)
     recipe = TaggingRecipe(config(f"data={{name: null, train: {file}, dev: {file}}}"))
     with pytest.warns(UserWarning, match="transitions .* ill-formed in BIO, and were repaired"):
-        dataset = recipe.load_data()
-    assert dataset.splits["train"]["tags"][0] == ["O", "B-LOC", "I-LOC"]
+        dataset = load_data(recipe.config)
+    assert dataset.splits["train"]["tags"][0] == ["O", "B-LOC", "I-LOC", "B-LOC"]
     assert dataset.labels == ("B-LOC", "I-LOC", "O")
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "kind"),
+    [("O B I", "bio", "_"), ("O B-LOC I-LOC", "bio", "LOC"), ("O I I", "io", "_")],
+)
+def test_tags_of_every_form_are_trained(tmp_path, tags, scheme, kind):
+    file = tmp_path / "train.conll"
+    words = zip("in New York".split(), tags.split(), strict=True)
+    file.write_text(("".join(f"{word}\t{tag}\n" for word, tag in words) + "\n") * 9)
+    recipe = TaggingRecipe(config(f"data={{name: null, train: {file}, dev: {file}}}"))
+    dataset = load_data(recipe.config)
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    assert model.scheme == scheme and model.tags == tuple(sorted(set(tags.split())))
+    model.compile("adam", **recipe.compile_options(model))
+    examples = recipe.examples(model, dataset.splits["train"], 0)
+    batches = Batches(plan_batches(examples.lengths, [8], 9), examples.collate)
+    history = keras.Model.fit(model, batches, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    scores = model.score(dataset.splits["dev"])
+    assert scores["repaired_predictions"] == 0 and 0 <= scores["f1_strict"] <= 1
+    assert {span.type for answer in model.infer(["in New York"]) for span in answer.spans} <= {kind}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -171,7 +209,7 @@ def test_the_loss_of_a_sentence_is_the_sum_over_its_words(smoothing):
 
 def test_pictures_have_a_row_for_each_tag():
     recipe = TaggingRecipe(config())
-    dataset = recipe.load_data()
+    dataset = load_data(recipe.config)
     model = recipe.build(dataset, recipe.prepare(dataset), "float32")
     axes = draw_transitions(model).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == list(model.tags)

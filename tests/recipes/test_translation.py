@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes import translation
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import TranslationConfig
+from tests.recipes.conftest import load_data
 from zoo import data, presets
+from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import TokenCrossentropy
 
@@ -34,8 +37,11 @@ def config(*overrides):
     )
 
 
+@pytest.mark.once
 def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
-    result = TranslationRecipe.run("quickstart", TINY, output=tmp_path / "preset", progress=False)
+    result = run_recipe(
+        translation.RECIPE, "quickstart", TINY, output=tmp_path / "preset", progress=False
+    )
     assert {"dev/bleu", "dev/chrf", "dev/exact", "test/bleu", "test/perplexity"} <= set(
         result.metrics
     )
@@ -57,13 +63,20 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
+@pytest.mark.parametrize("attention", ["bahdanau", "transformer"])
+def test_one_batch_changes_every_weight(fit_one_batch, attention):
+    loss, unchanged = fit_one_batch(TranslationRecipe(config(f"model.attention={attention}")))
+    assert np.isfinite(loss) and unchanged == []
+
+
 @pytest.mark.once
 def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_path):
     rows = data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
     for side in ("source", "target"):
         (tmp_path / side).write_text("\n".join(rows[side]) + "\n")
     files = f"[{tmp_path / 'source'}, {tmp_path / 'target'}]"
-    result = TranslationRecipe.run(
+    result = run_recipe(
+        translation.RECIPE,
         "quickstart",
         [
             *TINY,
@@ -85,8 +98,11 @@ def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_p
 
 @pytest.mark.once
 def test_a_transformer_learns_in_the_same_recipe(client):
-    result = TranslationRecipe.run(
-        "quickstart", [*TINY, "model.attention=transformer", "training.max_steps=2"], progress=False
+    result = run_recipe(
+        translation.RECIPE,
+        "quickstart",
+        [*TINY, "model.attention=transformer", "training.max_steps=2"],
+        progress=False,
     )
     assert np.isfinite(result.metrics["dev/loss"])
     assert client.list_artifacts(result.run_id, "attention")
@@ -113,12 +129,13 @@ def test_what_does_not_go_together_is_told(override, message):
 def test_a_language_that_the_data_lacks():
     one = TranslationRecipe(config("data={name: multi30k, options: {source: en, target: xx}}"))
     with pytest.raises(ValueError, match="multi30k has en, de, fr, cs.*target='xx'"):
-        one.load_data()
+        load_data(one.config)
 
 
+@pytest.mark.once
 def test_init_from_brings_tokenizer_and_weights(tmp_path):
     one = TranslationRecipe(config())
-    dataset = one.load_data()
+    dataset = load_data(one.config)
     model = one.build(dataset, one.prepare(dataset), "float32")
     start = tmp_path / "start"
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")

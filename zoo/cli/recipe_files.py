@@ -1,7 +1,7 @@
-"""The recipes that are installed: those of this project and any other's.
+"""Recipe files: those of the installed distributions, and a user's own.
 
-A distribution adds recipes by an entry point in the group `zoo.recipes`: its name is the recipe's,
-and beside the module that it points to lie the recipe's YAML files.
+A distribution adds recipes by an entry point in the group `zoo.recipes`, a
+`zoo.training.RecipeSpec`; the YAML files of the recipe lie beside the module that defines it.
 """
 
 import importlib.util
@@ -14,51 +14,56 @@ from zoo.suggestions import did_you_mean
 
 GROUP = "zoo.recipes"
 DEFAULT = "quickstart"
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """One YAML file of one recipe.
+    """YAML file of a recipe.
 
     Attributes:
-        recipe: The recipe's name, `sentiment`.
-        name: The file's name without suffix, `quickstart`.
-        path: Where it lies.
-        entry_point: What runs it.
+        recipe: Name of the recipe, `sentiment`.
+        argument: Name of the file as `zoo.training.run` takes it: `quickstart`, or a path.
+        path: Path of the file.
+        entry_point: Entry point of the recipe.
     """
 
     recipe: str
-    name: str
+    argument: str
     path: Path
     entry_point: EntryPoint
 
     @property
     def full_name(self) -> str:
-        return f"{self.recipe}/{self.name}"
+        return f"{self.recipe}/{self.path.stem}"
 
     def describe(self) -> dict:
         """Its name, description and path. Reads the file."""
-        import yaml
-
-        try:
-            content = yaml.safe_load(self.path.read_text("utf-8"))
-            description = content.get("description") if isinstance(content, dict) else None
-        except (yaml.YAMLError, UnicodeDecodeError):  # `zoo run` will say where
-            description = "(not valid YAML)"
         return {
             "name": self.full_name,
-            "description": " ".join(str(description or "").split()),
+            "description": " ".join(str(read(self.path).get("description") or "").split()),
             "path": str(self.path),
         }
 
 
+def read(path: Path) -> dict:
+    """Reads a recipe file; without keys if it is not a YAML mapping, which `zoo run` reports."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {"description": "(not valid YAML)"}
+    return content if isinstance(content, dict) else {}
+
+
 def installed() -> list[RecipeFile]:
-    """Every recipe file, by name; imports none of the modules behind them."""
+    """Lists the recipe files of all distributions by name, without importing their modules."""
     files = []
     for point in entry_points(group=GROUP):
         try:
             spec = importlib.util.find_spec(point.module)
-        except ModuleNotFoundError:  # registered, but the package has gone
+        except ModuleNotFoundError:  # registered, but the package is gone
             spec = None
         if spec is None or spec.origin is None:
             continue
@@ -68,24 +73,51 @@ def installed() -> list[RecipeFile]:
 
 
 def find(name: str) -> RecipeFile:
-    """The recipe file of a name.
+    """Finds a recipe file.
 
     Args:
-        name: `RECIPE/NAME`, or `RECIPE` alone for its `quickstart`.
+        name: `RECIPE/NAME`; `RECIPE` alone for its `quickstart`; or the path of a `.yaml` file
+            with a key `recipe`.
 
     Raises:
         WrongUse: if there is none, or more than one distribution has it.
     """
+    if Path(name).suffix in SUFFIXES:
+        return _own(name)
     files = installed()
     wanted = name if "/" in name else f"{name}/{DEFAULT}"
     found = [file for file in files if file.full_name == wanted]
     if not found:
         near = did_you_mean(wanted, [file.full_name for file in files])
         raise WrongUse(f"There is no recipe `{name}`.{near}", hint="zoo recipes")
-    if len(found) > 1:
-        places = ", ".join(str(file.path) for file in found)
+    return _only(found, wanted)
+
+
+def _own(name: str) -> RecipeFile:
+    """A user's own file, whose key `recipe` names the recipe that runs it."""
+    path = Path(name)
+    if not path.is_file():
         raise WrongUse(
-            f"More than one installed distribution has the recipe `{wanted}`: {places}.",
+            f"There is no such file. Received: {name}", hint=f"zoo recipes RECIPE -o {name}"
+        )
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    recipe = read(path).get("recipe")
+    if not isinstance(recipe, str) or recipe not in points:
+        near = did_you_mean(recipe, points) if isinstance(recipe, str) else ""
+        raise WrongUse(
+            f"The key `recipe` of a file must be one of {', '.join(points)}.{near} "
+            f"Received: recipe: {recipe!r} in {name}",
+            hint="zoo recipes",
+        )
+    found = [point for point in entry_points(group=GROUP) if point.name == recipe]
+    return _only([RecipeFile(recipe, name, path, point) for point in found], recipe)
+
+
+def _only(found: list[RecipeFile], name: str) -> RecipeFile:
+    if len(found) > 1:
+        places = ", ".join(file.entry_point.value for file in found)
+        raise WrongUse(
+            f"More than one installed distribution has the recipe `{name}`: {places}.",
             hint="pip uninstall one of them",
         )
     return found[0]

@@ -1,4 +1,4 @@
-"""What a run needs to go on after it was killed, in files that are whole or not there."""
+"""Checkpoints: everything needed to resume a run, written atomically."""
 
 import json
 import shutil
@@ -26,24 +26,24 @@ RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "
 
 
 class CheckpointError(OSError):
-    """A checkpoint that could not be written, found or read, and what to do about it."""
+    """A checkpoint that cannot be written, found or read."""
 
     exit_code = 1
 
 
 @dataclass
 class TrainerState:
-    """Where a run is.
+    """Progress of a run.
 
     Attributes:
-        epoch: The epoch in work, from 0.
-        batch: How many of its batches are done.
-        step: How many batches are done in all.
-        sums: Of the training metrics over the done batches of this epoch.
-        boundaries: The bucket lengths, decided in the first epoch.
-        best: The best value of the metric so far, on the dev split.
-        best_epoch: When it was measured.
-        seconds: Time spent training.
+        epoch: The current epoch, from 0.
+        batch: Batches done in this epoch.
+        step: Batches done in all epochs.
+        sums: Sums of the training metrics over the batches done in this epoch.
+        boundaries: Bucket lengths, chosen in the first epoch.
+        best: Best value of the metric on the dev split so far.
+        best_epoch: The epoch it was measured in.
+        seconds: Training time.
     """
 
     epoch: int = 0
@@ -58,13 +58,13 @@ class TrainerState:
 
 @dataclass(frozen=True)
 class RunManifest:
-    """What is run.
+    """Identity of a run: its recipe, configuration and data.
 
     Attributes:
-        run_id: The id of the run.
-        label: The recipe, `sentiment/quickstart`.
-        overrides: What differed from its file.
-        digest: Of the data.
+        run_id: Id of the run.
+        label: The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file.
+        overrides: Changes to its file.
+        digest: Digest of the dataset.
         config: The resolved configuration.
     """
 
@@ -76,14 +76,14 @@ class RunManifest:
 
 
 class Checkpoint:
-    """The files of one run, in `checkpoints/RUN` of the zoo's home.
+    """Files of one run, in `checkpoints/RUN` of the zoo's home.
 
-    `recipe.yaml` (which recipe, and its resolved configuration) and `model/` (a preset: tokenizer
-    and architecture) are written once, `state.npz` (model, optimizer, seeds, `TrainerState`) again and
-    again, and `best.npz` whenever there is a better model.
+    `recipe.yaml` (the `RunManifest`) and `model/` (a preset: tokenizer and architecture) are
+    written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint, and
+    `best.npz` whenever the model is the best so far.
 
     Args:
-        run_id: The id of the run.
+        run_id: Id of the run.
     """
 
     def __init__(self, run_id: str):
@@ -92,120 +92,136 @@ class Checkpoint:
 
     @property
     def model(self) -> Path:
-        """Where the preset is."""
+        """Directory of the preset."""
         return self.folder / MODEL_FOLDER
 
     @property
     def is_resumable(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether it holds a state to resume from."""
         return (self.folder / STATE_FILE).is_file()
 
     @classmethod
     def find(cls, run: str) -> "Checkpoint":
-        """The checkpoint of a run.
+        """Finds the checkpoint of a run.
 
         Args:
-            run: The id of the run, or its first letters.
+            run: Id of the run, or its first characters.
 
         Raises:
-            CheckpointError: if no run, or more than one, has such an id and a state.
+            CheckpointError: if no run with a state has such an id, or more than one.
         """
         folder = home() / "checkpoints"
-        kept = sorted(path.parent.name for path in folder.glob(f"*/{STATE_FILE}"))
-        found = [run_id for run_id in kept if run and run_id.startswith(run)]
+        stored = sorted(path.parent.name for path in folder.glob(f"*/{STATE_FILE}"))
+        found = [run_id for run_id in stored if run and run_id.startswith(run)]
         if len(found) != 1:
             raise CheckpointError(
-                "There is no one checkpoint to go on from. One is kept from the first epoch, or "
-                "the first training.checkpoint_every steps, until the run has ended well; there "
-                f"are: {', '.join(kept) or 'none'}. Received: resume={run!r}"
+                "No single run with a checkpoint has this id. A checkpoint is kept from the first "
+                "epoch, or the first training.checkpoint_every steps, until the run has finished. "
+                f"Runs with a checkpoint: {', '.join(stored) or 'none'}. Received: resume={run!r}"
             )
         return cls(found[0])
 
     @classmethod
     def of(cls, config: dict, digest: str) -> "Checkpoint | None":
-        """A checkpoint to go on from, of a run with this configuration and data, if there is one.
+        """Finds a readable checkpoint of a run with this configuration and data.
+
+        Damaged checkpoints, and those of another version, are skipped.
 
         Args:
             config: The resolved configuration.
-            digest: Of the data.
+            digest: Digest of the dataset.
+
+        Returns:
+            The checkpoint, or `None`.
         """
         for state in sorted((home() / "checkpoints").glob(f"*/{STATE_FILE}")):
             checkpoint = cls(state.parent.name)
             try:
-                kept = checkpoint.read_recipe()
-            except (CheckpointError, TypeError):  # of another version, or damaged
+                manifest = checkpoint.read_manifest()
+                if (manifest.config, manifest.digest) == (config, digest):
+                    checkpoint.progress()
+                    return checkpoint
+            except CheckpointError:
                 continue
-            if (kept.config, kept.digest) == (config, digest):
-                return checkpoint
         return None
 
-    def begin(self, kept: RunManifest, model: "keras_hub.models.Task", dataset: "Dataset") -> None:
-        """Keeps what is written once.
+    def create(
+        self, manifest: RunManifest, model: "keras_hub.models.Task", dataset: "Dataset"
+    ) -> None:
+        """Writes the manifest and the preset.
 
         Args:
-            kept: What is run.
+            manifest: Identity of the run.
             model: The model in float32, for its preprocessor.
             dataset: The data.
 
         Raises:
             CheckpointError: if it cannot be written.
         """
-        text = yaml.safe_dump(asdict(kept), sort_keys=False, allow_unicode=True)
-        with self._writing(RECIPE_FILE) as path, atomic_write(path) as beside:
-            beside.write_text(text, "utf-8")
+        text = yaml.safe_dump(asdict(manifest), sort_keys=False, allow_unicode=True)
+        with self._writing(RECIPE_FILE) as path, atomic_write(path) as temporary:
+            temporary.write_text(text, "utf-8")
         with self._writing(MODEL_FOLDER) as path:
             presets.save(model, path, name="model", dataset=dataset, dtype="float32")
 
-    def read_recipe(self) -> RunManifest:
-        """What is run."""
-        return RunManifest(**yaml.safe_load((self.folder / RECIPE_FILE).read_text("utf-8")))
+    def read_manifest(self) -> RunManifest:
+        """Reads the manifest.
+
+        Raises:
+            CheckpointError: if it is missing, damaged, or of another version of the zoo.
+        """
+        path = self.folder / RECIPE_FILE
+        try:
+            return RunManifest(**yaml.safe_load(path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+            raise self._unreadable(path, error) from error
 
     def save(self, model: "keras.Model", progress: TrainerState) -> None:
-        """Keeps the state of training, in place of the state before.
+        """Writes the state of training, replacing the previous one.
 
         Args:
             model: The compiled model, its optimizer built.
-            progress: Where the run is.
+            progress: Progress of the run.
 
         Raises:
-            CheckpointError: if it cannot be written; the state before stays as it was.
+            CheckpointError: if it cannot be written; the previous state is then intact.
         """
         arrays = _arrays("model", model.variables) | _arrays("optimizer", model.optimizer.variables)
         arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), "uint8")
         self._write(STATE_FILE, arrays)
 
     def restore(self, model: "keras.Model") -> TrainerState:
-        """Puts the kept state into a model that is compiled and whose optimizer is built.
+        """Restores the state into a compiled model whose optimizer is built.
 
         Raises:
-            CheckpointError: if the state cannot be read, or is not of such a model.
+            CheckpointError: if the state cannot be read, or belongs to another model.
         """
         arrays = self._read(STATE_FILE)
         self._assign(arrays, "model", model.variables)
         self._assign(arrays, "optimizer", model.optimizer.variables)
-        return _progress(arrays)
+        return self._trainer_state(arrays)
 
     def progress(self) -> TrainerState:
-        """Where the run is.
+        """Reads the progress of the run.
 
         Raises:
             CheckpointError: if the state cannot be read.
         """
-        return _progress(self._read(STATE_FILE))
+        return self._trainer_state(self._read(STATE_FILE))
 
     def save_best(self, model: "keras.Model") -> None:
-        """Keeps the weights as the best so far.
+        """Writes the weights as the best so far.
 
         Raises:
-            CheckpointError: if they cannot be written; those before stay as they were.
+            CheckpointError: if they cannot be written; the previous ones are then intact.
         """
         self._write(BEST_FILE, _arrays("model", model.weights))
 
     def restore_best(self, model: "keras.Model") -> None:
-        """Puts the best weights into the model.
+        """Restores the best weights into the model.
 
         Raises:
-            CheckpointError: if they cannot be read, or are not of such a model.
+            CheckpointError: if they cannot be read, or belong to another model.
         """
         self._assign(self._read(BEST_FILE), "model", model.weights)
 
@@ -214,18 +230,19 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, name, arrays):
-        with self._writing(name) as path, atomic_write(path) as beside:
-            np.savez(beside, **arrays)
+        with self._writing(name) as path, atomic_write(path) as temporary:
+            np.savez(temporary, **arrays)
 
     @contextmanager
     def _writing(self, name) -> Iterator[Path]:
         try:
             yield self.folder / name
         except OSError as error:
-            kept = "the one before is intact" if (self.folder / name).is_file() else "there is none"
+            exists = (self.folder / name).is_file()
+            previous = "the previous one is intact" if exists else "there is no previous one"
             raise CheckpointError(
-                f"The checkpoint could not be written ({error.strerror or error}); {kept}. Make "
-                f"room, or set ZOO_HOME to another disk. Received: {self.folder / name}"
+                f"The checkpoint could not be written ({error.strerror or error}); {previous}. "
+                f"Free disk space, or set ZOO_HOME to another disk. Received: {self.folder / name}"
             ) from error
 
     def _read(self, name) -> dict[str, np.ndarray]:
@@ -233,30 +250,36 @@ class Checkpoint:
             with np.load(self.folder / name, allow_pickle=False) as file:
                 return dict(file)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(
-                f"The checkpoint cannot be read ({error}): run the recipe again from the start. "
-                f"Received: {self.folder / name}"
-            ) from error
+            raise self._unreadable(self.folder / name, error) from error
+
+    def _unreadable(self, path, error) -> CheckpointError:
+        reason = " ".join(str(error).split())
+        return CheckpointError(
+            f"The checkpoint cannot be read ({reason}): run the recipe again from the start, and "
+            f"remove its folder. Received: {path}"
+        )
+
+    def _trainer_state(self, arrays) -> TrainerState:
+        try:
+            return TrainerState(**json.loads(arrays["progress"].tobytes()))
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._unreadable(self.folder / STATE_FILE, error) from error
 
     def _assign(self, arrays, prefix, variables):
-        kept = [array for name, array in arrays.items() if name.startswith(f"{prefix}/")]
-        shapes, wanted = [a.shape for a in kept], [tuple(v.shape) for v in variables]
-        if shapes != wanted:
+        stored = [array for name, array in arrays.items() if name.startswith(f"{prefix}/")]
+        shapes, expected = [a.shape for a in stored], [tuple(v.shape) for v in variables]
+        if shapes != expected:
             raise CheckpointError(
-                "The checkpoint is of another model, or of another version of the zoo or of "
+                "The checkpoint belongs to another model, or another version of the zoo or of "
                 f"Keras: run the recipe again from the start. Received: {self.folder}, "
-                f"{prefix} with {len(shapes)} arrays instead of {len(wanted)} of the same shapes"
+                f"{prefix} with {len(shapes)} arrays instead of {len(expected)} of other shapes"
             )
-        for variable, array in zip(variables, kept, strict=True):
+        for variable, array in zip(variables, stored, strict=True):
             variable.assign(array)
 
 
-def _progress(arrays) -> TrainerState:
-    return TrainerState(**json.loads(arrays["progress"].tobytes()))
-
-
 def _arrays(prefix, variables) -> dict[str, np.ndarray]:
-    from keras import ops  # here, for a run that cannot be resumed is told of before Keras starts
+    from keras import ops  # late: that a run cannot be resumed is reported before Keras starts
 
     return {
         f"{prefix}/{i:05}": ops.convert_to_numpy(variable.value)

@@ -1,4 +1,4 @@
-"""Reads a recipe file and its overrides; tells every mistake in them at once."""
+"""Reads a recipe file and its overrides; reports every mistake in one error."""
 
 import copy
 import difflib
@@ -12,17 +12,17 @@ from typing import TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from zoo.training.schema import RecipeConfig, Section
+from zoo.training.schema import Conflict, RecipeConfig, Section
 
 Config = TypeVar("Config", bound=RecipeConfig)
 Path_ = tuple[str, ...]
 
 
 class ConfigError(ValueError):
-    """A recipe that cannot be run as it is written.
+    """An invalid recipe.
 
     Args:
-        source: What was read, such as `sentiment/quickstart`.
+        source: The recipe, such as `sentiment/quickstart`, or the path of its file.
         mistakes: One sentence each.
     """
 
@@ -30,7 +30,8 @@ class ConfigError(ValueError):
 
     def __init__(self, source: str, mistakes: Sequence[str]):
         self.mistakes = list(mistakes)
-        self.hint = f"zoo recipes {source}"
+        is_file = source.endswith((".yaml", ".yml"))
+        self.hint = "zoo recipes --help" if is_file else f"zoo recipes {source}"
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "".join(f"\n  {mistake}" for mistake in mistakes)
         super().__init__(f"The recipe {source} has {count}:{lines}")
@@ -44,20 +45,28 @@ def load(
     Args:
         schema: What the file must hold, a `RecipeConfig`.
         file: The YAML file.
-        overrides: What differs from it, each `key.sub=value`; split at the first `=`, the value
-            is read as YAML.
-        source: What to call the recipe in an error. Defaults to the path.
+        overrides: Changes to it, each `key.sub=value`; split at the first `=`, the value is read
+            as YAML.
+        source: The recipe's name in an error. Defaults to the path.
 
     Returns:
         The resolved configuration.
 
     Raises:
-        ConfigError: if the file is not YAML, or with everything that is wrong in it: unknown
-            keys, wrong types and values, impossible combinations, bad overrides.
+        FileNotFoundError: if there is no such file.
+        ConfigError: if the file is not YAML, or with every mistake in it: unknown keys, wrong
+            types and values, invalid combinations, bad overrides.
     """
     source = source or str(file)
     try:
         values = read_yaml(Path(file).read_text("utf-8")) or {}
+    except FileNotFoundError:
+        error = FileNotFoundError(
+            "A recipe is read from a YAML file; `zoo recipes RECIPE/NAME -o FILE` writes one to "
+            f"start from. Received: {file}, which does not exist"
+        )
+        error.exit_code, error.hint = 2, "zoo recipes"
+        raise error from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(source, [f"the file is not valid YAML: {_one_line(error)}"]) from error
     return resolve(schema, values, overrides, source=source)
@@ -72,16 +81,18 @@ def resolve(
         schema: A `RecipeConfig`.
         values: The content of a recipe file: nested dictionaries.
         overrides: As in `load`.
-        source: What to call the recipe in an error.
+        source: The recipe's name in an error.
 
     Returns:
         The resolved configuration.
 
     Raises:
-        ConfigError: with everything that is wrong.
+        ConfigError: with every mistake.
     """
     if not isinstance(values, dict):
-        raise ConfigError(source, [f"a recipe is keys with values. Received: {values!r}"])
+        raise ConfigError(
+            source, [f"a recipe file holds keys with values. Received: {values!r:.80}"]
+        )
     values, mistakes = copy.deepcopy(values), []
     for override in overrides:
         if mistake := _override(values, override):
@@ -95,7 +106,7 @@ def resolve(
             found = {_path(schema, one["loc"]): one for one in reversed(error.errors())}
         mistakes += [_explain(schema, path, one) for path, one in reversed(found.items())]
         wrong |= found.keys()
-        # Without them, the defaults stand in, and what else is wrong comes to light.
+        # Validated again with their defaults instead, which shows the remaining mistakes.
         if not all([_remove(values, path) for path in found]):
             raise ConfigError(source, mistakes)
     mistakes += _conflicts(config, wrong)
@@ -136,7 +147,7 @@ def _override(values: dict, override: str) -> str | None:
     key, equals, text = override.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        return f"what differs is written KEY.SUB=VALUE. Received: {override!r}"
+        return f"an override is written KEY.SUB=VALUE. Received: {override!r}"
     try:
         value = read_yaml(text)
     except yaml.YAMLError as error:
@@ -150,24 +161,29 @@ def _override(values: dict, override: str) -> str | None:
 
 
 def _conflicts(section: Section, wrong: set[Path_], path: Path_ = ()) -> Iterator[str]:
-    """Impossible combinations in a section and those within, but of values that are wrong."""
+    """Invalid combinations in a section and its sections, but of keys that are `wrong`."""
     for conflict in section.conflicts():
         keys = {(*path, *name.split("__")) for name in conflict.values}
         if keys & wrong:
             continue
-        received = ", ".join(
-            f"{name.replace('__', '.')}={value!r}" for name, value in conflict.values.items()
-        )
-        place = f"{'.'.join(path)}: " if path else ""
-        yield f"{place}{conflict.rule}. Received: {received}"
+        yield format_conflict(conflict, path)
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from _conflicts(value, wrong, (*path, name))
 
 
+def format_conflict(conflict: Conflict, path: Path_ = ()) -> str:
+    """One sentence: the section, the rule, and the values that break it."""
+    received = ", ".join(
+        f"{name.replace('__', '.')}={value!r}" for name, value in conflict.values.items()
+    )
+    place = f"{'.'.join(path)}: " if path else ""
+    return f"{place}{conflict.rule}. Received: {received}"
+
+
 def _path(schema: type[Section], location: tuple) -> Path_:
-    """The keys that lead to an error; pydantic adds the branch of a union that it tried."""
+    """The keys that lead to an error, without the union branches that pydantic adds."""
     path: list[str] = []
     inside: object = schema
     for part in location:
@@ -203,12 +219,12 @@ _TYPES = {
 
 
 def _explain(schema: type[Section], path: Path_, error: dict) -> str:
-    """One mistake: where, the rule, what was meant, what was received."""
+    """One mistake as a sentence: the key, the rule, a suggestion, the received value."""
     key, kind, context = ".".join(path), error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         rule = f"there is no such key.{_meant_key(schema, path)}"
     elif kind == "missing":
-        return f"{key}: this key is needed."
+        return f"{key}: this key is required."
     elif kind in ("choice", "literal_error"):
         choices = context["choices"] if kind == "choice" else _choices(schema, path)
         rule = f"must be one of {', '.join(map(str, choices))}.{_meant(error['input'], choices)}"
@@ -277,7 +293,7 @@ def _one_line(error: Exception) -> str:
 DIGEST_TAG = "config.digest"
 
 
-COSMETIC = ("description", "tracking", "variants")  # keys of a recipe that decide no number
+COSMETIC = ("description", "recipe", "tracking", "variants")  # keys without effect on a result
 
 
 def config_digest(config: dict, data: str, backend: str) -> str:

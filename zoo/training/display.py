@@ -1,4 +1,4 @@
-"""What a person sees of a run on stderr: a bar on a terminal, else a line an epoch."""
+"""Progress of a run on stderr: a bar on a terminal, else one line per epoch."""
 
 import math
 import sys
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Display:
-    """Shows how training goes on.
+    """Progress display.
 
     Args:
-        bar: bool. Whether a bar may be drawn, on a terminal.
+        bar: bool. Whether to show a progress bar on a terminal.
     """
 
     def __init__(self, bar: bool = True):
@@ -38,14 +38,14 @@ class Display:
             self._progress.stop()
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line."""
         if self._progress:
             self._progress.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        """An epoch begins, or goes on after `done` of its batches."""
+        """Starts the bar of an epoch of which `done` batches are done."""
         if self._progress:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
@@ -54,14 +54,14 @@ class Display:
             )
 
     def batch(self, done: int, loss: float | None) -> None:
-        """So many batches of the epoch are done."""
+        """Moves the bar to `done` batches."""
         for task in self._progress.task_ids if self._progress else ():
             fields = {} if loss is None else {"loss": f"loss {loss:.4f}"}
             self._progress.update(task, completed=done, **fields)
 
 
 def format_metrics(metrics: dict[str, float]) -> str:
-    """Metrics in a line: `loss 0.1234, accuracy 0.9876`."""
+    """Metrics on one line: `loss 0.1234, accuracy 0.9876`."""
     return ", ".join(
         f"{name} {value:.4f}" if math.isfinite(value) else f"{name} {value}"
         for name, value in metrics.items()

@@ -1,4 +1,4 @@
-"""The loop of epochs: train, measure, keep the best, keep the state, stop in time."""
+"""Training loop: an epoch, its evaluation, the best weights, a checkpoint, early stopping."""
 
 import math
 import time
@@ -14,11 +14,11 @@ from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_ra
 from zoo.training.recipe import TrainingExamples
 from zoo.training.schema import RecipeConfig
 
-STEPS_BETWEEN_LOOKS = 10  # at the loss, for which the host waits until the device has it
+STEPS_PER_LOSS_READ = 10  # reading the loss makes the host wait for the device
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot go on."""
+    """Training that diverged."""
 
 
 def train(
@@ -34,17 +34,17 @@ def train(
 ) -> None:
     """Trains until the epochs, the steps or the patience are used up.
 
-    The model then has its last weights; the best are in the checkpoint.
+    Afterwards the model has its last weights; the best are in the checkpoint.
 
     Args:
         model: Compiled by `zoo.training.optimizer.compile_model`.
         config: The recipe.
-        progress: Where to go on from. Kept up to date.
-        checkpoint: Where to keep the state and the best weights.
-        examples: The training split of an epoch.
-        evaluate: Measures the model on the dev split.
-        log: Takes metrics and the number of finished epochs.
-        display: Shows how it goes on.
+        progress: Progress to continue from; updated in place.
+        checkpoint: Receives the state and the best weights.
+        examples: Function from the epoch to its training examples.
+        evaluate: Scores the model on the dev split.
+        log: Function of metrics and the number of finished epochs.
+        display: Shows the progress.
 
     Raises:
         TrainingError: if the loss is not a number.
@@ -70,9 +70,9 @@ def train(
             raw = KeepRawWeights()
             steps = _Steps(config, progress, checkpoint, display)
             batches = Batches(plan, data.collate, start=progress.batch)
-            # The plain `fit` for one epoch; what comes between epochs stands below.
+            # One epoch per call of `fit`; evaluation and checkpoints are done below.
             keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
-            raw.put_back()
+            raw.restore()
         seconds = time.perf_counter() - began
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
         with averaged_weights(model):
@@ -95,7 +95,8 @@ def train(
             progress.epoch,
         )
         display.say(
-            f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  train {format_metrics(trained)}  "
+            f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  "
+            f"train {format_metrics(trained)}  "
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
         checkpoint.save(model, progress)
@@ -107,7 +108,7 @@ def train(
 
 
 class _Steps(keras.callbacks.Callback):
-    """Counts the batches of one call of `fit`, looks at the loss, keeps the state."""
+    """Updates the progress during one call of `fit`, checks the loss, writes checkpoints."""
 
     def __init__(
         self, config: RecipeConfig, progress: TrainerState, checkpoint: Checkpoint, display: Display
@@ -127,20 +128,20 @@ class _Steps(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         progress, done = self.progress, batch + 1
         progress.batch, progress.step = self.batch_before + done, self.step_before + done
-        keep = progress.step % self.every == 0
-        look = keep or done % STEPS_BETWEEN_LOOKS == 0
-        self.display.batch(progress.batch, self._look(logs) if look else None)
-        if keep:
+        is_due = progress.step % self.every == 0
+        read = is_due or done % STEPS_PER_LOSS_READ == 0
+        self.display.batch(progress.batch, self._read_loss(logs) if read else None)
+        if is_due:
             self.checkpoint.save(self.model, progress)  # `self.model` syncs the state on JAX
 
     def on_epoch_end(self, epoch, logs=None):
-        self._look(logs)
+        self._read_loss(logs)
 
-    def _look(self, logs) -> float:
-        """Adds up the metrics, which are means since `fit` began; gives the loss."""
+    def _read_loss(self, logs) -> float:
+        """Adds up the metrics, which are means since `fit` started, and returns the loss."""
         progress = self.progress
         means = {name: float(value) for name, value in logs.items()}
-        if not math.isfinite(means["loss"]):  # once it is not, the mean never is again
+        if not math.isfinite(means["loss"]):  # a mean stays non-finite
             rate = learning_rate(self.model, progress.step - 1)
             raise TrainingError(
                 f"The loss is {means['loss']} at step {progress.step} (epoch "
@@ -156,7 +157,7 @@ class _Steps(keras.callbacks.Callback):
 
 
 def _tokens(data, batches) -> int:
-    """How many there are in batches, without padding."""
+    """Number of tokens in batches, without padding."""
     tokens = np.asarray(data.lengths if data.tokens is None else data.tokens)
     return sum(int(tokens[batch.indices[: batch.num_real]].sum()) for batch in batches)
 
@@ -168,7 +169,7 @@ def _is_better(value: float, best: float | None, mode: str) -> bool:
 
 
 def _is_over(progress, settings) -> bool:
-    if progress.batch:  # in the midst of an epoch, which is to be measured at least
+    if progress.batch:  # an epoch is under way, and must be evaluated
         return False
     best = -1 if progress.best_epoch is None else progress.best_epoch
     return (

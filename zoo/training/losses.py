@@ -1,4 +1,4 @@
-"""Losses that Keras has not, or has slowly."""
+"""Losses that Keras lacks, or computes slowly."""
 
 import keras
 from keras import ops
@@ -7,12 +7,12 @@ from zoo.layers.crf.inference import IMPOSSIBLE
 
 
 class TokenCrossentropy(keras.losses.Loss):
-    """The cross-entropy of tokens given logits, in nats, a mean over those that count.
+    """Cross-entropy of tokens given logits, in nats: the mean over tokens with a weight.
 
-    Keras' own takes several times as long on logits of three dimensions on torch.
+    On torch, Keras' own takes several times as long on logits of three dimensions.
 
     Args:
-        label_smoothing: float. Share of the truth that is spread over the whole vocabulary.
+        label_smoothing: float. Share of the target probability spread over the vocabulary.
             Defaults to `0.0`.
 
     Call arguments:
@@ -44,16 +44,16 @@ class TokenCrossentropy(keras.losses.Loss):
 
 
 class SentenceCrossentropy(keras.losses.Loss):
-    """The cross-entropy of the tags of a sentence given their potentials, in nats: a sum over its
-    words, as that of a CRF is.
+    """Cross-entropy of the tags of a sentence given their potentials, in nats: the sum over its
+    words, as in a CRF.
 
     Args:
-        label_smoothing: float. Share of the truth that is spread over all tags. Defaults to
+        label_smoothing: float. Share of the target probability spread over all tags. Defaults to
             `0.0`.
 
     Call arguments:
         y_true: Integer tensor `[batch, words]`.
-        y_pred: Potentials `[batch, words, tags]`, all -1e9 where there is no word.
+        y_pred: Potentials `[batch, words, tags]`, all -1e9 at padding.
         sample_weight: Float tensor `[batch]`.
     """
 
@@ -71,19 +71,20 @@ class SentenceCrossentropy(keras.losses.Loss):
 
 
 class DoublyStochastic(keras.layers.Layer):
-    """Adds to the loss what attention leaves out, and gives back what it is given.
+    """Doubly stochastic attention: identity that adds a penalty for source positions left out.
 
-    Of each row it is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the weight of place i in
-    step t. The sum over all rows is divided by their steps, as it is in the mean cross-entropy of
-    tokens, so that both are to each other as in the paper. Rows without a step do not count.
+    The penalty of a row is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the attention
+    weight of source position i in target step t. Their sum is divided by the number of steps, as
+    in the mean cross-entropy of tokens, which keeps the paper's ratio of the two terms. Rows
+    without a step do not count.
 
     Args:
         weight: float. Lambda in the paper.
 
     Call arguments:
-        inputs: Anything.
+        inputs: Any tensor; returned unchanged.
         attention: Float tensor `[batch, target, source]`.
-        mask: Boolean tensor `[batch, target]`, true where there is a step.
+        mask: Boolean tensor `[batch, target]`, false at padding.
 
     References:
         - Xu et al. 2015, "Show, Attend and Tell", section 4.2.1, equation 14.

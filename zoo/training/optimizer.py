@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, its learning rate, its chance, and averages of the weights."""
+"""Optimizer, learning-rate schedule, dropout seeds and averaged weights of a recipe."""
 
 import math
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("recipes")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a line and then stays, or falls to zero.
+    """Learning rate with linear warm-up, then constant or decayed to zero.
 
-    Step `s`, counted from 0, has the rate `peak * min(1, (s + 1) / warmup) * decay`, where
+    The rate of step `s`, counted from 0, is `peak * min(1, (s + 1) / warmup) * decay`, where
     `decay` goes from 1 after the warm-up to 0 at `total_steps`.
 
     Args:
         peak: float. The highest rate.
-        schedule: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
-            equation 5, without restarts): the decay.
-        warmup_steps: int. How many steps the rise takes.
-        total_steps: int. When the decay ends.
+        schedule: Decay: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
+            equation 5, without restarts).
+        warmup_steps: int. Steps of the warm-up.
+        total_steps: int. Step at which the decay ends.
     """
 
     def __init__(self, peak: float, schedule: str, warmup_steps: int, total_steps: int):
@@ -40,14 +40,14 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
-        rise = ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+        warmup = ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
         length = max(self.total_steps - self.warmup_steps, 1)
         passed = ops.clip((step - self.warmup_steps) / length, 0.0, 1.0)
         if self.schedule == "linear":
-            return self.peak * rise * (1.0 - passed)
+            return self.peak * warmup * (1.0 - passed)
         if self.schedule == "cosine":
-            return self.peak * rise * 0.5 * (1.0 + ops.cos(math.pi * passed))
-        return self.peak * rise
+            return self.peak * warmup * 0.5 * (1.0 + ops.cos(math.pi * passed))
+        return self.peak * warmup
 
     def get_config(self):
         return {
@@ -59,13 +59,13 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int, **options):
-    """Compiles a model as the section `training` says, and builds its optimizer.
+    """Compiles a model with the settings of the section `training`, and builds its optimizer.
 
     Args:
         model: The model.
         settings: The section.
-        total_steps: int. How many steps training has, for the schedule.
-        **options: `loss` and the like, for `keras.Model.compile`.
+        total_steps: int. Training steps, for the schedule.
+        **options: Other arguments of `keras.Model.compile`, such as `loss`.
     """
     optimizer = OPTIMIZERS[settings.optimizer](
         learning_rate=WarmupSchedule(
@@ -81,9 +81,9 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
     )
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    # On TensorFlow's CPUs XLA takes long to draw what dropout drops: benchmarks/xla.py.
+    # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.
     jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
-    # Not the task's own `compile`, which would choose a loss.
+    # `keras_hub.models.Task.compile` would choose a loss.
     keras.Model.compile(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
     )
@@ -91,10 +91,10 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
 
 
 def seed_dropout(seed: int, step: int) -> None:
-    """Has what is dropped depend on seed and step alone, so that a run can be resumed anywhere.
+    """Makes dropout masks a function of seed and step, so that a run can be resumed anywhere.
 
-    Elsewhere the seeds of the dropout layers, which are variables, see to it. On torch Keras leaves
-    them alone and takes torch's global generator, which others draw from too.
+    On TensorFlow and JAX they depend on the seeds of the dropout layers, which are variables of
+    the model. On torch Keras uses torch's global generator, which is seeded here.
     """
     if keras.config.backend() == "torch":
         import torch
@@ -109,30 +109,28 @@ def learning_rate(model: keras.Model, step: int) -> float:
 
 
 class KeepRawWeights(keras.callbacks.Callback):
-    """Undoes what `fit` does to the weights at its end: it overwrites them with their averages,
-    from which training could not go on."""
+    """Restores the weights after `fit`, which overwrites them with their moving averages."""
 
     def on_epoch_end(self, epoch, logs=None):
         if _inner(self.model.optimizer).use_ema:
             self._raw = _values(self.model)
 
-    def put_back(self) -> None:
-        """To be called after `fit`."""
+    def restore(self) -> None:
+        """Restores the weights; call it after `fit`."""
         if _inner(self.model.optimizer).use_ema:
             _assign(self.model, self._raw)
 
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Within the block the model has the averages of its weights, where `training.ema` keeps
-    them."""
+    """Replaces the weights by their moving averages within the block, if `training.ema` is set."""
     optimizer = _inner(model.optimizer)
     if not optimizer.use_ema:
         yield
         return
     raw = _values(model)
     optimizer.finalize_variable_values(model.trainable_variables)
-    # On JAX these now are the optimizer's own arrays, which a compiled step would give away.
+    # On JAX these are the optimizer's own arrays, which a compiled step would donate: copy them.
     _assign(model, _values(model))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Another model to start from: `training.init_from`."""
+"""Initialization from another model: `training.init_from`."""
 
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def load(source: str, task: type) -> "keras_hub.models.Task":
-    """Loads the model to start from.
+    """Loads a model of a given class.
 
     Args:
-        source: What `zoo.load` takes.
-        task: The class that it must be of.
+        source: A model, as `zoo.load` takes it.
+        task: The class of the model.
 
     Raises:
-        ValueError: if it is of another.
+        ValueError: if it is of another class.
     """
     model = zoo.load(source)
     if not isinstance(model, task):
@@ -29,26 +29,26 @@ def load(source: str, task: type) -> "keras_hub.models.Task":
 
 
 def check_same_sizes(source, target, keys: list[str], names: dict[str, str] | None = None) -> None:
-    """Compares two backbones.
+    """Checks that two backbones have the same sizes, so that weights can be copied.
 
     Args:
-        source: That of the model to start from.
-        target: That of the recipe.
-        keys: Which of their arguments must be equal.
-        names: What the recipe calls an argument, where it is not the same. Defaults to `None`.
+        source: Backbone of the model to start from.
+        target: Backbone of the recipe.
+        keys: Arguments that must be equal.
+        names: Names of arguments in a recipe, where they differ. Defaults to `None`.
 
     Raises:
-        ValueError: if one differs; says what the recipe must say.
+        ValueError: if an argument differs; names the settings the recipe needs.
     """
     theirs, ours = source.get_config(), target.get_config()
     different = [key for key in keys if theirs[key] != ours[key]]
     if not different:
         return
 
-    def words(config):
+    def settings(config):
         return " ".join(f"model.{(names or {}).get(key, key)}={config[key]}" for key in different)
 
     raise ValueError(
         "The sizes of the model must be those of training.init_from: set "
-        f"{words(theirs)}. Received: {words(ours)}"
+        f"{settings(theirs)}. Received: {settings(ours)}"
     )

@@ -1,13 +1,25 @@
-"""The sections of a recipe file that all tasks share."""
+"""Schema of recipe files: the sections that all tasks share.
+
+Imports no Keras, so that a recipe file and its data are checked before anything slow starts.
+"""
 
 import difflib
+import importlib
+import importlib.util
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from zoo import data
 from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
+
+if TYPE_CHECKING:
+    from zoo.data import Dataset
+    from zoo.training.recipe import Recipe
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -30,19 +42,19 @@ def one_of(choices: Collection[str]) -> BeforeValidator:
 
 
 class Section(BaseModel):
-    """A section of a recipe file: its keys, their types, their defaults."""
+    """Section of a recipe file: its keys with their types and defaults."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yields the impossible combinations among the values of this section."""
+        """Yields the invalid combinations among the values of this section."""
         return iter(())
 
 
 class DataConfig(Section):
-    """What to learn from: a named dataset, or files of one's own."""
+    """Training data: a named dataset, or the user's own files."""
 
-    task: ClassVar[str]  # of the named datasets
+    task: ClassVar[str]  # named datasets of this task only
 
     name: str | None = None
     options: dict = {}
@@ -59,9 +71,7 @@ class DataConfig(Section):
                 train=self.train,
             )
         elif self.name is not None:
-            from zoo.data import list_datasets
-
-            names = [card.name for card in list_datasets() if card.task == self.task]
+            names = [card.name for card in data.list_datasets() if card.task == self.task]
             if self.name not in names:
                 near = difflib.get_close_matches(self.name, names, n=1)
                 meant = f"; did you mean {near[0]}" if near else ""
@@ -80,9 +90,23 @@ class DataConfig(Section):
                 options=self.options,
             )
 
+    def load(self, seed: int) -> "Dataset":
+        """Loads the data, with the splits `train` and `dev`, and `test` where there is one.
+
+        Args:
+            seed: Decides which rows of the user's own files are held out as `dev`.
+        """
+        if self.name is not None:
+            return data.load(self.name, **self.options)
+        return self.load_files(seed)
+
+    def load_files(self, seed: int) -> "Dataset":
+        """Loads the user's own files, which a subclass knows the format of."""
+        raise NotImplementedError(f"{type(self).__name__} must define `load_files(seed)`.")
+
 
 class TrainingConfig(Section):
-    """How the weights are found. `sentiment/quickstart.yaml` explains each key."""
+    """Optimization. `sentiment/quickstart.yaml` explains each key."""
 
     epochs: Count = 10
     batch_size: Count = 64
@@ -113,7 +137,7 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """What is measured, and how good is good enough."""
+    """Metrics, and the threshold a model must reach to be registered."""
 
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss", "perplexity"})
 
@@ -128,7 +152,7 @@ class EvaluationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where the run and its model are entered."""
+    """Names of the run and its model in MLflow."""
 
     experiment: Annotated[str, Field(min_length=1)] | None = None
     name: Name | None = None
@@ -137,18 +161,52 @@ class TrackingConfig(Section):
 
 
 class RecipeConfig(Section):
-    """A recipe file. A task adds its sections and makes those here more precise."""
+    """Recipe file. A task adds its sections and narrows those here."""
 
+    recipe: str | None = None
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: DataConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     variants: dict[Name, list[str]] = {}
 
+    def data_conflicts(self, dataset: "Dataset") -> Iterator[Conflict]:
+        """Yields the settings that do not fit the dataset, such as a metric it lacks labels for."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class RecipeSpec:
+    """Entry point of a recipe, in the group `zoo.recipes`. Importing it must not import Keras.
+
+    Its YAML files are in the folder of the module that `target` names.
+
+    Attributes:
+        name: Name of the recipe, `"sentiment"`: that of its entry point.
+        Config: Schema of its files, a `RecipeConfig`.
+        target: Its `zoo.training.Recipe`, as `"module:Class"`.
+    """
+
+    name: str
+    Config: type[RecipeConfig]
+    target: str
+
+    def load(self) -> "type[Recipe]":
+        """Imports the recipe's class, and with it Keras."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its YAML files."""
+        spec = importlib.util.find_spec(self.target.partition(":")[0])
+        return Path(spec.origin).parent
+
 
 class DecoderConfig(Section):
-    """What `zoo.models.generation.GenerationBackbone` is made of."""
+    """Decoder of a model that writes: arguments of `zoo.models.generation.GenerationBackbone`."""
 
     cell: Annotated[str, one_of(CELLS)] = "gru"
     attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
@@ -167,9 +225,9 @@ class DecoderConfig(Section):
         )
 
     def decoder(self) -> dict:
-        """These settings, as arguments of a backbone."""
+        """The settings as arguments of a backbone."""
         return {name: getattr(self, name) for name in DecoderConfig.model_fields}
 
 
-# What a model to start from must have in common with the one that is trained.
+# Settings that a model given as `training.init_from` must share with the one that is trained.
 DECODER_SIZES = tuple(name for name in DecoderConfig.model_fields if name != "dropout")

@@ -3,23 +3,52 @@
 import shlex
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import keras_hub
 
 import zoo
 from zoo import presets
 from zoo.data import Dataset
 from zoo.data.batches import default_boundaries, plan_batches
 from zoo.files import atomic_directory
-from zoo.tracking import Gate, start_run
+from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
-from zoo.training.recipe import Recipe, RunResult, TrainingExamples
+from zoo.training.recipe import Recipe, TrainingExamples
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Result of a run.
+
+    Attributes:
+        run_id: Its id in the tracking store.
+        url: Its page there.
+        model: The model with the best weights, loaded from its preset.
+        card: The card of the preset.
+        metrics: Metrics of the stored model: `dev/accuracy` and the like.
+        gate: Verdict of the gate; `None` without a gate.
+        model_uri: The logged model, an address for `zoo.load`.
+        registered: The registered version; `None` if the gate did not pass, or there is none.
+        preset: The directory of the preset, if `output` was given.
+    """
+
+    run_id: str
+    url: str
+    model: keras_hub.models.Task
+    card: presets.Card
+    metrics: dict[str, float]
+    gate: GateResult | None
+    model_uri: str
+    registered: Registered | None
+    preset: Path | None
 
 
 class Session:
@@ -28,9 +57,9 @@ class Session:
     Args:
         recipe: The recipe, with its configuration.
         dataset: The data.
-        label: What it is called, `sentiment/quickstart`.
-        overrides: What differs from its file.
-        display: Shows how it goes on.
+        label: The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file.
+        overrides: Changes to its file.
+        display: Reports progress.
     """
 
     def __init__(
@@ -45,22 +74,22 @@ class Session:
         self.config = recipe.config
         self.dataset = dataset
         self.label = label
-        self.name = recipe.config.tracking.name or label.partition("/")[2]
+        self.name = recipe.config.tracking.name or Path(label).stem
         self.overrides = overrides
         self.display = display
 
-    def run(self, kept: RunManifest | None, output: Path | None) -> RunResult:
+    def run(self, manifest: RunManifest | None, output: Path | None) -> RunResult:
         """Runs the recipe, from the start or from a checkpoint.
 
         Args:
-            kept: What the checkpoint says is run; `None` from the start.
+            manifest: Manifest of the run to resume; `None` to start.
             output: A directory for the preset.
 
         Returns:
             A `RunResult`.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
-        self._check_data(kept)
+        self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
         tags[DIGEST_TAG] = config_digest(
@@ -69,18 +98,18 @@ class Session:
         if tracking.study:
             tags["study"] = tracking.study
         with start_run(
-            tracking.experiment or self.recipe.name,
+            tracking.experiment or config.recipe,
             self.name,
             config=config.model_dump(),
             tags=tags,
             dataset=self.dataset,
-            resume=kept and kept.run_id,
+            resume=manifest and manifest.run_id,
         ) as run:
             checkpoint = Checkpoint(run.id)
             try:
-                # Here, for imports and MLflow draw numbers too.
+                # Imports and MLflow draw random numbers too, so the seed is set after them.
                 keras.utils.set_random_seed(config.seed)
-                if kept is None:
+                if manifest is None:
                     model, progress = self._start(checkpoint)
                 else:
                     model, progress = self._resume(checkpoint)
@@ -98,14 +127,14 @@ class Session:
         dataset, settings = self.dataset, self.config.training
         preprocessor = self.recipe.prepare(dataset)
         model = self.recipe.build(dataset, preprocessor, settings.precision)
-        kept = RunManifest(
+        manifest = RunManifest(
             run_id=checkpoint.run_id,
             label=self.label,
             overrides=self.overrides,
             digest=dataset.digest,
             config=self.config.model_dump(),
         )
-        checkpoint.begin(kept, self._in_float32(model), dataset)
+        checkpoint.create(manifest, self._in_float32(model), dataset)
         self._examples = self.recipe.examples(model, dataset.splits["train"], 0)
         boundaries = default_boundaries(self._examples.lengths, settings.buckets)
         self._compile(model, boundaries)
@@ -114,11 +143,11 @@ class Session:
     def _resume(self, checkpoint) -> tuple[keras.Model, TrainerState]:
         first = zoo.load(checkpoint.model)
         model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
-        model.set_weights(first.get_weights())  # what is not fitted is in no other file
+        model.set_weights(first.get_weights())  # weights outside the training model
         self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._training_model)
-        self.display.say(f"going on in epoch {progress.epoch + 1}, after step {progress.step}")
+        self.display.say(f"resuming in epoch {progress.epoch + 1}, after step {progress.step}")
         return model, progress
 
     def _compile(self, model, boundaries) -> None:
@@ -161,14 +190,14 @@ class Session:
             display=self.display,
         )
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
-            self.display.say("no better for a while: stopped early")
+            self.display.say(f"stopped early: no improvement in {settings.patience} epochs")
         checkpoint.restore_best(self._training_model)
 
     # Evaluate, report, register
 
     def _finish(self, model, progress, run, output) -> RunResult:
         evaluation, splits = self.config.evaluation, self.dataset.splits
-        self.display.say(f"measuring the model of epoch {progress.best_epoch + 1} as it is stored")
+        self.display.say(f"evaluating the stored model of epoch {progress.best_epoch + 1}")
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, self.name)
             presets.save(
@@ -188,7 +217,7 @@ class Session:
             }
             metrics = {f"{s}/{name}": v for s, of in measured.items() for name, v in of.items()}
             card = presets.update_card(directory, metrics=metrics)
-            self.recipe.report(stored, splits["dev"], run)
+            self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
             model_uri = run.log_model(directory, card)
             gate = registered = None
             if evaluation.gate is not None:
@@ -213,13 +242,13 @@ class Session:
             preset=output,
         )
 
-    def _in_float32(self, model) -> keras.Model:
-        """The model, or a twin if it computes in half precision: a preset must not say so."""
+    def _in_float32(self, model) -> keras_hub.models.Task:
+        """The model, or a float32 copy of one in mixed precision, which a preset must not name."""
         if self.config.training.precision == "float32":
             return model
-        twin = self.recipe.build(self.dataset, model.preprocessor, "float32")
-        twin.set_weights(model.get_weights())
-        return twin
+        copy = self.recipe.build(self.dataset, model.preprocessor, "float32")
+        copy.set_weights(model.get_weights())
+        return copy
 
     def _training_metadata(self, progress) -> dict:
         here, backend = environment(), keras.config.backend()
@@ -238,20 +267,20 @@ class Session:
 
     # Checks
 
-    def _check_data(self, kept) -> None:
+    def _check_data(self, manifest) -> None:
         dataset = self.dataset
         for split in ["train", "dev", *["test"] * self.config.evaluation.test]:
             if not self._rows(split):
-                remedy = "set evaluation.test=false" if split == "test" else "training needs them"
+                remedy = "set evaluation.test=false" if split == "test" else "training needs some"
                 raise ValueError(
                     f"The dataset has no rows in its {split} split: {remedy}. Received: "
                     f"{dataset.name}, {self._sizes()}"
                 )
-        if kept and kept.digest != dataset.digest:
+        if manifest and manifest.digest != dataset.digest:
             raise CheckpointError(
-                "The data is not what it was when the run began, so the run cannot go on: bring "
-                "the data back, or run the recipe again from the start. Received: "
-                f"resume={kept.run_id!r}"
+                "The data has changed since the run started, so the run cannot be resumed: restore "
+                "the data, or run the recipe again from the start. Received: "
+                f"resume={manifest.run_id!r}"
             )
 
     def _rows(self, split) -> int:
@@ -261,7 +290,7 @@ class Session:
         return ", ".join(f"{split} {self._rows(split):,}" for split in self.dataset.splits)
 
     def _clean_up(self, checkpoint, error) -> None:
-        """After an interruption there is a checkpoint to go on from, or nothing."""
+        """Keeps a checkpoint that can be resumed and says how; removes any other."""
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
@@ -269,4 +298,4 @@ class Session:
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command
         else:
-            self.display.say(f"interrupted; to go on: {command}")
+            self.display.say(f"interrupted; to resume: {command}")

@@ -1,10 +1,10 @@
-"""A study: a recipe run once for each of its variants, and what came of them side by side."""
+"""Studies: a recipe run once for each of its variants, and a table that compares them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import keras
 from mlflow import MlflowClient
@@ -13,25 +13,25 @@ from rich.console import Console
 from rich.table import Table
 
 import zoo
+from zoo.data import Dataset
 from zoo.tracking import prepare_store, start_run
-from zoo.training.checkpoint import Checkpoint
+from zoo.training.checkpoint import Checkpoint, RunManifest
 from zoo.training.config import DIGEST_TAG, config_digest
+from zoo.training.recipe import Recipe
 from zoo.training.schema import RecipeConfig
+from zoo.training.session import RunResult
 
-if TYPE_CHECKING:
-    from zoo.training.recipe import Recipe
-
-WIDEST = 1000  # characters of a row
+MAX_WIDTH = 1000  # characters of a row
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study came to.
+    """Result of a study.
 
     Attributes:
-        run_id: The id of the run that sums it up.
-        url: Its page.
-        study: The tag that all its runs share.
+        run_id: Id of its summary run.
+        url: Page of the summary run.
+        study: Value of the tag `study` of all its runs.
         columns: The table: a list of values for each column, by name.
     """
 
@@ -42,38 +42,38 @@ class StudyResult:
 
 
 def run_study(
-    recipe: "type[Recipe]",
-    name: str,
+    recipe: Recipe,
+    dataset: Dataset,
     label: str,
-    config: RecipeConfig,
     overrides: Sequence[str],
     *,
-    progress: bool,
+    resolve: Callable[[list[str]], RecipeConfig],
+    run: Callable[[RecipeConfig, list[str], RunManifest | None], RunResult],
 ) -> StudyResult:
     """Runs each variant that has no finished run yet, and compares them on the dev split.
 
-    So a study that was interrupted goes on when it is run again. Its runs are not nested: they
-    share the tag `study`.
+    A study that was interrupted therefore goes on when it is run again. Its runs are not nested:
+    they share the tag `study`.
 
     Args:
-        recipe: The recipe's class.
-        name: As `Recipe.run` takes it.
-        label: What it is called, `translation/attention_study`.
-        config: The resolved configuration, with `variants`.
-        overrides: What differs from the file.
-        progress: bool. Whether to draw a bar, on a terminal.
+        recipe: The recipe, whose configuration has `variants`.
+        dataset: The data.
+        label: The recipe as `zoo run` takes it: `translation/attention_study`, or a path.
+        overrides: Changes to its file.
+        resolve: Resolves the configuration of the file with changes.
+        run: Runs a configuration, given the changes that led to it and, to resume it, the
+            manifest of its checkpoint.
 
     Returns:
         A `StudyResult`.
     """
-    title = config.tracking.name or label.partition("/")[2]
-    dataset = recipe(config).load_data()
-    backend = keras.config.backend()
+    config, backend = recipe.config, keras.config.backend()
+    title = config.tracking.name or Path(label).stem
     budget = config_digest(config.model_dump(), dataset.digest, backend)
     study = f"{config.tracking.study or title}-{budget[:8]}"
-    client, models, trained = MlflowClient(prepare_store()), {}, {}
+    client, models, speeds = MlflowClient(prepare_store()), {}, {}
     for number, (variant, own) in enumerate(config.variants.items(), 1):
-        differs = [
+        changes = [
             *overrides,
             *own,
             "variants={}",
@@ -81,21 +81,21 @@ def run_study(
             f"tracking.study={json.dumps(study)}",
             f"tracking.name={json.dumps(variant)}",
         ]
-        resolved = recipe.resolve(name, differs).model_dump()
+        resolved = resolve(changes)
+        values = resolved.model_dump()
         heading = f"{label}: {number} of {len(config.variants)}, {variant}"
-        run = _finished(client, study, config_digest(resolved, dataset.digest, backend))
-        if run is None:
+        finished = _finished(client, study, config_digest(values, dataset.digest, backend))
+        if finished is None:
             print(heading, flush=True)
-            kept = Checkpoint.of(resolved, dataset.digest)
-            again = [] if kept else differs
-            result = recipe.run(name, again, resume=kept and kept.run_id, progress=progress)
-            run = client.get_run(result.run_id)
+            checkpoint = Checkpoint.of(values, dataset.digest)
+            result = run(resolved, changes, checkpoint and checkpoint.read_manifest())
+            finished = client.get_run(result.run_id)
         else:
-            print(f"{heading}: there is a finished run, {run.info.run_id}", flush=True)
-        models[variant] = zoo.load(_model_uri(run))
-        trained[variant] = run.data.metrics["progress/tokens_per_second"]
+            print(f"{heading}: already finished, run {finished.info.run_id}", flush=True)
+        models[variant] = zoo.load(_model_uri(finished))
+        speeds[variant] = finished.data.metrics["progress/tokens_per_second"]
     with start_run(
-        config.tracking.experiment or recipe.name,
+        config.tracking.experiment or config.recipe,
         title,
         config=config.model_dump(),
         tags={"recipe": label, "task": dataset.task, "study": study, "summary": "true"},
@@ -104,9 +104,9 @@ def run_study(
         columns = {
             "variant": list(models),
             "parameters": [model.count_params() for model in models.values()],
-            "trained tokens/s": [round(rate) for rate in trained.values()],
+            "trained tokens/s": [round(speed) for speed in speeds.values()],
         }
-        columns |= recipe(config).compare(models, dataset.splits["dev"], summary)
+        columns |= recipe.compare(models, dataset.splits["dev"], summary)
         text = markdown(columns)
         summary.log_table(columns, "study.json")
         summary.log_text(text, "study.md")
@@ -121,14 +121,14 @@ def markdown(columns: dict[str, list]) -> str:
         grid.add_column(name, justify="right" if i else "left", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
         grid.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
-    console = Console(file=StringIO(), width=WIDEST)
+    console = Console(file=StringIO(), width=MAX_WIDTH)
     console.print(grid)
     lines = (line.strip() for line in console.file.getvalue().splitlines())
     return "\n".join(filter(None, lines)) + "\n"
 
 
 def _finished(client, study, digest):
-    """The latest run of a variant that has ended well, or `None`."""
+    """The latest finished run of a variant, or `None`."""
     found = client.search_runs(
         [experiment.experiment_id for experiment in client.search_experiments()],
         f"tags.study = '{study}' and tags.`{DIGEST_TAG}` = '{digest}' "

@@ -1,4 +1,4 @@
-"""Trains, evaluates, tracks and registers a model by a recipe.
+"""Train, evaluate, track and register a model with a recipe.
 
 Every key of the recipe can be set on the command line; `zoo recipes RECIPE/NAME` prints them.
 """
@@ -12,24 +12,25 @@ from zoo.cli.errors import WrongUse
 EXAMPLES = """\
   zoo run sentiment/quickstart
   zoo run sentiment/quickstart model.pooling=multi_head training.epochs=5 --backend jax
+  zoo recipes sentiment/quickstart -o my.yaml && zoo run my.yaml
   zoo run sentiment/bilstm_bahdanau_nsmc_ko --resume RUN"""
 NEXT = "zoo recipes"
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "recipe", metavar="RECIPE[/NAME]", help="from `zoo recipes`; NAME is quickstart if left out"
+        "recipe",
+        metavar="RECIPE[/NAME]|FILE",
+        help="a recipe of `zoo recipes` (NAME defaults to quickstart), or your own .yaml file",
     )
     parser.add_argument(
-        "overrides",
-        metavar="KEY.SUB=VALUE",
-        nargs="*",
-        default=[],
-        help="what differs from the file",
+        "overrides", metavar="KEY.SUB=VALUE", nargs="*", default=[], help="changes to the file"
     )
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="keep the preset here as well")
-    parser.add_argument("--no-progress", action="store_true", help="a line an epoch, no bar")
+    parser.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="save the preset here as well")
+    parser.add_argument(
+        "--no-progress", action="store_true", help="print a line per epoch instead of a bar"
+    )
     backend.add_argument(parser)
 
 
@@ -37,14 +38,16 @@ def run(args: Namespace) -> None:
     for override in args.overrides:
         if "=" not in override:
             raise WrongUse(
-                f"What differs from the file is written KEY.SUB=VALUE. Received: {override}",
+                f"Changes to the file are written KEY.SUB=VALUE. Received: {override}",
                 hint=f"zoo recipes {args.recipe}",
             )
     file = recipe_files.find(args.recipe)
     backend.choose(args.backend)
-    recipe = file.entry_point.load()
-    recipe.run(
-        file.name,
+    from zoo.training import run
+
+    run(
+        file.entry_point.load(),
+        file.argument,
         args.overrides,
         resume=args.resume,
         output=args.output,

@@ -1,4 +1,4 @@
-"""The encoder of the text classifier: tokens in, a state for each out."""
+"""Encoder backbone from tokens to hidden states."""
 
 import keras
 import keras_hub
@@ -9,29 +9,30 @@ from zoo.models.encoders import build_encoder
 
 @keras.saving.register_keras_serializable("zoo")
 class TextClassifierBackbone(keras_hub.models.Backbone):
-    """Embeds tokens and reads them with a recurrent stack or a Transformer encoder.
+    """Token embeddings followed by a recurrent stack or a Transformer encoder.
 
     Inputs: `token_ids`, integers `[batch, time]`, and `padding_mask`, booleans
-    `[batch, time]`, true on the first `length` tokens of each row. Output: the states,
-    floats `[batch, time, units]` (twice the units in both directions), zero where padded.
+    `[batch, time]`, true on the first `length` tokens of each row. Output: the hidden
+    states, floats `[batch, time, units]` (twice the units if bidirectional), zero where padded.
 
     Args:
         vocabulary_size: int. Number of token ids.
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `128`.
-        units: int. Size of the hidden state, of each direction. Of a Transformer the size of
-            its states, which must equal `embedding_dim`. Defaults to `128`.
-        num_layers: int. Defaults to `1`.
-        bidirectional: bool. Whether a recurrent encoder reads both ways; a Transformer
-            always does. Defaults to `True`.
+        units: int. Size of the hidden states, in each direction; in a Transformer equal to
+            `embedding_dim`. Defaults to `128`.
+        num_layers: int. Number of layers. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder is bidirectional; not used by a
+            Transformer. Defaults to `True`.
         num_heads: int. Attention heads of a Transformer. Defaults to `4`.
-        dropout: float. Of the embeddings and between layers; in a recurrent encoder the same
-            units are dropped at each step. Defaults to `0.0`.
-        max_sequence_length: int. Positions a Transformer knows. Defaults to `512`.
+        dropout: float. Dropout rate of the embeddings and between layers; a recurrent encoder
+            drops the same units at each step. Defaults to `0.0`.
+        max_sequence_length: int. Number of position embeddings of a Transformer. Defaults to
+            `512`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if the encoder is unknown, or sizes do not fit together.
+        ValueError: if the encoder is unknown or sizes are incompatible.
 
     Example:
 
@@ -64,7 +65,7 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             )
             drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
         else:
-            # Keras' own ±0.05 is so near to zero that a small model spends epochs getting away.
+            # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
             self.token_embedding = keras.layers.Embedding(
                 vocabulary_size,
                 embedding_dim,

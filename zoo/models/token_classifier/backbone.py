@@ -1,4 +1,4 @@
-"""The encoder of the tagger: words and their characters in, a state for each word out."""
+"""Encoder backbone from words and their characters to a hidden state for each word."""
 
 import keras
 import keras_hub
@@ -18,11 +18,11 @@ from zoo.models.encoders import build_encoder
 
 @keras.saving.register_keras_serializable("zoo")
 class TokenClassifierBackbone(keras_hub.models.Backbone):
-    """Reads the words of a sentence, each as itself and as its characters.
+    """Word embeddings and character features, followed by a recurrent or Transformer encoder.
 
-    Inputs: `word_ids`, integers `[batch, words]`; `character_ids`, integers `[batch, words,
-    characters]`, which a model without character features has not; and `padding_mask`,
-    booleans `[batch, words]`, true on the first words of each row. Output: the states
+    Inputs: `word_ids`, integers `[batch, words]`; `padding_mask`, booleans `[batch, words]`,
+    true on the first words of each row; and, of a model with character features,
+    `character_ids`, integers `[batch, words, characters]`. Output: the hidden states
     `[batch, words, features]`.
 
     Args:
@@ -32,20 +32,21 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         characters: `"none"`, `"cnn"` or `"lstm"`: see `zoo.layers.CharacterFeatures`. Defaults
             to `"cnn"`.
         character_dim: int. Size of the character embeddings. Defaults to `32`.
-        character_units: int. Size of what the characters say of a word. Defaults to `64`.
+        character_units: int. Size of the character features of a word. Defaults to `64`.
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
-        units: int. Size of the state of each direction; of a Transformer. Defaults to `128`.
-        num_layers: int. Defaults to `1`.
-        bidirectional: bool. Whether a recurrent encoder reads both ways. Defaults to `True`.
-        attention: What each word looks at the others with: `"none"`, `"bahdanau"`,
-            `"scaled_dot"` or `"multi_head"`. What it sees stands beside its state. Defaults to
-            `"none"`.
+        units: int. Size of the hidden states, in each direction. Defaults to `128`.
+        num_layers: int. Number of layers. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder is bidirectional; not used by a
+            Transformer. Defaults to `True`.
+        attention: The self-attention over the hidden states, whose context is concatenated to
+            them: `"none"`, `"bahdanau"`, `"scaled_dot"` or `"multi_head"`. Defaults to `"none"`.
         num_heads: int. Heads of `"multi_head"` and of a Transformer. Defaults to `4`.
-        dropout: float. Of the embeddings, between layers and of the states. Defaults to `0.0`.
+        dropout: float. Dropout rate of the embeddings, between layers and of the hidden states.
+            Defaults to `0.0`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if something is unknown, or sizes do not fit together.
+        ValueError: if a name is unknown or sizes are incompatible.
 
     References:
         - Words and characters: Lample et al. 2016; Ma and Hovy 2016.

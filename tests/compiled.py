@@ -1,0 +1,16 @@
+"""Calls that JAX compiles as one program.
+
+Called by itself, each operation of a layer is a program of its own there, and each loop is
+compiled again in every call: most of the time of a test would go into that.
+"""
+
+import jax
+import keras
+
+
+def compiled(function):
+    """`function`, as one program on JAX; on other backends the function itself.
+
+    What the function closes over, weights too, is constant: it is meant for one use.
+    """
+    return jax.jit(function) if keras.config.backend() == "jax" else function

@@ -1,0 +1,236 @@
+"""Runs a recipe: resolves its configuration, loads its data, trains or resumes, prints a summary.
+
+Keras and MLflow are imported after the configuration and the data were checked, so that mistakes
+in them are reported immediately.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.terminal import starting
+from zoo.training import config as configs
+from zoo.training.checkpoint import Checkpoint, RunManifest
+from zoo.training.config import ConfigError
+from zoo.training.display import Display, format_metrics
+from zoo.training.schema import RecipeConfig, RecipeSpec
+
+if TYPE_CHECKING:
+    from zoo.training.session import RunResult
+    from zoo.training.study import StudyResult
+
+# Keys that may differ when a run is resumed; any other would make it another run.
+RESUMABLE = (
+    "evaluation",
+    "tracking",
+    "training.checkpoint_every",
+    "training.epochs",
+    "training.max_steps",
+    "training.patience",
+)
+# Keys that the variants of a study must have in common.
+SHARED = ("data", "recipe", "tracking", "variants")
+
+
+def run(
+    spec: RecipeSpec,
+    name: str = "quickstart",
+    overrides: Sequence[str] = (),
+    *,
+    resume: str | None = None,
+    output: str | Path | None = None,
+    progress: bool = True,
+) -> "RunResult | StudyResult":
+    """Runs a recipe file; a file with `variants` once for each of them.
+
+    Args:
+        spec: The recipe.
+        name: Name of a file that comes with the recipe, such as `"quickstart"`; or the path of a
+            `.yaml` file.
+        overrides: Changes to the file, each `key.sub=value`.
+        resume: Id of an interrupted run to resume from its checkpoint with its own
+            configuration; its first characters suffice.
+        output: A directory in which to save the preset as well.
+        progress: bool. Whether to show a progress bar on a terminal. Defaults to `True`.
+
+    Returns:
+        A `RunResult`; for a file with variants a `StudyResult`.
+
+    Raises:
+        ConfigError: with every mistake in the file and the overrides.
+        FileExistsError: if `output` is not empty.
+        zoo.tracking.StoreError: if the run cannot be tracked; before training starts.
+        TrainingError: if the loss or the metric is not a number.
+        CheckpointError: if a checkpoint cannot be written or read.
+    """
+    file = _file(spec, name)
+    label = _label(spec, name)
+    output = None if output is None else Path(output)
+    if output is not None and output.exists() and not _is_empty(output):
+        raise FileExistsError(f"The output must be a new or an empty directory. Received: {output}")
+    if resume is not None:
+        manifest = Checkpoint.find(resume).read_manifest()
+        config = _resumed_config(spec, manifest, label, overrides)
+        changes = [*manifest.overrides, *overrides]
+        return _run_one(spec, label, config, changes, manifest, output, progress)
+    config = _resolve_file(spec, file, label, overrides)
+    if not config.variants:
+        return _run_one(spec, label, config, list(overrides), None, output, progress)
+    if output is not None:
+        raise ConfigError(label, ["a study has several models: leave --output out."])
+    return _run_study(spec, file, label, config, list(overrides), progress)
+
+
+def resolve(
+    spec: RecipeSpec, name: str = "quickstart", overrides: Sequence[str] = ()
+) -> RecipeConfig:
+    """Resolves the configuration that `run` would train with.
+
+    Args:
+        spec, name, overrides: See `run`.
+
+    Raises:
+        ConfigError: with every mistake in the file and the overrides.
+    """
+    return _resolve_file(spec, _file(spec, name), _label(spec, name), overrides)
+
+
+def is_path(name: str) -> bool:
+    """Whether a name of a recipe is the path of a user's own file."""
+    return Path(name).suffix in (".yaml", ".yml")
+
+
+def _file(spec: RecipeSpec, name: str) -> Path:
+    return Path(name) if is_path(name) else spec.folder / f"{name}.yaml"
+
+
+def _label(spec: RecipeSpec, name: str) -> str:
+    """The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file."""
+    return name if is_path(name) else f"{spec.name}/{name}"
+
+
+def _resolve_file(spec, file, label, overrides) -> RecipeConfig:
+    config = configs.load(spec.Config, file, overrides, source=label)
+    return _of_recipe(spec, label, config)
+
+
+def _of_recipe(spec, label, config) -> RecipeConfig:
+    """The configuration with its recipe named, so that it can be run as a file by itself."""
+    if config.recipe not in (None, spec.name):
+        raise ConfigError(
+            label,
+            [f"recipe: this file is run as a recipe of {spec.name}. Received: {config.recipe!r}"],
+        )
+    return config.model_copy(update={"recipe": spec.name})
+
+
+def _resumed_config(spec, manifest: RunManifest, label, overrides) -> RecipeConfig:
+    """The configuration of an interrupted run, with overrides that leave it the same run."""
+    if manifest.label != label:
+        raise ConfigError(
+            label, [f"the run to resume belongs to {manifest.label}: name that recipe instead."]
+        )
+    mistakes = []
+    for override in overrides:
+        key = override.partition("=")[0]
+        if not _is_within(key, RESUMABLE):
+            mistakes.append(
+                f"{key.strip()}: a resumed run keeps it; the keys that may change are "
+                f"{', '.join(RESUMABLE)}. Received: {override!r}"
+            )
+    if mistakes:
+        raise ConfigError(label, mistakes)
+    config = configs.resolve(spec.Config, manifest.config, overrides, source=label)
+    return _of_recipe(spec, label, config)
+
+
+def _is_within(key: str, sections: Sequence[str]) -> bool:
+    """Whether a key `a.b.c` is one of the sections, or in one."""
+    key = key.strip()
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def _load_data(config: RecipeConfig, label: str):
+    dataset = config.data.load(config.seed)
+    if mistakes := [configs.format_conflict(it) for it in config.data_conflicts(dataset)]:
+        raise ConfigError(label, mistakes)
+    return dataset
+
+
+def _run_one(spec, label, config, overrides, manifest, output, progress) -> "RunResult":
+    dataset = _load_data(config, label)
+    with starting(f"Starting {label} …"):
+        from zoo.training.session import Session  # Keras, MLflow
+
+        recipe = spec.load()(config)
+    with Display(bar=progress) as display:
+        result = Session(recipe, dataset, label, overrides, display).run(manifest, output)
+    print(_summary(result, label))
+    return result
+
+
+def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
+    _check_variants(spec, file, label, config, overrides)
+    dataset = _load_data(config, label)
+    with starting(f"Starting {label} …"):
+        from zoo.training.study import run_study  # Keras, MLflow
+
+        recipe = spec.load()(config)
+
+    def run_variant(variant: RecipeConfig, changes: list[str], manifest: RunManifest | None):
+        if manifest is not None:
+            changes = manifest.overrides
+        return _run_one(spec, label, variant, changes, manifest, None, progress)
+
+    return run_study(
+        recipe,
+        dataset,
+        label,
+        overrides,
+        resolve=lambda changes: _resolve_file(spec, file, label, changes),
+        run=run_variant,
+    )
+
+
+def _check_variants(spec, file, label, config, overrides) -> None:
+    """Reports the mistakes of all variants before any is trained."""
+    mistakes = []
+    for variant, changes in config.variants.items():
+        place = f"variants.{variant}"
+        for change in changes:
+            if _is_within(change.partition("=")[0], SHARED):
+                mistakes.append(
+                    f"{place}: variants share {', '.join(SHARED)}: set them for all. "
+                    f"Received: {change!r}"
+                )
+        try:
+            _resolve_file(spec, file, label, [*overrides, *changes, "variants={}"])
+        except ConfigError as error:
+            mistakes += [f"{place}: {mistake}" for mistake in error.mistakes]
+    if mistakes:
+        raise ConfigError(label, mistakes)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _summary(result: "RunResult", label: str) -> str:
+    card, model = result.card, result.model_uri
+    lines = [
+        f"{label}: {format_metrics(result.metrics)}",
+        f"stored: {card.parameters:,} weights in {card.bytes / 1e6:.1f} MB, sha256 {card.sha256}",
+    ]
+    if result.gate:
+        lines.append(f"gate: {result.gate}")
+    if registered := result.registered:
+        model = registered.uri
+        champion = "champion" if registered.champion else "not champion"
+        lines.append(
+            f"registered: {registered.name} version {registered.version}, {champion}: "
+            f"{registered.reason}"
+        )
+    if result.preset:
+        lines.append(f"preset: {result.preset}")
+    lines += [f"run: {result.url}", f'next: zoo infer {model} "…", zoo ui']
+    return "\n".join(lines)
