@@ -6,6 +6,8 @@ import pytest
 
 from zoo.cli import main
 
+pytestmark = pytest.mark.once
+
 
 def test_a_picture_where_it_was_asked_for(loaded, tmp_path, capsys):
     picture = tmp_path / "look.svg"

@@ -35,7 +35,7 @@ def preset(saved, tmp_path):
     return shutil.copytree(saved, tmp_path / "tiny")
 
 
-def test_infer_twice_says_the_same_twice(saved, capsys):
+def test_two_calls_give_the_same_answers(saved, capsys):
     assert main(["infer", str(saved), *TEXTS, ""]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[2] for line in lines] == [*TEXTS, ""]
@@ -87,7 +87,7 @@ def test_weights_cut_short(preset, capsys):
     assert said.out == "" and "model.weights.h5" in said.err
 
 
-def test_a_pipe_hears_answers_and_nothing_else(saved):
+def test_piped_output_holds_answers_only(saved):
     """In a process of its own: what the libraries say when they are imported does not show."""
     command = [sys.executable, "-m", "zoo.cli", "infer", str(saved), "--json"]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
