@@ -8,6 +8,8 @@ import pytest
 
 from zoo.tokenizers.sampling import Sampler
 
+pytestmark = pytest.mark.once
+
 SCORES = {"a": math.log(0.5), "b": math.log(0.3), "ab": math.log(0.2)}
 
 
