@@ -91,6 +91,8 @@ class ModelConfig(Section):
 
 
 class SentimentEvaluation(EvaluationConfig):
+    """Metrics of labels."""
+
     metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
 
 

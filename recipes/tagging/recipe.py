@@ -27,7 +27,8 @@ SIZES = (
     "attention",
     "num_heads",
 )
-HEAD_SETTINGS = ("tags", "head", "scheme", "intents")  # where they differ, only the backbone is copied
+# Where one of these differs, only the backbone is copied.
+HEAD_SETTINGS = ("tags", "head", "scheme", "intents")
 
 
 class TaggingRecipe(Recipe):

@@ -108,6 +108,8 @@ class ModelConfig(Section):
 
 
 class TaggingEvaluation(EvaluationConfig):
+    """Metrics of tags, spans and intents."""
+
     metric: Literal[
         "token_accuracy", "sentence_accuracy", "f1_conlleval", "f1_strict", "intent_accuracy"
     ] = "token_accuracy"

@@ -71,7 +71,7 @@ class ModelConfig(DecoderConfig):
         yield from super().conflicts()
         if self.attention in ("luong_dot", "scaled_dot") and self.bidirectional:
             yield Conflict(
-                "a dot product needs encoder and decoder states of one size: set bidirectional "
+                "a dot product needs encoder and decoder states of equal size: set bidirectional "
                 "false, or use luong_general or multi_head",
                 attention=self.attention,
                 bidirectional=self.bidirectional,
@@ -79,6 +79,8 @@ class ModelConfig(DecoderConfig):
 
 
 class TranslationEvaluation(EvaluationConfig):
+    """Metrics of translations."""
+
     metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] = "bleu"
 
 

@@ -1,4 +1,4 @@
-"""A small recipe, and a store that need not be made anew."""
+"""Fixtures: a small recipe, an empty tracking store, a training step."""
 
 import shutil
 
@@ -26,7 +26,7 @@ def load_data(config):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """A store made once: MLflow's migrations take seconds."""
+    """An empty store, created once: MLflow's migrations take seconds."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_HOME", str(folder))
@@ -39,7 +39,7 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def client(home, empty_store):
-    """A client of an empty store in the test's own home."""
+    """Client of an empty store in the home of the test."""
     from mlflow import MlflowClient
 
     from zoo.tracking import prepare_store
@@ -50,7 +50,7 @@ def client(home, empty_store):
 
 @pytest.fixture
 def run(client):
-    """Runs the quickstart, made small, with overrides."""
+    """Function that runs a small sentiment quickstart with overrides."""
     from recipes import sentiment
     from zoo.training import run as run_recipe
 
@@ -62,9 +62,9 @@ def run(client):
 
 @pytest.fixture
 def fit_one_batch():
-    """Fits a recipe's model to one batch, compiled and fed as in a run: with any backend.
+    """Function that trains a recipe's model on one batch, compiled and fed as in a run.
 
-    Gives the loss, and the paths of the trainable weights that stayed as they were.
+    It returns the loss and the paths of the trainable weights that did not change.
     """
     import keras
 
@@ -74,16 +74,15 @@ def fit_one_batch():
     def fit(recipe):
         settings, dataset = recipe.config.training, load_data(recipe.config)
         model = recipe.build(dataset, recipe.prepare(dataset), settings.precision)
-        examples, fitted = (
-            recipe.examples(model, dataset.splits["train"], 0),
-            recipe.training_model(model),
-        )
+        examples = recipe.examples(model, dataset.splits["train"], 0)
+        training_model = recipe.training_model(model)
         boundaries = default_boundaries(examples.lengths, settings.buckets)
         plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
-        compile_model(fitted, settings, 1, **recipe.compile_options(model))
+        compile_model(training_model, settings, 1, **recipe.compile_options(model))
         weights = model.trainable_weights
         before = [np.array(weight) for weight in weights]
-        history = keras.Model.fit(fitted, Batches(plan, examples.collate), verbose=0).history
+        batches = Batches(plan, examples.collate)
+        history = keras.Model.fit(training_model, batches, verbose=0).history
         unchanged = [
             weight.path
             for weight, start in zip(weights, before, strict=True)
