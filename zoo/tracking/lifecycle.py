@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from zoo.tracking.environment import environment
 from zoo.tracking.run import MAX_TAG_LENGTH, MODEL_TAG, Run
 from zoo.tracking.signals import sigterm_raises
-from zoo.tracking.store import artifact_root, failure, prepare_store
+from zoo.tracking_store import artifact_root, failure, prepare_store
 
 if TYPE_CHECKING:
     from zoo.data import Dataset

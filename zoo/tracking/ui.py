@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
 from zoo.tracking.signals import sigterm_raises
-from zoo.tracking.store import database_root, is_server, prepare_store
+from zoo.tracking_store import database_root, is_server, prepare_store
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 90

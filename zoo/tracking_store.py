@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from zoo.home import home
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
 TIMEOUT_SECONDS = 8
 VERBOSE_LOGGERS = ("alembic", "mlflow.store", "mlflow.system_metrics")
 
