@@ -244,7 +244,7 @@ def _explain(schema: type[Section], path: KeyPath, error: dict) -> str:
     return f"{key}: {rule} Received: {error['input']!r}"
 
 
-def _field(schema: type[Section], path: Path_):
+def _field(schema: type[Section], path: KeyPath):
     section: Any = schema
     for name in path[:-1]:
         section = _section(section, name)
