@@ -117,13 +117,15 @@ def _import_nodes(node: ast.AST, lazy: bool = False) -> Iterator[tuple[ast.AST, 
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             for other in child.orelse:
                 yield from _import_nodes(other, lazy)
-        elif isinstance(child, (ast.Import, ast.ImportFrom)):
-            yield child, lazy
-        elif isinstance(child, ast.Call) and ast.unparse(child.func).endswith("import_module"):
+        elif isinstance(child, (ast.Import, ast.ImportFrom)) or _is_import_call(child):
             yield child, lazy
         else:
             function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
             yield from _import_nodes(child, lazy or function)
+
+
+def _is_import_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")
 
 
 def _imported_modules(node: ast.AST, files: dict[str, Path]) -> set[str]:

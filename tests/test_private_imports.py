@@ -46,8 +46,8 @@ def private_imports():
         used = {name for name in modules.values() if not _is_module(name)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                if _is_module(base := modules.get(node.value.id, "")):
-                    used.add(f"{base}.{node.attr}")
+                base = modules.get(node.value.id, "")
+                used |= {f"{base}.{node.attr}"} if _is_module(base) else set()
         for name in used:
             found.setdefault(name, []).append(str(path.relative_to(ROOT)))
     return found

@@ -150,7 +150,7 @@ class Caption:
 class ImageToText:
     """A captioner that describes the brightness of an image."""
 
-    class preprocessor:
+    class preprocessor:  # noqa: N801 (an attribute of a model)
         size = (4, 4)
 
     def infer(self, images, **options):

@@ -111,9 +111,10 @@ def test_shapes_lie_in_the_image_apart_and_are_not_small(scenes):
     for scene in scenes:
         for shape in scene.shapes:
             left, top, right, bottom = shape.box
-            assert 0 <= min(left, top) and max(right, bottom) <= 1
+            assert min(left, top) >= 0 and max(right, bottom) <= 1
             assert right - left == pytest.approx(bottom - top)
-            assert (0.2 <= right - left <= 0.25) == (shape.size == "small")
+            is_small = 0.2 <= right - left <= 0.25
+            assert is_small == (shape.size == "small")
             assert (0.34 <= right - left <= 0.39) == (shape.size == "big")
         if len(scene.shapes) == 2:
             (a, b), (c, d) = ((s.box[:2], s.box[2:]) for s in scene.shapes)

@@ -16,10 +16,6 @@ from zoo.tracking import StoreError, prepare_store, tracking_uri
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
-ONCE = pytest.mark.skipif(
-    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-    reason="starts processes without Keras: runs on one backend",
-)
 
 # Eight processes create the same store; they are forked, so that MLflow is imported once.
 EIGHT_FIRST_RUNS = """
@@ -87,7 +83,6 @@ def test_second_prepare_store_is_fast_and_silent(client, caplog):
     assert caplog.text == ""
 
 
-@ONCE
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_eight_parallel_first_runs(home):
     environment = os.environ | {"ZOO_HOME": str(home), "PYTHONPATH": str(ROOT)}

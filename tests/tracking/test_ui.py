@@ -15,10 +15,6 @@ from zoo.tracking import prepare_store, ui
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
-ONCE = pytest.mark.skipif(
-    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-    reason="starts processes without Keras: runs on one backend",
-)
 OPENER = build_opener(ProxyHandler({}))
 
 
@@ -65,7 +61,6 @@ def test_server_that_exits_during_startup(client, monkeypatch):
         ui.serve(open_browser=False)
 
 
-@ONCE
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM there")
 def test_server_runs_until_sigterm(client, home):
     environment = os.environ | {"ZOO_HOME": str(home), "PYTHONPATH": str(ROOT)}

@@ -26,6 +26,7 @@ QUIET = {
 
 
 def add_argument(parser: ArgumentParser) -> None:
+    """Adds the option `--backend`."""
     parser.add_argument(
         "--backend",
         choices=BACKENDS,

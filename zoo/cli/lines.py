@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def read(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Decodes the lines of a stream, without their line ends.
+    r"""Decodes the lines of a stream, without their line ends.
 
     Args:
-        stream: Bytes in UTF-8, with `\\n` or `\\r\\n` as line ends.
+        stream: Bytes in UTF-8, with `\n` or `\r\n` as line ends.
         name: Name of the stream in an error message.
 
     Yields:

@@ -52,6 +52,7 @@ class FoundModel:
 
 
 def add_argument(parser: ArgumentParser) -> None:
+    """Adds the argument `MODEL`."""
     parser.add_argument("model", metavar="MODEL", help=HELP)
 
 

@@ -181,8 +181,10 @@ def check_sizes(sizes: dict[str, int]) -> None:
 
 
 def content_digest(columns: Columns) -> str:
-    """SHA-256 over the names of columns and their rows, in order; an `ImageFile` counts as its own
-    SHA-256."""
+    """SHA-256 over the names of columns and their rows, in order.
+
+    An `ImageFile` counts as its own SHA-256.
+    """
     content = hashlib.sha256(json.dumps(list(columns)).encode())
     for row in zip(*columns.values(), strict=True):
         content.update(json.dumps(row, default=attrgetter("sha256")).encode())

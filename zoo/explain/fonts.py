@@ -76,8 +76,10 @@ def _family_of(character):
 
 @functools.cache
 def _others():
-    """Other families of the machine, except those with placeholder boxes, with bitmaps, or with
-    symbols at the code points of letters."""
+    """Other families of the machine that have outlines of letters.
+
+    Left out are those with placeholder boxes, bitmaps, or symbols at the code points of letters.
+    """
     strange = ("Last Resort", ".", "cm", "STIX")
     return sorted(
         entry.name

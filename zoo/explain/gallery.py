@@ -80,7 +80,7 @@ class Gallery:
     def __init__(self, title: str, *, score_name: str = "score", language: str = "en"):
         self.title, self.score_name, self.language = title, score_name, language
         self._count = 0
-        self._entries = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        self._entries = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (open until `save`)
 
     def __len__(self) -> int:
         return self._count

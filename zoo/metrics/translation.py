@@ -138,8 +138,10 @@ def _score(metric, references, hypotheses):
 
 
 def _lower_cased_tokens(language):
-    """The preprocessing of the `lc.norm.tok` files of Multi30k, as a function: lower-casing, Moses
-    punctuation normalisation, Moses tokenisation."""
+    """Returns the preprocessing of Multi30k's `lc.norm.tok` files, as a function.
+
+    It lower-cases, normalises punctuation and tokenises as Moses does.
+    """
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)

@@ -33,9 +33,9 @@ def check_names(name: str, values: Any, min_count: int) -> tuple[str, ...]:
     """
     if isinstance(values, Iterable) and not isinstance(values, str):
         names = tuple(values)
-        if all(isinstance(value, str) for value in names):
-            if min_count <= len(names) == len(set(names)):
-                return names
+        are_strings = all(isinstance(value, str) for value in names)
+        if are_strings and min_count <= len(names) == len(set(names)):
+            return names
     raise ValueError(
         f"`{name}` must be a list of at least {min_count} strings, all different. "
         f"Received: {name}={values!r}"

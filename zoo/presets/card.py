@@ -20,7 +20,7 @@ class PresetError(ValueError):
 
 @dataclass(frozen=True)
 class Card:
-    """Metadata of a preset, readable without loading the model.
+    r"""Metadata of a preset, readable without loading the model.
 
     Attributes:
         name: Name of the preset: letters, digits, `_`, `-` and `.`.
@@ -29,7 +29,7 @@ class Card:
         languages: Language codes.
         parameters: Number of weights.
         bytes: Total size of the files.
-        sha256: Digest of all files: the SHA-256 of the sorted lines `"hash  name\\n"`.
+        sha256: Digest of all files: the SHA-256 of the sorted lines `"hash  name\n"`.
         licence: Licence of the weights, an SPDX identifier if there is one.
         metrics: Values by metric, measured with the stored weights.
         description: One or two sentences.
@@ -107,7 +107,7 @@ class Card:
 
 
 def digest_of(files: dict[str, str]) -> str:
-    """The digest of several files: SHA-256 of the sorted lines `"hash  name\\n"`."""
+    r"""The digest of several files: SHA-256 of the sorted lines `"hash  name\n"`."""
     lines = sorted(f"{digest}  {name}\n" for name, digest in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

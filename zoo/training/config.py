@@ -110,7 +110,8 @@ def resolve(
         mistakes += [_explain(schema, path, one) for path, one in reversed(found.items())]
         wrong |= found.keys()
         # Without these keys, their defaults apply and the next pass finds the remaining mistakes.
-        if not all([_remove(values, path) for path in found]):
+        removed = [_remove(values, path) for path in found]  # all of them: no early exit
+        if not all(removed):
             raise ConfigError(source, mistakes)
     mistakes += _conflicts(config, wrong)
     if mistakes:

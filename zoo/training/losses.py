@@ -44,8 +44,7 @@ class TokenCrossentropy(keras.losses.Loss):
 
 
 class SentenceCrossentropy(keras.losses.Loss):
-    """Cross-entropy of tags given their potentials, in nats: the sum over the words of a sentence,
-    as in a CRF.
+    """Cross-entropy of tags given their potentials, in nats, summed over a sentence as in a CRF.
 
     Args:
         label_smoothing: float. Share of the target probability spread over all tags.

@@ -70,13 +70,17 @@ class Recipe(ABC):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        """Whether `examples` differ between epochs; they must be a function of seed and epoch.
-        Defaults to `False`."""
+        """Whether `examples` differ between epochs. Defaults to `False`.
+
+        They must be a function of seed and epoch.
+        """
         return False
 
     def training_model(self, model: keras_hub.models.Task) -> keras.Model:
-        """Model to train on `examples`, which shares its weights with `model`. Defaults to `model`
-        itself."""
+        """Model to train on `examples`, which shares its weights with `model`.
+
+        Defaults to `model` itself.
+        """
         return model
 
     @abstractmethod
@@ -97,8 +101,10 @@ class Recipe(ABC):
         """
 
     def measure(self, model: keras_hub.models.Task, columns: Columns) -> dict[str, float]:
-        """Scores the model on the dev split after an epoch. Defaults to `model.score(columns)`,
-        which is also what the end of a run measures."""
+        """Scores the model on the dev split after an epoch.
+
+        Defaults to `model.score(columns)`, which is also what the end of a run measures.
+        """
         return model.score(columns)
 
     def compare(

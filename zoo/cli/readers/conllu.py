@@ -91,8 +91,10 @@ def insert_tags(block: Sequence[str], tags: Sequence[str], column: int) -> str:
 
 
 def tag_column(tags: Iterable[str], scheme: str | None) -> int:
-    """Index of the column for a model's tags: UPOS for universal parts of speech, MISC for tags
-    that mark spans, XPOS for others."""
+    """Index of the column for a model's tags.
+
+    UPOS for universal parts of speech, MISC for tags that mark spans, XPOS for others.
+    """
     if scheme is not None:
         return MISC_COLUMN
     return UPOS_COLUMN if set(tags) <= UPOS else XPOS_COLUMN

@@ -90,5 +90,6 @@ class LuongConcatAttention(Attention):
 
 
 def additive_score(query, keys, scale):
+    """The score `vᵀ tanh(q + k)` of projected queries and keys, `[batch, target, source]`."""
     hidden = ops.tanh(query[:, :, None, :] + keys[:, None, :, :])  # [batch, target, source, units]
     return ops.einsum("btsu,ux->btsx", hidden, scale)[..., 0]

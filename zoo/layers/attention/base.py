@@ -217,8 +217,11 @@ def target_positions(query, position=None):
 
 
 def project(sequence, kernel):
-    """`[batch, steps, units]` times a matrix. As a `matmul` it would not compile in the gradient of
-    a loop on TensorFlow, where the number of steps is not known."""
+    """A sequence `[batch, steps, units]` times a matrix.
+
+    A `matmul` does not compile in the gradient of a loop on TensorFlow if the number of steps is
+    unknown.
+    """
     return ops.einsum("btu,uv->btv", sequence, kernel)
 
 
@@ -231,6 +234,7 @@ def _both(one, other):
 
 
 def check_positive(**arguments):
+    """Raises a `ValueError` unless every argument is at least 1."""
     for name, value in arguments.items():
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")

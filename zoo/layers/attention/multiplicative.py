@@ -61,4 +61,5 @@ class ScaledDotProductAttention(LuongDotAttention):
 
 
 def dot_score(query, keys):
+    """The dot product of each query with each key."""
     return ops.matmul(query, ops.swapaxes(keys, 1, 2))  # [batch, target, source]

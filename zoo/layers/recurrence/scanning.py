@@ -98,8 +98,11 @@ class _Cell:
 
 
 def _unrolled(step, inputs, state):
-    """A loop in Python, the fastest on torch. The gradient of `unstack` takes time linear in the
-    number of steps, that of the indexing in Keras' loop quadratic time."""
+    """Runs the steps in a Python loop, which is the fastest on torch.
+
+    The gradient of `unstack` takes time linear in the number of steps; that of the indexing in
+    Keras' loop, quadratic time.
+    """
     outputs = []
     for step_inputs in ops.unstack(inputs, axis=1):
         output, state = step(step_inputs, state)

@@ -9,6 +9,7 @@ SATURATED = 1e4
 
 
 def layer_weights(layer, dtype):
+    """The kernel, recurrent kernel and bias of a recurrent layer, in a dtype."""
     cell = layer.cell
     return [ops.cast(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
 

@@ -103,8 +103,12 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return [ids[: length - 1] + end for ids in encoded]
 
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
-        """Pads encoded sources to `encoder_token_ids`, int32 `[batch, length]`, and
-        `encoder_padding_mask`, bool `[batch, length]`."""
+        """Pads encoded sources.
+
+        Returns:
+            `encoder_token_ids`, int32 `[batch, length]`, and `encoder_padding_mask`, bool
+            `[batch, length]`.
+        """
         ids, mask = pad(encoded, length, self.tokenizer.pad_token_id)
         return {"encoder_token_ids": ids, "encoder_padding_mask": mask}
 
