@@ -142,9 +142,8 @@ def _bleu(order, references, hypotheses):
 def _cider_d(references, hypotheses):
     """A score for each image."""
     references = [[text.split() for text in captions] for captions in references]
-    document_frequencies: Counter[tuple[str, ...]] = (
-        Counter()
-    )  # number of images with the n-gram in a reference
+    # Number of images with the n-gram in a reference.
+    document_frequencies: Counter[tuple[str, ...]] = Counter()
     for captions in references:
         document_frequencies.update({gram for words in captions for gram in _ngrams(words)})
 

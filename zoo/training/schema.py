@@ -206,8 +206,7 @@ class RecipeSpec:
     @property
     def folder(self) -> Path:
         """Folder of its YAML files."""
-        module = self.target.partition(":")[0]
-        spec = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(self.target.partition(":")[0])
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
