@@ -59,8 +59,11 @@ answer = zoo.load(result.model_uri).infer(["fine"])[0]
 explained = result.model.explain("fine")
 found["rating"] = [result.card.task, result.metrics, answer.to_dict(), len(explained.tokens)]
 json.dump(found, open("found.json", "w"))
-contract = "text_regressor and (found_by or read_as or fields_of or parameters_of)"
-sys.exit(pytest.main(["tests/contracts/test_tasks.py", "-q", "-p", "no:xdist", "-k", contract]))
+tests = ["contracts/test_tasks.py", "layers/test_attention.py", "layers/test_recurrent.py"]
+chosen = "(text_regressor and (found_by or read_as or fields_of or parameters_of))"
+chosen += " or cosine or minimal_gated"
+tests = [f"tests/{name}" for name in tests]
+sys.exit(pytest.main([*tests, "-q", "-p", "no:xdist", "--durations=3", "-k", chosen]))
 """
 
 
