@@ -1,4 +1,4 @@
-"""Table of the tasks: one row a folder of `zoo.models`.
+"""Table of the tasks: one row per folder of `zoo.models`.
 
 Code outside `zoo.models` that depends on the task (the command line, MLflow, model cards, export,
 listing, loading) reads this table. Importing it imports neither Keras nor any other library; a row

@@ -87,7 +87,7 @@ def test_run_defaults_to_the_quickstart_and_resumes(third_party, calls):
     assert calls == [("weather", "quickstart", [], options)]
 
 
-def test_a_file_of_ones_own_names_its_recipe(third_party, calls, tmp_path, capsys):
+def test_own_file_names_its_recipe(third_party, calls, tmp_path, capsys):
     file = tmp_path / "mine.yaml"
     assert main(["recipes", "weather/storm", "-o", str(file)]) == 0
     assert file.read_text() == "recipe: weather\ndescription: Only storms.\n"
@@ -96,7 +96,7 @@ def test_a_file_of_ones_own_names_its_recipe(third_party, calls, tmp_path, capsy
     assert [call[:3] for call in calls] == [("weather", str(file), ["a.b=1"])]
 
 
-def test_a_recipe_is_copied_as_it_is_where_it_names_itself(tmp_path):
+def test_recipe_with_the_key_is_copied_unchanged(tmp_path):
     file = tmp_path / "mine.yaml"
     assert main(["recipes", "sentiment/quickstart", "-o", str(file)]) == 0
     assert file.read_text("utf-8") == find("sentiment/quickstart").path.read_text("utf-8")
@@ -109,7 +109,7 @@ def test_a_recipe_is_copied_as_it_is_where_it_names_itself(tmp_path):
         ("new.txt", "A recipe file ends in .yaml"),
     ],
 )
-def test_a_recipe_is_written_to_new_yaml_files_alone(third_party, tmp_path, name, message, capsys):
+def test_recipe_is_written_only_to_new_yaml_files(third_party, tmp_path, name, message, capsys):
     (tmp_path / "there.yaml").write_text("mine")
     assert main(["recipes", "weather", "-o", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_a_recipe_is_written_to_new_yaml_files_alone(third_party, tmp_path, name
         ("recipe: [1]", "Received: recipe: [1]"),
     ],
 )
-def test_a_file_without_a_recipe_is_refused(third_party, calls, tmp_path, content, message, capsys):
+def test_file_without_a_recipe_is_refused(third_party, calls, tmp_path, content, message, capsys):
     file = tmp_path / "mine.yaml"
     if content is not None:
         file.write_text(content)
