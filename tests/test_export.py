@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.weights import assign_normal
 from zoo import exporting
 from zoo.exporting import exporter, formats
 from zoo.models import (
@@ -63,9 +64,7 @@ def make_classifier(**options):
 
 def with_weights(model):
     """Assigns weights large enough for the transitions of the CRF to matter."""
-    random = np.random.default_rng(0)
-    for weight in model.trainable_weights:
-        weight.assign(1.5 * random.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    assign_normal(model.trainable_weights, scale=1.5)
     return model
 
 

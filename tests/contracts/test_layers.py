@@ -11,6 +11,7 @@ from keras import ops
 
 import zoo.layers as layers
 from tests.compiled import compiled
+from tests.weights import assign_normal, without_seeds
 
 MASK = np.array([[True] * 5, [True, True, True, False, False], [False] * 5])
 STATES = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32") * MASK[:, :, None]
@@ -162,15 +163,7 @@ def known_model(name):
     Made once for all tests: none of them may change it.
     """
     model, layer = CASES[name].model()
-    generator = np.random.default_rng(0)
-    layer.set_weights(
-        [
-            (generator.normal(size=w.shape) / np.sqrt(w.shape[0])).astype("float32")
-            if "seed_generator" not in variable.path
-            else w
-            for variable, w in zip(layer.weights, layer.get_weights(), strict=True)
-        ]
-    )
+    assign_normal(without_seeds(layer.weights))
     return model, layer
 
 
@@ -275,3 +268,18 @@ def test_gradients_reach_every_weight(name):
         # A key bias shifts all scores of a query alike, and so has no gradient.
         if "key/bias" not in weight.path and "seed_generator" not in weight.path:
             assert np.abs(end - start).max() > 0, weight.path
+
+
+def test_known_weights_of_a_layer_with_a_scalar(monkeypatch):
+    class Scaled(keras.layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight((), name="scale")
+
+        def call(self, inputs):
+            return inputs * self.scale
+
+    case = Case(lambda dtype: Scaled(dtype=dtype), lambda layer, states, _: layer(states))
+    monkeypatch.setitem(CASES, "Scaled", case)
+    (scaled,) = known_answers("Scaled")
+    expected = np.random.default_rng(0).normal()
+    np.testing.assert_allclose(scaled, STATES * expected, atol=1e-6)

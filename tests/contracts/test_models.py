@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.variants import variants
+from tests.weights import assign_normal, without_seeds
 from zoo.choices import ENCODERS, POOLINGS
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
@@ -52,21 +53,8 @@ def logits(model, encoded, length):
     return np.asarray(keras.Model.predict_on_batch(model, batch))
 
 
-def set_known_weights(model):
-    """The same numbers on every backend, which a seed would not give."""
-    generator = np.random.default_rng(0)
-    model.set_weights(
-        [
-            (generator.normal(size=w.shape) / np.sqrt(w.shape[0])).astype("float32")
-            if "seed_generator" not in variable.path
-            else w
-            for variable, w in zip(model.weights, model.get_weights(), strict=True)
-        ]
-    )
-
-
 def known_logits(model):
-    set_known_weights(model)
+    assign_normal(without_seeds(model.weights))
     return logits(model, KNOWN_IDS, 16)
 
 

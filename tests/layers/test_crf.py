@@ -285,7 +285,7 @@ def test_a_loss_that_lost_its_layer_says_so(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(numpy(loaded.crf.transitions), numpy(model.crf.transitions))
-    with pytest.raises(ValueError, match="without the layer it belongs to.*loss=crf.loss"):
+    with pytest.raises(ValueError, match="without its layer.*loss=crf.loss"):
         loaded.fit(POTENTIALS, y, verbose=0)
     loaded.compile("sgd", loss=loaded.crf.loss)
     loaded.fit(POTENTIALS, y, verbose=0)

@@ -12,6 +12,7 @@ import pytest
 import zoo
 from tests.compiled import compiled
 from tests.variants import variants
+from tests.weights import assign_normal, without_seeds
 from zoo import presets
 from zoo.choices import ATTENTIONS
 from zoo.data import Dataset
@@ -46,10 +47,8 @@ def make(preprocessor, variant="bahdanau", **options):
     settings = {"embedding_dim": 8, "units": 8, "widths": (4, 8)} | VARIANTS[variant] | options
     size = preprocessor.tokenizer.vocabulary_size()
     model = ImageToText(ImageToTextBackbone(size, SIZE, **settings), preprocessor)
-    generator = np.random.default_rng(0)
-    for weight in sorted(model.weights, key=lambda it: it.path):  # a fixed order
-        if "seed" not in weight.path and "moving" not in weight.path:
-            weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    weights = sorted(without_seeds(model.weights), key=lambda it: it.path)  # a fixed order
+    assign_normal([weight for weight in weights if "moving" not in weight.path], scale=1.5)
     return model
 
 

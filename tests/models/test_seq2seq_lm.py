@@ -12,6 +12,7 @@ import pytest
 import zoo
 from tests.models.copies import assert_copy
 from tests.variants import variants
+from tests.weights import assign_normal
 from zoo import presets
 from zoo.choices import ATTENTIONS
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
@@ -46,9 +47,7 @@ def make(preprocessor, variant):
         **{"embedding_dim": 8, "units": 8, **VARIANTS[variant]},
     )
     model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
-    generator = np.random.default_rng(0)
-    for weight in sorted(model.trainable_weights, key=lambda it: it.path):  # a fixed order
-        weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    assign_normal(sorted(model.trainable_weights, key=lambda it: it.path), scale=1.5)
     return model
 
 

@@ -12,6 +12,7 @@ import pytest
 import zoo
 from tests.models.copies import assert_copy
 from tests.variants import variants
+from tests.weights import assign_normal, without_seeds
 from zoo import presets
 from zoo.choices import ENCODERS, TAGGER_ATTENTIONS
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
@@ -57,10 +58,8 @@ def make(variant):
         **{name: value for name, value in options.items() if name not in TASK},
     )
     model = TokenClassifier(backbone, preprocessor, TAGS, **{name: options[name] for name in TASK})
-    generator = np.random.default_rng(0)
-    for weight in sorted(model.weights, key=lambda it: it.path):  # a fixed order
-        if "seed_generator" not in weight.path and (weight.trainable or "crf" not in weight.path):
-            weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
+    weights = sorted(without_seeds(model.weights), key=lambda it: it.path)  # a fixed order
+    assign_normal([w for w in weights if w.trainable or "crf" not in w.path], scale=1.5)
     return model
 
 

@@ -1,4 +1,4 @@
-"""The mathematics of the zoo, one idea a file. Depends on `keras` alone."""
+"""Keras layers for sequences: attention, recurrence, decoders, CRF. Needs `keras` alone."""
 
 from zoo.layers.attention import (
     Attention,

@@ -1,4 +1,4 @@
-"""What the characters of a word say about it."""
+"""Character-level features of words."""
 
 import keras
 from keras import ops
@@ -10,23 +10,21 @@ from zoo.layers.recurrent import RecurrentEncoder
 
 @keras.saving.register_keras_serializable("zoo")
 class CharacterFeatures(keras.layers.Layer):
-    """A vector for each word, made of its characters.
+    """A feature vector for each word, computed from its characters.
 
-    - `"cnn"`: a convolution over the embedded characters, and of each of its filters the
-      largest value in the word.
-    - `"lstm"`: what an LSTM knows at the end of the word and another, which reads it backwards,
-      at its beginning, side by side.
+    - `"cnn"`: a convolution over the embedded characters, then the maximum over the word.
+    - `"lstm"`: the last states of a bidirectional LSTM, concatenated.
 
     Args:
         vocabulary_size: int. Number of character ids; `0` is padding.
         kind: `"cnn"` or `"lstm"`. Defaults to `"cnn"`.
         embedding_dim: int. Size of the embedded characters. Defaults to `32`.
         units: int. Size of the vector; even for `"lstm"`. Defaults to `64`.
-        kernel_size: int. Characters that a filter of the convolution sees. Defaults to `3`.
-        dropout: float. Of the embedded characters. Defaults to `0.0`.
+        kernel_size: int. Width of the convolution, in characters. Defaults to `3`.
+        dropout: float. Dropout rate of the embedded characters. Defaults to `0.0`.
 
     Call arguments:
-        inputs: Integer tensor `[batch, words, characters]`, ids and then zeros in each word.
+        inputs: Integer tensor `[batch, words, characters]`: character ids, padded with zeros.
         training: bool.
 
     Returns:

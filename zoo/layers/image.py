@@ -1,4 +1,4 @@
-"""Convolutional encoders that keep their feature grid: pictures in, a vector for each cell out."""
+"""Convolutional encoders of images that return their feature grid."""
 
 import importlib
 import pkgutil
@@ -11,7 +11,7 @@ from zoo.choices import check, image_conflicts
 
 RESIDUAL = "residual"
 WIDTHS = (32, 64, 128)
-STDDEV = 0.35  # of the embeddings of a row, and of a column: 0.5 for the sum of both
+STDDEV = 0.35  # of the row and of the column embeddings; that of their sum is 0.5
 
 
 def make_image_encoder(
@@ -21,42 +21,42 @@ def make_image_encoder(
     train: str = "all",
     output: str | None = None,
 ) -> keras.Model:
-    """A CNN as a model from pictures to feature grids, with new weights.
+    """Makes a CNN, with new weights, as a model from images to feature grids.
 
-    Its input are pictures `[batch, height, width, 3]`, RGB from 0 to 255; what a CNN of
-    `keras.applications` wants done with them first is part of the model. Its output are features
+    Its inputs are images `[batch, height, width, 3]`, RGB from 0 to 255; the preprocessing of a
+    CNN of `keras.applications` is part of the model. Its outputs are features
     `[batch, rows, columns, channels]`.
 
     Args:
-        name: `"residual"`, a small network of the zoo's own: a convolution and, for each of
-            `widths`, a block of two 3x3 convolutions with a shortcut, each of which halves the
-            grid; normalised by groups, so that a picture's features do not depend on those
-            beside it.
-            Or a CNN of `keras.applications`, such as `"MobileNetV2"`, without its classifier.
-        image_size: Height and width of the pictures.
+        name: `"residual"`, a small network: a convolution and, for each of `widths`, a residual
+            block of two 3x3 convolutions, all of which halve the grid, with group
+            normalization, so that the features of an image do not depend on the rest of the
+            batch. Or a CNN of `keras.applications`, such as `"MobileNetV2"`, without its
+            classifier.
+        image_size: Height and width of the images.
         widths: Channels of each block of `"residual"`. Defaults to `(32, 64, 128)`.
-        train: What of it training changes: `"all"`; `"none"`; or the name of a layer: from
-            there on. Except with `"all"` batch normalisation is left as it is, which computes
-            with its kept statistics then. Defaults to `"all"`.
-        output: The name of the layer with which the network ends, whose output is the grid: the
-            earlier, the finer. Defaults to `None`: its last.
+        train: The layers to train: `"all"`, `"none"`, or those from the layer of this name on.
+            Except with `"all"`, batch normalization is not trained and uses its stored
+            statistics. Defaults to `"all"`.
+        output: The name of the layer whose output is the grid; earlier layers have finer grids.
+            Defaults to `None`: the last.
 
     Raises:
-        ValueError: if there is no such CNN or layer, the layer has no grid, or the pictures are
-            too small for it.
+        ValueError: if there is no such CNN or layer, the layer has no grid, or the images are
+            too small.
 
     References:
         - Residual blocks: He et al. 2016, "Identity Mappings in Deep Residual Networks".
-        - Normalisation by groups: Wu and He 2018.
+        - Group normalization: Wu and He 2018.
     """
-    pictures = keras.Input((*image_size, 3), name="images")
+    images = keras.Input((*image_size, 3), name="images")
     if name == RESIDUAL:
-        grid = _residual(pictures, widths)
+        grid = _residual(images, widths)
     else:
-        grid = _application(name, pictures)
+        grid = _application(name, images)
     if output is not None:
-        grid = _grid_of(keras.Model(pictures, grid), output)
-    model = keras.Model(pictures, grid, name="image_encoder")
+        grid = _grid_of(keras.Model(images, grid), output)
+    model = keras.Model(images, grid, name="image_encoder")
     _choose_trained(model, train)
     return model
 
@@ -65,7 +65,7 @@ def _grid_of(model, output):
     grids = {layer.name: layer.output for layer in model.layers if _is_grid(layer.output)}
     if output not in grids:
         raise ValueError(
-            f"A CNN must end with a layer whose output is a grid: {', '.join(grids)}. "
+            f"The output of a CNN must be that of a layer with a grid: {', '.join(grids)}. "
             f"Received: {output!r}"
         )
     return grids[output]
@@ -77,12 +77,15 @@ def _is_grid(output):
 
 @keras.saving.register_keras_serializable("zoo")
 class GridPositions(keras.layers.Layer):
-    """Adds to each cell of a grid what is learned of its row and of its column.
+    """Adds learned embeddings of the row and of the column to each cell of a grid.
 
-    By itself a cell says what is there, not where, and attention can look for what is there alone.
+    The features of a CNN do not contain the position of a cell.
 
     Call arguments:
-        grid: Float tensor `[batch, rows, columns, units]`, rows and columns always the same.
+        grid: Float tensor `[batch, rows, columns, units]` of a fixed number of rows and columns.
+
+    Returns:
+        Float tensor of the same shape.
 
     References:
         - Learned embeddings of rows and columns: Carion et al. 2020, "End-to-End Object Detection
@@ -95,7 +98,7 @@ class GridPositions(keras.layers.Layer):
         self.columns = self._add("columns", (columns, units))
 
     def _add(self, name, shape):
-        # An initializer each: one that is called again draws the same numbers again.
+        # One initializer for each weight: a second call would draw the same numbers.
         normal = keras.initializers.RandomNormal(stddev=STDDEV)
         return self.add_weight(shape=shape, initializer=normal, name=name)
 
@@ -103,9 +106,9 @@ class GridPositions(keras.layers.Layer):
         return grid + ops.cast(self.rows, grid.dtype) + ops.cast(self.columns, grid.dtype)
 
 
-def _residual(pictures, widths):
-    check(image_conflicts(RESIDUAL, tuple(pictures.shape[1:3]), tuple(widths)))
-    states = keras.layers.Rescaling(1 / 127.5, -1, name="rescaling")(pictures)
+def _residual(images, widths):
+    check(image_conflicts(RESIDUAL, tuple(images.shape[1:3]), tuple(widths)))
+    states = keras.layers.Rescaling(1 / 127.5, -1, name="rescaling")(images)
     states = _convolution(widths[0], "stem", strides=2)(states)
     for i, width in enumerate(widths):
         shortcut = keras.layers.AveragePooling2D(2, padding="same", name=f"block_{i}_pool")(states)
@@ -130,7 +133,7 @@ def _activated(states, name):
     return keras.layers.ReLU(name=f"{name}_relu")(states)
 
 
-def _application(name, pictures):
+def _application(name, images):
     module = _modules().get(name)
     if module is None:
         raise ValueError(
@@ -140,14 +143,14 @@ def _application(name, pictures):
     network = getattr(module, name)(
         include_top=False,
         weights=None,
-        input_shape=tuple(pictures.shape[1:]),
-        input_tensor=module.preprocess_input(pictures),
+        input_shape=tuple(images.shape[1:]),
+        input_tensor=module.preprocess_input(images),
     )
     return network.output
 
 
 def _modules():
-    """The module of each CNN of `keras.applications`, which prepares its pictures too."""
+    """The module of each CNN of `keras.applications`, with its `preprocess_input`."""
     found = {}
     for info in pkgutil.iter_modules(keras.applications.__path__):
         module = importlib.import_module(f"keras.applications.{info.name}")
@@ -163,7 +166,7 @@ def _choose_trained(model, train):
     names = [layer.name for layer in model.layers]
     if train != "none" and train not in names:
         raise ValueError(
-            f"Of a CNN 'all' or 'none' is trained, or from one of its layers on: "
+            "The trained layers of a CNN are 'all', 'none', or those from a layer on: "
             f"{', '.join(names)}. Received: {train!r}"
         )
     start = len(names) if train == "none" else names.index(train)

@@ -1,4 +1,4 @@
-"""Pooling: one vector for a sequence, and how much each step had a say in it."""
+"""Pooling of a sequence to one vector."""
 
 import keras
 from keras import ops
@@ -9,22 +9,24 @@ from zoo.layers.attention import make_attention
 
 @keras.saving.register_keras_serializable("zoo")
 class SequencePooling(keras.layers.Layer):
-    """Reduces the states of a sequence to one vector.
+    """Reduces the states of a sequence to one vector, and returns the weight of each step.
 
-    - `last`: the state in which each direction ends. It has all the weight (in both
-      directions half of it each).
-    - `max`: the largest value of each unit. A step weighs the share of units it provides.
+    - `last`: the last state of each direction, whose weight is one (in both directions one half
+      each).
+    - `max`: the maximum of each unit. The weight of a step is its share of the maxima.
     - `mean`: the mean state.
-    - `bahdanau`, `luong_general`, `scaled_dot`: the states weighed by a learned query.
-    - `multi_head`: the mean state after residual self-attention. A step weighs, for each
-      head, the mean attention paid to it.
+    - `bahdanau`, `luong_general`, `scaled_dot`, and names given by
+      `zoo.choices.register_attention`: attention of a learned query to the states.
+    - `multi_head`: the mean state after residual self-attention. The weight of a step, for each
+      head, is the mean attention to it.
 
     Args:
         pooling: One of these names.
-        bidirectional: bool. Whether the second half of the units was read backwards, so that
-            it ends in the first step. Matters to `last`. Defaults to `False`.
+        bidirectional: bool. Whether the second half of the units is of the backward direction,
+            whose last state is at the first step. Only `last` depends on it. Defaults to
+            `False`.
         num_heads: int. Heads of `multi_head`. Defaults to `4`.
-        dropout: float. Dropout of the attention weights. Defaults to `0.0`.
+        dropout: float. Dropout rate of the attention weights. Defaults to `0.0`.
 
     Call arguments:
         states: Float tensor `[batch, time, units]`, zero where padded.
@@ -32,12 +34,12 @@ class SequencePooling(keras.layers.Layer):
         training: bool.
 
     Returns:
-        A pair: the vector `[batch, units]`, and the weights `[batch, heads, time]` (one head
-        but for `multi_head`), which sum to one over the valid steps, zero elsewhere. A row
-        without valid steps gives zeros, but for `multi_head`'s residual path, which is finite.
+        A pair: the vector `[batch, units]`, and the weights `[batch, heads, time]` (several
+        heads only for `multi_head`), which sum to one over the valid steps and are zero at
+        padding. The vector of a row without valid steps is zero (for `multi_head` only finite).
 
     Raises:
-        ValueError: if `pooling` is unknown.
+        ValueError: if `pooling` is unknown, or the units cannot be divided among the heads.
 
     References:
         - A learned query over recurrent states: Yang et al. 2016, "Hierarchical Attention

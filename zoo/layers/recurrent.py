@@ -1,4 +1,4 @@
-"""The recurrent stack: SimpleRNN, LSTM or GRU, any depth, one or both directions."""
+"""Stack of recurrent layers, in one or both directions."""
 
 import keras
 import numpy as np
@@ -38,49 +38,48 @@ def make_recurrent(cell, units, recurrent_dropout=0.0, **options):
 
 @keras.saving.register_keras_serializable("zoo")
 class RecurrentEncoder(keras.layers.Layer):
-    """A stack of recurrent layers over padded sequences.
+    """Stack of recurrent layers over padded sequences.
 
-    Padding is handled by lengths instead of a mask, because a mask switches off the fused
-    kernels of every backend. The forward direction needs nothing: valid steps come before
-    the padding. The backward direction runs on the valid prefix, reversed. The values equal
-    those of Keras' own masked layers with the same weights, which are Keras' own too.
+    It has the weights of Keras' own recurrent layers and computes the values that these compute
+    with a mask. It passes lengths to the backends in place of the mask, which would disable
+    their fused kernels: the forward direction runs through the padding after the valid steps,
+    the backward direction runs over the reversed valid prefix.
 
     Args:
-        cell: `"simple_rnn"`, `"lstm"` or `"gru"`.
+        cell: `"simple_rnn"`, `"lstm"`, `"gru"`, or a name given by
+            `zoo.choices.register_cell`.
         units: int. Size of the hidden state, of each direction.
         num_layers: int. Defaults to `1`.
-        bidirectional: bool. Whether a second stack reads from the last valid step to the
-            first; its states are concatenated to those of the first. Defaults to `False`.
-        dropout: float. Between layers, the same units dropped at each step (Gal and
+        bidirectional: bool. Whether each layer also runs from the last valid step to the first;
+            the states of both directions are concatenated. Defaults to `False`.
+        dropout: float. Dropout rate between layers, of the same units at each step (Gal and
             Ghahramani 2016). Defaults to `0.0`.
-        recurrent_dropout: float. From step to step within a layer, the same units dropped at
-            each step. Training then takes Keras' own layers, which are slower. Defaults to
-            `0.0`.
+        recurrent_dropout: float. Dropout rate of the hidden state from step to step, of the same
+            units at each step. Training then runs Keras' own layers, which are slower. Defaults
+            to `0.0`.
         residual: bool. Whether each layer but the first adds its input to its output. Defaults
             to `False`.
-        padding: `"right"`, or `"any"` for masks with padding on the left or in between too:
-            the valid steps are then moved together first, and back afterwards. Defaults to
-            `"right"`.
-        return_state: bool. Whether the last states are returned too. Defaults to `False`.
+        padding: `"right"`, or `"any"` for masks with padding on the left or in between: valid
+            steps are then moved to the front first, and back afterwards. Defaults to `"right"`.
+        return_state: bool. Whether to return the last states too. Defaults to `False`.
 
     Call arguments:
         inputs: Float tensor `[batch, time, features]`.
         padding_mask: Boolean tensor `[batch, time]`, true at valid steps. With
-            `padding="right"` these are the first of each row; a mask that says otherwise is
-            refused where its values can be seen, which is everywhere but in a compiled graph.
-            Defaults to Keras' own mask of the inputs, or else to all true.
-        initial_state: The states to start from, in the structure in which they are returned.
+            `padding="right"` these must be the first of each row, which is checked outside of
+            compiled graphs. Defaults to Keras' mask of the inputs, or else to all true.
+        initial_state: The initial states, in the structure in which states are returned.
             Defaults to zeros.
-        training: bool. Whether to drop out.
-        mask: Keras' own mask of the inputs.
+        training: bool. Whether to apply dropout.
+        mask: Keras' mask of the inputs.
 
     Returns:
-        Float tensor `[batch, time, units]`, or `[batch, time, 2 * units]` in both
-        directions; zero where the padding mask is false. With `return_state` a pair of it and
-        the states at the last valid step: a list of one list for each layer, `[h]`, or
-        `[h, c]` for LSTMs, of tensors `[batch, units]`, or `[batch, 2 * units]`: forward, then
-        backward, whose last valid step is the first in time. A row without valid steps ends
-        in its initial state.
+        Float tensor `[batch, time, units]`, or `[batch, time, 2 * units]` with both directions;
+        zero at padding. With `return_state` a pair of it and the last states: for each layer a
+        list, `[h]`, or `[h, c]` of an LSTM, of tensors `[batch, units]`, or
+        `[batch, 2 * units]`: forward, then backward. They are the states after the last valid
+        step, in the backward direction after the first; of a row without valid steps the
+        initial ones.
 
     Raises:
         ValueError: if `cell` or `padding` is unknown, `units` or `num_layers` is not positive,
@@ -279,14 +278,14 @@ def _check_right_padded(mask):
 
 
 def _move_together(inputs, mask):
-    """The valid steps of each row first, the mask that tells them, and the order to undo it."""
+    """The inputs with valid steps first, their mask, and the order that moves steps back."""
     steps = ops.arange(ops.shape(mask)[1], dtype="int32")[None, :]  # [1, time]
     order = ops.argsort(ops.where(mask, steps, steps + ops.shape(mask)[1]), axis=1)
     return _reorder(inputs, order), steps < _lengths(mask), ops.argsort(order, axis=1)
 
 
 def _flip_prefix(mask):
-    """A function that reverses the valid prefix of each row, and undoes itself."""
+    """A function that reverses the valid prefix of each row. It is its own inverse."""
     if mask is None:
         return lambda sequence: ops.flip(sequence, axis=1)
     steps = ops.arange(ops.shape(mask)[1], dtype="int32")[None, :]  # [1, time]
@@ -301,8 +300,8 @@ def _lengths(mask):
 def _reorder(sequence, order):
     """The steps of each row in another order `[batch, time]`.
 
-    Whole rows of a matrix are gathered, which is several times faster than
-    `take_along_axis`, and so is its gradient.
+    It gathers rows of a matrix, which is several times faster than `take_along_axis`, as is its
+    gradient.
     """
     batch, time, units = ops.shape(sequence)[0], ops.shape(sequence)[1], sequence.shape[2]
     rows = ops.arange(batch, dtype="int32")[:, None] * time + ops.cast(order, "int32")

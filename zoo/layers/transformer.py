@@ -1,44 +1,74 @@
-"""The Transformer's decoder: self-attention over what is written, attention over what was read."""
+"""Transformer decoder."""
+
+from typing import Any, NotRequired, TypedDict
 
 import keras
 from keras import ops
 
 from zoo.layers.attention import MultiHeadAttention
 
+Tensor = Any
+
+
+class TransformerDecoderState(TypedDict):
+    """Tensors `[rows, ...]` that each step changes.
+
+    Attributes:
+        position: int32 `[rows]`: the index of the step.
+        written: For each layer the keys and the values of the target steps so far, both
+            `[rows, max_length, heads, dim]`.
+    """
+
+    position: Tensor
+    written: list[tuple[Tensor, Tensor]]
+
+
+class TransformerDecoderConstants(TypedDict):
+    """Tensors `[batch, ...]` that are the same for all steps and beams.
+
+    Attributes:
+        memory: `[batch, source, memory_units]`.
+        keys: For each layer the projected keys and values of the memory.
+        mask: Boolean `[batch, source]`, false at padding; if a mask was given.
+    """
+
+    memory: Tensor
+    keys: list[tuple[Tensor, Tensor]]
+    mask: NotRequired[Tensor]
+
 
 @keras.saving.register_keras_serializable("zoo")
 class TransformerDecoder(keras.layers.Layer):
-    """A stack of self-attention, attention to a memory, and a feed-forward network.
+    """Stack of causal self-attention, attention to a memory, and a feed-forward network.
 
-    Each of the three is normalized first and added to what it was given,
-    `x + f(LayerNorm(x))`, and the last output is normalized once more. Positions are not added
-    here.
+    Each of the three is a residual block with the normalization first, `x + f(LayerNorm(x))`. The
+    last output is normalized too. The inputs must already contain positions.
 
-    Keys are projected once: those of the memory per sequence, those of the target per step.
-    `call` takes all target steps at once, for training; `start` and `step` one at a time, for
-    generation, with the keys and values of the steps before in the state. They agree.
+    `call` computes all target steps (teacher forcing). `start` and `step` compute one at a time,
+    for generation, with the same results: keys and values of the memory are constants, those of
+    earlier target steps are part of the state.
 
     Args:
         num_layers: int.
         num_heads: int. Must divide the size of the inputs.
         intermediate_dim: int. Size of the hidden layer of the feed-forward networks.
-        dropout: float. Of the weights of attention, of the hidden layers, and of what is added.
-            Defaults to `0.0`.
+        dropout: float. Dropout rate of attention weights, of hidden layers, and of the outputs
+            of the three blocks. Defaults to `0.0`.
 
     Call arguments:
         inputs: Float tensor `[batch, target, units]`: the embedded previous tokens.
         memory: Float tensor `[batch, source, memory_units]`.
         memory_mask: Boolean tensor `[batch, source]`, false where the memory is padding.
-        return_attention_scores: bool. Whether to return the weights too.
+        return_attention_scores: bool. Whether to return the attention weights too.
         training: bool.
 
     Returns:
-        The outputs `[batch, target, units]`; with `return_attention_scores` a pair of them and
-        the weights of the memory `[batch, target, source]`, float32 or wider, the mean over the
-        heads and layers. What a step gives depends on no later one.
+        The outputs `[batch, target, units]`, each of which depends on no later step; with
+        `return_attention_scores` a pair of them and the attention weights of the memory
+        `[batch, target, source]`, float32 or wider, means over heads and layers.
 
     Raises:
-        ValueError: if a number is below 1, or the heads do not divide the units.
+        ValueError: if a size is below 1, or the units are not divisible by the heads.
 
     Example:
 
@@ -52,7 +82,7 @@ class TransformerDecoder(keras.layers.Layer):
     ((2, 8), (2, 5))
 
     References:
-        - Vaswani et al. 2017, section 3.1. Normalized first: Xiong et al. 2020.
+        - Vaswani et al. 2017, section 3.1. Normalization first: Xiong et al. 2020.
     """
 
     def __init__(self, num_layers, num_heads, intermediate_dim, dropout=0.0, **kwargs):
@@ -102,25 +132,24 @@ class TransformerDecoder(keras.layers.Layer):
         return (outputs, sum(weights) / len(weights)) if return_attention_scores else outputs
 
     def start(self, memory, memory_mask=None, max_length=128):
-        """What the first step starts from. The layer must have been built.
+        """The state before the first step, and the constants. The layer must be built.
 
         Args:
             memory, memory_mask: See the layer.
-            max_length: int. Most steps there will be, for which room is made.
+            max_length: int. Most target steps, whose keys and values the state holds.
 
         Returns:
-            A pair of dictionaries of tensors, both `[batch, ...]`: the state, which each step
-            changes, and the constants, which are the same for all steps, and for all beams.
+            `TransformerDecoderState` and `TransformerDecoderConstants`.
         """
         memory = ops.convert_to_tensor(memory, self.compute_dtype)
         shape = (ops.shape(memory)[0], max_length, self.num_heads, self.units // self.num_heads)
         zeros = ops.zeros(shape, self.compute_dtype)
-        state = {
+        state: TransformerDecoderState = {
             "position": ops.zeros(shape[:1], "int32"),
             "written": [(zeros, zeros) for _ in self.layers],  # keys and values
         }
         keys = [layer.cross_attention.project_keys(memory) for layer in self.layers]
-        constants = {"memory": memory, "keys": keys}
+        constants: TransformerDecoderConstants = {"memory": memory, "keys": keys}
         if memory_mask is not None:
             constants["mask"] = ops.cast(memory_mask, "bool")
         return state, constants
@@ -129,14 +158,14 @@ class TransformerDecoder(keras.layers.Layer):
         """One step of generation.
 
         Args:
-            inputs: Float tensor `[rows, units]`: the embedded previous token. There may be
-                several rows for each row of the memory, next to each other: beams that share it.
-                The state must have as many.
-            state: What `start` or the step before returned.
-            constants: What `start` returned.
+            inputs: Float tensor `[rows, units]`: the embedded previous tokens. Each row of the
+                memory may have several rows, next to each other: beams, which share it.
+            state: As returned by `start` or by the step before, of as many rows.
+            constants: As returned by `start`.
 
         Returns:
-            The output `[rows, units]`, the next state and the weights `[rows, source]`.
+            The outputs `[rows, units]`, the next state, and the attention weights
+            `[rows, source]`.
         """
         outputs = ops.cast(inputs, self.compute_dtype)[:, None]  # [rows, 1, units]
         written, weights = [], []
@@ -172,7 +201,7 @@ class TransformerDecoder(keras.layers.Layer):
 
 
 class _Layer(keras.layers.Layer):
-    """One layer of the stack."""
+    """One layer of the stack. Its class and its attributes name the weights in saved files."""
 
     def __init__(self, num_heads, intermediate_dim, dropout, **kwargs):
         super().__init__(**kwargs)
@@ -188,7 +217,7 @@ class _Layer(keras.layers.Layer):
                 self.num_heads, units // self.num_heads, dropout=self.dropout, name=name, **options
             )
 
-        # Parts have the names of KerasHub's.
+        # The names are those of KerasHub's TransformerDecoder.
         self.self_attention = attention("self_attention")
         self.cross_attention = attention("cross_attention")
         self.norms = [
@@ -223,7 +252,7 @@ class _Layer(keras.layers.Layer):
         return self._transform(outputs, training), weights
 
     def step(self, inputs, position, written, memory, keys, memory_mask):
-        """The same for one target step, `[rows, 1, units]`, after those that were written."""
+        """The same for one target step `[rows, 1, units]`, with the keys and values before it."""
         query = self.norms[0](inputs)
         written = tuple(
             _fill_in(old, position, new)
@@ -256,7 +285,7 @@ class _Layer(keras.layers.Layer):
 
 
 def _fill_in(history, position, values):
-    """A history `[rows, length, heads, dim]` with the values `[rows, 1, heads, dim]` of a step."""
+    """Writes the values of a step `[rows, 1, heads, dim]` into `[rows, length, heads, dim]`."""
     steps = ops.arange(history.shape[1], dtype="int32")
     here = steps[None, :] == position[:, None]  # [rows, length]
     return ops.where(here[:, :, None, None], values, history)

@@ -1,28 +1,9 @@
 """Checks of what a user passes to a task."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import keras_hub
-
-
-def check_integer(name: str, value: Any, minimum: int) -> None:
-    """Raises a `ValueError` unless the value is an integer of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
-        )
-
-
-def check_number(name: str, value: Any, minimum: float) -> None:
-    """Raises a `ValueError` unless the value is a finite number of at least `minimum`."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < minimum:
-        raise ValueError(
-            f"`{name}` must be a finite number of at least {minimum}. Received: {name}={value!r}"
-        )
 
 
 def check_names(name: str, values: Any, min_count: int) -> tuple[str, ...]:

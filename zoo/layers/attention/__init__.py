@@ -1,4 +1,4 @@
-"""Attention: how a query weighs the values it is given, one family of scores a file."""
+"""Attention layers, one family of scores in each file."""
 
 from zoo.layers.attention.additive import BahdanauAttention, LuongConcatAttention
 from zoo.layers.attention.base import Attention

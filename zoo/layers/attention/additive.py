@@ -14,7 +14,7 @@ class BahdanauAttention(Attention):
     neither `W` nor `U`.
 
     Args:
-        units: int. Size of the space in which query and key are added.
+        units: int. Size of the hidden layer, in which projected query and key are added.
         **kwargs: See `Attention`.
 
     References:
@@ -49,11 +49,10 @@ class BahdanauAttention(Attention):
 
 @keras.saving.register_keras_serializable("zoo")
 class LuongConcatAttention(Attention):
-    """The score is `vᵀ tanh(W [q; k])`.
+    """Concat attention: the score is `vᵀ tanh(W [q; k])`.
 
-    One matrix over both is two matrices side by side, so this is the arithmetic of
-    `BahdanauAttention`. What differs in the papers is the query, here the decoder's current
-    state.
+    `W` consists of one matrix for `q` and one for `k`, so the arithmetic is that of
+    `BahdanauAttention`. In the papers the query differs: here it is the decoder's current state.
 
     Args:
         units: int. Size of the hidden layer.

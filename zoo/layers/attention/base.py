@@ -1,25 +1,21 @@
-"""Attention: how a query weighs the values it is given.
-
-The base class does all that the mechanisms share: masking, the softmax, dropout and the
-weighted sum. A mechanism is its score.
-"""
+"""Base class of attention layers: masking, softmax, dropout and the weighted sum."""
 
 import keras
 from keras import ops
 
-# Far below any score, and finite: a softmax over nothing but masked scores stays a number.
+# Lower than any score, and finite, so that a softmax over masked scores alone is finite.
 MASKED_SCORE = -1e9
 
 
 class Attention(keras.layers.Layer):
-    """Base of the attention mechanisms. A subclass writes `score`; all else has a default.
+    """Base class of attention layers. A subclass defines `score`; the rest has defaults.
 
-    What depends on the keys alone is computed by `project_keys`. Who attends to one sequence
-    again and again, as a decoder does step by step, calls it once and hands the result to
-    each call as `projected_keys`.
+    `project_keys` computes the part of the score that depends on the keys only. Code that
+    attends to one sequence repeatedly, such as a decoder, calls it once and passes the result
+    to each call as `projected_keys`.
 
     Args:
-        dropout: float. Share of the weights dropped in training. Defaults to `0.0`.
+        dropout: float. Dropout rate of the weights. Defaults to `0.0`.
 
     Call arguments:
         query: Float tensor `[batch, target, query_units]`.
@@ -29,13 +25,12 @@ class Attention(keras.layers.Layer):
         value_mask: Boolean tensor `[batch, source]`; the weight is zero where false.
         key_mask: Boolean tensor `[batch, source]`; the weight is zero where false.
         return_attention_scores: bool. Whether to return the weights too.
-        use_causal_mask: bool. Whether a target step sees only the source steps up to its own.
-        training: bool. Whether to drop out.
-        projected_keys: What `project_keys(key, value)` returned. `key` is then not looked at.
-        position: Where the target steps stand in their sequence, counted from zero: the first
-            step's index, as an integer or an integer tensor `[batch]`, or the index of each
-            as `[batch, target]`. Causal masks and monotonic alignment depend on it. Defaults
-            to `0`.
+        use_causal_mask: bool. Whether to mask source steps after the target step.
+        training: bool. Whether to apply dropout.
+        projected_keys: As returned by `project_keys(key, value)`. `key` is then ignored.
+        position: Index of the first target step, as an integer or an integer tensor `[batch]`,
+            or of each, `[batch, target]`. Causal masks and monotonic alignment depend on it.
+            Defaults to `0`.
 
     Returns:
         The weighted sums `[batch, target, units]`; with `return_attention_scores` a pair of
@@ -78,18 +73,18 @@ class Attention(keras.layers.Layer):
         super().build(query_shape)
 
     def project_keys(self, key, value=None):
-        """What the score needs of the keys, computed once per sequence.
+        """Projects the keys, once per sequence, for any number of calls.
 
-        The layer must have been built: by its first call, or by `build(query_shape,
-        value_shape, key_shape)`.
+        The layer must be built: by its first call, or by `build(query_shape, value_shape,
+        key_shape)`.
 
         Args:
             key: Float tensor `[batch, source, key_units]`.
-            value: Float tensor `[batch, source, units]`, for mechanisms that project the
-                values too. Defaults to `key`.
+            value: Float tensor `[batch, source, units]`, for layers that project the values
+                too. Defaults to `key`.
 
         Returns:
-            A tensor, or a nest of tensors, whose first dimension is the batch. Here `key`.
+            A tensor or a nest of tensors `[batch, ...]`. Here `key`.
         """
         return key
 
@@ -98,7 +93,7 @@ class Attention(keras.layers.Layer):
 
         Args:
             query: Float tensor `[batch, target, query_units]`.
-            keys: What `project_keys` returned.
+            keys: As returned by `project_keys`.
 
         Returns:
             Float tensor `[batch, target, source]`.
@@ -106,12 +101,12 @@ class Attention(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define `score(query, keys)`.")
 
     def weigh(self, scores, mask, query, position):
-        """The weights that scores turn into: here their softmax over the source.
+        """The weights of given scores: here their softmax over the source.
 
         Args:
             scores: Float tensor `[batch, target, source]`, float32 or wider.
-            mask: Boolean tensor that broadcasts to the scores, false where no weight may
-                fall, or `None`.
+            mask: Boolean tensor that broadcasts to the scores, false where the weight must be
+                zero, or `None`.
             query: Float tensor `[batch, target, query_units]`.
             position: As given to the layer; see `target_positions`.
 
@@ -124,11 +119,11 @@ class Attention(keras.layers.Layer):
         return weights * ops.cast(mask, weights.dtype)  # zero where everything is masked
 
     def combine(self, weights, value, keys):
-        """The output: here the sum of the values by their weights, `[batch, target, units]`."""
+        """The output: here the weighted sum of the values, `[batch, target, units]`."""
         return ops.matmul(weights, value)
 
     def report(self, weights):
-        """The weights as the caller is to see them, `[batch, target, source]`."""
+        """The weights that the call returns, `[batch, target, source]`."""
         return weights
 
     def call(
@@ -199,7 +194,7 @@ class Attention(keras.layers.Layer):
 
 
 def target_positions(query, position=None):
-    """The index of each step of a query in its sequence.
+    """The index of each target step in its sequence.
 
     Args:
         query: Tensor `[batch, target, units]`.
@@ -219,7 +214,7 @@ def target_positions(query, position=None):
 def project(sequence, kernel):
     """A sequence `[batch, steps, units]` times a matrix.
 
-    A `matmul` does not compile in the gradient of a loop on TensorFlow if the number of steps is
+    A `matmul` would not compile in the gradient of a loop on TensorFlow if the number of steps is
     unknown.
     """
     return ops.einsum("btu,uv->btv", sequence, kernel)
@@ -234,7 +229,7 @@ def _both(one, other):
 
 
 def check_positive(**arguments):
-    """Raises a `ValueError` unless every argument is at least 1."""
+    """Raises a `ValueError` unless all values are at least 1."""
     for name, value in arguments.items():
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")

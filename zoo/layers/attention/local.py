@@ -9,13 +9,13 @@ from zoo.layers.attention.multiplicative import LuongGeneralAttention
 
 @keras.saving.register_keras_serializable("zoo")
 class LuongLocalAttention(LuongGeneralAttention):
-    """Attention within a window of the source: `qᵀ W k`, at most `window` steps from a centre.
+    """Attention to a window of the source: the score is `qᵀ W k` near a centre.
 
     - `"predictive"`: the centre is predicted, `S sigmoid(vᵀ tanh(W q))` for a source of `S`
       valid steps, and the weights are multiplied by a Gaussian around it, of deviation
-      `window / 2`. They therefore sum to less than one, as in the paper.
-    - `"monotonic"`: the centre is the index of the target step itself (see `position` in
-      `Attention`), or the last valid step where the target is the longer one.
+      `window / 2`. They sum to less than one, as in the paper.
+    - `"monotonic"`: the centre is the index of the target step (see `position` in `Attention`),
+      but at most that of the last valid source step.
 
     Source steps are counted from zero, and only those that are not masked.
 

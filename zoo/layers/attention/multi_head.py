@@ -1,4 +1,4 @@
-"""Multi-head attention: Vaswani et al. 2017, section 3.2.2."""
+"""Multi-head attention."""
 
 import keras
 from keras import ops
@@ -11,9 +11,9 @@ from zoo.layers.attention.base import Attention, check_positive
 class MultiHeadAttention(Attention):
     """Scaled dot-product attention in several heads, each on its own projections.
 
-    The weights are those of `keras.layers.MultiHeadAttention`, in its order, and give its
-    outputs: `set_weights(theirs.get_weights())`. Unlike it, this one takes projected keys, and
-    all that is masked weighs nothing, even where nothing is left.
+    It has the weights of `keras.layers.MultiHeadAttention`, in the same order, and with them the
+    same outputs. Unlike that layer it takes projected keys, and a fully masked row has weights of
+    zero.
 
     Args:
         num_heads: int. Number of heads.
@@ -21,9 +21,9 @@ class MultiHeadAttention(Attention):
         value_dim: int. Size of each head's values. Defaults to `key_dim`.
         output_units: int. Size of the output. Defaults to the size of the query.
         use_bias: bool. Whether the projections have biases. Defaults to `True`.
-        per_head_scores: bool. Whether the weights are returned for each head, as `[batch,
-            num_heads, target, source]`, instead of their mean over the heads, `[batch,
-            target, source]`. Defaults to `False`.
+        per_head_scores: bool. Whether to return the weights of each head, `[batch, num_heads,
+            target, source]`, instead of their mean, `[batch, target, source]`. Defaults to
+            `False`.
         **kwargs: See `Attention`.
 
     References:

@@ -8,7 +8,7 @@ from zoo.layers.attention.base import Attention
 
 @keras.saving.register_keras_serializable("zoo")
 class LuongDotAttention(Attention):
-    """The score is `qᵀ k`. Query and key must be of one size.
+    """Dot-product attention: the score is `qᵀ k`. Query and key must have the same size.
 
     References:
         - Luong et al. 2015, equation 8, "dot".
@@ -18,7 +18,7 @@ class LuongDotAttention(Attention):
         key_shape = key_shape or value_shape
         if query_shape[-1] != key_shape[-1]:
             raise ValueError(
-                "A dot product needs queries and keys of one size. Project one of them, or use "
+                "A dot product needs queries and keys of one size: project one of them, or use "
                 "`LuongGeneralAttention`. "
                 f"Received: query of shape {tuple(query_shape)}, key of shape {tuple(key_shape)}"
             )
@@ -30,7 +30,7 @@ class LuongDotAttention(Attention):
 
 @keras.saving.register_keras_serializable("zoo")
 class LuongGeneralAttention(Attention):
-    """Multiplicative attention: the score is `qᵀ W k`.
+    """General multiplicative attention: the score is `qᵀ W k`.
 
     References:
         - Luong et al. 2015, equation 8, "general".
@@ -50,7 +50,7 @@ class LuongGeneralAttention(Attention):
 
 @keras.saving.register_keras_serializable("zoo")
 class ScaledDotProductAttention(LuongDotAttention):
-    """The score is `qᵀ k / √d`, with `d` the size of query and key, which must be one.
+    """Scaled dot-product attention: the score is `qᵀ k / √d`, with `d` the size of `q` and `k`.
 
     References:
         - Vaswani et al. 2017, equation 1.

@@ -1,4 +1,4 @@
-"""The linear-chain conditional random field: tags chosen for the whole sequence at once."""
+"""Linear-chain conditional random field."""
 
 import keras
 import numpy as np
@@ -20,11 +20,10 @@ class LinearChainCRF(keras.layers.Layer):
     `s(y) = start[y_1] + Σ u_t[y_t] + Σ transitions[y_t-1, y_t] + end[y_n]`, and their
     probability is `exp(s(y)) / Z`, where `Z` sums `exp(s)` over all tag sequences.
 
-    In a model the layer stands behind the layer that gives each tag a potential (logits, no
-    softmax). It marks the padding in the potentials and passes them on; training takes the
-    loss from `compile(loss=crf.loss)`. Called again on the same potentials, with
-    `output="tags"` or `"marginals"`, it gives the best tags or the probability of each, by
-    the same weights:
+    In a model the layer follows the layer that computes the potentials (logits, no softmax). It
+    marks the padding in the potentials and returns them; `compile(loss=crf.loss)` trains with
+    the negative log-likelihood. A second call on the same potentials, with `output="tags"` or
+    `"marginals"`, returns the best tags or the probability of each tag:
 
     >>> names = ["O", "B-PER", "I-PER"]
     >>> words = keras.Input((None,), dtype="int32")
@@ -35,44 +34,43 @@ class LinearChainCRF(keras.layers.Layer):
     >>> model = keras.Model(words, crf(potentials))
     >>> model.compile("adam", loss=crf.loss)
     >>> x, y = np.array([[5, 9, 7, 0], [3, 5, 0, 0]]), np.array([[1, 2, 0, 0], [0, 1, 0, 0]])
-    >>> history = model.fit(x, y, verbose=0)  # tags are ids; where x is padded they do not count
+    >>> history = model.fit(x, y, verbose=0)  # y holds ids of tags, ignored at padding
     >>> tagger = keras.Model(words, crf(potentials, output="tags"))
     >>> tagger.predict(x, verbose=0).shape
     (2, 4)
 
-    Without a model, or in a custom `compute_loss`, its methods do the same on arrays:
-    `log_likelihood`, `decode`, `marginals` and `n_best`. (In JAX they are quicker inside a
-    jitted function, such as `predict` of the tagger above.)
+    Without a model, or in a custom `compute_loss`, use its methods on arrays: `log_likelihood`,
+    `decode`, `marginals` and `n_best`. (On JAX they are faster inside a jitted function, such as
+    `predict` of the tagger above.)
 
-    All is computed in float32 or wider, whatever the precision of the model. Masked steps are
-    passed over as if they were not there, at the end, at the start or in between. A sequence
-    without any valid step has one tagging, of probability one.
+    All computations are in float32 or wider, whatever the precision of the model. Masked steps
+    are left out, at the end, at the start or in between. A sequence without valid steps has one
+    tagging, of probability one.
 
     Args:
-        num_tags: int. How many tags there are.
-        allowed_transitions: What may follow what, as an array of 0 and 1: at `[i, j]` whether
-            tag `j` may follow tag `i`. With one more row and column, the last row tells which
-            tags may come first and the last column which may come last. `bio_constraints`
-            makes it from the names of tags. Forbidden sequences have no probability, neither
-            in training nor after. Defaults to all.
-        initializer: Of the transitions. Defaults to `"zeros"`.
+        num_tags: int. Number of tags.
+        allowed_transitions: Array of 0 and 1: at `[i, j]` whether tag `j` may follow tag `i`.
+            With one more row and column, the last row is for the first tag of a sequence and
+            the last column for the last tag. `bio_constraints` makes it from the names of tags.
+            Forbidden sequences have probability zero, in training too. Defaults to all allowed.
+        initializer: Initializer of the transitions. Defaults to `"zeros"`.
 
     Call arguments:
         potentials: Float tensor `[batch, time, num_tags]`.
-        mask: Boolean tensor `[batch, time]`, false at padding. Defaults to the mask that
-            Keras attached to the potentials, else to all true.
+        mask: Boolean tensor `[batch, time]`, false at padding. Defaults to Keras' mask of the
+            potentials, else to all true.
         output: `"potentials"`, `"tags"` or `"marginals"`. Defaults to `"potentials"`.
 
     Returns:
-        By `output`: the potentials, float32 `[batch, time, num_tags]`, all -1e9 at padding, by
-        which whatever comes later knows it, also after `predict`; the most probable sequence
-        of tags (Viterbi), int32 `[batch, time]`, 0 at padding; or the probability of each tag
-        at each step given the whole sequence, float32 `[batch, time, num_tags]`, 0 at padding.
+        By `output`: the potentials, float32 `[batch, time, num_tags]`, all -1e9 at padding, which
+        marks it for the loss and after `predict`; the most probable sequence of tags (Viterbi),
+        int32 `[batch, time]`, 0 at padding; or the probability of each tag at each step given
+        the whole sequence, float32 `[batch, time, num_tags]`, 0 at padding.
 
     Attributes:
-        loss: `CRFLoss`, the negative log-likelihood of the tags, to compile a model with.
-        transitions: Weight `[num_tags, num_tags]`, from row to column; forbidden ones have one
-            too, without effect. `start_transitions` and `end_transitions`: `[num_tags]`.
+        loss: `CRFLoss`, the negative log-likelihood of the tags, for `compile`.
+        transitions: Weight `[num_tags, num_tags]`, from row to column. Forbidden transitions have
+            entries without effect. `start_transitions` and `end_transitions`: `[num_tags]`.
 
     Raises:
         ValueError: if a shape does not fit, or `output` is unknown.
@@ -84,7 +82,7 @@ class LinearChainCRF(keras.layers.Layer):
     """
 
     def __init__(self, num_tags, allowed_transitions=None, initializer="zeros", **kwargs):
-        kwargs.setdefault("autocast", False)  # potentials keep the precision in which they come
+        kwargs.setdefault("autocast", False)  # potentials keep their precision
         super().__init__(**kwargs)
         if num_tags < 1:
             raise ValueError(f"`num_tags` must be at least 1. Received: num_tags={num_tags}")
@@ -116,22 +114,22 @@ class LinearChainCRF(keras.layers.Layer):
     def log_likelihood(self, tags, potentials, mask=None):
         """The logarithm of the probability of given tags.
 
-        Its first derivatives are exact. It has no second ones, because they are not taken
-        through the recursions: that way it compiles on every backend.
+        Its first derivatives are exact. It has no second derivatives, because gradients do not
+        pass through the recursions, which lets it compile on every backend.
 
         Args:
-            tags: Integer tensor `[batch, time]`. What it holds at padding does not count.
+            tags: Integer tensor `[batch, time]`, ignored at padding.
             potentials: Float tensor `[batch, time, num_tags]`.
-            mask: Boolean tensor `[batch, time]`, false at padding. Defaults to what the layer
-                marked in the potentials it returned.
+            mask: Boolean tensor `[batch, time]`, false at padding. Defaults to the padding that
+                the layer marked in the potentials.
 
         Returns:
             Float32 tensor `[batch]`.
 
         Raises:
-            ValueError: if a shape does not fit, a tag is out of range, or a tag may not follow
-                the one before. The last two need values: in a compiled function the result is
-                NaN for a tag out of range, and about -1e9 for each forbidden transition.
+            ValueError: if a shape does not fit, a tag is out of range, or a transition is
+                forbidden. In a compiled function, where values are unknown, the result is NaN
+                for a tag out of range, and about -1e9 for each forbidden transition.
         """
         potentials, mask = self._inputs(potentials, mask)
         tags_shape = tuple(np.shape(tags) if isinstance(tags, list | tuple) else tags.shape)
@@ -152,7 +150,7 @@ class LinearChainCRF(keras.layers.Layer):
 
         Args:
             potentials: Float tensor `[batch, time, num_tags]`.
-            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+            mask: Boolean tensor `[batch, time]`. Defaults to the marked padding.
         """
         potentials, mask = self._inputs(potentials, mask)
         if 0 in potentials.shape:
@@ -163,11 +161,11 @@ class LinearChainCRF(keras.layers.Layer):
     def marginals(self, potentials, mask=None):
         """The probability of each tag at each step: `[batch, time, num_tags]`, 0 at padding.
 
-        They are no function to be trained: no gradient flows through them.
+        It has no gradient.
 
         Args:
             potentials: Float tensor `[batch, time, num_tags]`.
-            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+            mask: Boolean tensor `[batch, time]`. Defaults to the marked padding.
         """
         potentials, mask = self._inputs(potentials, mask)
         if 0 in potentials.shape:
@@ -180,8 +178,8 @@ class LinearChainCRF(keras.layers.Layer):
 
         Args:
             potentials: Float tensor `[batch, time, num_tags]`.
-            n: int. How many.
-            mask: Boolean tensor `[batch, time]`. Defaults to what the layer marked.
+            n: int. Number of sequences.
+            mask: Boolean tensor `[batch, time]`. Defaults to the marked padding.
 
         Returns:
             A pair: the tags, int32 `[batch, n, time]`, 0 at padding, and the logarithms of
@@ -203,7 +201,7 @@ class LinearChainCRF(keras.layers.Layer):
         return ops.transpose(chain.scatter(tags), (0, 2, 1)), log_probabilities
 
     def _inputs(self, potentials, mask):
-        """Potentials of the width in which all is computed, and a boolean mask."""
+        """The potentials in float32 or wider, and a boolean mask."""
         potentials = ops.cast(potentials, self._width)
         _check_potentials(potentials.shape, self.num_tags)
         if mask is None:
@@ -217,7 +215,7 @@ class LinearChainCRF(keras.layers.Layer):
         return keras.backend.result_type(self.compute_dtype, "float32")
 
     def _factors(self):
-        """The transitions with the forbidden ones made impossible: start, inner, end."""
+        """Start, inner and end transitions, lowered by `IMPOSSIBLE` where forbidden."""
         factors = [
             ops.cast(ops.convert_to_tensor(weight), self._width)
             for weight in (self.start_transitions, self.transitions, self.end_transitions)
@@ -265,8 +263,8 @@ class LinearChainCRF(keras.layers.Layer):
         return keras.KerasTensor(potentials.shape, dtype=self._width)
 
     def get_build_config(self):
-        # Keras marks an object as shared when it serialises it a second time, but it has copied
-        # the model's layers by the time it comes to the loss. So the second time comes here.
+        # Keras marks an object as shared when it serializes it for the second time. That would be
+        # with the loss, after the model's layers are written. So it is serialized here too.
         if not self._serialising:
             self._serialising = True
             try:
@@ -284,7 +282,7 @@ class LinearChainCRF(keras.layers.Layer):
 
 
 def _constraint_rows(allowed, num_tags):
-    """The full table, `[num_tags + 1, num_tags + 1]`, as lists of 0 and 1; `None` if all is."""
+    """The table `[num_tags + 1, num_tags + 1]` as lists of 0 and 1; `None` if all are allowed."""
     if allowed is None:
         return None
     table = np.asarray(allowed)

@@ -1,4 +1,4 @@
-"""The loss of a linear-chain CRF."""
+"""Loss of a linear-chain CRF."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ class CRFLoss(keras.losses.Loss):
     """The negative log-likelihood of a sequence's tags under a CRF: `LinearChainCRF.loss`.
 
     Args:
-        crf: The `LinearChainCRF`. It must be a layer of the model that is trained.
+        crf: The `LinearChainCRF`, a layer of the trained model.
         **kwargs: See `keras.losses.Loss`. The default reduction is the mean over sequences.
 
     Call arguments:
@@ -21,7 +21,7 @@ class CRFLoss(keras.losses.Loss):
 
     def __init__(self, crf, name="crf_loss", **kwargs):
         super().__init__(name=name, **kwargs)
-        # Not the layer itself: saving walks attributes, and would find its weights in two places.
+        # Not the layer itself, whose weights would be saved twice: saving visits all attributes.
         self._log_likelihood = crf.log_likelihood
         self._orphan = False
 
@@ -30,32 +30,32 @@ class CRFLoss(keras.losses.Loss):
             shape = tuple(np.shape(sample_weight))
             if len(shape) > 1 and shape[1:] != (1,):
                 raise ValueError(
-                    "A CRF's loss belongs to a whole sequence: give one `sample_weight` for each, "
-                    "and mask single steps instead. "
+                    "A CRF has one loss for each sequence: give one `sample_weight` for each, and "
+                    "mask single steps instead. "
                     f"Received: sample_weight of shape {shape}, tags of shape {np.shape(y_true)}"
                 )
-        # The sum is a tensor without the mask that Keras attached, [batch, time], which the base
-        # class would apply to losses of shape [batch]. The potentials tell the padding.
+        # The sum is a tensor without Keras' mask, [batch, time], which the base class would apply
+        # to losses of shape [batch]. The padding is marked in the potentials.
         return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0.0, sample_weight)
 
     def call(self, y_true, y_pred):
         if self._orphan:
             raise ValueError(
-                "This loss was loaded without the layer it belongs to, as happens to a model that "
-                "makes its layers itself. Call `model.compile(…, loss=crf.loss)` again, with "
-                f"the model's own layer. Received: {self.name} of a layer that no model holds"
+                "This loss was loaded without its layer, as happens to a model that makes its "
+                "layers itself. Call `model.compile(…, loss=crf.loss)` again, with the model's own "
+                f"layer. Received: {self.name} of a layer that no model has"
             )
         return -self._log_likelihood(y_true, y_pred)
 
     def get_config(self):
-        # Within a saved model this is a reference to the layer that the model holds.
+        # In a saved model this is a reference to the layer of the model.
         crf = keras.saving.serialize_keras_object(self._log_likelihood.__self__)
         return super().get_config() | {"crf": crf}
 
     @classmethod
     def from_config(cls, config):
         reference = config.pop("crf")
-        # Keras looks a shared layer up. Only one made anew takes this name: no model holds it.
+        # Keras looks up a shared layer. Only a new one, which no model has, gets this name.
         reference["config"]["name"] = "orphan"
         crf = keras.saving.deserialize_keras_object(reference)
         loss = cls(crf, **config)

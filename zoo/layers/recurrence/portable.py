@@ -1,4 +1,4 @@
-"""LSTM and GRU as one `ops.scan`, on any backend."""
+"""LSTM and GRU as one `ops.scan`, for any backend."""
 
 import keras
 from keras import ops
@@ -7,10 +7,10 @@ from zoo.layers.recurrence.weights import hold_gates, layer_weights
 
 
 def portable_recurrence(layer, inputs, padding_hold, initial_state):
-    """An LSTM or a GRU as one `ops.scan`.
+    """Runs an LSTM or a GRU as one `ops.scan`; the arguments are those of `torch_recurrence`.
 
-    Its inputs are projected step by step: compiled for a CPU, that beats projecting them all
-    at once, as Keras' GRU does on JAX, because the result need not be kept.
+    The inputs are projected at each step. Compiled for a CPU this is faster than projecting all of
+    them before the loop, as Keras' GRU does on JAX, because the projections are not stored.
     """
     kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
     is_lstm = isinstance(layer, keras.layers.LSTM)

@@ -1,4 +1,4 @@
-"""LSTM and GRU on TensorFlow, with a hand-written gradient."""
+"""LSTM and GRU on TensorFlow with a hand-written gradient."""
 
 import keras
 
@@ -6,7 +6,7 @@ from zoo.layers.recurrence.weights import hold_gates, layer_weights
 
 
 def tensorflow_recurrence(layer, inputs, padding_hold, initial_state):
-    """An LSTM or a GRU with a gradient of its own."""
+    """Runs an LSTM or a GRU; the arguments are those of `torch_recurrence`."""
     import tensorflow as tf
 
     kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
@@ -30,7 +30,7 @@ def tensorflow_recurrence(layer, inputs, padding_hold, initial_state):
 
 
 def _tensorflow_lstm(logits, recurrent_kernel, hidden, cell):
-    """The recurrence of an LSTM over logits `[time, batch, 4 * units]`; gates i, f, g, o."""
+    """LSTM recurrence over gate logits `[time, batch, 4 * units]`, in the order i, f, g, o."""
     import tensorflow as tf
 
     @tf.custom_gradient
@@ -74,7 +74,7 @@ def _tensorflow_lstm(logits, recurrent_kernel, hidden, cell):
 
 
 def _tensorflow_gru(logits, recurrent_kernel, recurrent_bias, hidden):
-    """The recurrence of a GRU over logits `[time, batch, 3 * units]`; gates z, r, h."""
+    """GRU recurrence over gate logits `[time, batch, 3 * units]`, in the order z, r, h."""
     import tensorflow as tf
 
     @tf.custom_gradient
@@ -121,12 +121,12 @@ def _tensorflow_loop(step, states, logits, emits, reverse=False):
     Args:
         step: The function.
         states: Tuple of tensors `[batch, units]`.
-        logits: Tensor `[time, batch, …]`, which tells how many steps there are.
-        emits: How many times `units` wide each emitted tensor is.
-        reverse: bool. Whether the last step is run first.
+        logits: Tensor `[time, batch, …]`, for the number of steps.
+        emits: The width of each emitted tensor, in multiples of `units`.
+        reverse: bool. Whether to run from the last step to the first.
 
     Returns:
-        The last states, and a list of what was emitted, `[time, batch, …]` each.
+        The last states, and the list of emitted tensors, `[time, batch, …]` each.
     """
     import tensorflow as tf
 
@@ -149,7 +149,7 @@ def _tensorflow_loop(step, states, logits, emits, reverse=False):
 
 
 def _outer(states, d_logits):
-    """The gradient of the recurrent kernel: the outer products of all steps, summed at once."""
+    """The gradient of the recurrent kernel: the sum of the outer products of all steps."""
     import tensorflow as tf
 
     states = tf.reshape(states, (-1, states.shape[-1]))

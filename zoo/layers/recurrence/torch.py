@@ -1,4 +1,4 @@
-"""LSTM, GRU and SimpleRNN through torch's fused kernels."""
+"""LSTM, GRU and SimpleRNN by torch's fused kernels."""
 
 import keras
 from keras import ops
@@ -7,7 +7,18 @@ from zoo.layers.recurrence.weights import hold_gates, layer_weights
 
 
 def torch_recurrence(layer, inputs, padding_hold, initial_state):
-    """`torch.nn.LSTM`/`GRU`/`RNN` in functional form, on the Keras layer's weights."""
+    """Runs a SimpleRNN, LSTM or GRU by `torch.nn.RNN`, `LSTM` or `GRU` in functional form.
+
+    Args:
+        layer: A Keras recurrent layer, whose weights are used.
+        inputs: Float tensor `[batch, time, features]`.
+        padding_hold: Float tensor `[batch, time, 1]`, one where an LSTM must hold its cell state
+            and zero elsewhere, or `None`.
+        initial_state: List of float tensors `[batch, units]`, or `None` for zeros.
+
+    Returns:
+        The hidden states `[batch, time, units]`, and the list of the last states.
+    """
     import torch
 
     kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
@@ -15,7 +26,7 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state):
     function = torch._VF.rnn_tanh
     if isinstance(layer, keras.layers.LSTM):
         function = torch._VF.lstm
-        if padding_hold is not None:  # one more input, whose weights hold the gates
+        if padding_hold is not None:  # one more input feature, whose weights set the gates
             gates = ops.cast(hold_gates(layer.units), inputs.dtype)
             inputs = torch.cat([inputs, padding_hold], dim=-1)
             kernel = torch.cat([kernel, gates[None, :]])
@@ -35,7 +46,7 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state):
         True,  # has_biases
         1,  # num_layers
         0.0,  # dropout
-        torch.is_grad_enabled(),  # train: cuDNN keeps what a gradient needs only then
+        torch.is_grad_enabled(),  # train: cuDNN then keeps the values for the gradient
         False,  # bidirectional
         True,  # batch_first
     )

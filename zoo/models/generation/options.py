@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zoo.models.checks import check_integer, check_number
+from zoo.decoding.checks import check_beam, check_integer, check_limits, check_penalties
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,12 @@ class SearchOptions:
     no_repeat_ngram: int = 0
 
     def __post_init__(self):
-        check_integer("beam", self.beam, 1)
-        check_number("length_penalty", self.length_penalty, 0)
-        check_number("coverage_penalty", self.coverage_penalty, 0)
-        check_integer("n_best", self.n_best, 1)
+        check_beam(self.beam, self.n_best)
+        check_penalties(self.length_penalty, self.coverage_penalty)
         check_integer("min_length", self.min_length, 0)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0)
-        if self.n_best > self.beam:
-            raise ValueError(
-                f"`n_best` must be at most `beam`. Received: n_best={self.n_best}, beam={self.beam}"
-            )
         if self.max_length is not None:
-            check_integer("max_length", self.max_length, 1)
-            if self.max_length <= self.min_length:
-                raise ValueError(
-                    "`max_length`, which counts the end token, must be larger than `min_length`. "
-                    f"Received: max_length={self.max_length}, min_length={self.min_length}"
-                )
+            check_limits(self.max_length, self.min_length)
 
 
 def takes_search_options(method: Callable) -> Callable:

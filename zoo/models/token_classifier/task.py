@@ -9,11 +9,12 @@ import keras_hub
 import numpy as np
 
 from zoo.choices import HEADS, check_choice
+from zoo.decoding.checks import check_integer
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_integer, check_names, require_preprocessor
+from zoo.models.checks import check_columns, check_names, require_preprocessor
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
