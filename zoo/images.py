@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,10 @@ class ImageFile:
         """The bytes of the encoded image."""
         if self.content is not None:
             return self.content
+        if self.path is None:
+            raise ValueError(
+                f"An image file needs a path or its content. Received: name={self.name!r} alone"
+            )
         with open(self.path, "rb") as file:
             file.seek(self.start)
             return file.read(self.length)
@@ -180,7 +184,7 @@ def _from_array(array: np.ndarray) -> PIL.Image.Image:
     return PIL.Image.fromarray(array)
 
 
-def _read(file: io.BufferedIOBase, name: str, size: tuple[int, int] | None) -> np.ndarray:
+def _read(file: IO[bytes], name: str, size: tuple[int, int] | None) -> np.ndarray:
     import PIL.Image
 
     try:

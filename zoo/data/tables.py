@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def table_format(file: Path) -> str | None:
 
 
 def read_table(
-    file: Path, columns: dict[str, str], convert: dict[str, Callable[[Path, int, Any], str]]
+    file: Path, columns: dict[str, str], convert: Mapping[str, Callable[[Path, int, Any], Any]]
 ) -> Columns:
     """Reads columns of a table, in the format that the suffix of the file names.
 

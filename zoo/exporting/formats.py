@@ -94,7 +94,7 @@ class Onnx:
         return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
 
 
-FORMATS = {"saved_model": SavedModel, "onnx": Onnx}
+FORMATS: dict[str, type[SavedModel | Onnx]] = {"saved_model": SavedModel, "onnx": Onnx}
 
 
 def _traceable(graph):

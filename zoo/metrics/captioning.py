@@ -142,13 +142,14 @@ def _bleu(order, references, hypotheses):
 def _cider_d(references, hypotheses):
     """A score for each image."""
     references = [[text.split() for text in captions] for captions in references]
-    document_frequencies = Counter()  # number of images with the n-gram in a reference
+    # Number of images with the n-gram in a reference.
+    document_frequencies: Counter[tuple[str, ...]] = Counter()
     for captions in references:
         document_frequencies.update({gram for words in captions for gram in _ngrams(words)})
 
     def vectors(words):
         """TF-IDF of each n-gram, for each n: eq. 1 of the paper, with counts not normalised."""
-        by_order = [{} for _ in range(MAX_NGRAM)]
+        by_order: list[dict[tuple[str, ...], float]] = [{} for _ in range(MAX_NGRAM)]
         for gram, count in Counter(_ngrams(words)).items():
             rarity = math.log(len(references) / max(document_frequencies[gram], 1))
             by_order[len(gram) - 1][gram] = count * rarity

@@ -186,7 +186,8 @@ def train_word_tokenizer(
     Raises:
         ValueError: if there is no word.
     """
-    words, characters = Counter(), Counter()
+    words: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
     for sentence in sentences:
         for word in sentence:
             composed = unicodedata.normalize("NFC", word)

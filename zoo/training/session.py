@@ -312,6 +312,6 @@ class Session:
             return
         command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
         if isinstance(error, Exception):
-            error.hint = getattr(error, "hint", None) or command
+            error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:
             self.display.say(f"interrupted; to resume: {command}")

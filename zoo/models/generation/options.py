@@ -63,11 +63,12 @@ def takes_search_options(method: Callable) -> Callable:
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     *parameters, _ = signature.parameters.values()
     options = inspect.signature(SearchOptions).parameters.values()
-    method.__signature__ = signature.replace(
+    shown = signature.replace(
         parameters=[
             *(one for one in parameters if one.kind is not keyword_only),
             *(option.replace(kind=keyword_only) for option in options),
             *(one for one in parameters if one.kind is keyword_only),
         ]
     )
+    method.__signature__ = shown  # type: ignore[attr-defined]  # read by `inspect.signature`
     return method
