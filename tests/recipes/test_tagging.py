@@ -140,7 +140,7 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     ("override", "message"),
     [
         ("model.encoder=transformer model.units=10", "divisible by num_heads"),
-        ("model.characters=lstm model.character_units=7", "make character_units even"),
+        ("model.characters=lstm model.character_units=7", "make it even"),
         ("model.head=crff", "did you mean|crf"),
         ("data.name=ud_english", "did you mean ud_english_ewt"),
         ("data.column=xpos", "data.options.column=xpos"),

@@ -52,10 +52,10 @@ def measurer(figure: Figure, font: FontProperties) -> Callable[[str], float]:
 
 def fitted(text: str, measure: Callable[[str], float], room: float) -> str:
     """The drawable part of a text, cut with an ellipsis if it is wider than `room`."""
-    text, most = drawable(text), int(room)  # letters: none is narrower than a point
-    if len(text) <= most and measure(text) <= room:
+    text, max_letters = drawable(text), int(room)  # no letter is narrower than a point
+    if len(text) <= max_letters and measure(text) <= room:
         return text
-    fitting = min(len(text) - 1, most)
+    fitting = min(len(text) - 1, max_letters)
     while fitting > 1 and measure(text[:fitting] + "…") > room:
         fitting -= 1
     return text[:fitting] + "…"
