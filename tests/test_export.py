@@ -80,6 +80,12 @@ def exported(tagger, tmp_path_factory):
     return directory, exporting.export(tagger, directory)
 
 
+@pytest.fixture(scope="module")
+def graph(exported):
+    """The exported graph, read once."""
+    return formats.SavedModel.load(exported[0])
+
+
 def tagged(model, run, sentences):
     """The graph's tags, confidences and intent of each sentence of one batch."""
     batch = model.preprocessor.collate(
@@ -98,20 +104,19 @@ def tagged(model, run, sentences):
 
 @on_tensorflow
 @pytest.mark.parametrize("lengths", [[1], [3, 1, 2], [40, 7], [200]])
-def test_viterbi_is_exported_for_any_batch_and_sentence_size(exported, tagger, lengths):
+def test_viterbi_is_exported_for_any_batch_and_sentence_size(graph, tagger, lengths):
     sentences = [(["the", "mat", "unheard", "sat", "."] * 40)[:length] for length in lengths]
-    found = tagged(tagger, formats.SavedModel.load(exported[0]), sentences)
+    found = tagged(tagger, graph, sentences)
     for answer, (tags, confidences, intent) in zip(tagger.infer(sentences), found, strict=True):
         assert (tags, intent) == (answer.tags, answer.intent)
         np.testing.assert_allclose(confidences, answer.confidences, atol=1e-5)
 
 
 @on_tensorflow
-def test_transitions_change_the_tags(exported, tagger):
+def test_transitions_change_the_tags(graph, tagger):
     """The Viterbi path differs from the best tag of each word."""
     sentences = [["the", "mat", "sat", "."] * 5]
-    run = formats.SavedModel.load(exported[0])
-    before, *_ = tagged(tagger, run, sentences)
+    before, *_ = tagged(tagger, graph, sentences)
     batch = tagger.preprocessor.collate(tagger.preprocessor.encode(sentences), 20)
     potentials = keras.Model.predict_on_batch(tagger, batch)["tags"]
     assert [tagger.tags[tag] for tag in np.asarray(potentials)[0].argmax(-1)] != before[0]
@@ -207,12 +212,10 @@ def test_onnx_of_a_transformer(tmp_path):
     ],
 )
 def test_different_answers_leave_no_files(
-    exported, tagger, monkeypatch, tmp_path, name, spoil, message
+    graph, tagger, monkeypatch, tmp_path, name, spoil, message
 ):
-    run = formats.SavedModel.load(exported[0])
-
     def damaged(batch):
-        found = run(batch)
+        found = graph(batch)
         return found | {name: spoil(found[name])}
 
     monkeypatch.setattr(formats.SavedModel, "write", lambda *_: None)
