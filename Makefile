@@ -1,6 +1,7 @@
-# seqzoo: `make run` shows what it does, `make test` that it works.
-# Needs make and Python 3.11 to 3.13; all else goes into .venv. Package sources are pip's own
-# settings: with PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL at torch's CPU builds, no CUDA is fetched.
+# seqzoo: `make run` is a tour, `make test` the suite.
+# Needs make and Python 3.11 to 3.13; everything else is installed into .venv. Package sources are
+# pip's own settings: set PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL to torch's CPU builds to avoid
+# downloading CUDA.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -9,14 +10,14 @@ ZOO    := $(BIN)/zoo
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format ui clean
+.PHONY: help run test lint types format ui clean
 
 help:
 	@echo "make run      a tour in three minutes: answer, train, register, answer again, explain"
 	@echo "make test     the whole suite on TensorFlow, JAX and torch"
-	@echo "make lint     what ruff finds;  make format  mends it"
+	@echo "make lint     ruff and mypy;  make format applies ruff's fixes;  make types runs mypy alone"
 	@echo "make ui       browse the runs and the registered models"
-	@echo "make clean    remove what tests and builds left (not .venv, not your runs)"
+	@echo "make clean    remove files of tests and builds (not .venv, not your runs)"
 
 # ---- set up ---------------------------------------------------------------------------------
 
@@ -29,7 +30,7 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --use-pep517 -e . -c constraints.txt
 	@touch $@
 
-# torch by itself and first, so that what pip takes for it is seen before anything else is fetched
+# torch is installed first and alone, which shows early whether pip takes the CPU build
 $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --use-pep517 torch -c constraints.txt
 	$(PIP) install --quiet --use-pep517 -e ".[jax,torch,test]" -c constraints.txt
@@ -40,11 +41,11 @@ $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 run: $(VENV)/installed
 	@echo; echo "--- 1. A pretrained model answers"
 	$(ZOO) infer bilstm_bahdanau_sst2_en "A gripping, beautifully acted film." "Not worth your time."
-	@echo; echo "--- 2. Train your own, on generated reviews; it is tracked, and registered if it is good"
+	@echo; echo "--- 2. Train your own, on generated reviews; tracked, and registered if it passes the gate"
 	$(ZOO) run sentiment/quickstart
 	@echo; echo "--- 3. The registered model answers"
 	$(ZOO) infer models:/quickstart@champion "The plot was not bad at all." "The plot was not good at all."
-	@echo; echo "--- 4. Where did it look?"
+	@echo; echo "--- 4. Its attention, as a picture"
 	$(ZOO) explain models:/quickstart@champion "The plot was not bad at all." -o attention.png
 	@echo; echo "Done. The picture is attention.png. From here ($(ZOO), or after . $(BIN)/activate just zoo):"
 	@echo "  zoo ui                         browse the run, its charts and the registered model"
@@ -59,6 +60,9 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
 format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -67,5 +71,5 @@ ui: $(VENV)/installed
 	$(ZOO) ui
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache attention.png
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache attention.png
 	find zoo recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,11 @@
-"""Trains every attention on dates, and draws where each looked.
+"""Trains a small encoder-decoder on dates with every attention, and draws the weights of each.
 
     python benchmarks/attention_maps.py --backend jax -o docs/attention
 
-A small encoder-decoder reads "Saturday, March 12, 2022" by characters and writes "2022-03-12",
-once with each mechanism. Printed is how many of 500 new dates it gets right, and the training
-time; drawn are the weights for one date: a row for each character written, a column for each
-read. These are the pictures in zoo/layers/README.md.
+The model turns "Saturday, March 12, 2022" into "2022-03-12" character by character. Prints the
+share of 500 unseen dates that are right, and the training time; draws the attention weights of one
+date, a row for each target character and a column for each source character. These are the
+pictures in zoo/layers/README.md.
 """
 
 import argparse
@@ -25,25 +25,25 @@ parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", default=Path("."))
 
 DATE = datetime.date(2022, 3, 12)
-# The mechanisms by the names of their pictures; local ones with a window of a few characters.
+# Half width of the window of local attention, in characters.
 WINDOW = 3
 
 
-def written(date, style):
-    """A date as people write it."""
+def spelled(date, style):
+    """Returns a date in one of three English styles."""
     return date.strftime(("%A, %B {d}, %Y", "{d} %B %Y", "%b {d}, %Y")[style]).format(d=date.day)
 
 
 def dates(count, seed):
-    """Dates as written, and in ISO form."""
+    """Returns random dates in English styles, and the same in ISO form."""
     rng = random.Random(seed)
     first, last = datetime.date(1900, 1, 1).toordinal(), datetime.date(2099, 12, 31).toordinal()
     days = [datetime.date.fromordinal(rng.randint(first, last)) for _ in range(count)]
-    return [written(day, rng.randrange(3)) for day in days], [day.isoformat() for day in days]
+    return [spelled(day, rng.randrange(3)) for day in days], [day.isoformat() for day in days]
 
 
 def draw(source, target, weights, path):
-    """A heat map, a row for each character of the target."""
+    """Draws a heat map, a row for each character of the target."""
     from matplotlib.figure import Figure
 
     from zoo.explain.drawing import FAINT, INK, PAPER_TO_MARKER
@@ -74,15 +74,15 @@ def main():
     import keras
     from encoder_decoder import Characters, EncoderDecoder
 
+    from zoo.choices import ATTENTIONS
     from zoo.layers import LuongLocalAttention
-    from zoo.layers.attention import ATTENTIONS
 
     local = {"luong_local": "predictive", "luong_local_monotonic": "monotonic"}
     unknown = set(options.names) - {*ATTENTIONS, *local}
     if unknown:
         parser.error(f"ATTENTION is one of {', '.join([*ATTENTIONS, *local])}. Received: {unknown}")
     train, test = dates(16_000, options.seed + 1), dates(500, options.seed + 2)
-    example = written(DATE, 0)
+    example = spelled(DATE, 0)
     longest = max(map(len, [*train[0], *test[0], example])) + 1
     results = []
     for name in options.names or ATTENTIONS:
@@ -95,7 +95,7 @@ def main():
         start = time.time()
         model.train(*train, options.epochs)
         seconds = time.time() - start
-        right = [ours == true for ours, true in zip(model.write(test[0]), test[1], strict=True)]
+        right = [ours == true for ours, true in zip(model.decode(test[0]), test[1], strict=True)]
         target, weights = model.attention(example)
         draw(example, target, weights, options.output / f"{name}.png")
         results.append((name, sum(right) / len(right), seconds, example, target))

@@ -2,16 +2,14 @@
 
     python benchmarks/decoding.py --backend jax
 
-An LSTM with Bahdanau attention and input feeding writes a fixed number of tokens from a given
-memory. All contestants take turns in one process; what is printed is the median, and its ratio
-to the reference: JoeyNMT on torch where it is installed (`pip install joeynmt`), whatever the
-backend, else keras_hub.
+An LSTM with Bahdanau attention and input feeding generates a fixed number of tokens from a given
+memory. All contestants take turns in one process. Prints the median speed and its ratio to the
+reference: JoeyNMT, which runs on torch whatever the backend, if it is installed (`pip install
+joeynmt`), else keras_hub.
 """
 
 import argparse
 import os
-import statistics
-import time
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
@@ -25,12 +23,13 @@ parser.add_argument("--steps", type=int, default=50)
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of torch wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads of torch are slower
 
 import keras  # noqa: E402
 import keras_hub  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
+from timing import median_seconds  # noqa: E402
 
 from zoo.decoding import beam_search, compiled, sample  # noqa: E402
 from zoo.layers import AttentiveDecoder  # noqa: E402
@@ -39,7 +38,7 @@ START, NEVER = 1, -1
 
 
 def zoo_search(memory, beam):
-    """A function that searches with the zoo's decoder, and one with keras_hub's sampler."""
+    """Returns two functions that search with the same decoder: the zoo's and keras_hub's."""
     embedding = keras.layers.Embedding(options.vocabulary, options.units)
     decoder = AttentiveDecoder(
         "lstm", options.units, "bahdanau", order="recur_then_attend", input_feeding=True
@@ -82,7 +81,7 @@ def zoo_search(memory, beam):
     def run(program):
         return lambda: ops.convert_to_numpy(program(memory, mask))
 
-    # On torch keras_hub has nothing that compiles, and recording is not its doing.
+    # keras_hub compiles nothing on torch, so there it runs eagerly, without the zoo's tracing.
     theirs = _eager(theirs) if options.backend == "torch" else compiled(theirs, layers)
     return run(compiled(ours, layers)), run(theirs)
 
@@ -98,7 +97,7 @@ def _eager(function):
 
 
 def joey_search(memory, beam):
-    """The same model in JoeyNMT, or `None` where that is not installed."""
+    """Returns a function that searches with the same model in JoeyNMT; `None` if not installed."""
     try:
         from joeynmt.decoders import RecurrentDecoder
         from joeynmt.embeddings import Embeddings
@@ -151,17 +150,8 @@ def main():
             zoo, hub = zoo_search(memory, beam)
             contestants = {"JoeyNMT": joey_search(memory, beam), "keras_hub": hub, "zoo": zoo}
             contestants = {name: search for name, search in contestants.items() if search}
-            times = {name: [] for name in contestants}
-            for round_ in range(options.rounds + 2):
-                for name, search in contestants.items():
-                    start = time.perf_counter()
-                    search()
-                    if round_ >= 2:  # the first ones compile
-                        times[name].append(time.perf_counter() - start)
-            speeds = {
-                name: batch * options.steps / statistics.median(values)
-                for name, values in times.items()
-            }
+            medians = median_seconds(contestants, options.rounds)
+            speeds = {name: batch * options.steps / time for name, time in medians.items()}
             reference = next(iter(speeds.values()))
             for name, speed in speeds.items():
                 case = f"{'greedy' if beam == 1 else f'beam {beam}':10}{batch:6}"

@@ -1,4 +1,4 @@
-"""A small encoder-decoder on characters, for the demonstrations in this folder.
+"""A small character-level encoder-decoder for the benchmarks in this folder.
 
 Keras reads its backend when it is imported: set `KERAS_BACKEND` before importing this.
 """
@@ -13,7 +13,7 @@ PADDING, START, END = 0, 1, 2
 
 
 class Characters:
-    """The ids of characters, after padding, start and end."""
+    """Maps characters to ids; the first three are padding, start and end."""
 
     def __init__(self, texts):
         self.characters = sorted(set("".join(texts)))
@@ -23,27 +23,27 @@ class Characters:
         return len(self.characters) + 3
 
     def encode(self, texts, length):
-        """Texts to ids `[texts, length]`, with an end and padding behind."""
+        """Converts texts to ids `[texts, length]`, ended and padded on the right."""
         ids = np.zeros((len(texts), length), "int32")
         for row, text in zip(ids, texts, strict=True):
             row[: len(text) + 1] = [*(self.ids[character] for character in text), END]
         return ids
 
     def decode(self, ids):
-        """The text up to the end."""
+        """Converts ids to a text, up to the end."""
         ids = ids.tolist()
         ids = ids[: ids.index(END)] if END in ids else ids
         return "".join(self.characters[i - 3] if i > END else "?" for i in ids)
 
 
 class EncoderDecoder:
-    """Reads characters with a bidirectional GRU, writes others with an attentive decoder.
+    """A bidirectional GRU encoder and an attentive GRU decoder over characters.
 
     Args:
         characters: `Characters` of both sides.
-        attention: What `AttentiveDecoder` takes as its attention.
-        units: int. Of the decoder, and of both directions of the encoder together.
-        source_length, target_length: int. The longest texts, with the end.
+        attention: Argument of `AttentiveDecoder`.
+        units: int. Units of the decoder, and of both directions of the encoder together.
+        source_length, target_length: int. Longest texts in characters, the end included.
     """
 
     def __init__(self, characters, attention, units, source_length, target_length):
@@ -55,12 +55,12 @@ class EncoderDecoder:
         self.head = keras.layers.Dense(len(characters))
         source = keras.Input((source_length,), dtype="int32")
         previous = keras.Input((target_length,), dtype="int32")
-        outputs = self.decoder(self.embedding(previous), **self._read(source))
+        outputs = self.decoder(self.embedding(previous), **self._encode(source))
         self.model = keras.Model([source, previous], self.head(outputs))
         self._search = compiled(self._greedy, layers=[self.model])
 
     def train(self, sources, targets, epochs, batch_size=64, learning_rate=0.004):
-        """Teaches it pairs of texts; each epoch prints a line."""
+        """Trains on pairs of texts; prints a line for each epoch."""
         source = self.characters.encode(sources, self.lengths[0])
         target = self.characters.encode(targets, self.lengths[1])
         previous = np.pad(target, ((0, 0), (1, 0)), constant_values=START)[:, :-1]
@@ -72,35 +72,35 @@ class EncoderDecoder:
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=keras.config.backend() != "torch",
         )
-        rows = len(sources) // batch_size * batch_size  # no last batch of another shape
+        rows = len(sources) // batch_size * batch_size  # drops the last, smaller batch
         source, previous, target, weights = (x[:rows] for x in (source, previous, target, weights))
         self.model.fit(
             [source, previous], target, batch_size, epochs, sample_weight=weights, verbose=2
         )
 
-    def write(self, sources):
-        """One text for each, by the most probable character at each step."""
+    def decode(self, sources):
+        """Decodes greedily: returns one target text for each source."""
         found = self._search(self.characters.encode(sources, self.lengths[0]))
         return [
             self.characters.decode(row) for row in keras.ops.convert_to_numpy(found.tokens)[:, 0]
         ]
 
     def attention(self, source):
-        """What it writes for one text, and the weights `[target, source]`, with the ends."""
+        """Returns one target text, and the weights `[target, source]`, both with the end."""
         found = self._search(self.characters.encode([source], self.lengths[0]))
         target = self.characters.decode(keras.ops.convert_to_numpy(found.tokens)[0, 0])
         weights = keras.ops.convert_to_numpy(found.attention)[0, 0]
         return target, weights[: len(target) + 1, : len(source) + 1]
 
-    def _read(self, source):
-        """What the decoder is given of a source `[batch, source_length]`."""
+    def _encode(self, source):
+        """Returns the decoder's arguments for a source `[batch, source_length]`."""
         mask = keras.ops.not_equal(source, PADDING)
         memory, states = self.encoder(self.embedding(source), padding_mask=mask)
         return {"memory": memory, "memory_mask": mask, "encoder_state": states[-1][0]}
 
     def _greedy(self, source):
-        read = self._read(source)
-        state, constants = self.decoder.start(**read)
+        encoded = self._encode(source)
+        state, constants = self.decoder.start(**encoded)
 
         def step(tokens, state, index):
             output, state, weights = self.decoder.step(self.embedding(tokens), state, constants)
@@ -108,5 +108,5 @@ class EncoderDecoder:
 
         return sample(
             step, state, source.shape[0], START, END, self.lengths[1],
-            return_attention=True, source_mask=read["memory_mask"],
+            return_attention=True, source_mask=encoded["memory_mask"],
         )  # fmt: skip

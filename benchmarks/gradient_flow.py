@@ -1,17 +1,16 @@
-"""How much of a gradient comes through a recurrent network, by distance.
+"""Norm of the gradient through a recurrent network, by the distance it travels.
 
     python benchmarks/gradient_flow.py -o docs/gradient_flow.png
 
-A random direction of the last state is differentiated by the input of each step before. In a
-SimpleRNN each step multiplies the gradient by one matrix and one slope, so it dies away
-exponentially (Hochreiter 1991; Bengio et al. 1994). LSTM and GRU carry their state past a gate,
-and lose at each step what the gate lets go (Hochreiter and Schmidhuber 1997; Gers et al. 2000):
-half of it where the gate's bias is 0, as in a new GRU of Keras, a quarter where it is 1, as in
-its LSTM, a hundredth where it is log(100). That one is the initialisation for memories of a
-hundred steps (Tallec and Ollivier 2018, "chrono"); training may move it there, and nothing in a
-SimpleRNN is there to be moved.
+A random direction of the last state is differentiated by the input of each earlier step. In a
+SimpleRNN each step multiplies the gradient by one matrix and one slope, so it vanishes
+exponentially (Hochreiter 1991; Bengio et al. 1994). In an LSTM or a GRU a gate scales the state at
+each step (Hochreiter and Schmidhuber 1997; Gers et al. 2000). The share lost per step is a half
+where the gate's bias is 0, as in a new GRU of Keras; a quarter where it is 1, as in its LSTM; a
+hundredth where it is log(100), the initialisation for memories of a hundred steps ("chrono",
+Tallec and Ollivier 2018). Training may move the bias there; a SimpleRNN has no gate.
 
-Printed are the norms relative to that of the last step, and drawn on a logarithmic scale.
+Prints the norms relative to that of the last step, and draws them on a logarithmic scale.
 """
 
 import argparse
@@ -23,7 +22,7 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="torch")
-parser.add_argument("--steps", type=int, default=100, help="how far back (default: 100)")
+parser.add_argument("--steps", type=int, default=100, help="longest distance (default: 100)")
 parser.add_argument("--units", type=int, default=64)
 parser.add_argument("--batch", type=int, default=64, help="sequences to average (default: 64)")
 parser.add_argument("--seed", type=int, default=1)
@@ -40,7 +39,7 @@ CASES = {
 
 
 def gradient_norms(cell, gate_bias, options):
-    """The mean norm of the gradient by the input at each distance from the last step."""
+    """Returns the mean norm of the gradient by the input at each distance from the last step."""
     import keras
     import numpy as np
     from keras import ops
@@ -48,7 +47,7 @@ def gradient_norms(cell, gate_bias, options):
     from zoo.layers import RecurrentEncoder
 
     class Shift(keras.layers.Layer):
-        """Adds a weight to its input: what the weight learns in one step is the gradient."""
+        """Adds a weight to its input; one step of SGD changes the weight by the gradient."""
 
         def build(self, shape):
             self.shift = self.add_weight(shape, initializer="zeros", name="shift")
@@ -79,7 +78,7 @@ def gradient_norms(cell, gate_bias, options):
 
 
 def draw(flows, path):
-    """A line for each case, the gradient on a logarithmic scale."""
+    """Draws a line for each case, the gradient on a logarithmic scale."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.6), dpi=130, layout="constrained")

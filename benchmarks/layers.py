@@ -1,15 +1,13 @@
-"""Train step of the recurrent stack against native torch and Keras' own masked layers.
+"""Times a training step of `RecurrentEncoder` against native torch and Keras' own masked layers.
 
     python benchmarks/layers.py --backend torch
 
-All contestants take turns in one process; what is printed is the median time of a step and
-its ratio to native torch, which runs without padding. On TensorFlow and JAX the step is compiled.
+All contestants take turns in one process. Prints the median time of a step and its ratio to native
+torch, which runs without padding. On TensorFlow and JAX the step is compiled.
 """
 
 import argparse
 import os
-import statistics
-import time
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="torch")
@@ -19,17 +17,18 @@ parser.add_argument("--units", type=int, default=256)
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads leave the cores alone
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of torch do not spin
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+from timing import median_seconds  # noqa: E402
 
+from zoo.choices import CELLS  # noqa: E402
 from zoo.layers import RecurrentEncoder  # noqa: E402
-from zoo.layers.recurrent import CELLS  # noqa: E402
 
 
 def keras_step(cell, steps, bidirectional, stock):
-    """A function that trains one step of a Keras model on a right-padded batch."""
+    """Returns a function that trains one step of a Keras model on a right-padded batch."""
     inputs = keras.Input((steps, options.units))
     mask = keras.Input((steps,), dtype="bool")
     if stock:
@@ -50,7 +49,7 @@ def keras_step(cell, steps, bidirectional, stock):
 
 
 def torch_step(cell, steps, bidirectional):
-    """The same with `torch.nn`, without padding."""
+    """Returns a function that trains one step with `torch.nn`, without padding."""
     import torch
 
     kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}[cell]
@@ -79,14 +78,7 @@ def main():
         contestants = {"native torch": torch_step(cell, steps, both)}
         contestants["stock Keras"] = keras_step(cell, steps, both, stock=True)
         contestants["zoo"] = keras_step(cell, steps, both, stock=False)
-        times = {name: [] for name in contestants}
-        for round_ in range(options.rounds + 2):
-            for name, step in contestants.items():
-                start = time.perf_counter()
-                step()
-                if round_ >= 2:  # the first ones compile
-                    times[name].append(time.perf_counter() - start)
-        medians = {name: statistics.median(values) for name, values in times.items()}
+        medians = median_seconds(contestants, options.rounds)
         reference = next(iter(medians.values()))
         for name, median in medians.items():
             case = f"{cell:12}{steps:6}{2 if both else 1:6}"

@@ -1,14 +1,14 @@
-"""Quality against length, with and without attention.
+"""Accuracy of an encoder-decoder against the length of its input, with and without attention.
 
     python benchmarks/length_study.py -o docs/length_study.png
 
-The same small encoder-decoder learns to write a string of random letters backwards, once from
-the encoder's last state alone and once with attention. What fits into one vector is limited, so
-without attention quality falls with length (Cho et al. 2014, "On the properties of neural
-machine translation"); with it the decoder looks up each letter (Bahdanau et al. 2015, figure 2).
-Lengths beyond the longest in training tell what each has really learnt.
+The model learns to reverse a string of random letters, once from the encoder's last state alone and
+once with attention. A vector of fixed size limits what is remembered, so accuracy without attention
+falls with length (Cho et al. 2014, "On the properties of neural machine translation"); attention
+gives the decoder access to each letter (Bahdanau et al. 2015, figure 2). Strings longer than any in
+training test how each generalises.
 
-Printed and drawn is the share of letters that are right, by length, on strings not seen before.
+Prints and draws the share of letters that are right, by length, on unseen strings.
 """
 
 import argparse
@@ -22,7 +22,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
 parser.add_argument("--attention", nargs="+", default=["none", "bahdanau"], metavar="NAME")
-parser.add_argument("--examples", type=int, default=16_000, help="to learn from")
+parser.add_argument("--examples", type=int, default=16_000, help="in training")
 parser.add_argument("--epochs", type=int, default=10)
 parser.add_argument("--units", type=int, default=64)
 parser.add_argument("--longest", type=int, default=24, help="in training; tested up to 1.5 times")
@@ -34,20 +34,21 @@ COLORS = ("#7a8194", "#e07b12", "#274b8f", "#3a8f5c", "#8f274b", "#555555", "#b5
 
 
 def strings(lengths, seed):
-    """A string of random letters of each length."""
+    """Returns a string of random letters of each length."""
     rng = random.Random(seed)
     return ["".join(rng.choices(LETTERS, k=length)) for length in lengths]
 
 
-def share_right(true, written):
-    """The share of the letters that were written where they should be."""
+def share_right(true, predicted):
+    """Returns the share of letters that are right at their position."""
     right = sum(
-        a == b for t, w in zip(true, written, strict=True) for a, b in zip(t, w, strict=False)
+        a == b for t, w in zip(true, predicted, strict=True) for a, b in zip(t, w, strict=False)
     )
     return right / sum(map(len, true))
 
 
 def draw(curves, longest, path):
+    """Draws a line for each attention."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.2), dpi=130, layout="constrained")
@@ -88,11 +89,11 @@ def main():
         start = time.time()
         model.train(train, [text[::-1] for text in train], options.epochs)
         seconds[name] = time.time() - start
-        written = model.write(test)
+        predicted = model.decode(test)
         curves[name] = {
             length: share_right(
                 [text[::-1] for text in test[100 * i : 100 * (i + 1)]],
-                written[100 * i : 100 * (i + 1)],
+                predicted[100 * i : 100 * (i + 1)],
             )
             for i, length in enumerate(lengths)
         }

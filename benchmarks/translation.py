@@ -1,18 +1,17 @@
-"""Translators against the same models in plain torch: train tokens/s, decode sentences/s.
+"""Speed of the translators against the same models in plain torch, in training and decoding.
 
     python benchmarks/translation.py --backend jax
     python benchmarks/translation.py --backend torch --models luong_general --rounds 5
 
 Both have the same weights, and the difference of their logits is printed first. All take turns in
-one process; what is printed is the median. A training step is forward, backward, clipping and
-Adam. Decoding is greedy and writes a fixed number of tokens for each of a batch of sentences; plain
-torch's Transformer has no cache, so it reads again what it has written.
+one process. Prints the median speed: tokens per second of a training step (forward, backward,
+clipping and Adam), and sentences per second of greedy decoding to a fixed length. The Transformer
+of plain torch has no cache, so each step runs over all earlier tokens again.
 """
 
 import argparse
 import os
-import statistics
-import time
+from functools import partial
 
 MODELS = {
     "none": {},
@@ -35,6 +34,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from timing import median_seconds  # noqa: E402
 from torch import nn  # noqa: E402
 
 from zoo.decoding import beam_search, compiled  # noqa: E402
@@ -50,7 +50,7 @@ def tensor(weight):
 
 
 def linear(dense):
-    """A Keras `Dense` as a torch one."""
+    """Returns a torch `Linear` with the weights of a Keras `Dense`."""
     layer = nn.Linear(*dense.kernel.shape, bias=dense.bias is not None)
     layer.weight.data = tensor(dense.kernel).T.contiguous()
     if dense.bias is not None:
@@ -59,7 +59,7 @@ def linear(dense):
 
 
 def gru_weights(cell):
-    """Those of a Keras GRU in torch's layout and order of gates: reset, update, new."""
+    """Returns the weights of a Keras GRU in torch's layout, gates ordered reset, update, new."""
 
     def reordered(matrix):
         update, reset, new = tensor(matrix).chunk(3, dim=-1)
@@ -71,7 +71,7 @@ def gru_weights(cell):
 
 
 class PlainRecurrent(nn.Module):
-    """GRU, attention, GRU, as one writes them in torch."""
+    """An attentive encoder-decoder of GRUs in plain torch."""
 
     def __init__(self, backbone):
         super().__init__()
@@ -107,7 +107,7 @@ class PlainRecurrent(nn.Module):
         elif self.kind == "luong_general":
             self.key = nn.Parameter(tensor(decoder.attention.kernel).T.contiguous())
 
-    def read(self, source):
+    def encode(self, source):
         memory, last = self.encoder(self.embedding(source))
         last = torch.cat([last[0], last[1]], dim=-1)
         keys = None if self.kind == "none" else memory @ self.key
@@ -123,7 +123,7 @@ class PlainRecurrent(nn.Module):
         return torch.softmax(scores, dim=-1) @ memory
 
     def steps(self, embedded, state, memory, keys, last):
-        """Attentional vectors of target steps that are all known, and the last state."""
+        """Returns the attentional vectors of the given target steps, and the last state."""
         if self.kind == "bahdanau":
             outputs = []
             for step in embedded.split(1, dim=1):
@@ -141,24 +141,24 @@ class PlainRecurrent(nn.Module):
         return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), state[0]
 
     def forward(self, source, previous):
-        memory, keys, last, state = self.read(source)
+        memory, keys, last, state = self.encode(source)
         outputs, _ = self.steps(self.embedding(previous), state, memory, keys, last)
         return outputs @ self.embedding.weight.T
 
     @torch.inference_mode()
     def greedy(self, source, length):
-        memory, keys, last, state = self.read(source)
+        memory, keys, last, state = self.encode(source)
         tokens = torch.full((len(source), 1), START)
-        written = []
+        generated = []
         for _ in range(length):
             outputs, state = self.steps(self.embedding(tokens), state, memory, keys, last)
             tokens = (outputs @ self.embedding.weight.T).argmax(dim=-1)
-            written.append(tokens)
-        return torch.cat(written, dim=1)
+            generated.append(tokens)
+        return torch.cat(generated, dim=1)
 
 
 class PlainTransformer(nn.Module):
-    """`nn.TransformerEncoderLayer` and `nn.TransformerDecoderLayer`, normalized first."""
+    """A Transformer of `nn.TransformerEncoderLayer` and `nn.TransformerDecoderLayer`, pre-norm."""
 
     def __init__(self, backbone):
         super().__init__()
@@ -193,7 +193,7 @@ class PlainTransformer(nn.Module):
 
     @staticmethod
     def _attention(layer, theirs):
-        # Ours holds an EinsumDense for each; KerasHub's are Keras' and name them alike.
+        # An EinsumDense for each; the names differ by an underscore in KerasHub's layers.
         def dense(name):
             return getattr(theirs, f"{name}_dense", None) or getattr(theirs, f"_{name}_dense")
 
@@ -215,13 +215,13 @@ class PlainTransformer(nn.Module):
     def embed(self, tokens):
         return self.embedding(tokens) * self.scale + self.positions[:, : tokens.shape[1]]
 
-    def read(self, source):
+    def encode(self, source):
         states = self.embed(source)
         for layer in self.encoder:
             states = layer(states)
         return self.norms[0](states)
 
-    def write(self, previous, memory):
+    def decode(self, previous, memory):
         length = previous.shape[1]
         mask = torch.full((length, length), float("-inf")).triu(1)
         states = self.embed(previous)
@@ -230,19 +230,19 @@ class PlainTransformer(nn.Module):
         return self.norms[1](states)
 
     def forward(self, source, previous):
-        return self.write(previous, self.read(source)) @ self.embedding.weight.T
+        return self.decode(previous, self.encode(source)) @ self.embedding.weight.T
 
     @torch.inference_mode()
     def greedy(self, source, length):
-        memory, tokens = self.read(source), torch.full((len(source), 1), START)
+        memory, tokens = self.encode(source), torch.full((len(source), 1), START)
         for _ in range(length):
-            logits = self.write(tokens, memory)[:, -1:] @ self.embedding.weight.T
+            logits = self.decode(tokens, memory)[:, -1:] @ self.embedding.weight.T
             tokens = torch.cat([tokens, logits.argmax(dim=-1)], dim=1)
         return tokens[:, 1:]
 
 
 def zoo_contestant(name):
-    """The model, and functions that train a step and decode a batch."""
+    """Returns the model, and functions that train a step and decode a batch."""
     backbone = Seq2SeqLMBackbone(
         options.vocabulary,
         attention=name,
@@ -267,7 +267,8 @@ def zoo_contestant(name):
         return model.train_on_batch(x, following, sample_weight=masks[1].astype("float32"))
 
     def search(source, mask):
-        state, constants = backbone.init_decoding(source, mask, options.length)
+        encoded = backbone.encode(source, mask)
+        state, constants = backbone.init_decoding(encoded, options.length)
 
         def step(tokens, state, index):
             hidden, state, weights = backbone.decode_step(tokens, state, constants)
@@ -317,18 +318,6 @@ def plain_contestant(model):
     return plain, train, decode
 
 
-def medians(contestants, *arrays):
-    """The median time of each, in turns; the first two turns compile."""
-    times = {name: [] for name in contestants}
-    for turn in range(options.rounds + 2):
-        for name, function in contestants.items():
-            began = time.perf_counter()
-            function(*arrays)
-            if turn >= 2:
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main():
     shape = (options.batch, options.length)
     source, target = np.random.default_rng(0).integers(4, options.vocabulary, (2, *shape), "int32")
@@ -349,8 +338,9 @@ def main():
             "decode sentences/s": (decode, plain_decode, (source,), options.batch),
         }
         for what, (zoo, torch_, arrays, count) in cases.items():
-            spent = medians({"plain": torch_, "zoo": zoo}, *arrays)
-            speeds = {contestant: count / seconds for contestant, seconds in spent.items()}
+            contestants = {"plain": partial(torch_, *arrays), "zoo": partial(zoo, *arrays)}
+            medians = median_seconds(contestants, options.rounds)
+            speeds = {contestant: count / seconds for contestant, seconds in medians.items()}
             ratio = speeds["zoo"] / speeds["plain"]
             print(
                 f"{name:15}{what:25}{speeds['plain']:12,.0f}{speeds['zoo']:10,.0f}{ratio:8.2f}",

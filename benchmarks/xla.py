@@ -1,14 +1,12 @@
-"""Train step of the recipes' models on TensorFlow, with XLA and without, with dropout and without.
+"""Times a training step of the recipes' models on TensorFlow, with and without XLA and dropout.
 
     python benchmarks/xla.py
 
-Both take turns in one process; what is printed are the median times of a step and their ratio.
+Both take turns in one process. Prints the median times of a step and their ratio.
 """
 
 import argparse
 import os
-import statistics
-import time
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--rounds", type=int, default=5, help="timed steps of each contestant")
@@ -21,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+from timing import median_seconds  # noqa: E402
 
 from zoo.models import (  # noqa: E402
     ImageToTextBackbone,
@@ -65,7 +64,7 @@ MODELS = {
 
 
 def step(make, dropout, jit):
-    """A function that trains one step on random inputs."""
+    """Returns a function that trains one step on random inputs."""
     backbone = make(dropout)
     states = backbone.output
     if isinstance(states, dict):
@@ -91,15 +90,8 @@ def main():
     print(f"{'model':34}{'dropout':>8}{'XLA ms':>9}{'ms':>8}{'ratio':>8}")
     for name, make in MODELS.items():
         for rate in (0.0, 0.3):
-            contestants = [step(make, rate, jit) for jit in (True, False)]
-            times = [[], []]
-            for round_ in range(options.rounds + 2):
-                for contestant, taken in zip(contestants, times, strict=True):
-                    start = time.perf_counter()
-                    contestant()
-                    if round_ >= 2:  # the first ones compile
-                        taken.append(time.perf_counter() - start)
-            with_xla, without = map(statistics.median, times)
+            contestants = {jit: step(make, rate, jit) for jit in (True, False)}
+            with_xla, without = median_seconds(contestants, options.rounds).values()
             print(
                 f"{name:34}{rate:8}{with_xla * 1e3:9.0f}{without * 1e3:8.0f}"
                 f"{with_xla / without:8.2f}",

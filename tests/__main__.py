@@ -1,4 +1,5 @@
-"""`python -m tests [PYTEST ARGUMENTS]`: the suite once per backend, one summary, one exit code."""
+"""`python -m tests [PYTEST ARGUMENTS]`: the suite once per backend, the slowest tests, one summary,
+one exit code."""
 
 import os
 import shutil
@@ -95,10 +96,24 @@ def summary(outcomes: dict[str, Outcome]) -> str:
     return "\n".join([*lines, f"{passed} passed, {failed} failed, {skipped} skipped"])
 
 
+def slowest(reports: dict[str, Path], count: int = 20) -> str:
+    """A table of the tests of all backends that took longest, with their fixtures."""
+    tests = [
+        (float(case.get("time")), backend, f"{case.get('classname')}::{case.get('name')}")
+        for backend, report in reports.items()
+        if report.is_file()
+        for case in ElementTree.parse(report).iter("testcase")
+    ]
+    longest = sorted(tests, reverse=True)[:count]
+    lines = [f"{'seconds':>7}  {'backend':12}slowest tests"]
+    return "\n".join([*lines, *(f"{time:7.1f}  {name:12}{test}" for time, name, test in longest)])
+
+
 def main(arguments: list[str]) -> int:
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
     outcomes = {backend: run(backend, arguments) for backend in BACKENDS}
+    print(f"\n{slowest({backend: REPORTS / f'{backend}.xml' for backend in BACKENDS})}")
     print(f"\n{summary(outcomes)}")
     return int(any(outcome.failed for outcome in outcomes.values()))
 

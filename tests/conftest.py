@@ -1,9 +1,11 @@
-"""What every test finds: a home of its own, no network, quiet libraries."""
+"""What every test finds: a home of its own, no network, quiet libraries, a store if it asks."""
 
 import os
+import shutil
 import socket
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -32,3 +34,31 @@ def only_this_machine(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A store made once for all processes of pytest-xdist: MLflow's migrations take seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which the processes have in common
+    store = folder / "store"
+    with FileLock(folder / "store.lock"), pytest.MonkeyPatch.context() as patch:
+        if not store.exists():
+            patch.setenv("ZOO_HOME", str(store))
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            from zoo.tracking import prepare_store
+
+            prepare_store()
+    return store / "runs"
+
+
+@pytest.fixture
+def client(home, empty_store):
+    """A client of an empty store in the test's own home."""
+    from mlflow import MlflowClient
+
+    from zoo.tracking import prepare_store
+
+    shutil.copytree(empty_store, home / "runs")
+    return MlflowClient(prepare_store())

@@ -1,4 +1,4 @@
-"""Exported models answer as `infer` does, without the zoo and Keras, or are not there."""
+"""Exported graphs give the answers of `infer` without the zoo and Keras."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def make_classifier(**options):
 
 
 def with_weights(model):
-    """The transitions of a CRF begin at zero, and others so small that nothing would show."""
+    """Assigns weights large enough for the transitions of the CRF to matter."""
     random = np.random.default_rng(0)
     for weight in model.trainable_weights:
         weight.assign(1.5 * random.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
@@ -76,13 +76,13 @@ def tagger():
 
 @pytest.fixture(scope="module")
 def exported(tagger, tmp_path_factory):
-    """The tagger, and what came of its export."""
+    """The directory of the exported tagger, and the check."""
     directory = tmp_path_factory.mktemp("export") / "tagger"
     return directory, exporting.export(tagger, directory)
 
 
 def tagged(model, run, sentences):
-    """What the graph says of sentences in one batch: tags, confidences, the intent."""
+    """The graph's tags, confidences and intent of each sentence of one batch."""
     batch = model.preprocessor.collate(
         model.preprocessor.encode(sentences), max(map(len, sentences))
     )
@@ -99,7 +99,7 @@ def tagged(model, run, sentences):
 
 @on_tensorflow
 @pytest.mark.parametrize("lengths", [[1], [3, 1, 2], [40, 7], [200]])
-def test_viterbi_is_inside_for_batches_and_sentences_of_any_size(exported, tagger, lengths):
+def test_viterbi_is_exported_for_any_batch_and_sentence_size(exported, tagger, lengths):
     sentences = [(["the", "mat", "unheard", "sat", "."] * 40)[:length] for length in lengths]
     found = tagged(tagger, formats.SavedModel.load(exported[0]), sentences)
     for answer, (tags, confidences, intent) in zip(tagger.infer(sentences), found, strict=True):
@@ -108,8 +108,8 @@ def test_viterbi_is_inside_for_batches_and_sentences_of_any_size(exported, tagge
 
 
 @on_tensorflow
-def test_the_transitions_have_a_say(exported, tagger):
-    """Otherwise the best tag of each word would do."""
+def test_transitions_change_the_tags(exported, tagger):
+    """The Viterbi path differs from the best tag of each word."""
     sentences = [["the", "mat", "sat", "."] * 5]
     run = formats.SavedModel.load(exported[0])
     before, *_ = tagged(tagger, run, sentences)
@@ -119,7 +119,7 @@ def test_the_transitions_have_a_say(exported, tagger):
 
 
 @on_tensorflow
-def test_what_it_was_checked_with_and_what_lies_beside_it(exported, tagger):
+def test_check_and_extra_files(exported, tagger):
     directory, check = exported
     assert check.sentences == 100 and 0 <= check.difference <= 1e-5
     extra = directory / "assets.extra"
@@ -134,7 +134,7 @@ def test_what_it_was_checked_with_and_what_lies_beside_it(exported, tagger):
 
 
 @on_tensorflow
-def test_the_snippet_of_the_manual_needs_neither_zoo_nor_keras(exported, tagger):
+def test_readme_snippet_needs_neither_zoo_nor_keras(exported, tagger):
     (snippet,) = re.findall(r"```python\n(import json.*?)```", README.read_text("utf-8"), re.DOTALL)
     blocked = "import sys; sys.modules.update(zoo=None, keras=None, keras_hub=None)"
     said = subprocess.run(
@@ -149,7 +149,7 @@ def test_the_snippet_of_the_manual_needs_neither_zoo_nor_keras(exported, tagger)
 
 
 @on_tensorflow
-def test_onnx_has_viterbi_inside_too(tagger, tmp_path):
+def test_onnx_includes_viterbi(tagger, tmp_path):
     check = exporting.export(tagger, tmp_path / "tagger", "onnx")
     assert check.sentences == 100 and check.difference <= 1e-5
     run = formats.Onnx.load(tmp_path / "tagger")
@@ -162,7 +162,7 @@ def test_onnx_has_viterbi_inside_too(tagger, tmp_path):
 
 
 @on_tensorflow
-def test_a_softmax_keeps_to_the_scheme(tmp_path):
+def test_softmax_head_follows_the_scheme(tmp_path):
     model = make_tagger(head="softmax", characters="none")
     exporting.export(model, tmp_path / "tagger")
     run = formats.SavedModel.load(tmp_path / "tagger")
@@ -175,7 +175,7 @@ def test_a_softmax_keeps_to_the_scheme(tmp_path):
 
 
 @on_tensorflow
-def test_a_text_classifier(tmp_path):
+def test_text_classifier(tmp_path):
     model = make_classifier()
     assert exporting.export(model, tmp_path / "classifier").difference <= 1e-5
     description = json.loads((tmp_path / "classifier/assets.extra/model.json").read_text("utf-8"))
@@ -201,13 +201,13 @@ def test_onnx_of_a_transformer(tmp_path):
 @pytest.mark.parametrize(
     "name, spoil, message",
     [
-        ("tags", lambda tags: (tags + 1) % len(TAGS), "does not answer as the model does"),
-        ("intents", lambda intents: -intents, "does not answer as the model does"),
+        ("tags", lambda tags: (tags + 1) % len(TAGS), "give different answers"),
+        ("intents", lambda intents: -intents, "give different answers"),
         ("confidences", lambda confidences: confidences + 1e-4, "a difference of 0.0001"),
         ("confidences", lambda confidences: confidences * np.nan, "a difference of nan"),
     ],
 )
-def test_what_answers_otherwise_is_not_handed_out(
+def test_different_answers_leave_no_files(
     exported, tagger, monkeypatch, tmp_path, name, spoil, message
 ):
     run = formats.SavedModel.load(exported[0])
@@ -224,18 +224,18 @@ def test_what_answers_otherwise_is_not_handed_out(
 
 
 @on_tensorflow
-def test_what_does_not_run_is_not_handed_out(tagger, monkeypatch, tmp_path):
+def test_graph_that_does_not_run_leaves_no_files(tagger, monkeypatch, tmp_path):
     def write(graph, shapes, directory):
         (directory / "saved_model.pb").write_bytes(b"damaged")
 
     monkeypatch.setattr(formats.SavedModel, "write", write)
-    with pytest.raises(exporting.ExportError, match="does not run: nothing was left"):
+    with pytest.raises(exporting.ExportError, match="does not run: nothing was kept"):
         exporting.export(tagger, tmp_path / "tagger")
     assert list(tmp_path.iterdir()) == []
 
 
 @on_tensorflow
-def test_what_is_there_already_stays(tagger, tmp_path):
+def test_existing_files_are_kept(tagger, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="not empty"):
         exporting.export(tagger, tmp_path)
@@ -243,8 +243,8 @@ def test_what_is_there_already_stays(tagger, tmp_path):
 
 
 @on_tensorflow
-def test_only_whole_models_of_some_tasks(tmp_path):
-    with pytest.raises(ValueError, match="Only taggers and text classifiers.*a Functional"):
+def test_unsupported_models_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="Only taggers and text classifiers.*Received: Functional"):
         inputs = keras.Input((1,))
         exporting.export(keras.Model(inputs, inputs), tmp_path / "model")
     tagger = make_tagger()
@@ -254,7 +254,7 @@ def test_only_whole_models_of_some_tasks(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="there it is right")
+@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="TensorFlow is supported")
 def test_other_backends_are_refused_with_the_reason(tmp_path):
     with pytest.raises(ValueError, match="KERAS_BACKEND=tensorflow. Received: a model on "):
         exporting.export(make_classifier(), tmp_path / "classifier")
@@ -263,13 +263,13 @@ def test_other_backends_are_refused_with_the_reason(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize("format", formats.REFUSED)
-def test_formats_that_cannot_be_right_are_refused_with_the_reason(format):
+def test_unsupported_formats_are_refused_with_the_reason(format):
     with pytest.raises(ValueError, match=f"this one is refused, because .*Received.*={format}"):
         exporting.check_format(format)
 
 
 @pytest.mark.once
-def test_without_a_runtime_there_is_no_onnx(monkeypatch):
+def test_onnx_needs_its_packages(monkeypatch):
     monkeypatch.setattr(exporter.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "seqzoo\[onnx\]". Received: no tf2onnx'):
         exporting.check_format("onnx")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from tests.__main__ import BACKENDS, Outcome, read, summary
+from tests.__main__ import BACKENDS, Outcome, read, slowest, summary
 
 pytestmark = pytest.mark.once
 
@@ -56,8 +56,7 @@ def test_the_wheel_holds_recipes_presets_and_licence(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 
-def test_the_folder_mlflow_holds_no_python():
-    assert not list((ROOT / "mlflow").rglob("*.py"))
+def test_the_folder_mlflow_does_not_hide_the_library():
     assert not (ROOT / "mlflow.py").exists()
     import mlflow.version
 
@@ -148,6 +147,22 @@ def test_a_report_is_read(tmp_path, code, failures, errors, expected):
         'time="1.5"/></testsuites>'
     )
     assert read(report, code) == expected
+
+
+def test_the_slowest_tests_of_all_backends_come_first(tmp_path):
+    for backend, times in (("jax", "9.5 0.5"), ("torch", "4 0.1")):
+        cases = [
+            f'<testcase classname="tests.of" name="number_{i}" time="{time}"/>'
+            for i, time in enumerate(times.split())
+        ]
+        report = tmp_path / f"{backend}.xml"
+        report.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    reports = {name: tmp_path / f"{name}.xml" for name in ("tensorflow", "jax", "torch")}
+    assert [line.split() for line in slowest(reports, 3).splitlines()[1:]] == [
+        ["9.5", "jax", "tests.of::number_0"],
+        ["4.0", "torch", "tests.of::number_0"],
+        ["0.5", "jax", "tests.of::number_1"],
+    ]
 
 
 def test_a_suite_that_leaves_no_report_has_failed(tmp_path):

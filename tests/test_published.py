@@ -1,4 +1,4 @@
-"""What is published: each preset is whole, is what its card says, and answers."""
+"""Published presets: complete, as their cards say, with the expected answers."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,13 @@ every_one = pytest.mark.parametrize("name", NAMES)
 
 
 @pytest.mark.once
-def test_all_together_stay_small():
+def test_total_size_is_limited():
     files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 35_000_000
 
 
 @variants(NAMES, everywhere=("bilstm_attention_snips_en", "bilstm_bahdanau_sst2_en"))
-def test_it_is_what_its_card_says(variant):
+def test_preset_matches_its_card(variant):
     card = presets.read_card(PRETRAINED / variant)
     assert zoo.load(variant).count_params() == card.parameters
     assert {metric.partition("/")[0] for metric in card.metrics} == {"dev", "test"}
@@ -40,7 +40,7 @@ def test_it_is_what_its_card_says(variant):
 
 @pytest.mark.once
 @every_one
-def test_it_answers(name):
+def test_answer(name):
     given, expected = ANSWERS[name]
     (answer,) = zoo.load(name).infer([given])
     found = next(getattr(answer, it) for it in ("label", "text", "tags") if hasattr(answer, it))

@@ -1,21 +1,64 @@
-"""Tagging schemes: BIO, BIOES, IO and bare tags; their spans, constraints and repair."""
+"""Tagging schemes BIO, BIOES and IO: parsing, transitions, constraints, spans and repair.
 
-import re
+A tag of a scheme is `O`, outside of all spans, or a prefix with a hyphen and the type of the span:
+`B-PER`. Where there is only one type of span the prefix may stand alone: `B`. Tags of no scheme,
+such as parts of speech, have the scheme `None`.
+"""
+
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
+
+Sentences = Sequence[Sequence[str]]
+
+# The prefixes of each scheme; of two that fit the tags of a dataset, `tagging_scheme` takes the
+# first.
+SCHEMES = {"io": "IO", "bio": "BIO", "bioes": "BIOES"}
+UNTYPED = "_"  # the type of a span whose tags are prefixes alone, as in seqeval
+_OUTSIDE = ("O", UNTYPED)
+
+
+def parse_tag(tag: str) -> tuple[str, str] | None:
+    """The prefix (`B`, `I`, `E`, `S` or `O`) and the type of a tag.
+
+    Args:
+        tag: The tag.
+
+    Returns:
+        The prefix and the type, which is `"_"` if the tag has none; `None` if the tag has another
+        form.
+    """
+    prefix, hyphen, kind = tag.partition("-")
+    if prefix not in {*"BIES"} or bool(hyphen) != bool(kind):
+        return _OUTSIDE if tag == "O" else None
+    return prefix, kind or UNTYPED
+
+
+def is_allowed(before: tuple[str, str], after: tuple[str, str], scheme: str) -> bool:
+    """Whether a scheme allows one tag to follow another.
+
+    - `"bio"` (also known as IOB2): `I-X` must follow `B-X` or `I-X`.
+    - `"bioes"`: `I-X` and `E-X` must follow `B-X` or `I-X`, and nothing else may follow those.
+    - `"io"`: every transition is allowed.
+
+    The start and the end of a sentence count as `O`.
+
+    Args:
+        before: A tag, parsed by `parse_tag`.
+        after: The tag after it, likewise.
+        scheme: One of `SCHEMES`.
+    """
+    if scheme == "io" or _continues(before, after):
+        return True
+    is_open = scheme == "bioes" and before[0] in "BI"
+    return after[0] in "BSO" and not is_open
 
 
 def bio_constraints(tags: Sequence[str], scheme: str = "BIO") -> list[list[int]]:
-    """What may follow what in a scheme of span tags, for `LinearChainCRF`.
-
-    A tag is `O`, or a letter, a hyphen and the type of the span: `B-PER`.
-
-    - `"BIO"`: a span is `B` and any number of `I` (also known as IOB2).
-    - `"BIOES"`: a span is `S`, or `B`, any number of `I`, and `E`.
+    """The transitions that a tagging scheme allows, for `LinearChainCRF`.
 
     Args:
         tags: The names of the tags, in the order of their ids.
-        scheme: `"BIO"` or `"BIOES"`. Defaults to `"BIO"`.
+        scheme: `"BIO"`, `"BIOES"` or `"IO"`, in upper or lower case. Defaults to `"BIO"`.
 
     Returns:
         Rows of 0 and 1, `[tags + 1, tags + 1]`: at `[i, j]` whether `tags[j]` may follow
@@ -29,111 +72,117 @@ def bio_constraints(tags: Sequence[str], scheme: str = "BIO") -> list[list[int]]
     >>> bio_constraints(["O", "B-PER", "I-PER"])
     [[1, 1, 0, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
     """
-    if scheme not in ("BIO", "BIOES"):
-        raise ValueError(f"`scheme` must be 'BIO' or 'BIOES'. Received: scheme={scheme!r}")
-    parts = []
-    for tag in tags:
-        letter, _, kind = tag.partition("-")
-        if tag != "O" and (letter not in set(scheme) - {"O"} or not kind):
-            forms = ", ".join(f"{letter}-TYPE" for letter in scheme.replace("O", ""))
-            raise ValueError(f"A tag of {scheme} is O or one of {forms}. Received: {tag!r}")
-        parts.append((letter, kind))
-    boundary = ("O", "")  # what comes before the first and after the last tag is outside
-    parts.append(boundary)
-    ends = "OES" if scheme == "BIOES" else "OBI"  # after these a span may be over
-
-    def follows(before, after):
-        if after[0] in "IE":
-            return before[0] in "BI" and before[1] == after[1]
-        return before[0] in ends
-
-    rows = [[int(follows(before, after)) for after in parts] for before in parts]
+    name = scheme.lower() if isinstance(scheme, str) else scheme
+    if name not in SCHEMES:
+        raise ValueError(
+            f"`scheme` must be one of {', '.join(SCHEMES.values())}. Received: scheme={scheme!r}"
+        )
+    parsed = [*(_parsed(tag, name) for tag in tags), _OUTSIDE]
+    rows = [[int(is_allowed(before, after, name)) for after in parsed] for before in parsed]
     rows[-1][-1] = 0  # unused: a sequence without tags
     return rows
 
 
-Sentences = Sequence[Sequence[str]]
+def tagging_scheme(tags: Iterable[str]) -> str | None:
+    """The scheme that the tags of a dataset belong to.
 
+    Args:
+        tags: All the tags of the training data, such as `dataset.labels`.
 
-# A tag is a prefix and, after a hyphen, a type, or a prefix alone.
-SCHEMES = {"bio": re.compile(r"O|[BI](-.+)?"), "bioes": re.compile(r"O|[BIES](-.+)?")}
+    Returns:
+        `"io"` if the prefixes are `I` and `O`, `"bio"` if `B` is among them, `"bioes"` if `E` or
+        `S` is; `None` if a tag belongs to no scheme or all are `O`.
+    """
+    parsed = {parse_tag(tag) for tag in tags}
+    if None in parsed or parsed <= {_OUTSIDE}:
+        return None
+    prefixes = {prefix for prefix, _ in parsed}
+    return next(name for name, known in SCHEMES.items() if prefixes <= {*known})
 
 
 def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """The spans that the tags of one sentence mark, ill-formed ones repaired as by seqeval.
+    """The spans that the tags of one sentence mark, in any scheme.
+
+    Ill-formed tags are read as conlleval and seqeval do: an `I-X` or `E-X` that continues no span
+    of type X begins one.
 
     Args:
-        tags: In BIO or BIOES.
+        tags: The tags.
 
     Returns:
         For each span its type, its first word and the word after its last, so that it is
         `words[start:end]`. The type is `"_"` if the tags have none.
+
+    Raises:
+        ValueError: if a tag is of no scheme.
     """
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    return [(kind, start, last + 1) for kind, start, last in get_entities(list(tags))]
-
-
-def tagging_scheme(tags: Iterable[str]) -> str | None:
-    """How tags mark spans: `"bio"`, `"bioes"`, or `None` if they are tags by themselves.
-
-    Args:
-        tags: All the tags of the training data, such as `dataset.labels`.
-    """
-    tags = set(tags)
-    if tags <= {"O"}:
-        return None
-    return next((name for name, form in SCHEMES.items() if all(map(form.fullmatch, tags))), None)
+    found: list[tuple[str, int, int]] = []
+    before = _OUTSIDE
+    for i, tag in enumerate(tags):
+        after = _parsed(tag, "bioes")
+        if _continues(before, after):
+            found[-1] = (*found[-1][:2], i + 1)
+        elif after != _OUTSIDE:
+            found.append((after[1], i, i + 1))
+        before = after
+    return found
 
 
-def ill_formed(sentences: Sentences, scheme: str) -> int:
-    """How many transitions from one tag to the next, or at either end, a scheme forbids.
-
-    In both schemes `I-X` must continue a span of X. In BIOES so must `E-X`, and what `B-X` or
-    `I-X` left open must be continued.
+def count_ill_formed(sentences: Sentences, scheme: str) -> int:
+    """The number of transitions that a scheme forbids, those at either end included.
 
     Args:
         sentences: The tags of each sentence.
-        scheme: `"bio"` or `"bioes"`.
+        scheme: `"bio"`, `"bioes"` or `"io"`.
 
     Raises:
-        ValueError: if there is no such scheme, or a tag is not of it.
+        ValueError: if the scheme is unknown, or a tag does not belong to it.
     """
     if scheme not in SCHEMES:
         raise ValueError(
             f"scheme must be one of {', '.join(SCHEMES)}, or None. Received: scheme={scheme!r}"
         )
-    for tag in sorted({tag for tags in sentences for tag in tags}):
-        if not SCHEMES[scheme].fullmatch(tag):
-            prefixes = {"bio": "B or I", "bioes": "B, I, E or S"}[scheme]
-            raise ValueError(
-                f"A tag of the scheme {scheme!r} is O, or {prefixes} with a hyphen and a type "
-                f"after it; for other tags the scheme is None. Received: {tag!r}"
-            )
-    forbidden = _forbidden_in_bio if scheme == "bio" else _forbidden_in_bioes
-    return sum(forbidden(*pair) for tags in sentences for pair in pairwise(chain("O", tags, "O")))
+    parsed = {tag: _parsed(tag, scheme) for tags in sentences for tag in tags}
+    return sum(
+        not is_allowed(before, after, scheme)
+        for tags in sentences
+        for before, after in pairwise([_OUTSIDE, *(parsed[tag] for tag in tags), _OUTSIDE])
+    )
 
 
-def repaired(tags: Sequence[str], scheme: str) -> list[str]:
-    """The tags of a sentence with the same spans, well-formed.
+def repair(tags: Sequence[str], scheme: str) -> list[str]:
+    """The tags of a sentence, rewritten so that they are well-formed and mark the same spans.
 
     Args:
-        tags: In BIO, BIOES, IO or IOB1, ill-formed or not.
-        scheme: `"bio"` or `"bioes"`, of the result.
+        tags: Tags in any scheme, ill-formed or not; also in IOB1, where `B` marks only a span that
+            touches another of its type.
+        scheme: The scheme of the result, `"bio"` or `"bioes"`.
+
+    Raises:
+        ValueError: if a tag is of no scheme.
     """
     result = ["O"] * len(tags)
     for kind, start, end in spans(tags):
-        marks = ["B", *"I" * (end - start - 1)]
+        prefixes = ["B", *"I" * (end - start - 1)]
         if scheme == "bioes":
-            marks[-1] = "S" if end == start + 1 else "E"
-        result[start:end] = marks if kind == "_" else [f"{mark}-{kind}" for mark in marks]
+            prefixes[-1] = "S" if end == start + 1 else "E"
+        suffix = "" if kind == UNTYPED else f"-{kind}"
+        result[start:end] = [prefix + suffix for prefix in prefixes]
     return result
 
 
-def _forbidden_in_bio(before: str, after: str) -> bool:
-    return after[0] == "I" and (before[0] == "O" or before[1:] != after[1:])
+def _continues(before: tuple[str, str], after: tuple[str, str]) -> bool:
+    """Whether the second tag belongs to the span of the first."""
+    return before[0] in "BI" and after[0] in "IE" and before[1] == after[1]
 
 
-def _forbidden_in_bioes(before: str, after: str) -> bool:
-    is_open, continues = before[0] in "BI", after[0] in "IE"
-    return is_open != continues or (is_open and before[1:] != after[1:])
+def _parsed(tag: str, scheme: str) -> tuple[str, str]:
+    parsed = parse_tag(tag)
+    if parsed is None or parsed[0] not in SCHEMES[scheme]:
+        *others, last = SCHEMES[scheme].replace("O", "")
+        prefixes = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(
+            f"A tag of the scheme {scheme!r} is O, or {prefixes}, alone or with a hyphen and a "
+            f"type after it; for other tags the scheme is None. Received: {tag!r}"
+        )
+    return parsed

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
+from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS, caption_conflicts, image_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
@@ -17,6 +18,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     TrainingConfig,
+    one_of,
 )
 
 Side = Annotated[int, Field(ge=8, le=1024)]
@@ -67,27 +69,14 @@ class ModelConfig(DecoderConfig):
     encoder_output: Annotated[str, Field(min_length=1)] | None = None
     train_encoder: Annotated[str, Field(min_length=1)] = "all"
     gate: bool = False
-    cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
-    tie_embeddings: Literal["none", "output"] = "none"
+    cell: Annotated[str, one_of(CELLS)] = "lstm"
+    tie_embeddings: Annotated[str, one_of(TIED_CAPTION_EMBEDDINGS)] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 40
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.attention == "none" and (self.gate or self.input_feeding):
-            yield Conflict(
-                "gate and input_feeding need attention: set both false",
-                attention=self.attention,
-                gate=self.gate,
-                input_feeding=self.input_feeding,
-            )
-        smallest = 2 ** (1 + len(self.widths))
-        if self.encoder == "residual" and min(self.image_size) < smallest:
-            yield Conflict(
-                f"images need at least {smallest} pixels a side: the first convolution and each of "
-                "widths halve it",
-                image_size=self.image_size,
-                widths=self.widths,
-            )
+        yield from caption_conflicts(self.attention, self.gate, self.input_feeding)
+        yield from image_conflicts(self.encoder, self.image_size, self.widths)
         if self.weights and re.fullmatch(r"EfficientNetB\d", self.encoder):
             yield Conflict(
                 "the pretrained weights of this CNN need a preprocessing of images that is not "

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
+from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
@@ -15,6 +16,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    one_of,
 )
 
 
@@ -53,41 +55,28 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """Architecture of the text classifier."""
 
-    encoder: Literal["simple_rnn", "lstm", "gru", "transformer"] = "lstm"
+    encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     embedding_dim: Count = 128
     units: Count = 128
     num_layers: Count = 1
     bidirectional: bool = True
     num_heads: Count = 4
-    pooling: Literal[
-        "last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head"
-    ] = "bahdanau"
+    pooling: Annotated[str, one_of(POOLINGS)] = "bahdanau"
     dropout: Share = 0.3
     pooled_dropout: Share = 0.3
     sequence_length: Count = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         transformer = self.encoder == "transformer"
-        if transformer and self.units != self.embedding_dim:
-            yield Conflict(
-                "a Transformer needs units equal to embedding_dim",
-                encoder=self.encoder,
-                units=self.units,
-                embedding_dim=self.embedding_dim,
-            )
+        yield from encoder_conflicts(self.encoder, self.units, self.num_heads, self.embedding_dim)
         if transformer and not self.bidirectional:
             yield Conflict(
                 "a Transformer encoder is always bidirectional: leave bidirectional true",
                 encoder=self.encoder,
                 bidirectional=self.bidirectional,
             )
-        states = self.units * (2 if self.bidirectional and not transformer else 1)
-        if (transformer or self.pooling == "multi_head") and states % self.num_heads:
-            yield Conflict(
-                f"the size of the states, here {states}, must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
-            )
+        if has_heads(self.pooling) and not transformer:
+            yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
 
 
 class SentimentEvaluation(EvaluationConfig):

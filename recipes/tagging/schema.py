@@ -3,11 +3,20 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from zoo import data
+from zoo.choices import (
+    CHARACTERS,
+    ENCODERS,
+    HEADS,
+    TAGGER_ATTENTIONS,
+    character_conflicts,
+    has_heads,
+    head_conflicts,
+)
 from zoo.data import Dataset, tag_set
-from zoo.tags import ill_formed, repaired, tagging_scheme
+from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -16,6 +25,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    one_of,
 )
 
 
@@ -77,34 +87,23 @@ class ModelConfig(Section):
     """Architecture of the tagger."""
 
     word_dim: Count = 100
-    characters: Literal["none", "cnn", "lstm"] = "cnn"
+    characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
     character_dim: Count = 32
     character_units: Count = 64
     character_length: Count = 24
-    encoder: Literal["simple_rnn", "lstm", "gru", "transformer"] = "lstm"
+    encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     units: Count = 128
     num_layers: Count = 1
     bidirectional: bool = True
-    attention: Literal["none", "bahdanau", "scaled_dot", "multi_head"] = "none"
+    attention: Annotated[str, one_of(TAGGER_ATTENTIONS)] = "none"
     num_heads: Count = 4
     dropout: Share = 0.4
-    head: Literal["softmax", "crf"] = "crf"
+    head: Annotated[str, one_of(HEADS)] = "crf"
 
     def conflicts(self) -> Iterator[Conflict]:
-        heads = self.encoder == "transformer" or self.attention == "multi_head"
-        if heads and self.units % self.num_heads:
-            yield Conflict(
-                "units must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
-            )
-        if self.characters == "lstm" and self.character_units % 2:
-            yield Conflict(
-                "a character LSTM has character_units / 2 in each direction: make character_units "
-                "even",
-                characters=self.characters,
-                character_units=self.character_units,
-            )
+        if has_heads(self.encoder) or has_heads(self.attention):
+            yield from head_conflicts(self.units, self.num_heads)
+        yield from character_conflicts(self.characters, self.character_units)
 
 
 class TaggingEvaluation(EvaluationConfig):
@@ -151,10 +150,12 @@ class TaggingConfig(RecipeConfig):
 def _repair_tags(dataset: Dataset) -> Dataset:
     """Repairs ill-formed tags in the way of seqeval: `I-X` that continues no span becomes `B-X`.
 
-    Warns of the number of ill-formed transitions in train.
+    The scheme is that of the tags of all splits: train may lack a `B` that another has. Warns of
+    the number of ill-formed transitions in train.
     """
-    scheme = tagging_scheme(dataset.labels)
-    count = ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
+    tags = {tag for columns in dataset.splits.values() for tag in tag_set(columns["tags"])}
+    scheme = tagging_scheme(tags) or tagging_scheme(dataset.labels)
+    count = count_ill_formed(dataset.splits["train"]["tags"], scheme) if scheme else 0
     if not count:
         return dataset
     warnings.warn(
@@ -163,7 +164,7 @@ def _repair_tags(dataset: Dataset) -> Dataset:
         stacklevel=4,
     )
     splits = {
-        split: columns | {"tags": [repaired(tags, scheme) for tags in columns["tags"]]}
+        split: columns | {"tags": [repair(tags, scheme) for tags in columns["tags"]]}
         for split, columns in dataset.splits.items()
     }
     return replace(dataset, splits=splits, labels=tag_set(splits["train"]["tags"]))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
+from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
@@ -14,6 +15,7 @@ from zoo.training.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
+    one_of,
 )
 
 Files = str | list[str] | None
@@ -64,18 +66,12 @@ class ModelConfig(DecoderConfig):
     """Architecture of the translator."""
 
     bidirectional: bool = True
-    tie_embeddings: Literal["none", "output", "all"] = "none"
+    tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
     sequence_length: Annotated[int, Field(ge=2)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.attention in ("luong_dot", "scaled_dot") and self.bidirectional:
-            yield Conflict(
-                "a dot product needs encoder and decoder states of equal size: set bidirectional "
-                "false, or use luong_general or multi_head",
-                attention=self.attention,
-                bidirectional=self.bidirectional,
-            )
+        yield from dot_product_conflicts(self.attention, self.bidirectional)
 
 
 class TranslationEvaluation(EvaluationConfig):

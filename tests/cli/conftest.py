@@ -1,6 +1,7 @@
-"""Stand-ins for what the command line calls, so that its own part is tested without Keras."""
+"""Stand-ins for models and cards, so that the command line is tested without Keras."""
 
 import io
+import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo import presets
+from zoo.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class Explanation:
 
 
 class Model:
-    """Says `positive` to what has no `not`."""
+    """A classifier that answers `negative` to texts that contain `not`."""
 
     def __init__(self):
         self.chunks, self.options = [], []
 
-    def infer(self, texts, batch_size=64, beam=1):
+    def infer(self, texts, **options):
         self.chunks.append(len(texts))
-        self.options.append((batch_size, beam))
+        self.options.append(options)
         return [
             Answer("negative", 0.75, {"negative": 0.75, "positive": 0.25})
             if "not" in text
@@ -80,35 +83,67 @@ def model():
 
 
 @pytest.fixture
-def cards(monkeypatch):
-    """The catalogue: a list to be changed."""
+def cards(monkeypatch, tmp_path_factory, make_preset):
+    """The cards of the pretrained models: a list that a test may change.
+
+    Each model has a preset directory with its configuration files, and no weights.
+    """
     cards = [Card("tiny_en"), Card("tiny_ko", languages=("ko",))]
+    folder = tmp_path_factory.mktemp("pretrained")
 
     def list_models(task=None):
         if task not in (None, "text_classifier"):
             raise ValueError(f"No such task. Received: task={task!r}")
         return list(cards)
 
+    def resolve(source):
+        if Path(source).is_dir():
+            return Path(source)
+        (card,) = [card for card in cards if card.name == source]
+        return make_preset(folder / card.name, card.task)
+
+    def read_card(directory):
+        if not (directory / "card.json").exists():
+            return None
+        return next((card for card in cards if card.name == directory.name), cards[0])
+
     monkeypatch.setattr(zoo, "list_models", list_models, raising=False)
+    monkeypatch.setattr(presets, "resolve", resolve)
+    monkeypatch.setattr(presets, "read_card", read_card)
     return cards
 
 
 @pytest.fixture
+def make_preset():
+    """Writes the configuration files of a preset, and an empty card."""
+
+    def make(directory, task, **config):
+        directory.mkdir(exist_ok=True)
+        name = TASKS[task].model.partition(":")[2]
+        (directory / "task.json").write_text(json.dumps({"registered_name": f"zoo>{name}"}))
+        (directory / "config.json").write_text(json.dumps({"config": config}))
+        (directory / "card.json").touch()
+        return directory
+
+    return make
+
+
+@pytest.fixture
 def loaded(monkeypatch, cards, model):
-    """The sources that `zoo.load` was called with; it always gives `model`."""
-    sources = []
+    """The names of the directories that `zoo.load` was called with; it returns `model`."""
+    names = []
 
     def load(source):
-        sources.append(source)
+        names.append(source.name)
         return model
 
     monkeypatch.setattr(zoo, "load", load, raising=False)
-    return sources
+    return names
 
 
 @pytest.fixture
 def stdin(monkeypatch):
-    """`stdin(data)` is what will be read there."""
+    """`stdin(data)` makes `data` the content of stdin."""
 
     def feed(data: bytes):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))

@@ -1,11 +1,12 @@
-"""`zoo infer` on CoNLL-U, with a stand-in for the tagger."""
+"""`zoo infer` on CoNLL-U files, with a stand-in for the tagger."""
 
 import gzip
 from dataclasses import dataclass, replace
 
 import pytest
 
-from zoo.cli import main, models
+import zoo
+from zoo.cli import main
 
 pytestmark = pytest.mark.once
 FILE = """\
@@ -34,25 +35,20 @@ class Tagger:
     def __init__(self):
         self.seen = []
 
-    def infer(self, sentences, batch_size=64):
+    def infer(self, sentences, **options):
         self.seen += sentences
         return [Answer([self.tags[word == "do"] for word in one]) for one in sentences]
 
 
 @pytest.fixture
-def card(cards):
-    return cards[0]
-
-
-@pytest.fixture
-def tagger(monkeypatch, card):
+def tagger(monkeypatch, cards):
     model = Tagger()
-    monkeypatch.setattr(models, "load", lambda *_: model)
-    monkeypatch.setattr(models, "card_of", lambda *_: (replace(card, task="token_classifier"), ""))
+    cards[0] = replace(cards[0], task="token_classifier")
+    monkeypatch.setattr(zoo, "load", lambda source: model, raising=False)
     return model
 
 
-def test_words_get_tags_and_all_else_stays(tagger, tmp_path, capsys):
+def test_tags_are_inserted_and_the_rest_is_unchanged(tagger, tmp_path, capsys):
     file = tmp_path / "in.conllu"
     file.write_text(FILE)
     assert main(["infer", "tiny_en", "--file", str(file)]) == 0
@@ -63,7 +59,7 @@ def test_words_get_tags_and_all_else_stays(tagger, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("tags", "column"), [(("NOUN", "X"), 3), (("NN", "SYM"), 4)])
-def test_parts_of_speech_have_columns_of_their_own(tagger, tmp_path, capsys, tags, column):
+def test_parts_of_speech_go_to_upos_or_xpos(tagger, tmp_path, capsys, tags, column):
     tagger.tags, tagger.scheme = tags, None
     file = tmp_path / "in.conllu.gz"
     file.write_bytes(gzip.compress(b"\xef\xbb\xbf" + FILE.encode()))
@@ -72,18 +68,37 @@ def test_parts_of_speech_have_columns_of_their_own(tagger, tmp_path, capsys, tag
     assert [row[column] for row in rows if row[0].isdigit()] == [tags[1], tags[0], tags[0]]
 
 
-def test_what_is_no_conllu(tagger, tmp_path, capsys):
+def test_invalid_file_is_refused(tagger, tmp_path, capsys):
     file = tmp_path / "in.conllu"
     file.write_text("not a table\n")
     assert main(["infer", "tiny_en", "--file", str(file)]) == 1
     assert "line 1: a line of CoNLL-U must have 10 fields" in capsys.readouterr().err
     assert main(["infer", "tiny_en", "hello", "--file", str(file)]) == 2
-    assert "leave texts, --json and --html out" in capsys.readouterr().err
+    assert "omit other inputs, --json and --html" in capsys.readouterr().err
 
 
-def test_a_model_that_tags_nothing(tagger, card, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(models, "card_of", lambda *_: (card, ""))
+def test_classifier_is_refused_before_it_is_loaded(loaded, tmp_path, capsys):
     file = tmp_path / "in.conllu"
     file.write_text(FILE)
     assert main(["infer", "tiny_en", "--file", str(file)]) == 2
-    assert "is for taggers" in capsys.readouterr().err
+    assert "Only taggers read CoNLL-U" in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_classifier_without_a_card_is_refused_too(loaded, cards, tmp_path, capsys):
+    """The task is known from `task.json`."""
+    preset = zoo.presets.resolve("tiny_en")
+    (preset / "card.json").unlink()
+    file = tmp_path / "in.conllu"
+    file.write_text(FILE)
+    assert main(["infer", str(preset), "--file", str(file)]) == 2
+    assert "Only taggers read CoNLL-U" in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_empty_file_loads_no_model(tagger, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "load", lambda source: pytest.fail("loaded"), raising=False)
+    file = tmp_path / "in.conllu"
+    file.touch()
+    assert main(["infer", "tiny_en", "--file", str(file)]) == 0
+    assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""`zoo data` and `zoo ui`, with stand-ins for what they call."""
+"""`zoo data` and `zoo ui`, with stand-ins for the datasets and the server."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,36 +24,36 @@ class DatasetCard:
 
 @pytest.fixture
 def datasets(monkeypatch):
-    """`here` is on this machine, `away` is not, `made` needs no file."""
+    """Three datasets: `here` is on this machine, `away` is not, `made` is generated."""
     cards = [DatasetCard("here"), DatasetCard("away"), DatasetCard("made", files=())]
     monkeypatch.setattr(data, "list_datasets", lambda: cards)
     monkeypatch.setattr(data, "path", lambda name: Path("/d/here") if name == "here" else None)
     monkeypatch.setattr(data, "get", lambda name: Path("/got") / name)
 
 
-def test_ls(datasets, capsys):
+def test_ls_prints_a_table(datasets, capsys):
     assert main(["data", "ls"]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if "CC0" in line}
     assert rows["here"].rstrip().endswith("/d/here")
-    assert rows["away"].rstrip().endswith("to be downloaded")
+    assert rows["away"].rstrip().endswith("not downloaded")
     assert rows["made"].rstrip().endswith("generated")
     assert "train 6,920, dev –" in rows["here"]
 
 
-def test_ls_as_json(datasets, capsys):
+def test_ls_json(datasets, capsys):
     assert main(["data", "ls", "here", "--json"]) == 0
     (card,) = json.loads(capsys.readouterr().out)
     assert card["path"] == "/d/here" and card["splits"] == {"train": 6920, "dev": None}
 
 
-def test_get_and_path_print_paths_alone(datasets, capsys):
+def test_get_and_path_print_only_paths(datasets, capsys):
     assert main(["data", "get", "here", "away"]) == 0
     assert capsys.readouterr().out == "/got/here\n/got/away\n"
     assert main(["data", "path", "here"]) == 0
     assert capsys.readouterr().out == "/d/here\n"
 
 
-def test_path_of_what_is_not_here(datasets, capsys):
+def test_path_of_missing_dataset_fails(datasets, capsys):
     assert main(["data", "path", "away"]) == 1
     said = capsys.readouterr()
     assert said.out == "" and said.err.endswith("next: zoo data get away\n")
@@ -63,18 +63,18 @@ def test_path_of_what_is_not_here(datasets, capsys):
     "words, message",
     [
         (["get", "hree"], "There is no dataset `hree`. Did you mean `here`?"),
-        (["get"], "Which dataset?"),
+        (["get"], "`zoo data get` needs the name of one or more datasets."),
         (["path", "made"], "is generated when it is loaded"),
         (["fetch", "here"], "invalid choice: 'fetch'"),
         ([], "required: action"),
     ],
 )
-def test_wrong_use(datasets, words, message, capsys):
+def test_wrong_arguments(datasets, words, message, capsys):
     assert main(["data", *words]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_ui(monkeypatch):
+def test_ui_passes_its_options(monkeypatch):
     from zoo.tracking import ui
 
     served = []
@@ -84,6 +84,6 @@ def test_ui(monkeypatch):
     assert served == [(5000, True), (5001, False)]
 
 
-def test_ui_on_a_port_that_cannot_be(capsys):
+def test_ui_refuses_an_invalid_port(capsys):
     assert main(["ui", "--port", "70000"]) == 2
     assert "between 1 and 65535" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`zoo eval` with a stand-in for the model, on real files."""
+"""`zoo eval` on real files, with a stand-in for the model."""
 
 import json
 from dataclasses import replace
@@ -13,11 +13,9 @@ pytestmark = pytest.mark.once
 
 
 @pytest.fixture
-def carded(tmp_path, loaded, cards, monkeypatch):
-    """A model whose card names the dataset `reviews`, of which two of three are easy."""
-    (tmp_path / "card.json").touch()
-    monkeypatch.setattr(presets, "resolve", lambda source: tmp_path)
-    monkeypatch.setattr(presets, "read_card", lambda directory: cards[0])
+def carded(tmp_path, loaded, cards, monkeypatch, make_preset):
+    """A model whose card names the dataset `reviews`; it is right on two of three texts."""
+    monkeypatch.setattr(presets, "resolve", lambda source: make_preset(tmp_path, cards[0].task))
     splits = {
         "test": {
             "text": ["good", "not good", "bad"],
@@ -25,13 +23,15 @@ def carded(tmp_path, loaded, cards, monkeypatch):
         }
     }
     monkeypatch.setattr(
-        data, "list_datasets", lambda: [SimpleNamespace(name="reviews", languages=("en",))]
+        data,
+        "list_datasets",
+        lambda: [SimpleNamespace(name="reviews", languages=("en",), task="text_classifier")],
     )
     monkeypatch.setattr(data, "load", lambda name: SimpleNamespace(splits=splits))
     return tmp_path
 
 
-def test_the_dataset_of_the_card_beside_its_number(carded, capsys):
+def test_dataset_of_the_card_is_compared_with_its_metrics(carded, capsys):
     assert main(["eval", "tiny_en"]) == 0
     shown = capsys.readouterr().out
     assert "tiny_en on reviews, test: 3 texts" in shown
@@ -39,7 +39,7 @@ def test_the_dataset_of_the_card_beside_its_number(carded, capsys):
     assert row.split() == ["accuracy", "0.6667", "0.8750"]
 
 
-def test_as_json(carded, capsys):
+def test_json(carded, capsys):
     assert main(["eval", "tiny_en", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["metrics"]["accuracy"] == pytest.approx(2 / 3)
@@ -47,7 +47,7 @@ def test_as_json(carded, capsys):
     assert (shown["dataset"], shown["split"], shown["rows"]) == ("reviews", "test", 3)
 
 
-def test_a_file_of_ones_own(carded, tmp_path, capsys):
+def test_file_with_named_columns(carded, tmp_path, capsys):
     file = tmp_path / "mine.csv"
     file.write_text("review,verdict\nso good,positive\nnot so,negative\nnot good,negative\n")
     words = ["eval", "tiny_en", "--dataset", str(file), "--text", "review", "--label", "verdict"]
@@ -57,7 +57,7 @@ def test_a_file_of_ones_own(carded, tmp_path, capsys):
     assert shown["card"] == {}
 
 
-def test_a_file_may_hold_one_class(carded, tmp_path, capsys):
+def test_file_with_one_class(carded, tmp_path, capsys):
     file = tmp_path / "mine.csv"
     file.write_text("text,label\nso good,positive\nnot so,positive\n")
     assert main(["eval", "tiny_en", "--dataset", str(file), "--json"]) == 0
@@ -65,7 +65,7 @@ def test_a_file_may_hold_one_class(carded, tmp_path, capsys):
     assert shown["metrics"]["accuracy"] == 0.5 and shown["split"] is None
 
 
-def test_a_file_without_the_named_columns(carded, tmp_path, loaded, capsys):
+def test_file_without_the_columns_fails_before_loading(carded, tmp_path, loaded, capsys):
     file = tmp_path / "mine.csv"
     file.write_text("review,verdict\nso good,positive\n")
     assert main(["eval", "tiny_en", "--dataset", str(file)]) == 1
@@ -82,20 +82,21 @@ def test_a_file_without_the_named_columns(carded, tmp_path, loaded, capsys):
         ),
         (["--dataset", "no.csv"], "There is neither a dataset nor a file `no.csv`."),
         (["--split", "tset"], "has the splits test. Received: --split tset"),
+        (["--text", "review"], "named datasets have fixed columns"),
+        (["--label", "verdict"], "named datasets have fixed columns"),
     ],
 )
-def test_wrong_use_is_found_before_anything_is_loaded(carded, loaded, words, message, capsys):
+def test_wrong_arguments_are_refused_before_loading(carded, loaded, words, message, capsys):
     assert main(["eval", "tiny_en", *words]) == 2
     assert message in capsys.readouterr().err
     assert loaded == []
 
 
-def test_a_translator_is_measured_on_its_pair_of_languages(carded, cards, monkeypatch, loaded):
-    """Of a dataset with many; and on columns of its own in a file."""
+def test_translator_uses_its_languages_and_columns(carded, cards, monkeypatch, loaded):
+    """The language pair of a dataset with three languages, and the columns of a file."""
     asked = {}
-    card = replace(cards[0], task="seq2seq_lm", languages=("de", "en"))
-    monkeypatch.setattr(presets, "read_card", lambda directory: card)
-    many = SimpleNamespace(name="reviews", languages=("en", "de", "fr"))
+    cards[0] = replace(cards[0], task="seq2seq_lm", languages=("de", "en"))
+    many = SimpleNamespace(name="reviews", languages=("en", "de", "fr"), task="seq2seq_lm")
     monkeypatch.setattr(data, "list_datasets", lambda: [many])
 
     def load(name, **options):
@@ -107,18 +108,18 @@ def test_a_translator_is_measured_on_its_pair_of_languages(carded, cards, monkey
     assert main(["eval", "tiny_en"]) == 0
     assert asked == {"source": "de", "target": "en"}
 
-    def read_parallel(*arguments):
-        asked["file"] = arguments
+    def read_parallel(file, **columns):
+        asked["file"] = (file, columns)
         return {"text": ["good"], "label": ["positive"]}
 
     monkeypatch.setattr(data, "read_parallel", read_parallel)
     file = carded / "mine.tsv"
     file.touch()
     assert main(["eval", "tiny_en", "--dataset", str(file), "--label", "english"]) == 0
-    assert asked["file"] == (str(file), "source", "english")
+    assert asked["file"] == (str(file), {"source": "source", "target": "english"})
 
 
-def test_a_file_has_no_splits(carded, tmp_path, loaded, capsys):
+def test_split_of_a_file_is_refused(carded, tmp_path, loaded, capsys):
     file = tmp_path / "mine.csv"
     file.write_text("text,label\nso good,positive\n")
     assert main(["eval", "tiny_en", "--dataset", str(file), "--split", "dev"]) == 2
@@ -127,8 +128,35 @@ def test_a_file_has_no_splits(carded, tmp_path, loaded, capsys):
     assert loaded == []
 
 
-def test_a_model_without_a_card_needs_a_dataset(carded, capsys):
-    (carded / "card.json").unlink()
+def test_model_without_a_card_needs_a_dataset(carded, monkeypatch, capsys):
+    monkeypatch.setattr(presets, "read_card", lambda directory: None)
     assert main(["eval", str(carded)]) == 2
-    assert "--dataset must" in capsys.readouterr().err
+    assert "choose one with --dataset" in capsys.readouterr().err
     assert main(["eval", str(carded), "--dataset", "reviews"]) == 0
+
+
+def test_dataset_of_another_task_is_refused(carded, monkeypatch, loaded, capsys):
+    pairs = SimpleNamespace(name="pairs", languages=("en", "de"), task="seq2seq_lm")
+    monkeypatch.setattr(data, "list_datasets", lambda: [pairs])
+    assert main(["eval", "tiny_en", "--dataset", "pairs"]) == 2
+    assert "must be of the same task. Received: pairs, for seq2seq_lm" in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_tagger_chooses_the_tags_of_dataset_and_file(carded, cards, monkeypatch, loaded, capsys):
+    cards[0] = replace(cards[0], task="token_classifier")
+    treebank = SimpleNamespace(name="reviews", languages=("en",), task="token_classifier")
+    monkeypatch.setattr(data, "list_datasets", lambda: [treebank])
+    asked = []
+
+    def load(name, **options):
+        asked.append(options)
+        return SimpleNamespace(splits={"test": {"text": ["good"], "label": ["positive"]}})
+
+    monkeypatch.setattr(data, "load", load)
+    assert main(["eval", "tiny_en", "--label", "xpos"]) == 0
+    assert asked == [{"column": "xpos"}]
+    file = carded / "mine.conllu"
+    file.touch()
+    assert main(["eval", "tiny_en", "--dataset", str(file), "--text", "words"]) == 2
+    assert "no column to choose with --text" in capsys.readouterr().err

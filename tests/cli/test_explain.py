@@ -1,26 +1,28 @@
 """`zoo explain` with a stand-in for the model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from zoo import presets
 from zoo.cli import main
 
 
-def test_a_picture_where_it_was_asked_for(loaded, tmp_path, capsys):
+def test_output_file(loaded, tmp_path, capsys):
     picture = tmp_path / "look.svg"
     assert main(["explain", "tiny_en", "not bad", "-o", str(picture)]) == 0
     assert picture.read_text() == "not bad"
     assert capsys.readouterr().out == f"{picture}\n"
 
 
-def test_a_picture_where_one_would_look(loaded, tmp_path, monkeypatch):
+def test_default_output_file(loaded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["explain", "tiny_en", "not bad"]) == 0
     assert (tmp_path / "map.png").exists()
 
 
-def test_weights_instead(loaded, tmp_path, monkeypatch, capsys):
+def test_json_prints_weights_and_writes_no_file(loaded, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["explain", "tiny_en", "not bad", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"tokens": ["not", "bad"]}
@@ -30,18 +32,46 @@ def test_weights_instead(loaded, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "picture, message",
     [
-        ("map.bmp", "ending tells what is drawn"),
-        ("map", "ending tells what is drawn"),
-        ("nowhere/map.png", "There is no such directory"),
+        ("map.bmp", "The suffix of the output must be one of"),
+        ("map", "The suffix of the output must be one of"),
+        ("nowhere/map.png", "The directory of --output must exist"),
     ],
 )
-def test_a_wrong_file_is_found_before_anything_is_loaded(loaded, picture, message, capsys):
+def test_wrong_output_is_refused_before_loading(loaded, picture, message, capsys):
     assert main(["explain", "tiny_en", "not bad", "-o", picture]) == 2
     assert message in capsys.readouterr().err
     assert loaded == []
 
 
-def test_a_model_that_does_not_attend(loaded, monkeypatch, capsys):
-    monkeypatch.setattr("zoo.load", lambda source: object())
-    assert main(["explain", "tiny_en", "not bad", "--json"]) == 2
-    assert "cannot explain itself" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "task, attention, refused",
+    [
+        ("seq2seq_lm", "none", True),
+        ("token_classifier", "none", True),
+        ("seq2seq_lm", "bahdanau", False),
+        ("text_classifier", "none", False),  # explained by its pooling
+    ],
+)
+def test_model_without_attention_is_refused_before_loading(
+    loaded, cards, make_preset, monkeypatch, tmp_path, task, attention, refused, capsys
+):
+    cards[0] = replace(cards[0], task=task)
+    preset = make_preset(tmp_path / "preset", task, attention=attention)
+    monkeypatch.setattr(presets, "resolve", lambda source: preset)
+    assert main(["explain", "tiny_en", "not bad", "--json"]) == (2 if refused else 0)
+    assert ("has no attention to explain" in capsys.readouterr().err) is refused
+    assert loaded == ([] if refused else ["preset"])
+
+
+@pytest.mark.parametrize(
+    "task, given, message",
+    [
+        ("text_classifier", " ", "An empty text cannot be explained"),
+        ("image_to_text", "nowhere.jpg", "takes the path of an image file"),
+    ],
+)
+def test_wrong_input_is_refused_before_loading(loaded, cards, task, given, message, capsys):
+    cards[0] = replace(cards[0], task=task)
+    assert main(["explain", "tiny_en", given, "--json"]) == 2
+    assert message in capsys.readouterr().err
+    assert loaded == []

@@ -1,4 +1,4 @@
-"""`zoo export`: what is wrong is found before anything is loaded, the rest with a real model."""
+"""`zoo export`: wrong arguments without loading a model, and the export of a small one."""
 
 import json
 
@@ -29,13 +29,11 @@ def never_loaded(monkeypatch):
         ([TAGGER, "--format", "openvino"], "fails for LSTMs"),
         ([TAGGER, "--format", "tflite"], "could not be checked"),
         ([TAGGER, "--backend", "torch"], "silently wrong"),
-        ([TAGGER, "--backend", "jax"], "leave --backend out"),
-        (["gru_bahdanau_multi30k_en_de"], "Received: a seq2seq_lm"),
+        ([TAGGER, "--backend", "jax"], "omit --backend"),
+        (["gru_bahdanau_multi30k_en_de"], "Received: seq2seq_lm"),
     ],
 )
-def test_wrong_use_is_found_before_anything_is_loaded(
-    never_loaded, tmp_path, words, message, capsys
-):
+def test_wrong_arguments_are_refused_before_loading(never_loaded, tmp_path, words, message, capsys):
     assert main(["export", *words, "-o", str(tmp_path / "it")]) == 2
     said = capsys.readouterr().err
     assert message in said and "\nnext: " in said
@@ -43,8 +41,10 @@ def test_wrong_use_is_found_before_anything_is_loaded(
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name, message", [("", "something already"), ("it.onnx", "A directory")])
-def test_a_wrong_output_too(never_loaded, tmp_path, name, message, capsys):
+@pytest.mark.parametrize(
+    "name, message", [("", "a new or empty directory"), ("it.onnx", "The output is a directory")]
+)
+def test_wrong_output_is_refused_before_loading(never_loaded, tmp_path, name, message, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["export", TAGGER, "-o", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err
@@ -68,20 +68,18 @@ def saved(tmp_path_factory):
 
 
 @on_tensorflow
-def test_it_says_what_it_wrote_and_how_it_was_checked(saved, tmp_path, capsys):
+def test_export_prints_size_and_check(saved, tmp_path, capsys):
     output = tmp_path / "classifier"
     assert main(["export", str(saved), "-o", str(output)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{output}: saved_model, ")
-    assert second.startswith("checked on 100 sentences: the same answers, largest difference of a")
+    assert second.startswith("checked on 100 sentences: equal answers, largest difference of a")
     description = json.loads((output / "assets.extra" / "model.json").read_text("utf-8"))
     assert (description["name"], description["licence"]) == ("tiny", "CC0-1.0")
 
 
 @on_tensorflow
-def test_what_answers_otherwise_is_a_failure_and_leaves_nothing(
-    saved, tmp_path, monkeypatch, capsys
-):
+def test_different_answers_fail_and_leave_no_files(saved, tmp_path, monkeypatch, capsys):
     right = formats.SavedModel.load
 
     def load(directory):
@@ -91,12 +89,12 @@ def test_what_answers_otherwise_is_a_failure_and_leaves_nothing(
     monkeypatch.setattr(formats.SavedModel, "load", load)
     assert main(["export", str(saved), "-o", str(tmp_path / "classifier")]) == 1
     said = capsys.readouterr()
-    assert said.out == "" and "does not answer as the model does" in said.err
+    assert said.out == "" and "give different answers" in said.err
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="there it is right")
-def test_a_process_on_another_backend_cannot(saved, tmp_path, capsys):
+@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="TensorFlow is supported")
+def test_process_on_another_backend_is_refused(saved, tmp_path, capsys):
     assert main(["export", str(saved), "-o", str(tmp_path / "classifier")]) == 2
     assert f"Keras runs on {keras.config.backend()}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

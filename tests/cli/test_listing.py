@@ -10,7 +10,7 @@ from zoo.cli import main, output
 pytestmark = pytest.mark.once
 
 
-def test_ls_is_a_table_that_a_pipe_does_not_cut(cards, capsys):
+def test_ls_prints_a_table_that_is_not_cut_in_a_pipe(cards, capsys):
     assert main(["ls"]) == 0
     shown = capsys.readouterr().out
     line = next(line for line in shown.splitlines() if "tiny_ko" in line)
@@ -19,17 +19,17 @@ def test_ls_is_a_table_that_a_pipe_does_not_cut(cards, capsys):
     )
 
 
-def test_ls_as_json(cards, capsys):
+def test_ls_json(cards, capsys):
     assert main(["ls", "--json", "--task", "text_classifier"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["metrics"] == {"test/accuracy": 0.875}
 
 
-def test_ls_of_an_unknown_task(cards, capsys):
+def test_ls_refuses_an_unknown_task(cards, capsys):
     assert main(["ls", "--task", "cooking"]) == 2
     assert "Received: task='cooking'\nnext: zoo ls\n" in capsys.readouterr().err
 
 
-def test_ls_of_an_empty_catalogue_says_how_to_fill_it(cards, capsys):
+def test_ls_without_models_hints_at_training(cards, capsys):
     cards.clear()
     assert main(["ls"]) == 0
     said = capsys.readouterr()
@@ -39,17 +39,16 @@ def test_ls_of_an_empty_catalogue_says_how_to_fill_it(cards, capsys):
 
 
 @pytest.fixture
-def preset(tmp_path, cards, monkeypatch):
-    """A directory with a configuration and, as long as there is a `card.json`, a card."""
+def preset(tmp_path, cards, make_preset, monkeypatch):
+    """A preset directory with a backbone's configuration and a card."""
     config = {"units": 64, "cell": "lstm", "dtype": {"config": {}}, "name": "backbone"}
-    (tmp_path / "config.json").write_text(json.dumps({"config": config}))
-    (tmp_path / "card.json").touch()
+    make_preset(tmp_path, "text_classifier", **config)
+    (tmp_path / "task.json").unlink()
     monkeypatch.setattr(presets, "resolve", lambda source: tmp_path)
-    monkeypatch.setattr(presets, "read_card", lambda directory: cards[0])
     return tmp_path
 
 
-def test_show(preset, capsys):
+def test_show_prints_card_and_configuration(preset, capsys):
     assert main(["show", "tiny_en"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("tiny_en\nA stand-in.\n")
@@ -59,7 +58,7 @@ def test_show(preset, capsys):
     assert shown.endswith('next: zoo infer tiny_en "…"\n')
 
 
-def test_show_as_json(preset, capsys):
+def test_show_json(preset, capsys):
     assert main(["show", "tiny_en", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["card"]["name"] == "tiny_en"
@@ -87,7 +86,7 @@ def test_show_without_a_card(preset, capsys):
         ({"train": 6920, "dev": None}, "train 6,920, dev –"),
     ],
 )
-def test_words(value, shown):
+def test_format_value(value, shown):
     assert output.format_value(value) == shown
 
 

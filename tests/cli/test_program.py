@@ -1,4 +1,4 @@
-"""The frame: help, exit codes, errors, and what is not imported."""
+"""Help, exit codes, errors and imports of the command line."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ HEAVY = "keras tensorflow keras_hub jax torch mlflow matplotlib sklearn pandas n
 
 
 class Verb:
-    """Does what it is told to."""
+    """A verb that raises the given error."""
 
     EXAMPLES = "  zoo ls"
     NEXT = "zoo show"
@@ -81,13 +81,13 @@ def test_version(capsys):
         (["infer"], "The following arguments are required: MODEL."),
         (
             ["run", "sentiment", "--bakend", "jax"],
-            "Unknown: --bakend jax. Did you mean `--backend`",
+            "Unknown argument: --bakend jax. Did you mean `--backend`",
         ),
         (["run", "sentiment", "--backend", "mxnet"], "invalid choice: 'mxnet'"),
         (["ui", "--port", "many"], "invalid int value: 'many'"),
     ],
 )
-def test_wrong_use_is_2_and_says_what_to_try(words, message, capsys):
+def test_wrong_arguments_exit_with_2_and_a_hint(words, message, capsys):
     assert main(words) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -112,7 +112,7 @@ def test_errors_become_exit_codes(verb, capsys, error, code, shown):
     assert capsys.readouterr().err == shown
 
 
-def test_an_error_may_bring_its_own_hint_and_exit_code(verb, capsys):
+def test_error_with_hint_and_exit_code(verb, capsys):
     error = ValueError("No such key.")
     error.hint, error.exit_code = "zoo recipes", 2
     verb(error)
@@ -120,7 +120,7 @@ def test_an_error_may_bring_its_own_hint_and_exit_code(verb, capsys):
     assert capsys.readouterr().err.endswith("next: zoo recipes\n")
 
 
-def test_a_bug_is_named_and_the_traceback_is_for_the_asking(verb, capsys, monkeypatch):
+def test_unexpected_error_prints_its_class_and_a_traceback_if_asked(verb, capsys, monkeypatch):
     verb(AttributeError("no attribute 'x'"))
     assert main(["ls"]) == 1
     said = capsys.readouterr().err
@@ -131,14 +131,20 @@ def test_a_bug_is_named_and_the_traceback_is_for_the_asking(verb, capsys, monkey
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_warning_is_told_without_its_place_in_the_code(verb, capsys):
+def test_warning_is_printed_once_without_its_position(verb, capsys):
     stand_in = verb()
-    stand_in.run = lambda args: warnings.warn("Not verified.", stacklevel=1)
+    stand_in.run = lambda args: [_warn(), _warn()]
     assert main(["ls"]) == 0
     assert capsys.readouterr().err == "zoo: warning: Not verified.\n"
 
 
-def test_options_may_stand_anywhere(verb):
+def _warn():
+    with warnings.catch_warnings():  # as libraries do; resets which warnings were shown
+        warnings.simplefilter("default")
+    warnings.warn("Not verified.", stacklevel=1)
+
+
+def test_options_may_be_anywhere(verb):
     stand_in = verb()
     assert main(["ls", "a", "--flag", "b=c"]) == 0
     assert stand_in.args.words == ["a", "b=c"] and stand_in.args.flag
@@ -179,8 +185,8 @@ def test_nothing_heavy_is_imported(words, code_and_modules):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["ls"], ["recipes"]])
-def test_well_under_a_second(words):
-    """In processor time, which does not depend on who else is at work on the machine."""
+def test_light_verbs_take_less_than_a_second(words):
+    """In CPU time, which does not depend on other processes."""
     before = os.times()
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "zoo.cli", *words], check=True, capture_output=True)
@@ -190,7 +196,7 @@ def test_well_under_a_second(words):
     assert used < 0.8, f"{used:.2f} s, {time.perf_counter() - started:.2f} s by the clock"
 
 
-def test_a_reader_that_leaves_early_is_no_failure():
+def test_closed_pipe_is_not_a_failure():
     code = "import sys; from zoo.cli import main; sys.exit(main(['--help']))"
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE

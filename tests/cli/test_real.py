@@ -1,4 +1,4 @@
-"""The verbs that use a model, with a real if very small one, on the backend of the day."""
+"""The verbs that use a model, with a small real model."""
 
 import json
 import os
@@ -31,11 +31,11 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def preset(saved, tmp_path):
-    """A directory that a test may spoil."""
+    """A copy of the preset that a test may modify."""
     return shutil.copytree(saved, tmp_path / "tiny")
 
 
-def test_infer_twice_says_the_same_twice(saved, capsys):
+def test_infer_is_deterministic(saved, capsys):
     assert main(["infer", str(saved), *TEXTS, ""]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[2] for line in lines] == [*TEXTS, ""]
@@ -46,7 +46,7 @@ def test_infer_twice_says_the_same_twice(saved, capsys):
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_show(saved, capsys):
+def test_show_of_a_saved_model(saved, capsys):
     assert main(["show", str(saved), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["card"]["metrics"] == {"dev/accuracy": 0.5}
@@ -67,19 +67,19 @@ def test_eval_agrees_with_infer(saved, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["metrics"]["accuracy"] == right
 
 
-def test_explain_draws(saved, tmp_path):
+def test_explain_writes_a_png(saved, tmp_path):
     picture = tmp_path / "map.png"
     assert main(["explain", str(saved), "정말 재미있어요", "-o", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_explain_of_an_empty_text(saved, tmp_path, capsys):
-    assert main(["explain", str(saved), "", "-o", str(tmp_path / "map.png")]) == 1
+    assert main(["explain", str(saved), "", "-o", str(tmp_path / "map.png")]) == 2
     assert "empty text" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_cut_short(preset, capsys):
+def test_truncated_weights_are_reported(preset, capsys):
     weights = preset / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert main(["infer", str(preset), "a"]) == 1
@@ -87,8 +87,8 @@ def test_weights_cut_short(preset, capsys):
     assert said.out == "" and "model.weights.h5" in said.err
 
 
-def test_a_pipe_hears_answers_and_nothing_else(saved):
-    """In a process of its own: what the libraries say when they are imported does not show."""
+def test_pipe_receives_only_the_answers(saved):
+    """Messages that libraries print when they are imported are suppressed."""
     command = [sys.executable, "-m", "zoo.cli", "infer", str(saved), "--json"]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(

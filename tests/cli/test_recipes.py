@@ -52,7 +52,7 @@ def calls(monkeypatch):
     return made
 
 
-def test_recipes_of_every_distribution_without_importing_them(third_party, capsys):
+def test_recipes_of_all_distributions_are_listed_without_import(third_party, capsys):
     assert main(["recipes", "--json"]) == 0
     found = {recipe["name"]: recipe for recipe in json.loads(capsys.readouterr().out)}
     assert found["weather/quickstart"]["description"] == "Rain or shine."
@@ -62,26 +62,26 @@ def test_recipes_of_every_distribution_without_importing_them(third_party, capsy
     assert "weather_recipes" not in sys.modules
 
 
-def test_a_broken_file_does_not_break_the_list(third_party, capsys):
+def test_invalid_file_does_not_break_the_list(third_party, capsys):
     (third_party / "storm.yaml").write_text("a: [")
     assert main(["recipes"]) == 0
     line = next(it for it in capsys.readouterr().out.splitlines() if "weather/storm" in it)
     assert "(not valid YAML)" in line
 
 
-def test_a_recipe_is_printed_as_it_is(third_party, capsys):
+def test_recipe_file_is_printed_unchanged(third_party, capsys):
     assert main(["recipes", "weather/storm"]) == 0
     assert capsys.readouterr().out == "description: Only storms.\n"
 
 
-def test_run(third_party, calls, tmp_path):
+def test_run_passes_its_options(third_party, calls, tmp_path):
     words = ["weather/storm", "a.b=1", "--output", str(tmp_path), "c=d=e", "--no-progress"]
     assert main(["run", *words]) == 0
     options = {"resume": None, "output": tmp_path, "progress": False}
     assert calls == [("weather", "storm", ["a.b=1", "c=d=e"], options)]
 
 
-def test_run_takes_the_quickstart_and_resumes(third_party, calls):
+def test_run_defaults_to_the_quickstart_and_resumes(third_party, calls):
     assert main(["run", "weather", "--resume", "abc"]) == 0
     options = {"resume": "abc", "output": None, "progress": True}
     assert calls == [("weather", "quickstart", [], options)]
@@ -142,14 +142,14 @@ def test_a_file_without_a_recipe_is_refused(third_party, calls, tmp_path, conten
         (["weather", "a.b"], "are written KEY.SUB=VALUE. Received: a.b"),
     ],
 )
-def test_wrong_use_is_found_before_anything_is_imported(third_party, words, message, capsys):
+def test_wrong_arguments_are_refused_before_import(third_party, words, message, capsys):
     assert main(["run", *words]) == 2
     said = capsys.readouterr().err
     assert message in said and "\nnext: zoo recipes" in said
     assert "weather_recipes" not in sys.modules
 
 
-def test_two_distributions_with_one_name(third_party, capsys):
+def test_two_distributions_with_the_same_recipe(third_party, capsys):
     info = third_party.parent / "storms-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: storms\nVersion: 1.0\n")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tests.variants import variants
-from zoo.layers.pooling import POOLINGS
+from zoo.choices import ENCODERS, POOLINGS
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
-from zoo.models.text_classifier.backbone import ENCODERS
 from zoo.tokenizers import train_subword_tokenizer
 
 TEXTS = ["정말 재미있어요", "a good movie", "bad movie: not worth it, not at all, not even once"]

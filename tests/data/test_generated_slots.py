@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 import zoo.data
 from zoo.data.generated_slots import PATTERNS, PLACEHOLDERS
 from zoo.metrics import tagging_scores
-from zoo.tags import ill_formed, spans, tagging_scheme
+from zoo.tags import count_ill_formed, spans, tagging_scheme
 
 pytestmark = pytest.mark.once
 
@@ -80,7 +80,7 @@ def test_tags_are_bio_of_eleven_types_some_of_several_words(dataset):
     assert {slot for slot, _ in PLACEHOLDERS.values()} == TYPES | {""}
     assert len(dataset.labels) == 20 and tagging_scheme(dataset.labels) == "bio"
     for split in dataset.splits.values():
-        assert ill_formed(split["tags"], "bio") == 0
+        assert count_ill_formed(split["tags"], "bio") == 0
         assert {tag for tags in split["tags"] for tag in tags} == set(dataset.labels)
         for words, tags in zip(split["tokens"], split["tags"], strict=True):
             assert len(words) == len(tags) and all(words)

@@ -1,4 +1,4 @@
-"""Public datasets of tagged words, in small; what they share with others is in test_named.py."""
+"""Public datasets for tagging, with small files; downloads are tested in test_public.py."""
 
 import dataclasses
 import gzip
@@ -75,8 +75,8 @@ def test_a_treebank_has_two_columns_of_tags(put, dataset):
         zoo.data.load(name, column="lemma")
 
 
-def test_other_columns_of_a_treebank_are_free(put):
-    # Korean-Kaist has them here, and has not in $ZOO_DATA.
+def test_other_columns_of_a_treebank_are_not_verified(put):
+    # Korean-Kaist has values there in its release, but not in $ZOO_DATA.
     put(
         UdKoreanKaist,
         TREEBANK.replace("\t0\troot", "\t_\t_"),
@@ -85,7 +85,7 @@ def test_other_columns_of_a_treebank_are_free(put):
     assert zoo.data.load("ud_korean_kaist").splits["test"]["tokens"] == WORDS
 
 
-def test_a_damaged_treebank_is_noticed(put):
+def test_a_damaged_treebank_is_refused(put):
     folder = put(UdEnglishEwt, TREEBANK, {"tokens": WORDS, "upos": UPOS, "xpos": XPOS})
     file = folder / "en_ewt-ud-dev.conllu.gz"
     file.write_bytes(gzip.compress(TREEBANK.replace("2\tdo", "4\tdo").encode()))
@@ -96,7 +96,7 @@ def test_a_damaged_treebank_is_noticed(put):
         zoo.data.load("ud_english_ewt")
 
 
-def test_wnut17_is_in_columns(put):
+def test_wnut17_is_read(put):
     tokens, tags = [["Ryan", "wins"], ["#", "ok"]], [["B-person", "O"], ["O", "O"]]
     content = "Ryan\tB-person\r\nwins\tO\r\n\t\n\n#\tO\nok\tO\n"
     put(Wnut17, content, {"tokens": tokens, "tags": tags})
@@ -116,7 +116,7 @@ STORED = (
 
 
 @pytest.mark.parametrize("dataset", [Snips, Atis])
-def test_slots_come_with_an_intent(put, dataset):
+def test_slots_and_intents_are_read(put, dataset):
     folder = put(dataset, STORED, ASKED)
     assert sorted(os.listdir(folder)) == ["test.tsv.gz", "train.tsv.gz", "valid.tsv.gz"]
     loaded = zoo.data.load(dataset.card.name)
@@ -128,7 +128,7 @@ def test_slots_come_with_an_intent(put, dataset):
 
 
 @pytest.mark.parametrize("dataset", [Snips, Atis])
-def test_three_published_files_become_one(tmp_path, dataset):
+def test_three_published_files_are_stored_as_one(tmp_path, dataset):
     downloads, folder = tmp_path / "downloads", tmp_path / "folder"
     downloads.mkdir()
     folder.mkdir()

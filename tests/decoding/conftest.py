@@ -1,4 +1,4 @@
-"""A small model whose every probability can be worked out by hand."""
+"""A small model whose probabilities can be computed by hand."""
 
 import itertools
 import math
@@ -10,10 +10,10 @@ from keras import ops
 START, END, VOCABULARY, SOURCE = 0, 1, 5, 3
 
 
-class LinearChain:
-    """A model of order two: the next token depends on the last two, and on the source.
+class SecondOrderModel:
+    """A language model of order two: the next token depends on the last two and on the source.
 
-    The state is the token before the last, and the attention a table by the last token.
+    The state is the token before the last; the attention weights depend on the last token.
     """
 
     def __init__(self, batch=2, seed=0, scale=2.0):
@@ -36,13 +36,13 @@ class LinearChain:
         logits = ops.take(ops.reshape(self.logits, (-1, VOCABULARY)), place, axis=0)
         return logits, {"before": tokens}, ops.take(self.attention, tokens, axis=0)
 
-    def follow(self, source, tokens):
-        """The log-probability of each token, and the attention `[len(tokens), source]`."""
+    def evaluate(self, source, tokens):
+        """Log-probabilities of tokens, and their attention weights `[len(tokens), source]`."""
         steps = list(zip((START, START, *tokens), (START, *tokens), tokens, strict=False))
         gains = [self.log_probabilities[source][step] for step in steps]
         return np.array(gains), np.array([self.attention[step[1]] for step in steps])
 
-    def every(self, max_length):
+    def hypotheses(self, max_length):
         """All hypotheses: those that end, and those that are cut off."""
         others = [token for token in range(VOCABULARY) if token != END]
         for length in range(max_length):
@@ -51,13 +51,13 @@ class LinearChain:
         yield from itertools.product(others, repeat=max_length)
 
 
-def wu(gains, attention, alpha, beta):
-    """Equation 14 of Wu et al. 2016, by hand."""
+def wu_score(gains, attention, alpha, beta):
+    """The score of Wu et al. 2016, equation 14."""
     penalty = ((5 + len(gains)) / 6) ** alpha
     coverage = sum(math.log(min(sum(column), 1.0)) for column in attention.T)
     return sum(gains) / penalty + beta * coverage
 
 
 @pytest.fixture
-def chain():
-    return LinearChain()
+def model():
+    return SecondOrderModel()

@@ -1,4 +1,4 @@
-"""What torch records must give what it would give unrecorded."""
+"""Traced functions on torch return the results of the functions as written."""
 
 import keras
 import numpy as np
@@ -9,15 +9,15 @@ from tests.decoding.conftest import END, SOURCE, START
 from zoo.decoding import beam_search, compiled, sample
 
 if keras.config.backend() != "torch":
-    pytest.skip("Only torch records.", allow_module_level=True)
+    pytest.skip("Tracing is for torch only.", allow_module_level=True)
 
 from zoo.decoding import torch_tracing
 
 MASK = np.ones((2, SOURCE), bool)
 
 
-def found(chain, step, state):
-    """What greedy and beam search find, as arrays."""
+def decode(model, step, state):
+    """The results of beam search and greedy decoding, as arrays."""
     results = [
         beam_search(
             step, state, 2, START, END, 6, beam=3, n_best=2, coverage_penalty=0.2,
@@ -33,32 +33,32 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(one, other)
 
 
-def unrecorded(monkeypatch, *arguments):
+def decode_untraced(monkeypatch, *arguments):
     with monkeypatch.context() as patch:
         patch.setattr(
             torch_tracing,
             "loop",
-            lambda body, variables, limit, refusal: torch_tracing._run(body, variables, limit),
+            lambda body, variables, limit, _: torch_tracing._run_loop(body, variables, limit),
         )
-        return found(*arguments)
+        return decode(*arguments)
 
 
-def test_a_recorded_loop_gives_what_the_function_gives(chain, monkeypatch):
+def test_a_traced_loop_equals_the_loop_as_written(model, monkeypatch):
     steps = []
 
     def step(tokens, state, index):
         steps.append(index)
-        return chain.step(tokens, state, index)
+        return model.step(tokens, state, index)
 
-    ours = found(chain, step, chain.state())
-    assert len(steps) == 2  # the first step of each search; the others were repeated
-    assert_same(ours, unrecorded(monkeypatch, chain, step, chain.state()))
+    traced = decode(model, step, model.state())
+    assert len(steps) == 2  # the first step of each of the two loops
+    assert_same(traced, decode_untraced(monkeypatch, model, step, model.state()))
     assert len(steps) > 6
 
 
-def test_one_tensor_may_be_two_parts_of_a_state(chain, monkeypatch):
+def test_a_tensor_may_occur_twice_in_a_state(model, monkeypatch):
     def step(tokens, state, index):
-        logits, after, attention = chain.step(tokens, {"before": state["before"]}, index)
+        logits, after, attention = model.step(tokens, {"before": state["before"]}, index)
         return (
             logits + state["again"][:, None] % 2,
             after | {"again": state["again"] + 1},
@@ -67,28 +67,28 @@ def test_one_tensor_may_be_two_parts_of_a_state(chain, monkeypatch):
 
     zeros = ops.zeros((2,), "int32")
     state = {"before": zeros, "again": zeros}
-    assert_same(found(chain, step, state), unrecorded(monkeypatch, chain, step, state))
+    assert_same(decode(model, step, state), decode_untraced(monkeypatch, model, step, state))
 
 
-def test_a_step_that_looks_at_values_is_run_as_written(chain, monkeypatch):
+def test_a_step_that_needs_values_runs_as_written(model, monkeypatch):
     def step(tokens, state, index):
-        logits, state, attention = chain.step(tokens, state, index)
+        logits, state, attention = model.step(tokens, state, index)
         return logits * (2 if int(index) % 2 else 0.5), state, attention
 
-    state = chain.state()
-    assert_same(found(chain, step, state), unrecorded(monkeypatch, chain, step, state))
+    state = model.state()
+    assert_same(decode(model, step, state), decode_untraced(monkeypatch, model, step, state))
 
 
-def test_a_compiled_function_sees_new_arguments_and_new_weights(chain):
+def test_a_compiled_function_takes_new_arguments_and_new_weights(model):
     head = keras.layers.Dense(5, kernel_initializer="identity")
     head.build((None, 5))
 
     def search(one, other):
         def step(tokens, state, index):
-            logits, state, attention = chain.step(tokens, state, index)
+            logits, state, attention = model.step(tokens, state, index)
             return head(logits) * one[:1] + other[:1], state, attention
 
-        return sample(step, chain.state(), 2, START, END, 4).log_probabilities
+        return sample(step, model.state(), 2, START, END, 4).log_probabilities
 
     program = compiled(search, layers=[head])
     ones, twos = np.ones((2, 1), "float32"), np.full((2, 1), 2.0, "float32")

@@ -1,4 +1,4 @@
-"""Weights for pairs of tokens: what is kept, what is shown, and that pictures show it."""
+"""Alignment: its values, its labels, and its figures and pages."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from matplotlib.image import imread
 import zoo
 from zoo.explain import Alignment
 from zoo.explain.drawing import PAPER_TO_MARKER
-from zoo.explain.heat_map import LARGEST, SMALLEST
+from zoo.explain.heat_map import MAX_CELL, MIN_CELL
 from zoo.explain.text_boxes import labels
 
 pytestmark = pytest.mark.once
@@ -46,7 +46,7 @@ def mesh(figure):
 
 
 def inside(figure):
-    """Whether every text lies on the picture."""
+    """Whether every text lies within the figure."""
     box = figure.bbox
     extents = [text.get_window_extent() for text in figure.axes[0].texts]
     return all(
@@ -59,14 +59,14 @@ def test_labels_of_pieces():
     assert labels(KOREAN, "".join(KOREAN)) == [
         *("톰", "·은", "한국", "·어를", "공부", "·했", "·다", ".", "😂", "·", "·")
     ]
-    # The end mark is no part of the text, and goes on with no word.
+    # The end token is no part of the text, and continues no word.
     assert labels(ENGLISH, "Tom studied Korean.") == [
         *("Tom", "studi", "·ed", "Korean", ".", "</s>")
     ]
     assert labels(["<s>", "un", "real"], "unreal") == ["<s>", "un", "·real"]
 
 
-def test_labels_of_words_are_words():
+def test_labels_of_words_have_no_marks():
     words = ["not", "bad", "at", "all"]
     assert labels(words, " ".join(words)) == words
 
@@ -106,12 +106,12 @@ def test_weights_are_kept_in_lists(weights):
     [
         ([[0.5, 0.5]], "2 target tokens, 1 rows"),
         ([[0.5, 0.5], [1.0]], "2 source tokens, 1 weights of target token 'd'"),
-        ([0.5, 0.5], r"in rows, \[target, source\]\. Received: 0.5 for target token 'c'"),
+        ([0.5, 0.5], r"rows of numbers, \[target, source\]\. Received: 0.5 for target token 'c'"),
         ([[0.5, 0.5], [0.5, float("nan")]], "weight=nan of source token 'b' in target token 'd'"),
         ([[-0.5, 0.5], [0.5, 0.5]], "weight=-0.5 of source token 'a' in target token 'c'"),
     ],
 )
-def test_wrong_weights(weights, message):
+def test_wrong_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         Alignment(["a", "b"], ["c", "d"], weights)
 
@@ -128,17 +128,17 @@ def test_to_dict_is_json():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html", ".PNG"])
-def test_files(tmp_path, suffix):
+def test_saving_in_every_format(tmp_path, suffix):
     path = alignment().save(tmp_path / "new" / f"map{suffix}")
     start = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".html": b"<!doctype html>"}
     content = path.read_bytes()
     assert content.startswith(start[suffix.lower()])
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     alignment().save(path)
-    assert path.read_bytes() == content  # the same picture, the same bytes
+    assert path.read_bytes() == content  # the same bytes again
 
 
-def test_another_suffix(tmp_path):
+def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"\.png, \.svg, \.pdf, \.html\. Received: path=.*map\.gif"
     ):
@@ -165,7 +165,7 @@ def test_source_is_along_the_top_and_target_down_the_side():
     assert corners[0, 0, 1] < places["c"][1] < corners[1, 0, 1]
 
 
-def test_long_labels_are_turned_and_short_ones_stand():
+def test_long_labels_are_rotated():
     def turned(figure):
         return {text.get_rotation() for text in figure.axes[0].texts}
 
@@ -182,12 +182,12 @@ def test_very_long_tokens_are_cut():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 30, 60, 100])
-def test_everything_is_on_the_picture(size):
+def test_all_text_lies_within_the_figure(size):
     figure = square(size, "piece {}").figure()
     assert inside(figure)
     corners = mesh(figure).get_coordinates()
     cell = corners[0, 1, 0] - corners[0, 0, 0]
-    assert SMALLEST - 1e-9 <= cell <= LARGEST + 1e-9
+    assert MIN_CELL - 1e-9 <= cell <= MAX_CELL + 1e-9
     assert corners[1, 0, 1] - corners[0, 0, 1] == pytest.approx(cell)  # a square
     assert corners[0, -1, 0] < figure.get_size_inches()[0] * 72
     assert all(text.get_fontsize() >= 4.9 for text in figure.axes[0].texts)
@@ -199,7 +199,7 @@ def test_one_side_may_be_longer(down, across):
     assert inside(Alignment(source, target, np.ones((down, across))).figure())
 
 
-def test_more_than_a_hundred_tokens_are_cropped_and_it_is_said():
+def test_more_than_a_hundred_tokens_are_cropped_with_a_note():
     tokens = [f"w{i}" for i in range(1_240)]
     cropped = Alignment(tokens, tokens[:130], np.ones((130, 1_240)))
     figure = cropped.figure()
@@ -229,14 +229,14 @@ def test_no_weight_at_all():
     assert mesh(figure).get_clim() == (0, 1)
 
 
-def test_glyphs_are_there():
+def test_no_glyph_is_missing():
     tokens = ["정말", "漢字", "→", "Ωж", "·은", "␣", "🔥", "\U0010fffd", "a\x00b"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
         Alignment(tokens, tokens, np.eye(len(tokens)))._repr_png_()
 
 
-def test_text_is_taken_literally(tmp_path):
+def test_text_is_drawn_literally_and_escaped(tmp_path):
     tokens = ["$x^2$", "<script>", "\\frac", "{0}"]
     explained = Alignment(tokens, tokens, np.eye(4), "<b>", "<i>")
     assert set(tokens) <= set(written(explained.figure()))
@@ -272,20 +272,20 @@ def test_the_page_is_a_table_with_headers():
         ("td", None, "0.20"),
         ("td", None, "0.80"),
     ]
-    assert "://" not in page  # it needs nothing else
+    assert "://" not in page  # no external resources
 
 
-def test_settings_of_matplotlib_stay(tmp_path):
+def test_settings_of_matplotlib_are_unchanged(tmp_path):
     before = dict(matplotlib.rcParams)
     alignment().save(tmp_path / "map.svg")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_notebooks_get_a_picture():
+def test_notebooks_display_a_png():
     picture = imread(io.BytesIO(square(2)._repr_png_()))
     orange = (picture[..., 0] > 0.9) & (picture[..., 2] < 0.3)
     # Two full cells, and the end of the scale.
-    assert 2 * (0.8 * LARGEST * 200 / 72) ** 2 < orange.sum() < 3 * (LARGEST * 200 / 72) ** 2
+    assert 2 * (0.8 * MAX_CELL * 200 / 72) ** 2 < orange.sum() < 3 * (MAX_CELL * 200 / 72) ** 2
 
 
 def test_a_page_imports_no_matplotlib():

@@ -1,4 +1,4 @@
-"""Where a model looked in a picture: what is kept, the words, and that pictures show it."""
+"""CaptionMap: its values, its words, and its figures and pages."""
 
 import base64
 import io
@@ -43,7 +43,7 @@ def written(figure):
 
 
 def inside(figure):
-    """Whether every text and picture lies on the figure."""
+    """Whether every text and image lies within the figure."""
     box, axes = figure.bbox, figure.axes[0]
     extents = [artist.get_window_extent() for artist in [*axes.texts, *axes.images]]
     return all(
@@ -52,7 +52,7 @@ def inside(figure):
     )
 
 
-def test_pieces_become_words():
+def test_pieces_are_joined_to_words():
     words = caption_map().words
     assert [word for word, _ in words] == ["a", "brown", "t-shirt", "leaping", "눈"]
     weights = grids(len(PIECES))
@@ -86,7 +86,7 @@ def test_the_caption_defaults_to_the_tokens():
     assert caption_map(["two"], caption="Two!").caption == "Two!"
 
 
-def test_pictures_of_other_kinds(tmp_path):
+def test_images_of_other_kinds(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "picture.png")
     np.testing.assert_array_equal(caption_map(image=tmp_path / "picture.png").image, IMAGE)
     assert caption_map(image=IMAGE[:, :, 0]).image.shape == (48, 64, 3)
@@ -104,7 +104,7 @@ def test_pictures_of_other_kinds(tmp_path):
         ([[[1], [np.nan]], [[1], [2]]], "weight=nan in row 1, column 0 of token 'a'"),
     ],
 )
-def test_wrong_weights(weights, message):
+def test_wrong_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         CaptionMap(IMAGE, ["a", " dog"], weights)
 
@@ -120,21 +120,21 @@ def test_to_dict_is_json():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html"])
-def test_files(tmp_path, suffix):
+def test_saving_in_every_format(tmp_path, suffix):
     path = caption_map().save(tmp_path / "new" / f"map{suffix}")
     start = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".html": b"<!doctype html>"}
     content = path.read_bytes()
     assert content.startswith(start[suffix])
     caption_map().save(path)
-    assert path.read_bytes() == content  # the same picture, the same bytes
+    assert path.read_bytes() == content  # the same bytes again
 
 
-def test_another_suffix(tmp_path):
+def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\.html\. Received: path=.*map\.gif"):
         caption_map().save(tmp_path / "map.gif")
 
 
-def test_light_is_where_the_weight_is():
+def test_images_are_lit_where_the_weight_is():
     image = np.full((60, 80, 3), [0, 0, 200], "uint8")
     weights = np.zeros((3, 4))
     weights[0, 3] = 0.25  # top right
@@ -147,7 +147,7 @@ def test_light_is_where_the_weight_is():
     np.testing.assert_array_equal(lit(image, 4 * weights), picture)  # relative to the greatest
 
 
-def test_equal_weights_light_all_and_none_nothing():
+def test_equal_weights_light_everything_and_zeros_nothing():
     image = np.full((8, 8, 3), 100, "uint8")
     picture = lit(image, np.full((2, 2), 0.25))
     assert (picture == picture[0, 0]).all() and (picture @ GREY > 100).all()
@@ -157,11 +157,11 @@ def test_equal_weights_light_all_and_none_nothing():
 @pytest.mark.parametrize(
     ("shape", "expected"), [((20, 40), (50, 100)), ((400, 100), (100, 25)), ((1, 900), (1, 100))]
 )
-def test_sizes(shape, expected):
+def test_resizing_keeps_proportions(shape, expected):
     assert sized(np.zeros((*shape, 3), "uint8"), 100).shape == (*expected, 3)
 
 
-def test_addresses_hold_the_picture():
+def test_data_uris_decode_to_the_image():
     address = data_uri(np.full((4, 6, 3), 90, "uint8"))
     kind, content = address.split(",")
     assert kind == "data:image/jpeg;base64"
@@ -169,7 +169,7 @@ def test_addresses_hold_the_picture():
     assert picture.size == (6, 4) and abs(picture.getpixel((0, 0))[0] - 90) < 3
 
 
-def test_a_panel_for_each_word():
+def test_each_word_has_a_panel():
     figure = caption_map(caption="A brown t-shirt leaping.").figure()
     assert len(figure.axes[0].images) == 1 + 5
     texts = written(figure)
@@ -181,7 +181,7 @@ def test_a_panel_for_each_word():
 
 @pytest.mark.parametrize("shape", [(64, 64), (20, 300), (300, 20), (1, 1)])
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 30])
-def test_everything_is_on_the_picture(shape, count):
+def test_texts_and_images_lie_within_the_figure(shape, count):
     tokens = [f" word{i}" for i in range(count)]
     explained = caption_map(tokens, np.zeros((*shape, 3), "uint8"))
     figure = explained.figure()
@@ -196,7 +196,7 @@ def test_panels_are_in_rows_of_five():
     assert len(set(tops)) == 3 and tops[0] == tops[4] < tops[5] == tops[9] < tops[10]
 
 
-def test_more_than_forty_words_are_cropped_and_it_is_said():
+def test_more_than_forty_words_are_cropped_with_a_note():
     explained = caption_map([f" w{i}" for i in range(41)])
     figure = explained.figure()
     assert len(figure.axes[0].images) == 1 + 40
@@ -211,13 +211,13 @@ def test_very_long_words_are_cut():
     assert sum(text.endswith("…") for text in written(figure)) == 2  # in the caption, above it
 
 
-def test_nothing_written():
+def test_a_caption_without_words():
     figure = caption_map(["</s>"]).figure()
     assert written(figure) == ["(no text)"] and len(figure.axes[0].images) == 1
     assert caption_map(["</s>"]).to_html().count("<img") == 1
 
 
-def test_glyphs_are_there_and_text_is_literal():
+def test_no_glyph_is_missing_and_text_is_literal():
     tokens = [" $x^2$", " 漢字", " 🔥", " <b>", " \\frac", " \U0010fffd"]
     explained = caption_map(tokens)
     with warnings.catch_warnings():
@@ -228,24 +228,24 @@ def test_glyphs_are_there_and_text_is_literal():
     assert "<b>" not in page and "&lt;b&gt;" in page
 
 
-def test_the_page_needs_nothing_else():
+def test_the_page_has_no_external_resources():
     page = caption_map().to_html()
     assert page.count('src="data:image/jpeg;base64,') == page.count("src=") == 1 + 5
     assert "://" not in page and "<script" not in page
 
 
-def test_settings_of_matplotlib_stay(tmp_path):
+def test_settings_of_matplotlib_are_unchanged(tmp_path):
     before = dict(matplotlib.rcParams)
     caption_map().save(tmp_path / "map.svg")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_notebooks_get_a_picture():
+def test_notebooks_display_a_png():
     picture = imread(io.BytesIO(caption_map(["a", " dog"])._repr_png_()))
     assert picture.shape[0] > 300 and picture.shape[1] > 900
 
 
-def test_little_is_imported():
+def test_pages_import_no_matplotlib():
     script = (
         "import sys; import zoo.explain\n"
         "assert not {'matplotlib', 'numpy', 'PIL', 'keras'} & set(sys.modules)\n"

@@ -1,4 +1,4 @@
-"""Every character is drawn from a font that has it, or written out: never an empty box."""
+"""Fonts: every character is drawn in a font that has it, or replaced by its name or number."""
 
 import logging
 import subprocess
@@ -29,7 +29,7 @@ def drawn(text):
 
 
 @pytest.mark.parametrize("text", ["정말", "ㅋㅋㅠ", "Café", "漢字かな", "→ ★ ♥", "😂", "Ωж"])
-def test_glyphs_are_there(text):
+def test_no_glyph_is_missing(text):
     assert drawable(text) == text
     assert drawn(text) != drawn("\u3000" * len(text))
     assert len({drawn(character) for character in text if character != " "}) == len(
@@ -37,23 +37,23 @@ def test_glyphs_are_there(text):
     )
 
 
-def test_korean_comes_from_its_font_and_the_rest_from_others():
+def test_korean_is_drawn_in_nanum_gothic():
     assert families("정말 😂")[:2] == ["NanumGothic", "DejaVu Sans"]
 
 
-def test_what_no_font_has_is_written_out():
+def test_characters_that_no_font_has_are_replaced():
     # Private use: no font of this test's machines has it. A symbol has a name, others do not.
     assert drawable("a\U0010fffdb") == "aU+10FFFDb"
     for symbol, name in {"🔥": ":fire:", "🦭": ":seal:"}.items():
         assert drawable(symbol) in (symbol, name)
 
 
-def test_joiners_and_controls_take_no_room():
+def test_joiners_and_controls_are_removed():
     assert drawable("a\u200db\x00c") == "abc"
     assert drawable("👍🏿") == drawable("👍")
 
 
-def test_nothing_is_said_and_no_setting_is_changed(caplog):
+def test_nothing_is_logged_and_no_setting_changes(caplog):
     before = dict(matplotlib.rcParams)
     with caplog.at_level(logging.WARNING):
         drawn(drawable("정말 재미 🔥 \U0010fffd"))
@@ -61,7 +61,7 @@ def test_nothing_is_said_and_no_setting_is_changed(caplog):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_the_package_of_the_font_is_not_imported():
+def test_koreanize_matplotlib_is_not_imported():
     script = (
         "import sys; from zoo.explain.fonts import families; families('정말')\n"
         "assert 'koreanize_matplotlib' not in sys.modules\n"
@@ -70,7 +70,7 @@ def test_the_package_of_the_font_is_not_imported():
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
 
 
-def test_explaining_imports_no_matplotlib():
+def test_html_of_token_weights_imports_no_matplotlib():
     script = (
         "import sys; from zoo.explain import TokenWeights; TokenWeights(['a'], [1.0]).to_html()\n"
         "assert not {'matplotlib', 'numpy', 'keras'} & set(sys.modules)"

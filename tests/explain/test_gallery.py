@@ -1,4 +1,4 @@
-"""The page of pictures: what is on it, that nothing escapes, and that it is whole."""
+"""Gallery: the content of the page, its escaping, and its embedded images."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ EVIL = "<script>alert(1)</script>\"'&"
 
 
 class Page(HTMLParser):
-    """Its texts, in order, and its tags with their attributes."""
+    """The texts of a page, in order, and its tags with their attributes."""
 
     def __init__(self, path):
         super().__init__()
@@ -35,8 +35,8 @@ class Page(HTMLParser):
         if "color-scheme" not in data:
             self.texts.append(data.strip())
 
-    def pictures(self):
-        """The pictures on it, decoded."""
+    def images(self):
+        """The images of the page, decoded."""
         sources = [attributes["src"] for tag, attributes in self.tags if tag == "img"]
         contents = [source.removeprefix("data:image/jpeg;base64,") for source in sources]
         return [Image.open(io.BytesIO(base64.b64decode(content))) for content in contents]
@@ -46,7 +46,7 @@ def saved(gallery, tmp_path):
     return Page(gallery.save(tmp_path / "page.html"))
 
 
-def test_what_is_on_it(tmp_path):
+def test_the_content_of_a_page(tmp_path):
     gallery = Gallery("Holidays", score_name="CIDEr-D")
     gallery.add(
         IMAGE,
@@ -71,11 +71,11 @@ def test_what_is_on_it(tmp_path):
     assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["a dog", ""]
 
 
-def test_an_empty_one(tmp_path):
+def test_an_empty_page(tmp_path):
     assert saved(Gallery("Nothing"), tmp_path).texts == ["Nothing", "0 pictures"]
 
 
-def test_text_is_shown_as_text(tmp_path):
+def test_all_text_is_escaped(tmp_path):
     gallery = Gallery(EVIL, score_name=EVIL, language=EVIL)
     explained = CaptionMap(IMAGE, [EVIL], np.ones((1, 2, 2)))
     gallery.add(
@@ -89,7 +89,7 @@ def test_text_is_shown_as_text(tmp_path):
     assert "<script" not in text and text.count("&lt;script&gt;") >= 9
 
 
-def test_it_needs_nothing_else(tmp_path):
+def test_a_page_has_no_external_resources(tmp_path):
     gallery = Gallery("a")
     gallery.add(IMAGE, "a", explained=CaptionMap(IMAGE, ["a"], np.ones((1, 2, 2))))
     text = gallery.save(tmp_path / "page.html").read_text()
@@ -97,19 +97,19 @@ def test_it_needs_nothing_else(tmp_path):
     assert set(re.findall(r'src="([^,]*),', text)) == {"data:image/jpeg;base64"}
 
 
-def test_pictures_are_small_and_upright(tmp_path):
+def test_thumbnails_are_small_and_upright(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     Image.fromarray(np.zeros((600, 900, 3), "uint8")).save(tmp_path / "turned.jpg", exif=exif)
     gallery = Gallery("a")
     gallery.add(tmp_path / "turned.jpg", "large")
     gallery.add(str(tmp_path / "turned.jpg"), "large")
     gallery.add(IMAGE, "small")
-    sizes = [picture.size for picture in saved(gallery, tmp_path).pictures()]
+    sizes = [picture.size for picture in saved(gallery, tmp_path).images()]
     assert sizes == [(267, THUMBNAIL), (267, THUMBNAIL), (40, 30)]
 
 
-def test_words_are_lit(tmp_path):
+def test_images_are_lit_for_each_word(tmp_path):
     weights = np.zeros((2, 1, 2))
     weights[0, 0, 0] = weights[1, 0, 1] = 1
     white = np.full((100, 100, 3), 255, "uint8")
@@ -117,7 +117,7 @@ def test_words_are_lit(tmp_path):
     gallery.add(white, "left right", explained=CaptionMap(white, ["left", "right"], weights))
     page = saved(gallery, tmp_path)
     assert page.texts[3:] == ["Where it looked", "left", "1", "right", "1"]
-    _, left, right = (np.asarray(picture.convert("L"), int) for picture in page.pictures())
+    _, left, right = (np.asarray(picture.convert("L"), int) for picture in page.images())
     assert left[:, :20].mean() > 200 > 130 > left[:, -20:].mean()
     assert right[:, -20:].mean() > 200 > 130 > right[:, :20].mean()
 
@@ -131,17 +131,17 @@ def test_more_can_be_added_after_saving(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_many_wait_in_a_file(tmp_path):
+def test_many_entries_are_kept_in_a_temporary_file(tmp_path):
     gallery = Gallery("a")
     long = "x" * (IN_MEMORY // 4)
     for i in range(6):
         gallery.add(None, f"{i} {long}")
-    assert gallery._entries._rolled  # out of memory
+    assert gallery._entries._rolled  # written to disk
     texts = saved(gallery, tmp_path).texts
     assert [text.split()[0] for text in texts[2:]] == list("012345")
 
 
-def test_a_wrong_picture_leaves_no_entry(tmp_path):
+def test_an_unreadable_image_adds_no_entry(tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     gallery = Gallery("a")
     with pytest.raises(ImageError, match="whole file"):
@@ -153,7 +153,7 @@ def test_a_wrong_picture_leaves_no_entry(tmp_path):
     assert len(gallery) == 0 and saved(gallery, tmp_path).texts == ["a", "0 pictures"]
 
 
-def test_any_name_of_a_file_can_be_written(tmp_path):
+def test_undecodable_names_of_files_are_written(tmp_path):
     gallery = Gallery("a")
     gallery.add(None, "한국어 😂", note="caf\udce9.jpg")
     assert saved(gallery, tmp_path).texts[2:] == ["한국어 😂", "caf?.jpg"]

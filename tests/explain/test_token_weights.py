@@ -1,4 +1,4 @@
-"""Weights per token: what is kept, what is shown, and that pictures show it."""
+"""TokenWeights: its values, its boxes, and its figures and pages."""
 
 import io
 import json
@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from zoo.explain import TokenWeights
-from zoo.explain.drawing import BAR, BAR_COLOR, MARGIN, WIDTH
-from zoo.explain.text_boxes import TextBox, to_spans, window
+from zoo.explain.shaded_text import BAR, BAR_COLOR, MARGIN, WIDTH
+from zoo.explain.text_boxes import TextBox, to_boxes, window
 
 KOREAN = ["정말", " 재미", "있", "어요", " ", "😂", "", "", "", " 👍🏻"]
 WEIGHTS = [0.1, 0.4, 0.1, 0.1, 0.05, 0.05, 0.02, 0.02, 0.01, 0.15]
@@ -27,36 +27,36 @@ def bars(figure):
     return [p for p in patches if isinstance(p, Rectangle) and p.get_facecolor() == color]
 
 
-def test_spans_join_to_the_text():
-    spans = to_spans(KOREAN, [WEIGHTS], "".join(KOREAN))
-    assert [span.text for span in spans] == ["정말", "재미", "있", "어요", "", "😂", "👍🏻"]
-    assert [span.gap for span in spans] == [False, True, False, False, False, False, True]
-    # What is left of the emoji's tokens went to its first.
-    assert spans[5].weight == pytest.approx(0.05 + 0.02 + 0.02 + 0.01)
-    assert sum(span.weight for span in spans) == pytest.approx(sum(WEIGHTS))
+def test_boxes_join_to_the_text():
+    boxes = to_boxes(KOREAN, [WEIGHTS], "".join(KOREAN))
+    assert [box.text for box in boxes] == ["정말", "재미", "있", "어요", "", "😂", "👍🏻"]
+    assert [box.gap for box in boxes] == [False, True, False, False, False, False, True]
+    # The weights of the emoji's tokens are added up.
+    assert boxes[5].weight == pytest.approx(0.05 + 0.02 + 0.02 + 0.01)
+    assert sum(box.weight for box in boxes) == pytest.approx(sum(WEIGHTS))
 
 
-def test_words_have_gaps():
-    spans = TokenWeights(["not", "bad"], [0.75, 0.25]).spans
-    assert spans == [TextBox("not", (0.75,), False), TextBox("bad", (0.25,), True)]
+def test_words_are_separated_by_gaps():
+    boxes = TokenWeights(["not", "bad"], [0.75, 0.25]).boxes
+    assert boxes == [TextBox("not", (0.75,), False), TextBox("bad", (0.25,), True)]
 
 
 def test_tokens_may_be_the_beginning_of_a_longer_text():
-    assert [span.gap for span in to_spans(["un", "real"], [[1, 1]], "unreal film")] == [False] * 2
+    assert [box.gap for box in to_boxes(["un", "real"], [[1, 1]], "unreal film")] == [False] * 2
 
 
 def test_an_empty_first_token_is_kept():
-    assert to_spans(["", "a"], [[0.5, 0.5]], "a") == [
+    assert to_boxes(["", "a"], [[0.5, 0.5]], "a") == [
         TextBox("", (0.5,), False),
         TextBox("a", (0.5,), False),
     ]
 
 
 def test_window_holds_the_most_weight():
-    spans = [TextBox("x", (weight,), True) for weight in (0, 0, 3, 0, 2, 2, 0)]
-    assert window(spans, 2) == (4, 6)
-    assert window(spans, 3) == (2, 5)  # 5 of 3 0 2, before 4 of 0 2 2
-    assert window(spans, 7) == (0, 7)
+    boxes = [TextBox("x", (weight,), True) for weight in (0, 0, 3, 0, 2, 2, 0)]
+    assert window(boxes, 2) == (4, 6)
+    assert window(boxes, 3) == (2, 5)  # 5 of 3 0 2, before 4 of 0 2 2
+    assert window(boxes, 7) == (0, 7)
     assert window([TextBox("x", (0.0,), True)] * 5, 2) == (0, 2)
 
 
@@ -72,7 +72,7 @@ def test_weights_of_one_head(weights):
 def test_weights_of_heads():
     explained = TokenWeights(["a", "b"], np.array([[0.5, 0.5], [1.0, 0.0]], "float32"))
     assert explained.weights == explained.heads == [[0.5, 0.5], [1.0, 0.0]]
-    assert [span.weight for span in explained.spans] == [0.75, 0.25]
+    assert [box.weight for box in explained.boxes] == [0.75, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_weights_of_heads():
         ([-0.5, 0.5], "weight=-0.5 of token 'a'"),
     ],
 )
-def test_wrong_weights(weights, message):
+def test_wrong_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         TokenWeights(["a", "b"], weights)
 
@@ -101,7 +101,7 @@ def test_to_dict_is_json():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html", ".PNG"])
-def test_files(tmp_path, suffix):
+def test_saving_in_every_format(tmp_path, suffix):
     explained = TokenWeights(KOREAN, WEIGHTS, "positive", 0.97, "".join(KOREAN))
     path = explained.save(tmp_path / "new" / f"map{suffix}")
     start = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".html": b"<!doctype html>"}
@@ -109,10 +109,10 @@ def test_files(tmp_path, suffix):
     assert content.startswith(start[suffix.lower()])
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     explained.save(path)
-    assert path.read_bytes() == content  # the same picture, the same bytes
+    assert path.read_bytes() == content  # the same bytes again
 
 
-def test_another_suffix(tmp_path):
+def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"\.png, \.svg, \.pdf, \.html\. Received: path=.*map\.gif"
     ):
@@ -134,13 +134,13 @@ def test_shade_grows_with_weight():
     assert blue[0] > blue[1] > blue[2]
 
 
-def test_heads_have_a_row_of_cells_each():
+def test_each_head_has_a_row_of_cells():
     figure = TokenWeights(["a", "b"], [[0.5, 0.5], [1.0, 0.0], [0.2, 0.8]]).figure()
     assert {"1", "2", "3"} <= set(shown(figure))
     assert bars(figure) == []
 
 
-def test_long_texts_wrap_inside_the_picture():
+def test_long_texts_wrap_inside_the_figure():
     words = ["word"] * 60 + ["x" * 500]
     figure = TokenWeights(words, [1.0] * 61).figure()
     boxes = [p for p in figure.axes[0].patches if isinstance(p, FancyBboxPatch)]
@@ -165,12 +165,12 @@ def test_lines_break_after_tokens_of_white_space():
     for box in boxes:
         lines.setdefault(box.get_position()[1], []).append(box.get_text() or " ")
     assert len(lines) >= 4
-    # Each line ends a word, or in the blank after it, which may go over to the next line.
+    # Each line ends with a whole word, or with the blank after it.
     for line in lines.values():
         assert "".join(line).split()[-1] in ("seven", "letters")
 
 
-def test_a_hundred_thousand_words_draw_their_weightiest_stretch():
+def test_of_a_hundred_thousand_words_the_window_with_the_most_weight_is_drawn():
     weights = [0.0] * 100_000
     weights[50_000] = 1.0
     figure = TokenWeights(["a"] * 100_000, weights).figure()
@@ -189,7 +189,7 @@ def test_no_weight_at_all():
     assert [bar.get_height() for bar in bars(figure)] == [0, 0]
 
 
-def test_text_is_taken_literally(tmp_path):
+def test_text_is_drawn_literally_and_escaped(tmp_path):
     tokens = ["$x^2$", "<script>", "\\frac", "{0}"]
     explained = TokenWeights(tokens, [1, 1, 1, 1], "<b>")
     assert set(tokens) <= set(shown(explained.figure()))
@@ -198,13 +198,13 @@ def test_text_is_taken_literally(tmp_path):
     assert "<script>" not in page and "&lt;script&gt;" in page and "<b>" not in page
 
 
-def test_settings_of_matplotlib_stay(tmp_path):
+def test_settings_of_matplotlib_are_unchanged(tmp_path):
     before = dict(matplotlib.rcParams)
     TokenWeights(KOREAN, WEIGHTS, "positive", 0.97).save(tmp_path / "map.svg")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_notebooks_get_a_picture():
+def test_notebooks_display_a_png():
     picture = imread(io.BytesIO(TokenWeights(["good"], [1.0], "positive", 1.0)._repr_png_()))
     assert picture.shape[1] == int(WIDTH / 72 * 200)
     orange = (picture[..., 0] > 0.8) & (picture[..., 2] < 0.3)

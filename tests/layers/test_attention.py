@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.choices import ATTENTIONS
 from zoo.layers import (
     Attention,
     BahdanauAttention,
@@ -13,7 +14,7 @@ from zoo.layers import (
     MultiHeadAttention,
     ScaledDotProductAttention,
 )
-from zoo.layers.attention import ATTENTIONS, make_attention
+from zoo.layers.attention import make_attention
 
 MAKERS = {name: lambda name=name, **kw: make_attention(name, 8, **kw) for name in ATTENTIONS}
 MAKERS["luong_local_monotonic"] = lambda **kw: LuongLocalAttention(2, "monotonic", **kw)

@@ -4,9 +4,9 @@ import pytest
 from keras import ops
 
 from tests.compiled import compiled
+from zoo.choices import ATTENTIONS
 from zoo.data.batches import Batches, plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
-from zoo.layers.attention import ATTENTIONS
 from zoo.layers.recurrence import scanning
 
 BATCH, TARGET, SOURCE, UNITS = 3, 4, 5, 8
@@ -55,13 +55,16 @@ def one_by_one(decoder, memory=MEMORY, mask=MASK, encoder_state=STATE, inputs=IN
             output, state, weight = decoder.step(inputs[:, index], state, constants)
             outputs.append(output)
             weights.append(weight)
+        if decoder.attention is None:
+            return (ops.stack(outputs, axis=1),)
         return ops.stack(outputs, axis=1), ops.stack(weights, axis=1)
 
     return arrays(compiled(run)(inputs, memory, mask, encoder_state))
 
 
 def assert_agree(decoder):
-    for ours, theirs in zip(all_at_once(decoder), one_by_one(decoder), strict=True):
+    by_steps = one_by_one(decoder)
+    for ours, theirs in zip(all_at_once(decoder)[: len(by_steps)], by_steps, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -189,7 +192,7 @@ def test_beams_share_the_memory(attention):
         steps = []
         for index in range(TARGET):
             output, state, weights = decoder.step(rows[:, index], state, constants)
-            steps.append((output, weights))
+            steps.append((output,) if weights is None else (output, weights))
         return steps, state
 
     steps, state = compiled(run)(repeated[-1])
@@ -278,6 +281,13 @@ def test_both_loops_give_the_same_values_and_gradients(monkeypatch):
         ({"units": 0}, "at least 1.*units=0"),
         ({"attention": "bahdano"}, "must be one of .*bahdanau.*'bahdano'"),
         ({"attention": 3}, "`attention` must be 'none', a name.*attention=3"),
+        ({"attention": None}, "`attention` must be 'none', a name.*attention=None"),
+        ({"attention": None, "gate": True}, "attention=None"),
+        ({"attention": "none", "gate": True}, "set gate=False.*gate=True"),
+        ({"attention": "none", "order": "attend_then_recur"}, "set order=None.*attend_then"),
+        ({"attention": "none", "attention_units": 3}, "leave it out.*attention_units=3"),
+        ({"attention": BahdanauAttention(4), "attention_units": 3}, "attention_units=3"),
+        ({"attention": "none", "initial_state": "first_input", "input_feeding": True}, "feeding"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
@@ -297,6 +307,18 @@ def test_an_encoder_state_that_does_not_fit_is_named():
     decoder = AttentiveDecoder("lstm", 6, initial_state="last")
     with pytest.raises(ValueError, match="use 'bridge'.*sizes ..8, 8...*units=6"):
         decoder(INPUTS, MEMORY, encoder_state=STATE)
+
+
+def test_a_step_without_attention_has_no_weights():
+    decoder = AttentiveDecoder("gru", UNITS, "none")
+    build(decoder)
+    state, constants = decoder.start(MEMORY, MASK, STATE)
+    assert decoder.step(INPUTS[:, 0], state, constants)[2] is None
+
+
+def test_a_config_of_version_0_1_with_an_order_and_no_attention_is_read():
+    config = AttentiveDecoder("gru", UNITS, "none").get_config() | {"order": "recur_then_attend"}
+    assert AttentiveDecoder.from_config(config).order is None
 
 
 def test_an_empty_batch_gives_an_empty_answer():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.choices import POOLINGS
 from zoo.layers import SequencePooling
-from zoo.layers.pooling import POOLINGS
 
 MASK = np.array([[True, True, True], [True, True, False], [False, False, False]])
 
@@ -69,5 +69,5 @@ def test_weights_sum_to_one_over_the_valid_steps(pooling, bidirectional):
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="must be one of .*bahdanau.*Received: pooling='bahdano'"):
         SequencePooling("bahdano")
-    with pytest.raises(ValueError, match="divisible by `num_heads`.*units=4, num_heads=3"):
+    with pytest.raises(ValueError, match="divisible by num_heads.*units=4, num_heads=3"):
         SequencePooling("multi_head", num_heads=3)(states(), MASK)

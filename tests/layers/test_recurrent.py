@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.choices import CELLS
 from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrent import CELLS
+from zoo.layers.recurrence import run_recurrent
 
 LENGTHS = np.array([6, 3, 0, 1])
 MASK = np.arange(6)[None, :] < LENGTHS[:, None]
@@ -254,3 +255,43 @@ def test_wrong_arguments_are_named(arguments, message):
 def test_what_does_not_fit_prints_both_shapes(arguments, message):
     with pytest.raises(ValueError, match=message):
         RecurrentEncoder("lstm", 4)(sequences(), **arguments)
+
+
+def derived_layer(base, **options):
+    """A layer that returns twice the outputs of the class it is derived from."""
+
+    class Derived(base):
+        def call(self, *arguments, **options):
+            outputs, *states = super().call(*arguments, **options)
+            return [2 * outputs, *states]
+
+    return Derived(4, **options)
+
+
+def layer_of_derived_cell(base, **options):
+    """A layer of Keras whose cell returns twice the output of the class it is derived from."""
+    layer = base(4, **options)
+
+    class Derived(type(layer.cell)):
+        def call(self, *arguments, **options):
+            output, states = super().call(*arguments, **options)
+            return 2 * output, states
+
+    layer.cell = Derived(4)
+    return layer
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("make", [derived_layer, layer_of_derived_cell])
+def test_derived_classes_are_run_as_they_are(make, cell):
+    layer = make(CELLS[cell], return_sequences=True, return_state=True)
+    inputs, mask = sequences(), ops.convert_to_tensor(MASK)
+    layer.build(inputs.shape)
+    expected = ops.convert_to_numpy(layer(inputs, mask=mask)[0])
+    found, _ = run_recurrent(layer, ops.convert_to_tensor(inputs), mask)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-6)
+    plain = CELLS[cell](4, return_sequences=True)
+    plain.build(inputs.shape)
+    plain.set_weights(layer.get_weights())
+    plain = ops.convert_to_numpy(plain(inputs, mask=mask))
+    np.testing.assert_allclose(expected[:, 0], 2 * plain[:, 0], atol=1e-6)

@@ -1,4 +1,4 @@
-"""Scores of tags: seqeval's own of spans, and sums of one's own."""
+"""Scores of tags: those of spans equal seqeval's, the others sums computed by hand."""
 
 import re
 import subprocess
@@ -12,13 +12,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2, IOBES
 
 import zoo
-from zoo.metrics import (
-    per_tag_table,
-    tag_confusion,
-    tagging_scores,
-    unknown_tags,
-)
-from zoo.tags import ill_formed, repaired, spans, tagging_scheme
+from zoo.metrics import per_tag_table, tag_confusion, tagging_scores, unknown_tags
 
 pytestmark = pytest.mark.once
 
@@ -32,7 +26,7 @@ def test_accuracy_of_tokens_and_of_sentences():
     assert all(type(score) is float for score in scores.values())
 
 
-def test_sentences_without_words_count_nowhere():
+def test_sentences_without_words_are_left_out_of_every_score():
     scores = tagging_scores([[], *REFERENCES, []], [(), *PREDICTIONS, ()], None)
     assert scores == {"token_accuracy": 6 / 8, "sentence_accuracy": 1 / 3}
     assert tagging_scores([[], ["O"]], [[], ["O"]], "bio")["f1_strict"] == 0.0
@@ -52,7 +46,7 @@ PREDICTED = [
 ]
 
 
-def test_spans_are_counted_as_conlleval_does_and_strictly():
+def test_scores_of_spans_by_conlleval_and_strictly():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = tagging_scores(BIO, PREDICTED, "bio")
@@ -70,13 +64,26 @@ def test_spans_are_counted_as_conlleval_does_and_strictly():
         assert scores[f"{name}_strict"] == score(BIO, PREDICTED, mode="strict", scheme=IOB2)
 
 
-def test_bioes():
+def test_scores_of_bioes():
     references = [["S-a", "O", "B-b", "I-b", "E-b"], ["B-a", "E-a"]]
     predictions = [["S-a", "O", "B-b", "I-b", "O"], ["B-a", "E-a"]]
     scores = tagging_scores(references, predictions, "bioes")
     assert scores["f1_conlleval"] == pytest.approx(2 / 3) == f1_score(references, predictions)
     assert scores["precision_strict"] == 1 and scores["recall_strict"] == pytest.approx(2 / 3)
     assert scores["f1_strict"] == f1_score(references, predictions, mode="strict", scheme=IOBES)
+    assert scores["repaired_predictions"] == 1
+
+
+def test_io_and_tags_without_types():
+    references = [["I-a", "I-a", "O", "I-b"], ["I-b", "I-a"]]
+    predictions = [["I-a", "I-a", "O", "O"], ["I-b", "I-b"]]
+    scores = tagging_scores(references, predictions, "io")
+    # Of the spans a, b, b and a one is found, of the two predicted one is right.
+    assert scores["precision_strict"] == scores["precision_conlleval"] == 1 / 2
+    assert scores["recall_strict"] == scores["recall_conlleval"] == 1 / 4
+    assert scores["repaired_predictions"] == scores["repaired_references"] == 0
+    scores = tagging_scores([["B", "I", "O", "B"]], [["B", "I", "O", "I"]], "bio")
+    assert scores["f1_conlleval"] == 1 and scores["f1_strict"] == pytest.approx(2 / 3)
     assert scores["repaired_predictions"] == 1
 
 
@@ -93,61 +100,6 @@ def test_a_sentence_of_1000_words():
     tags = ["B-x", *["I-x"] * 999]
     scores = tagging_scores([tags], [tags[:-1] + ["O"]], "bio")
     assert scores["f1_conlleval"] == 0 and scores["token_accuracy"] == 0.999
-
-
-@pytest.mark.parametrize(
-    ("tags", "expected"),
-    [
-        ([], []),
-        (["O", "O"], []),
-        (["B-a", "I-a", "B-a", "O"], [("a", 0, 2), ("a", 2, 3)]),
-        (["I-a", "I-b", "I-b"], [("a", 0, 1), ("b", 1, 3)]),
-        (["B-creative-work", "I-creative-work"], [("creative-work", 0, 2)]),
-        (["S-a", "B-b", "E-b", "E-c"], [("a", 0, 1), ("b", 1, 3), ("c", 3, 4)]),
-        (["B", "I", "B"], [("_", 0, 2), ("_", 2, 3)]),
-    ],
-)
-def test_spans_end_before_the_next_word(tags, expected):
-    assert spans(tags) == expected == spans(tuple(tags))
-
-
-@pytest.mark.parametrize(
-    ("scheme", "tags", "count"),
-    [
-        ("bio", ["B-a", "I-a", "I-a", "B-a", "O"], 0),
-        ("bio", ["I-a"], 1),
-        ("bio", ["O", "I-a", "I-a", "O", "I-a"], 2),
-        ("bio", ["B-a", "I-b", "I-a"], 2),
-        ("bio", [], 0),
-        ("bioes", ["S-a", "B-a", "I-a", "E-a", "S-a", "O"], 0),
-        ("bioes", ["B-a"], 1),
-        ("bioes", ["B-a", "O"], 1),
-        ("bioes", ["E-a"], 1),
-        ("bioes", ["B-a", "E-b"], 1),
-        ("bioes", ["B-a", "B-a", "E-a"], 1),
-        ("bioes", ["E-a", "I-a"], 3),  # at the start, between the two, at the end
-    ],
-)
-def test_transitions_that_are_ill_formed(scheme, tags, count):
-    assert ill_formed([tags, ["O"], tags], scheme) == 2 * count
-
-
-@pytest.mark.parametrize(
-    ("tags", "scheme"),
-    [
-        (["O", "B-a", "I-a"], "bio"),
-        (["O", "I-a"], "bio"),
-        (["B", "I"], "bio"),
-        (["O", "B-a", "E-a"], "bioes"),
-        (["S-a"], "bioes"),
-        (["NOUN", "INTJ"], None),
-        (["O", "B-a", "B-"], None),
-        (["O"], None),
-        ([], None),
-    ],
-)
-def test_the_scheme_of_tags(tags, scheme):
-    assert tagging_scheme(iter(tags)) == scheme
 
 
 def test_per_tag_table():
@@ -169,7 +121,7 @@ def test_per_tag_table():
     assert rows[1]["f1"] == rows[3]["f1"] == 1
 
 
-def test_tags_only_true_or_only_predicted_are_in_the_table():
+def test_the_table_includes_tags_only_true_or_only_predicted():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rows = per_tag_table([["A", "A"]], [["A", "B"]])
@@ -179,7 +131,7 @@ def test_tags_only_true_or_only_predicted_are_in_the_table():
     ]
 
 
-def test_confusion_has_the_truth_in_rows():
+def test_confusion_has_true_tags_in_rows():
     matrix, tags = tag_confusion(REFERENCES, PREDICTIONS)
     assert tags == ["NOUN", "DET", "VERB", "PUNCT"]
     expected = [[2, 0, 1, 0], [0, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
@@ -202,7 +154,7 @@ def test_unknown_tags():
     assert unknown_tags(REFERENCES, PREDICTIONS) == {}
 
 
-def test_lengths_that_differ_and_nothing_are_refused():
+def test_unequal_lengths_and_empty_splits_are_refused():
     for score in (tagging_scores, per_tag_table, tag_confusion):
         with pytest.raises(ValueError, match="needs predictions.* 2 references, 1 predictions"):
             score([["O"], ["O"]], [["O"]])
@@ -215,7 +167,7 @@ def test_lengths_that_differ_and_nothing_are_refused():
                 score(nothing, nothing)
 
 
-def test_what_is_no_list_of_tags_is_refused():
+def test_strings_in_place_of_lists_of_tags_are_refused():
     with pytest.raises(TypeError, match="list of sentences. Received: references='O'"):
         tagging_scores("O", [["O"]])
     with pytest.raises(TypeError, match=r"list of strings. Received: predictions\[0\]='O'"):
@@ -224,33 +176,16 @@ def test_what_is_no_list_of_tags_is_refused():
         tagging_scores([["O"]], [[None]])
 
 
-def test_schemes_and_tags_that_there_are_not():
-    with pytest.raises(ValueError, match="one of bio, bioes, or None. Received: scheme='iob'"):
+def test_unknown_schemes_and_tags_of_no_scheme_are_refused():
+    with pytest.raises(ValueError, match="of io, bio, bioes, or None. Received: scheme='iob'"):
         tagging_scores(BIO, BIO, "iob")
     for tag in ("NOUN", "S-a", "", "B-"):
-        with pytest.raises(
-            ValueError, match=rf"O, or B or I with.*Received: {re.escape(repr(tag))}"
-        ):
+        with pytest.raises(ValueError, match=f"O, or B or I, .*Received: {re.escape(repr(tag))}"):
             tagging_scores([["O"]], [[tag]], "bio")
-    with pytest.raises(ValueError, match="B, I, E or S with.*Received: 'U-a'"):
-        ill_formed([["U-a"]], "bioes")
 
 
-def test_importing_brings_nothing_heavy():
+def test_importing_zoo_metrics_imports_nothing_heavy():
     script = (
         "import sys, zoo.metrics\nassert not {'seqeval', 'sklearn', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
-
-
-@pytest.mark.parametrize(
-    ("tags", "scheme", "expected"),
-    [
-        (["O", "I-A", "I-A", "I-B"], "bio", ["O", "B-A", "I-A", "B-B"]),
-        (["B-A", "I-A", "B-A"], "bio", ["B-A", "I-A", "B-A"]),
-        (["B-A", "I-A", "O", "I-B"], "bioes", ["B-A", "E-A", "O", "S-B"]),
-        ([], "bio", []),
-    ],
-)
-def test_repaired_tags_mark_the_same_spans(tags, scheme, expected):
-    assert repaired(tags, scheme) == expected

@@ -1,4 +1,4 @@
-"""What the captioner must obey, with each attention and each kind of CNN."""
+"""Contracts of the captioner with each attention and each kind of CNN."""
 
 import functools
 import json
@@ -12,11 +12,12 @@ import pytest
 import zoo
 from tests.variants import variants
 from zoo import presets
+from zoo.choices import ATTENTIONS
 from zoo.data import Dataset
 from zoo.images import ImageError, ImageFile
-from zoo.layers.attention import ATTENTIONS
 from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
 
 CAPTIONS = ["a red circle", "a blue square above a red circle", "two dogs", "a dog"]
@@ -24,7 +25,7 @@ SIZE = (16, 24)
 PICTURES = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3), dtype="uint8")
 EXPECTED = Path(__file__).parents[1] / "contracts" / "image_to_text_logits.json"
 
-# Each attention once, and what else there is to vary once.
+# Each attention once, and each other option once.
 VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
 VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_heads": 2}
 VARIANTS["gru, gated, deep, fed, tied"] = {
@@ -40,12 +41,12 @@ def make_preprocessor():
 
 
 def make(preprocessor, variant="bahdanau", **options):
-    """A model whose weights are the same on every backend."""
+    """A model with the same weights on every backend."""
     settings = {"embedding_dim": 8, "units": 8, "widths": (4, 8)} | VARIANTS[variant] | options
     size = preprocessor.tokenizer.vocabulary_size()
     model = ImageToText(ImageToTextBackbone(size, SIZE, **settings), preprocessor)
     generator = np.random.default_rng(0)
-    for weight in sorted(model.weights, key=lambda it: it.path):  # their order differs
+    for weight in sorted(model.weights, key=lambda it: it.path):  # a fixed order
         if "seed" not in weight.path and "moving" not in weight.path:
             weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
     return model
@@ -58,7 +59,7 @@ def preprocessor():
 
 @pytest.fixture(scope="module")
 def models(preprocessor):
-    """Each variant made, and compiled, once for all the tests."""
+    """A cache of the variants, each built and compiled once."""
     made = functools.cache(functools.partial(make, preprocessor))
     return lambda variant="bahdanau": made(variant)
 
@@ -75,19 +76,19 @@ def logits(model, inputs):
 
 
 def known_logits(model):
-    """Some of the logits of the valid steps."""
+    """A few logits of the unpadded steps."""
     inputs, _, weights = batch(model)
     return logits(model, inputs)[:, :3, :5] * weights[:, :3, None]
 
 
 @every_variant
-def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
+def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
     expected = json.loads(EXPECTED.read_text())[variant]
     np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
 
 
 @most_on_one_backend
-def test_padding_further_and_later_tokens_change_nothing(models, variant):
+def test_padding_and_later_target_tokens_do_not_change_logits(models, variant):
     model = models(variant)
     inputs, _, weights = batch(model)
     before = logits(model, inputs)
@@ -105,10 +106,9 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
     ["none", "none, deep", "luong_local", "transformer", "gru, gated, deep, fed, tied"],
     everywhere=("transformer", "gru, gated, deep, fed, tied"),
 )
-def test_a_search_finds_the_probability_that_training_would_see(models, variant):
-    """Step by step and all at once are one model."""
+def test_search_and_teacher_forcing_give_the_same_log_probability(models, variant):
     model = models(variant)
-    found = model.search(2, 2)(model.features(PICTURES[:1]))
+    found = model.search(SearchOptions(beam=2, n_best=2))(model.features(PICTURES[:1]))
     for n in range(2):
         written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]
         inputs, following, weights = model.preprocessor.collate(written, 24)
@@ -120,7 +120,7 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
 
 
 @most_on_one_backend
-def test_pictures_are_described_alike_alone_and_together(models, variant):
+def test_captions_do_not_depend_on_the_batch(models, variant):
     model = models(variant)
     assert model.infer([]) == []
     together = model.infer(list(PICTURES), beam=2, n_best=2, max_length=8)
@@ -129,10 +129,10 @@ def test_pictures_are_described_alike_alone_and_together(models, variant):
         assert alone.text == answer.text == answer.hypotheses[0].text
         assert alone.score == pytest.approx(answer.score, abs=1e-4)
         assert answer.hypotheses[0].score >= answer.hypotheses[1].score
-    assert len({answer.score for answer in together}) == 4  # it looks at them
+    assert len({answer.score for answer in together}) == 4  # captions depend on the image
 
 
-def test_features_that_are_known_already_give_the_same_score(models):
+def test_precomputed_features_give_the_same_score(models):
     model = models()
     columns = {"image": list(PICTURES), "captions": [[caption] for caption in CAPTIONS]}
     features = model.features(PICTURES).astype("float16")
@@ -147,25 +147,25 @@ def test_features_that_are_known_already_give_the_same_score(models):
 
 
 def _described(model, features):
-    return model._captions(features.astype("float32"), model.search(2, length_penalty=1.0))
+    return model._captions(features.astype("float32"), 0, model.search(SearchOptions(beam=2)))
 
 
 @most_on_one_backend
-def test_explanations_have_a_map_for_each_token(models, variant):
+def test_explanations_have_one_attention_map_per_token(models, variant):
     model = models(variant)
     if model.backbone.attention == "none":
-        with pytest.raises(ValueError, match="looks nowhere"):
+        with pytest.raises(ValueError, match="no attention to explain"):
             model.explain(PICTURES[0])
         return
     explanation = model.explain(PICTURES[0])
     weights = np.asarray(explanation.weights)
     assert weights.shape[1:] == (2, 3)
-    if variant != "luong_local":  # whose window cuts some off
+    if variant != "luong_local":  # its window truncates the weights
         np.testing.assert_allclose(weights.sum((1, 2)), 1, atol=1e-4)
     assert explanation.caption == model.infer([PICTURES[0]], beam=1, length_penalty=0)[0].text
 
 
-def test_a_preset_gives_the_model_back(models, tmp_path):
+def test_a_saved_preset_loads_the_same_model(models, tmp_path):
     model = models("gru, gated, deep, fed, tied")
     columns = {"image": [ImageFile("a.png", content=b"")], "captions": [["a"]]}
     dataset = Dataset("mine", "image_to_text", ("en",), "CC0", "", "0" * 64, {"train": columns}, ())
@@ -173,12 +173,12 @@ def test_a_preset_gives_the_model_back(models, tmp_path):
     copy = zoo.load(tmp_path / "p")
     assert copy.get_config() == model.get_config()
     for one, other in zip(model.infer(PICTURES), copy.infer(PICTURES), strict=True):
-        assert one.score == pytest.approx(other.score, abs=0.05)  # halves are stored
+        assert one.score == pytest.approx(other.score, abs=0.05)  # stored in float16
     hub = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path / "p"))
     assert isinstance(hub, ImageToText)
 
 
-def test_what_is_frozen_stays_so_in_a_copy(preprocessor):
+def test_frozen_layers_stay_frozen_in_a_copy(preprocessor):
     backbone = make(preprocessor, train_encoder="last_norm").backbone
     copy = ImageToTextBackbone.from_config(backbone.get_config())
     for one in (backbone, copy):
@@ -187,27 +187,28 @@ def test_what_is_frozen_stays_so_in_a_copy(preprocessor):
     assert not frozen.trainable_weights
 
 
-def test_it_learns_what_pictures_show():
+def test_training_fits_four_images():
     keras.utils.set_random_seed(0)
     names = ["red", "blue", "green", "white"]
     colours = np.array([[255, 0, 0], [0, 0, 255], [0, 255, 0], [255, 255, 255]], "uint8")
     pictures = np.zeros((4, *SIZE, 3), "uint8")
     for picture, colour, row in zip(pictures, colours, (0, 4, 8, 12), strict=True):
         picture[row : row + 4] = colour
-    chosen = ImageToTextPreprocessor(train_subword_tokenizer(names * 9, 300), SIZE, 12)
+    chosen = ImageToTextPreprocessor(train_subword_tokenizer(names * 9, 300), SIZE, 6)
     size = chosen.tokenizer.vocabulary_size()
     model = ImageToText(ImageToTextBackbone(size, SIZE, widths=(16,), units=32), chosen)
     inputs, truth, weights = chosen({"images": pictures, "text": names})
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     jit = keras.config.backend() == "jax"  # as in recipes
     keras.Model.compile(
-        model, keras.optimizers.Adam(0.01), loss, weighted_metrics=[], jit_compile=jit
+        model, keras.optimizers.Adam(0.02), loss, weighted_metrics=[], jit_compile=jit
     )
-    keras.Model.fit(model, inputs, truth, sample_weight=weights, epochs=120, verbose=0)
+    for _ in range(80):
+        keras.Model.train_on_batch(model, inputs, truth, sample_weight=weights)
     assert [answer.text for answer in model.infer(pictures)] == names
 
 
-def test_keras_hub_generates_too(models):
+def test_generate_of_keras_hub_equals_greedy_search(models):
     model = models()
     model.compile(sampler="greedy")
     assert model.generate(list(PICTURES[:2]), max_length=8) == [
@@ -220,12 +221,12 @@ def test_keras_hub_generates_too(models):
     ("name", "train", "trained"),
     [("MobileNetV2", "none", 0), ("MobileNetV2", "Conv_1", 1), ("residual", "none", 0)],
 )
-def test_a_cnn_is_trained_from_a_layer_on(name, train, trained):
+def test_train_names_the_first_trainable_layer_of_a_cnn(name, train, trained):
     encoder = make_image_encoder(name, (32, 32), train=train)
     assert len(encoder.trainable_weights) == trained
 
 
-def test_a_cnn_ends_where_its_grid_is_fine_enough():
+def test_output_names_the_last_layer_of_a_cnn():
     whole, cut = (
         make_image_encoder("MobileNetV2", (64, 32), output=o) for o in (None, "block_12_add")
     )
@@ -235,7 +236,7 @@ def test_a_cnn_ends_where_its_grid_is_fine_enough():
     assert half.output.shape == (None, 8, 8, 4)
 
 
-def test_each_cell_knows_its_row_and_its_column():
+def test_grid_positions_add_embeddings_of_row_and_column():
     layer = GridPositions()
     seen = keras.ops.convert_to_numpy(layer(np.zeros((2, 3, 4, 5), "float32")))
     rows, columns = layer.get_weights()
@@ -244,7 +245,7 @@ def test_each_cell_knows_its_row_and_its_column():
     assert len(np.unique(seen[0].reshape(12, 5).round(4), axis=0)) == 12
 
 
-def test_a_frozen_cnn_computes_the_same_in_training():
+def test_a_frozen_cnn_gives_the_same_features_in_training():
     encoder = make_image_encoder("MobileNetV2", (32, 32), train="Conv_1")
     picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(
@@ -266,12 +267,12 @@ def test_a_frozen_cnn_computes_the_same_in_training():
         ({"cell": "rnn"}, "cell='rnn'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, message):
+def test_invalid_options_of_the_backbone_raise(settings, message):
     with pytest.raises(ValueError, match=message):
         ImageToTextBackbone(9, **{"image_size": (16, 16), "units": 8, **settings})
 
 
-def test_what_is_no_picture_is_refused(models, tmp_path):
+def test_invalid_inputs_raise(models, tmp_path):
     model = models()
     for one in ("photo.jpg", tmp_path / "photo.jpg", PICTURES[0], PICTURES[0, :, :, 0]):
         with pytest.raises(TypeError, match="in a list"):

@@ -1,4 +1,4 @@
-"""What the translator must obey, with each attention."""
+"""Contracts of the sequence-to-sequence model with each attention."""
 
 import functools
 import json
@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.models.copies import assert_copy
 from tests.variants import variants
 from zoo import presets
-from zoo.layers.attention import ATTENTIONS
+from zoo.choices import ATTENTIONS
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
 
 SOURCES = ["one two three", "three two", "two two one", "one", "하나 둘"]
 TARGETS = ["drei zwei eins", "zwei drei", "eins zwei zwei", "eins", "둘 하나"]
 EXPECTED = Path(__file__).parents[1] / "contracts" / "seq2seq_lm_logits.json"
 
-# Each attention once, and what else there is to vary once.
+# Each attention once, and each other option once.
 VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
 for dot in ("luong_dot", "scaled_dot"):
     VARIANTS[dot] = {"attention": dot, "bidirectional": False}
@@ -38,14 +40,14 @@ def make_preprocessor():
 
 
 def make(preprocessor, variant):
-    """A model whose weights are the same on every backend."""
+    """A model with the same weights on every backend."""
     backbone = Seq2SeqLMBackbone(
         preprocessor.tokenizer.vocabulary_size(),
         **{"embedding_dim": 8, "units": 8, **VARIANTS[variant]},
     )
     model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
     generator = np.random.default_rng(0)
-    for weight in sorted(model.trainable_weights, key=lambda it: it.path):  # their order differs
+    for weight in sorted(model.trainable_weights, key=lambda it: it.path):  # a fixed order
         weight.assign(1.5 * generator.normal(size=weight.shape) / np.sqrt(weight.shape[0]))
     return model
 
@@ -57,7 +59,7 @@ def preprocessor():
 
 @pytest.fixture(scope="module")
 def models(preprocessor):
-    """Each variant made, and compiled, once for all the tests."""
+    """A cache of the variants, each built and compiled once."""
     made = functools.cache(functools.partial(make, preprocessor))
     return lambda variant="bahdanau": made(variant)
 
@@ -70,7 +72,7 @@ def batch(model, length=24):
 
 
 def known_logits(model):
-    """Some of the logits of the valid steps."""
+    """A few logits of the unpadded steps."""
     inputs, _, weights = batch(model)
     return logits(model, inputs)[:, :3, :5] * weights[:, :3, None]
 
@@ -80,13 +82,13 @@ def logits(model, inputs):
 
 
 @every_variant
-def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
+def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
     expected = json.loads(EXPECTED.read_text())[variant]
     np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
 
 
 @most_on_one_backend
-def test_padding_further_and_later_tokens_change_nothing(models, variant):
+def test_padding_and_later_target_tokens_do_not_change_logits(models, variant):
     model = models(variant)
     inputs, _, weights = batch(model, 24)
     before = logits(model, inputs)
@@ -104,14 +106,13 @@ def test_padding_further_and_later_tokens_change_nothing(models, variant):
     ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"],
     everywhere=("lstm, deep, fed", "transformer, tied"),
 )
-def test_a_search_finds_the_probability_that_training_would_see(models, variant):
-    """Step by step and all at once are one model."""
+def test_search_and_teacher_forcing_give_the_same_log_probability(models, variant):
     model = models(variant)
     (answer,) = model.infer(SOURCES[:1], beam=2, n_best=2)
     assert answer.text == answer.hypotheses[0].text and len(answer.hypotheses) == 2
     assert answer.score == answer.hypotheses[0].score >= answer.hypotheses[1].score
-    search = model.search(2, 2)
-    ((_, found),) = model._batches(search, model._encode(SOURCES[:1]), [0], 64)
+    search = model.search(SearchOptions(beam=2, n_best=2))
+    found = search(*model._collate(model._encode(SOURCES[:1]), 16))
     for n, hypothesis in enumerate(answer.hypotheses):
         written = [found.tokens[0, n, : found.lengths[0, n]].tolist()]
         sources = model.preprocessor.encode_source(SOURCES[:1])
@@ -121,18 +122,19 @@ def test_a_search_finds_the_probability_that_training_would_see(models, variant)
 
 
 @variants(["bahdanau", "tied", "transformer"], everywhere=("bahdanau", "transformer"))
-def test_a_preset_gives_the_model_back(models, variant, tmp_path):
+def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
     again = zoo.load(tmp_path / "it")
     theirs = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path / "it"))
-    assert again.languages == ("en", "de") and type(theirs) is Seq2SeqLM
-    for other in (again, theirs):
-        for one, same in zip(model.infer(SOURCES), other.infer(SOURCES), strict=True):
-            assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-5)
+    assert again.languages == ("en", "de")
+    for one, same in zip(model.infer(SOURCES), again.infer(SOURCES), strict=True):
+        assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-5)
+    assert_copy(theirs, model)
+    assert theirs.preprocessor.encode_source(SOURCES) == model.preprocessor.encode_source(SOURCES)
 
 
-def test_each_language_can_have_its_own_tokens(tmp_path):
+def test_source_and_target_can_have_a_tokenizer_each(tmp_path):
     shared = make_preprocessor()
     own = train_subword_tokenizer(SOURCES * 9, 300)
     preprocessor = Seq2SeqLMPreprocessor(shared.tokenizer, 24, 24, source_tokenizer=own)
@@ -175,7 +177,7 @@ def test_infer_keeps_the_order_over_buckets_and_batches(models):
 
 
 @variants(["bahdanau", "transformer"], everywhere=("transformer",))
-def test_a_beam_of_one_is_what_keras_hub_generates(models, variant):
+def test_generate_of_keras_hub_equals_greedy_search(models, variant):
     model = models(variant)
     model.compile(sampler="greedy")
     ours = [answer.text for answer in model.infer(SOURCES, beam=1, max_length=23)]
@@ -190,20 +192,20 @@ def test_generate_continues_a_prompt(models):
     assert [text.startswith(start) for text, start in zip(prompted, ("eins", "zwei"), strict=True)]
 
 
-def test_a_long_text_is_cut_with_a_warning(models):
+def test_a_long_text_is_truncated_with_a_warning(models):
     model = models()
-    with pytest.warns(UserWarning, match="1 of 2 texts are longer than the 23 tokens"):
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than .* 23 tokens"):
         long, _ = model.infer(["one two " * 10_000, "one"])
     assert long.score < 0
     assert len(model.preprocessor.encode_source(["one " * 100])[0]) == 24
 
 
-def test_options_of_the_search_arrive(models):
+def test_search_options_change_the_output(models):
     model = models()
     short = model.infer(SOURCES[:1], max_length=2)[0]
     long = model.infer(SOURCES[:1], min_length=8)[0]
     assert len(short.text) < len(long.text)
-    with pytest.raises(ValueError, match="`beam` must be at least 1.*beam=0"):
+    with pytest.raises(ValueError, match="`beam` must be .* at least 1.*beam=0"):
         model.infer(SOURCES[:1], beam=0)
 
 
@@ -216,12 +218,12 @@ def test_score_compares_with_references(models):
     inputs, following, weights = batch(model)
     losses = model._token_losses(inputs, following)
     expected = (losses * weights).sum() / weights.sum()
-    for size in (2, 64):  # rows that fill a batch up do not count
+    for size in (2, 64):  # filling rows have no weight
         columns = {"source": SOURCES, "target": TARGETS}
         assert model.score(columns, batch_size=size)["loss"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_explain_shows_what_was_read_for_each_token(models):
+def test_explanations_are_the_attention_weights_of_the_greedy_output(models):
     model = models()
     alignment = model.explain("  one two three ")
     assert "".join(alignment.source[:-1]) == "one two three" and alignment.source[-1] == "</s>"
@@ -231,7 +233,7 @@ def test_explain_shows_what_was_read_for_each_token(models):
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
     with pytest.raises(ValueError, match="nothing to explain"):
         model.explain("  ")
-    with pytest.raises(ValueError, match="without attention.*attention='none'"):
+    with pytest.raises(ValueError, match="no attention to explain.*attention='none'"):
         models("none").explain("one")
 
 
@@ -243,7 +245,7 @@ def test_collate_shifts_the_target(preprocessor):
     np.testing.assert_array_equal(weights, [[1, 1, 1, 0], [1, 1, 0, 0]])
 
 
-def test_the_call_of_the_preprocessor_is_that_of_its_parts(preprocessor):
+def test_calling_the_preprocessor_equals_encode_and_collate(preprocessor):
     x, y, weights = preprocessor({"encoder_text": SOURCES, "decoder_text": TARGETS})
     inputs, following, counts = preprocessor.collate(
         preprocessor.encode_source(SOURCES), preprocessor.encode_target(TARGETS), 24
@@ -252,7 +254,7 @@ def test_the_call_of_the_preprocessor_is_that_of_its_parts(preprocessor):
     np.testing.assert_array_equal(to_array(x["encoder_token_ids"]), inputs["encoder_token_ids"])
     np.testing.assert_array_equal(to_array(y), following)
     np.testing.assert_array_equal(to_array(weights), counts)
-    ids = to_array(x["decoder_token_ids"]) * counts.astype(int)  # an end token is never read
+    ids = to_array(x["decoder_token_ids"]) * counts.astype(int)  # no end tokens
     np.testing.assert_array_equal(ids, inputs["decoder_token_ids"])
 
 
@@ -266,10 +268,10 @@ def test_the_call_of_the_preprocessor_is_that_of_its_parts(preprocessor):
         ({"attention": "transformer", "units": 9}, "embedding_dim=8, units=9"),
         ({"attention": "transformer", "num_heads": 3}, "num_heads.*Received"),
         ({"tie_embeddings": "all", "source_vocabulary_size": 9}, "source_vocabulary_size=9"),
-        ({"attention": "luong_dot"}, "LuongGeneralAttention.*Received"),
+        ({"attention": "luong_dot"}, "luong_general.*Received"),
     ],
 )
-def test_wrong_arguments_are_named(options, message):
+def test_invalid_options_of_the_backbone_raise(options, message):
     with pytest.raises(ValueError, match=message):
         Seq2SeqLMBackbone(20, **{"embedding_dim": 8, "units": 8, **options})
 
@@ -281,11 +283,11 @@ def test_wrong_arguments_are_named(options, message):
         (["one", 2], TypeError, r"texts\[1\]=2"),
     ],
 )
-def test_bad_texts_are_named(models, texts, error, message):
+def test_invalid_texts_raise(models, texts, error, message):
     with pytest.raises(error, match=message):
         models().infer(texts)
 
 
-def test_bad_batch_sizes_are_named(models):
+def test_invalid_batch_sizes_raise(models):
     with pytest.raises(ValueError, match="batch_size=0"):
         models().infer(["one"], batch_size=0)

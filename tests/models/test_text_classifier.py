@@ -1,4 +1,4 @@
-"""What is particular to the text classifier; the rest is in tests/contracts."""
+"""Text classifier; its contracts are in tests/contracts/test_models.py."""
 
 import keras
 import numpy as np
@@ -28,14 +28,14 @@ def test_infer_keeps_the_order_over_buckets_and_batches(model):
         assert set(result.to_dict()) == {"label", "probability", "probabilities"}
 
 
-def test_a_text_of_100_000_words_is_cut(model):
+def test_a_text_of_100_000_words_is_truncated(model):
     (result,) = model.infer(["good movie " * 100_000])
     assert 0.5 <= result.probability <= 1
     assert len(model.preprocessor.encode(["good movie " * 100_000])[0]) == 24
     assert len(model.explain("good movie " * 1000).tokens) == 24
 
 
-def test_score_compares_with_the_truth(model):
+def test_score_compares_with_true_labels(model):
     answers = [result.label for result in model.infer(TEXTS)]
     scores = model.score({"text": TEXTS, "label": answers})
     assert scores["accuracy"] == 1.0
@@ -44,13 +44,13 @@ def test_score_compares_with_the_truth(model):
     )
 
 
-def test_collate_pads_on_the_right_and_cuts(model):
+def test_collate_pads_on_the_right_and_truncates(model):
     batch = model.preprocessor.collate([[5, 6, 7], [], [8]], length=2)
     np.testing.assert_array_equal(batch["token_ids"], [[5, 6], [0, 0], [8, 0]])
     np.testing.assert_array_equal(batch["padding_mask"], [[True, True], [False] * 2, [True, False]])
 
 
-def test_lower_casing_hides_the_case_from_the_model_alone(model):
+def test_lower_casing_keeps_the_case_of_pieces(model):
     tokenizer = model.preprocessor.tokenizer
     lower = TextClassifierPreprocessor(tokenizer, sequence_length=24, lowercase=True)
     assert lower.encode(["A GOOD Movie"]) == lower.encode(["a good movie"])
@@ -67,7 +67,7 @@ def test_lower_casing_hides_the_case_from_the_model_alone(model):
     assert TextClassifierPreprocessor.from_config(lower.get_config()).lowercase
 
 
-def test_the_preprocessor_gives_in_tf_data_what_it_gives_outside(model):
+def test_the_preprocessor_gives_the_same_in_tf_data(model):
     import tensorflow as tf
 
     outside = model.preprocessor(TEXTS)
@@ -82,17 +82,17 @@ def test_the_preprocessor_gives_in_tf_data_what_it_gives_outside(model):
     ("texts", "message"),
     [("a string", "come in a list.*Received: texts='a string'"), ([None], r"texts\[0\]=None")],
 )
-def test_what_is_no_text_is_refused(model, texts, message):
+def test_invalid_texts_raise(model, texts, message):
     with pytest.raises(TypeError, match=message):
         model.infer(texts)
 
 
-def test_an_empty_text_has_no_explanation(model):
+def test_explaining_an_empty_text_raises(model):
     with pytest.raises(ValueError, match="nothing to explain"):
         model.explain("")
 
 
-def test_without_a_preprocessor_it_says_what_to_do(model):
+def test_infer_without_a_preprocessor_raises(model):
     bare = TextClassifier(TextClassifierBackbone(300, "gru", 8, 8))
     with pytest.raises(ValueError, match="no preprocessor.*zoo.load"):
         bare.infer(["text"])
@@ -102,16 +102,16 @@ def test_without_a_preprocessor_it_says_what_to_do(model):
     ("arguments", "message"),
     [
         ({"encoder": "bilstm"}, "must be one of .*transformer.*Received: encoder='bilstm'"),
-        ({"encoder": "transformer", "units": 64, "embedding_dim": 32}, "equal to `embedding_dim`"),
+        ({"encoder": "transformer", "units": 64, "embedding_dim": 32}, "equal to embedding_dim"),
         ({"encoder": "transformer", "num_heads": 3}, "num_heads=3"),
     ],
 )
-def test_impossible_backbones_are_refused(arguments, message):
+def test_invalid_options_of_the_backbone_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
         TextClassifierBackbone(100, **arguments)
 
 
 @pytest.mark.parametrize("labels", [("one",), ("same", "same")])
 def test_labels_must_differ(labels):
-    with pytest.raises(ValueError, match="two or more labels, all different"):
+    with pytest.raises(ValueError, match="at least 2 strings, all different"):
         TextClassifier(TextClassifierBackbone(100, "gru", 8, 8), labels=labels)

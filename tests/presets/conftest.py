@@ -1,4 +1,4 @@
-"""One tiny classifier, saved once, and a copy of its preset for each test."""
+"""A tiny classifier, saved once, and a copy of its preset for each test."""
 
 import shutil
 
@@ -20,8 +20,8 @@ def model():
         TextClassifierBackbone(300, embedding_dim=8, units=6, dropout=0.1),
         TextClassifierPreprocessor(tokenizer, sequence_length=32),
     )
-    draws = np.random.default_rng(0)  # not the backend's: the same weights everywhere
-    model.set_weights([draws.normal(size=w.shape).astype("float32") for w in model.weights])
+    random = np.random.default_rng(0)  # NumPy's: the same weights on every backend
+    model.set_weights([random.normal(size=w.shape).astype("float32") for w in model.weights])
     return model
 
 
@@ -34,5 +34,5 @@ def saved(model, tmp_path_factory):
 
 @pytest.fixture
 def preset(saved, tmp_path):
-    """The directory of a preset that a test may spoil."""
+    """A copy of the preset that a test may modify."""
     return shutil.copytree(saved[0], tmp_path / "tiny")

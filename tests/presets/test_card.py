@@ -1,4 +1,4 @@
-"""The card, the README made from it, and the builtin of cards."""
+"""The card, the README generated from it, and the list of built-in models."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def pretrained(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_card_survives_json():
+def test_card_json_round_trip():
     card = a_card()
     assert Card.from_dict(card.to_dict()) == card
     assert Card.from_dict(card.to_dict() | {"of_a_later_version": 1}) == card
@@ -112,24 +112,30 @@ def test_readme_names_an_unusual_licence():
     assert yaml.safe_load(front)["license_name"] == "Data of example.com"
 
 
-def test_models_are_listed_by_task_and_name(pretrained):
+def test_models_are_sorted_by_task_and_name(pretrained):
     assert [card.name for card in zoo.list_models()] == ["bilstm_en", "gru_ko"]
     assert len(zoo.list_models("text_classifier")) == 2
 
 
-def test_an_unknown_task_is_an_error(pretrained):
+def test_unknown_task_is_an_error(pretrained):
     with pytest.raises(ValueError, match="Did you mean `text_classifier`.*task='text_clasifier'"):
         zoo.list_models("text_clasifier")
 
 
-def test_an_unknown_name_is_an_error_with_what_is_near(pretrained):
+@pytest.mark.parametrize("name", ["generation", "causal_lm"])
+def test_folder_without_a_task_is_not_one(pretrained, name):
+    with pytest.raises(ValueError, match=f"must be one of .* Received: task='{name}'"):
+        zoo.list_models(name)
+
+
+def test_unknown_name_is_an_error_with_suggestions(pretrained):
     with pytest.raises(PresetError, match="Did you mean `gru_ko`.*`zoo ls`.*'gru_kr'"):
         zoo.load("gru_kr")
     with pytest.raises(PresetError, match="`zoo ls`"):
         zoo.load("")
 
 
-def test_the_presets_that_come_along_are_whole():
+def test_built_in_presets_are_complete():
     for card in zoo.list_models():
         directory = zoo.presets.resolve(card.name)
         assert directory.name == card.name
@@ -146,13 +152,13 @@ def test_listing_imports_nothing_heavy():
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        cwd=builtin.MODELS.parents[1],
+        cwd=builtin.PRETRAINED.parents[2],
         check=True,
     )
     assert done.stdout == "[]\n"
 
 
-def test_the_face_of_the_package():
+def test_public_names_of_the_package():
     assert {"load", "list_models", "Card", "__version__"} <= set(dir(zoo))
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         zoo.lode  # noqa: B018

@@ -1,4 +1,4 @@
-"""A saved preset is whole, half as big, and the same model again."""
+"""Saving presets: atomic, in half precision, and loadable."""
 
 import json
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ BATCH = {
     "token_ids": np.array([[5, 42, 299, 7], [17, 3, 0, 0], [0, 0, 0, 0]], "int32"),
     "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]], bool),
 }
-# What the tiny model makes of them, from its stored weights, on every backend.
+# Logits of the tiny model with its stored weights, on every backend.
 LOGITS = [[-1.543294, -1.367209], [-1.343946, -0.786735], [-0.662109, -0.629883]]
 
 
@@ -33,7 +33,7 @@ def weights_of(directory):
     return values
 
 
-def test_loaded_model_has_the_weights_rounded_to_half_precision(model, saved):
+def test_loaded_weights_are_rounded_to_half_precision(model, saved):
     loaded = zoo.load(saved[0])
     assert type(loaded) is type(model)
     assert len(loaded.weights) == len(model.weights) == 13
@@ -43,21 +43,21 @@ def test_loaded_model_has_the_weights_rounded_to_half_precision(model, saved):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(theirs), expected)
 
 
-def test_loaded_model_answers_the_same_on_every_backend(model, saved):
+def test_loaded_model_has_the_same_logits_on_every_backend(model, saved):
     answers = keras.Model.predict_on_batch(zoo.load(saved[0]), BATCH)
     np.testing.assert_allclose(answers, LOGITS, atol=1e-5)
     np.testing.assert_allclose(answers, keras.Model.predict_on_batch(model, BATCH), atol=5e-3)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
-def test_kerashub_loads_it_too(model, saved):
+def test_kerashub_loads_the_preset(model, saved):
     import keras_hub
 
     loaded = keras_hub.models.TextClassifier.from_preset(str(saved[0]))
     assert type(loaded) is type(model)
 
 
-def test_large_weights_are_packed(saved):
+def test_large_weights_are_compressed(saved):
     sets = []
     with h5py.File(saved[0] / "model.weights.h5") as file:
         file.visititems(lambda _, it: sets.append(it) if isinstance(it, h5py.Dataset) else None)
@@ -78,7 +78,7 @@ def test_float32_is_stored_exactly(model, tmp_path):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (ours, theirs)))
 
 
-def test_compiling_leaves_no_trace(saved, tmp_path):
+def test_optimizer_is_not_saved(saved, tmp_path):
     loaded = zoo.load(saved[0])
     loaded.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     batch = loaded.preprocessor.collate(loaded.preprocessor.encode(["a good film"]), 16)
@@ -90,7 +90,7 @@ def test_compiling_leaves_no_trace(saved, tmp_path):
     assert zoo.load(tmp_path / "p").compiled is False
 
 
-def test_card_tells_of_the_files(saved):
+def test_card_lists_the_files(saved):
     directory, card = saved
     assert read_card(directory) == card
     assert (card.name, card.task, card.dataset) == ("tiny", "text_classifier", "reviews")
@@ -106,7 +106,7 @@ def test_card_tells_of_the_files(saved):
     assert "assets/tokenizer/vocabulary.spm" in card.files
 
 
-def test_card_takes_from_the_dataset_what_is_not_said(model, tmp_path):
+def test_card_defaults_to_values_of_the_dataset(model, tmp_path):
     dataset = SimpleNamespace(name="nsmc", languages=("ko",), licence="CC0-1.0", citation="Park")
     card = save(model, tmp_path / "p", name="p", dataset=dataset, metrics={"dev/accuracy": 0.5})
     assert (card.dataset, card.languages, card.licence) == ("nsmc", ("ko",), "CC0-1.0")
@@ -116,7 +116,7 @@ def test_card_takes_from_the_dataset_what_is_not_said(model, tmp_path):
     }
 
 
-def test_a_directory_is_replaced_only_when_asked(model, preset):
+def test_directory_is_replaced_only_with_overwrite(model, preset):
     before = read_card(preset)
     with pytest.raises(FileExistsError):
         save(model, preset, name="other", dataset="d")
@@ -126,12 +126,12 @@ def test_a_directory_is_replaced_only_when_asked(model, preset):
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e6])
-def test_weights_that_do_not_fit_leave_nothing_behind(saved, tmp_path, value):
+def test_weights_out_of_range_leave_no_files(saved, tmp_path, value):
     loaded = zoo.load(saved[0])
     weights = loaded.get_weights()
     weights[-1][0] = value
     loaded.set_weights(weights)
-    with pytest.raises(ValueError, match="finite, and no larger than float16.*task.weights.h5"):
+    with pytest.raises(ValueError, match="at most the maximum of float16.*task.weights.h5"):
         save(loaded, tmp_path / "p", name="p", dataset="d")
     assert list(tmp_path.iterdir()) == []
 
@@ -144,7 +144,7 @@ def test_weights_that_do_not_fit_leave_nothing_behind(saved, tmp_path, value):
         ({"metrics": {"accuracy": float("nan")}}, "`metrics` of a card"),
     ],
 )
-def test_wrong_arguments_leave_nothing_behind(model, tmp_path, options, message):
+def test_wrong_arguments_leave_no_files(model, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         save(model, tmp_path / "p", **{"name": "p", "dataset": "d", **options})
     assert list(tmp_path.iterdir()) == []
@@ -155,26 +155,38 @@ def test_only_tasks_of_the_zoo_are_saved(tmp_path):
         save(keras.Sequential(), tmp_path / "p", name="p", dataset="d")
 
 
-def test_a_restated_card_leaves_the_files_it_is_about_alone(preset):
+def test_subclass_outside_the_zoo_is_not_saved(model, tmp_path):
+    """Loading could not find its class."""
+
+    class MyClassifier(type(model)):
+        pass
+
+    mine = MyClassifier(model.backbone, model.preprocessor)
+    with pytest.raises(ValueError, match="Only a task of `zoo.models`"):
+        save(mine, tmp_path / "p", name="p", dataset="d")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_update_card_keeps_the_other_files(preset):
     before = read_card(preset)
     card = update_card(preset, metrics={"dev/accuracy": 0.75})
     assert card == read_card(preset) and card.metrics == {"dev/accuracy": 0.75}
     assert (card.sha256, card.files, card.name) == (before.sha256, before.files, before.name)
     assert "| dev/accuracy | 0.75 |" in (preset / "README.md").read_text("utf-8")
-    zoo.load(preset)  # whose checksums still hold
+    zoo.load(preset)  # verifies the checksums
 
 
-def test_a_card_that_would_be_wrong_or_is_missing_is_not_restated(preset):
+def test_update_card_refuses_invalid_values_and_a_missing_card(preset):
     before = (preset / "card.json").read_bytes()
     with pytest.raises(PresetError, match="finite numbers"):
         update_card(preset, metrics={"dev/accuracy": float("nan")})
     assert (preset / "card.json").read_bytes() == before
     (preset / "card.json").unlink()
-    with pytest.raises(PresetError, match="no card to update_card"):
+    with pytest.raises(PresetError, match="no card.json to update"):
         update_card(preset, metrics={})
 
 
-def test_a_full_disk_is_told_before_anything_is_written(model, tmp_path, monkeypatch):
+def test_full_disk_is_an_error_before_writing(model, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 20))
     with pytest.raises(OSError, match="No space left on device"):
         save(model, tmp_path / "new", name="new", dataset="reviews")

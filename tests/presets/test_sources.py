@@ -1,4 +1,4 @@
-"""Each way to name a preset leads to a checked directory, and hubs are asked for data only."""
+"""Resolution of every kind of source to a checked directory."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture
 def logged(preset, tmp_path, monkeypatch):
-    """A model as MLflow downloads it; the test may spoil its `MLmodel`."""
+    """A model as MLflow downloads it, which a test may modify."""
     import mlflow.artifacts
 
     import zoo.tracking
@@ -41,7 +41,7 @@ def test_names_and_directories(preset, monkeypatch):
         assert resolve(source) == preset.resolve()
 
 
-def test_a_pretrained_model_goes_before_a_directory_of_its_name(preset, tmp_path, monkeypatch):
+def test_pretrained_model_precedes_a_directory_of_its_name(preset, tmp_path, monkeypatch):
     monkeypatch.setattr(builtin, "PRETRAINED", preset.parent)
     (tmp_path / "here" / "tiny").mkdir(parents=True)
     shutil.copytree(preset, tmp_path / "here" / "mine")
@@ -51,12 +51,12 @@ def test_a_pretrained_model_goes_before_a_directory_of_its_name(preset, tmp_path
 
 
 @pytest.mark.parametrize("source", ["no/such", "./nothing", "ftp://host/x", "s3://b/x", "hf:/a/b"])
-def test_what_is_not_there(source):
+def test_unknown_sources_are_refused(source):
     with pytest.raises(PresetError, match="Received: .*" + source.strip("./")):
         resolve(source)
 
 
-def test_a_logged_model_is_kept_by_content(logged, home):
+def test_logged_model_is_cached_by_content(logged, home):
     directory = resolve("models:/tiny@champion")
     assert directory.parent == home / "models"
     assert directory.name == read_card(directory).sha256[:32]
@@ -66,9 +66,9 @@ def test_a_logged_model_is_kept_by_content(logged, home):
     assert os.listdir(home / "models") == [directory.name]
 
 
-def test_a_logged_model_may_be_plain_files(logged):
+def test_logged_model_may_be_plain_files(logged):
     (logged / "MLmodel").unlink()
-    with pytest.raises(PresetError, match="holds a file MLmodel"):
+    with pytest.raises(PresetError, match="contains a file MLmodel"):
         resolve("models:/tiny@champion")
     shutil.copytree(logged / "preset", logged, dirs_exist_ok=True)
     shutil.rmtree(logged / "preset")
@@ -76,9 +76,9 @@ def test_a_logged_model_may_be_plain_files(logged):
 
 
 @pytest.mark.parametrize("inside", ["..", "../preset", "/etc", "nothing", 7, None])
-def test_a_preset_outside_the_logged_model_is_refused(logged, inside):
+def test_preset_outside_the_logged_model_is_refused(logged, inside):
     (logged / "MLmodel").write_text(yaml.safe_dump({"flavors": {"zoo": {"preset": inside}}}))
-    with pytest.raises(PresetError, match="must be a folder in the model"):
+    with pytest.raises(PresetError, match="must be a folder inside the model"):
         resolve("models:/tiny@champion")
 
 
@@ -92,7 +92,7 @@ def test_a_preset_outside_the_logged_model_is_refused(logged, inside):
         "!!python/object/apply:os.mkdir [ran]",
     ],
 )
-def test_a_model_that_the_zoo_did_not_log_is_refused(logged, content, tmp_path, monkeypatch):
+def test_model_without_the_flavor_is_refused(logged, content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (logged / "MLmodel").write_text(content)
     with pytest.raises(PresetError, match="must have the flavor 'zoo'"):
@@ -100,7 +100,7 @@ def test_a_model_that_the_zoo_did_not_log_is_refused(logged, content, tmp_path, 
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_damaged_logged_model_is_refused(logged, home):
+def test_damaged_logged_model_is_refused(logged, home):
     path = logged / "preset" / "task.weights.h5"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(PresetError, match="damaged or was changed"):
@@ -134,7 +134,7 @@ def test_links_in_a_cache_are_followed(preset, tmp_path, monkeypatch, home):
     assert zoo.load("hf://owner/tiny").labels == ("negative", "positive")
 
 
-def test_kaggle(preset, monkeypatch):
+def test_kaggle_source(preset, monkeypatch):
     import kagglehub
 
     monkeypatch.setattr(kagglehub, "model_download", {"o/n/keras/v": str(preset)}.__getitem__)
@@ -144,8 +144,8 @@ def test_kaggle(preset, monkeypatch):
 
 
 @pytest.mark.parametrize("source", ["hf://name", "hf://a/b/c", "kaggle://o/n"])
-def test_addresses_of_another_form(source):
-    with pytest.raises(PresetError, match=f"is named .* Received: {source}"):
+def test_invalid_uris_are_refused(source):
+    with pytest.raises(PresetError, match=f"has the form .* Received: {source}"):
         resolve(source)
 
 
@@ -153,25 +153,25 @@ def test_addresses_of_another_form(source):
     ("source", "package"),
     [("hf://owner/name", "huggingface_hub"), ("kaggle://o/n/keras/v", "kagglehub")],
 )
-def test_a_missing_package_is_named(source, package, monkeypatch):
+def test_missing_package_is_named(source, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=f"pip install {package}"):
         resolve(source)
 
 
-def test_an_unreachable_hub_is_an_error_and_leaves_nothing(monkeypatch, home):
+def test_unreachable_hub_is_an_error_and_leaves_no_files(monkeypatch, home):
     import huggingface_hub
 
     def download(name, allow_patterns):
         raise OSError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(PresetError, match="check its address, the network.*no route to host"):
+    with pytest.raises(PresetError, match="check the URI, the network.*no route to host"):
         resolve("hf://owner/tiny")
     assert list((home / "models").iterdir()) == []
 
 
-def test_a_real_registry(preset, tmp_path):
+def test_mlflow_registry(preset, tmp_path):
     import mlflow
 
     from zoo.tracking import prepare_store

@@ -1,4 +1,4 @@
-"""Hostile and damaged presets are refused before Keras looks at them, and run nothing."""
+"""Hostile and damaged presets are refused before Keras reads them, and none of their code runs."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.once
 
 
 def sign(directory):
-    """Makes the card fit the files again: the author of a hostile preset would."""
+    """Updates the checksums of the card, as the author of a hostile preset would."""
     card = json.loads((directory / "card.json").read_text())
     card["files"] = hash_files(directory)
     card["sha256"] = digest_of(card["files"])
@@ -96,11 +96,11 @@ def test_hostile_objects_are_refused(preset, untouched, file, hostile):
 def test_hostile_objects_are_refused_without_a_card(preset, untouched):
     edit(preset, "task.json", lambda content: content["config"].update(x=HOSTILE["lambda layer"]))
     (preset / "card.json").unlink()
-    with pytest.raises(PresetError, match="may hold no code"):
+    with pytest.raises(PresetError, match="may contain no code"):
         zoo.load(preset)
 
 
-def test_lambdas_are_refused_also_where_the_user_allows_them(preset, untouched):
+def test_lambdas_are_refused_even_with_unsafe_deserialization(preset, untouched):
     import keras
     from keras.src.backend.common import global_state
 
@@ -108,7 +108,7 @@ def test_lambdas_are_refused_also_where_the_user_allows_them(preset, untouched):
     keras.config.enable_unsafe_deserialization()
     try:
         edit(preset, "task.json", lambda content: content["config"].update(x=HOSTILE["lambda"]))
-        with pytest.raises(PresetError, match="may hold no code"):
+        with pytest.raises(PresetError, match="may contain no code"):
             zoo.load(preset)
     finally:
         global_state.set_global_attribute("safe_mode_saving", before)
@@ -118,7 +118,7 @@ def test_lambdas_are_refused_also_where_the_user_allows_them(preset, untouched):
     "registered",
     ["zoo>Nothing", "zoo>TextClassifierBackbone", "keras_hub>TextClassifier", "zoo", 7],
 )
-def test_the_task_must_be_one_of_the_zoo(preset, untouched, registered):
+def test_task_must_be_of_the_zoo(preset, untouched, registered):
     edit(preset, "task.json", lambda content: content.update(registered_name=registered))
     with pytest.raises(PresetError, match="registered_name="):
         zoo.load(preset)
@@ -149,14 +149,14 @@ def test_refusal_imports_neither_keras_nor_the_foreign_module(preset, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_truncated_file_is_found(preset, untouched):
+def test_truncated_file_is_found(preset, untouched):
     weights = preset / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(PresetError, match="damaged or was changed.*model.weights.h5"):
         zoo.load(preset)
 
 
-def test_truncated_weights_without_a_card_are_an_error_of_the_preset(preset):
+def test_truncated_weights_without_a_card_raise_a_preset_error(preset):
     (preset / "card.json").unlink()
     weights = preset / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -168,14 +168,14 @@ def test_truncated_weights_without_a_card_are_an_error_of_the_preset(preset):
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
-def test_a_plain_kerashub_directory_loads_with_a_warning(model, tmp_path):
+def test_plain_kerashub_directory_loads_with_a_warning(model, tmp_path):
     model.save_to_preset(str(tmp_path / "plain"))
     with pytest.warns(UserWarning, match="could not be verified"):
         loaded = zoo.load(tmp_path / "plain", compile=True)
     assert loaded.infer(["a good film"])[0].label == model.infer(["a good film"])[0].label
 
 
-def test_a_changed_byte_is_found(preset):
+def test_changed_byte_is_found(preset):
     path = preset / "assets" / "tokenizer" / "vocabulary.spm"
     content = bytearray(path.read_bytes())
     content[50] ^= 1
@@ -184,7 +184,7 @@ def test_a_changed_byte_is_found(preset):
         resolve(preset)
 
 
-def test_a_missing_file_is_found(preset):
+def test_missing_file_is_found(preset):
     (preset / "tokenizer.json").unlink()
     with pytest.raises(PresetError, match="no tokenizer.json"):
         resolve(preset)
@@ -193,13 +193,13 @@ def test_a_missing_file_is_found(preset):
 @pytest.mark.parametrize(
     "name", ["image_converter.json", "new.JSON", "new.weights.h5", "assets/tokenizer/x"]
 )
-def test_files_that_would_be_read_must_be_listed(preset, name):
+def test_files_that_keras_reads_must_be_listed(preset, name):
     (preset / name).write_text("{}")
     with pytest.raises(PresetError, match=f"card does not list.*{name}"):
         resolve(preset)
 
 
-def test_other_files_do_not_matter(preset):
+def test_other_files_are_ignored(preset):
     (preset / "README.md").write_text("changed")
     (preset / ".gitattributes").write_text("")
     (preset / "notes.txt").write_text("")
@@ -209,7 +209,7 @@ def test_other_files_do_not_matter(preset):
 @pytest.mark.parametrize(
     "name", ["../outside", "/etc/passwd", "a/../../b", "a\\..\\b", "./a", "a//b", "C:x", "", "."]
 )
-def test_a_card_lists_no_file_outside(preset, name):
+def test_card_with_a_path_outside_is_refused(preset, name):
     card = json.loads((preset / "card.json").read_text())
     card["files"][name] = "0" * 64
     card["sha256"] = digest_of(card["files"])
@@ -227,16 +227,16 @@ def test_links_are_refused(preset, tmp_path, name):
         resolve(preset)
 
 
-def test_a_preset_may_itself_be_reached_by_a_link(preset, tmp_path):
+def test_preset_directory_may_be_a_link(preset, tmp_path):
     (tmp_path / "link").symlink_to(preset)
     assert resolve(tmp_path / "link") == preset.resolve()
 
 
-def test_weights_in_shards_lie_beside(preset):
+def test_weight_shards_must_be_in_the_same_directory(preset):
     shards = preset / "model.weights.json"
     shards.write_text(json.dumps({"weight_map": {"a": ["../../other.weights.h5"]}}))
     sign(preset)
-    with pytest.raises(PresetError, match="may name weights beside it only"):
+    with pytest.raises(PresetError, match="may name only files in its own directory"):
         resolve(preset)
     shards.write_text(json.dumps({"weight_map": {"a": ["model_00000.weights.h5"]}}))
     sign(preset)
@@ -244,7 +244,7 @@ def test_weights_in_shards_lie_beside(preset):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", "\udcff", "[" * 100_000])
-def test_json_that_is_none_is_an_error_of_the_preset(preset, content):
+def test_invalid_json_raises_a_preset_error(preset, content):
     for name in ("task.json", "card.json"):
         path = preset / name
         before = path.read_bytes()
@@ -256,7 +256,7 @@ def test_json_that_is_none_is_an_error_of_the_preset(preset, content):
         path.write_bytes(before)
 
 
-def test_the_digest_of_a_card_is_that_of_its_listing(preset):
+def test_digest_of_a_card(preset):
     card = read_card(preset)
     listing = sorted(f"{digest}  {name}\n" for name, digest in card.files.items())
     assert card.sha256 == hashlib.sha256("".join(listing).encode()).hexdigest()
@@ -266,7 +266,7 @@ def test_the_digest_of_a_card_is_that_of_its_listing(preset):
 
 
 @pytest.mark.parametrize("missing", ["config.json", "task.json"])
-def test_the_two_configurations_are_needed(preset, missing):
+def test_both_configurations_are_required(preset, missing):
     (preset / missing).unlink()
     sign(preset)
     with pytest.raises(PresetError, match=f"needs the file {missing}"):

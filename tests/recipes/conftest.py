@@ -1,6 +1,4 @@
-"""Fixtures: a small recipe, an empty tracking store, a training step."""
-
-import shutil
+"""Fixtures: a small recipe, small figures, a training step."""
 
 import numpy as np
 import pytest
@@ -24,28 +22,17 @@ def load_data(config):
     return config.data.load(config.seed)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """An empty store, created once: MLflow's migrations take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from zoo.tracking import prepare_store
+@pytest.fixture(autouse=True)
+def small_figures(monkeypatch):
+    """Saves figures with few pixels: compressing them takes longer than training."""
+    from matplotlib.figure import Figure
 
-        prepare_store()
-    return folder / "runs"
+    save = Figure.savefig
 
+    def savefig(self, *arguments, **options):
+        save(self, *arguments, **(options | {"dpi": 20}))
 
-@pytest.fixture
-def client(home, empty_store):
-    """Client of an empty store in the home of the test."""
-    from mlflow import MlflowClient
-
-    from zoo.tracking import prepare_store
-
-    shutil.copytree(empty_store, home / "runs")
-    return MlflowClient(prepare_store())
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture

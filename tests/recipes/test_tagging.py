@@ -1,7 +1,6 @@
 """Tagging recipe: schema, examples, losses, report."""
 
-from typing import get_args
-
+import keras
 import numpy as np
 import pytest
 
@@ -9,12 +8,11 @@ import zoo
 from recipes import tagging
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
-from recipes.tagging.schema import ModelConfig, TaggingConfig
+from recipes.tagging.schema import TaggingConfig
 from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
-from zoo.models.token_classifier.backbone import ATTENTIONS, CHARACTERS, ENCODERS
-from zoo.models.token_classifier.task import HEADS
+from zoo.data.batches import Batches, plan_batches
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
@@ -35,17 +33,6 @@ TINY = [
 def config(*overrides):
     values = read_yaml(QUICKSTART.read_text("utf-8"))
     return resolve(TaggingConfig, values, [*TINY, *overrides], source="test")
-
-
-def test_schema_choices_are_those_of_the_model():
-    fields = ModelConfig.model_fields
-    for name, choices in {
-        "encoder": ENCODERS,
-        "characters": CHARACTERS,
-        "attention": ATTENTIONS,
-        "head": HEADS,
-    }.items():
-        assert set(get_args(fields[name].annotation)) == set(choices)
 
 
 @pytest.mark.once
@@ -152,7 +139,7 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     ("override", "message"),
     [
         ("model.encoder=transformer model.units=10", "divisible by num_heads"),
-        ("model.characters=lstm model.character_units=7", "make character_units even"),
+        ("model.characters=lstm model.character_units=7", "make it even"),
         ("model.head=crff", "did you mean|crf"),
         ("data.name=ud_english", "did you mean ud_english_ewt"),
         ("data.column=xpos", "data.options.column=xpos"),
@@ -176,12 +163,34 @@ def test_metric_that_the_data_lacks_is_refused_before_training(tmp_path):
 
 def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):
     file = tmp_path / "train.conll"
-    file.write_text("in\tO\nNew\tI-LOC\nYork\tI-LOC\n\n" * 9)
+    file.write_text("in\tO\nNew\tI-LOC\nYork\tI-LOC\nSeoul\tB-LOC\n\n" * 9)
     recipe = TaggingRecipe(config(f"data={{name: null, train: {file}, dev: {file}}}"))
     with pytest.warns(UserWarning, match="transitions .* ill-formed in BIO, and were repaired"):
         dataset = load_data(recipe.config)
-    assert dataset.splits["train"]["tags"][0] == ["O", "B-LOC", "I-LOC"]
+    assert dataset.splits["train"]["tags"][0] == ["O", "B-LOC", "I-LOC", "B-LOC"]
     assert dataset.labels == ("B-LOC", "I-LOC", "O")
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "kind"),
+    [("O B I", "bio", "_"), ("O B-LOC I-LOC", "bio", "LOC"), ("O I I", "io", "_")],
+)
+def test_tags_of_every_form_are_trained(tmp_path, tags, scheme, kind):
+    file = tmp_path / "train.conll"
+    words = zip("in New York".split(), tags.split(), strict=True)
+    file.write_text(("".join(f"{word}\t{tag}\n" for word, tag in words) + "\n") * 9)
+    recipe = TaggingRecipe(config(f"data={{name: null, train: {file}, dev: {file}}}"))
+    dataset = load_data(recipe.config)
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    assert model.scheme == scheme and model.tags == tuple(sorted(set(tags.split())))
+    model.compile("adam", **recipe.compile_options(model))
+    examples = recipe.examples(model, dataset.splits["train"], 0)
+    batches = Batches(plan_batches(examples.lengths, [8], 9), examples.collate)
+    history = keras.Model.fit(model, batches, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    scores = model.score(dataset.splits["dev"])
+    assert scores["repaired_predictions"] == 0 and 0 <= scores["f1_strict"] <= 1
+    assert {span.type for answer in model.infer(["in New York"]) for span in answer.spans} <= {kind}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

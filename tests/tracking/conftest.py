@@ -1,40 +1,15 @@
-"""A store, a dataset, a preset and a card to track."""
+"""An empty store, a dataset, a preset and a card."""
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store made once: MLflow's migrations take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        from zoo.tracking import prepare_store
-
-        prepare_store()
-    return folder / "runs"
-
-
-@pytest.fixture
-def client(home, empty_store):
-    """A client of an empty store in the test's own home."""
-    from mlflow import MlflowClient
-
-    from zoo.tracking import prepare_store
-
-    shutil.copytree(empty_store, home / "runs")
-    return MlflowClient(prepare_store())
-
-
 @pytest.fixture
 def dataset():
-    """What a run needs of a `zoo.data.Dataset`."""
+    """The attributes of a `zoo.data.Dataset` that a run needs."""
     columns = {"text": [f"text {i}" for i in range(8)], "label": ["negative", "positive"] * 4}
     return SimpleNamespace(
         name="reviews",
@@ -50,7 +25,7 @@ def dataset():
 
 @dataclass
 class FakeCard:
-    """What tracking reads of a `zoo.presets.Card`."""
+    """The attributes of a `zoo.presets.Card` that tracking needs."""
 
     name: str = "tiny"
     task: str = "text_classifier"

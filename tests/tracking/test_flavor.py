@@ -1,3 +1,5 @@
+"""The MLflow flavor `zoo`, with a stand-in for the model."""
+
 import json
 from dataclasses import asdict, dataclass, field
 
@@ -21,7 +23,7 @@ class Answer:
 
 
 class FakeModel:
-    """Answers by the length of a text."""
+    """A classifier of the length of a text."""
 
     def __init__(self):
         self.asked = []
@@ -46,14 +48,14 @@ def directory(preset, tmp_path):
     return tmp_path / "model"
 
 
-def test_the_directory_holds_the_preset_and_no_code(directory, preset):
+def test_directory_holds_the_preset_and_no_code(directory, preset):
     names = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()}
     inside = {p.relative_to(preset).as_posix() for p in preset.rglob("*") if p.is_file()}
     described = {"MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml"}
     assert names == described | {f"preset/{name}" for name in inside}
 
 
-def test_the_description(directory):
+def test_mlmodel_file(directory):
     description = yaml.safe_load((directory / "MLmodel").read_text())
     assert description["flavors"]["zoo"]["preset"] == "preset"
     assert description["flavors"]["zoo"]["task"] == "text_classifier"
@@ -68,7 +70,7 @@ def test_the_description(directory):
     assert "keras==" in requirements and "mlflow==" in requirements and "/" not in requirements
 
 
-def test_a_task_without_a_known_answer_still_takes_text():
+def test_unknown_task_takes_text():
     signature = flavor.signature("translation")
     assert len(signature.inputs.inputs) == 1
     assert signature.outputs is None and signature.params is None
@@ -84,7 +86,7 @@ def test_a_task_without_a_known_answer_still_takes_text():
     ],
     ids=["list", "frame", "wider frame", "series"],
 )
-def test_text_in_text_out(directory, fake, monkeypatch, given):
+def test_every_type_of_input(directory, fake, monkeypatch, given):
     from mlflow import pyfunc
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
@@ -97,7 +99,7 @@ def test_text_in_text_out(directory, fake, monkeypatch, given):
     assert fake.asked == [(["bad", "splendid"], 64)]
 
 
-def test_one_string_and_options(directory, fake):
+def test_one_string_with_options(directory, fake):
     from mlflow import pyfunc
 
     answer = pyfunc.load_model(str(directory)).predict("so?", params={"batch_size": 7})
@@ -105,7 +107,7 @@ def test_one_string_and_options(directory, fake):
     assert fake.asked == [(["so?"], 7)]
 
 
-def test_the_wrong_column_is_not_read(directory, fake):
+def test_wrong_column_is_refused(directory, fake):
     from mlflow import pyfunc
 
     model = pyfunc.load_model(str(directory))
@@ -114,24 +116,24 @@ def test_the_wrong_column_is_not_read(directory, fake):
     assert fake.asked == []
 
 
-def test_without_mlflow_around_it(fake):
+def test_text_model_without_mlflow(fake):
     assert flavor.TextModel(fake).predict([]).empty
-    assert flavor.texts(iter(["a"])) == ["a"]
+    assert flavor.to_list(iter(["a"])) == ["a"]
     with pytest.raises(TypeError, match="list of strings. Received: int"):
-        flavor.texts(3)
+        flavor.to_list(3)
 
 
-def test_what_is_no_preset(tmp_path):
+def test_directory_without_a_preset_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="config.json.*Received: preset="):
         flavor.save_model(tmp_path, tmp_path / "model", task="text_classifier")
     assert not (tmp_path / "model").exists()
 
 
-def test_pictures_go_in_as_bytes():
+def test_images_are_bytes():
     content = b"the bytes of a file"
     frames = [pd.DataFrame({column: [content]}) for column in ("image", 0)]
     for given in (content, [content], *frames):
-        assert flavor.texts(given) == [content]
+        assert flavor.to_list(given) == [content]
     made = flavor.signature("image_to_text")
     assert made.inputs.input_types() == [DataType.binary]
     assert made.outputs.input_names() == ["text", "score", "hypotheses"]

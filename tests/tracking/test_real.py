@@ -1,4 +1,4 @@
-"""A real model, from the run that made it to its answers, through the registry."""
+"""A small real model, from its run through the registry to its answers."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from zoo.tracking import Gate, start_run
 ROOT = Path(__file__).parents[2]
 TEXTS = ["a gripping film", "", "정말 재미있어요 🎬", "not bad"]
 
-# A backend that answers to a model of another one.
+# The backend that loads a model of another backend.
 OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}
 ASK = """
 import json, sys
@@ -32,7 +32,7 @@ print(json.dumps(answer.to_dict("list")))
 
 @pytest.fixture
 def registered(client, dataset, tmp_path):
-    """A model and the address under which it is registered."""
+    """A model and its URI in the registry."""
     texts = [*TEXTS, "nothing happens in it", "a film that one does not forget"]
     tokenizer = train_subword_tokenizer(texts, 300)
     keras.utils.set_random_seed(1)
@@ -49,7 +49,7 @@ def registered(client, dataset, tmp_path):
     return model, registered.uri
 
 
-def test_the_registry_gives_the_model_back(registered):
+def test_registered_model_gives_the_same_answers(registered):
     model, uri = registered
     assert uri == "models:/real@champion"
     expected, given = model.infer(TEXTS), zoo.load(uri).infer(TEXTS)
@@ -61,7 +61,7 @@ def test_the_registry_gives_the_model_back(registered):
 
 
 @pytest.mark.once
-def test_another_backend_answers_text_without_pickle(registered, home):
+def test_another_backend_loads_the_model_without_pickle(registered, home):
     model, uri = registered
     expected = zoo.load(uri).infer(TEXTS)
     finished = subprocess.run(

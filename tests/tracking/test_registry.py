@@ -1,3 +1,5 @@
+"""Gates and the registry's alias `champion`."""
+
 import math
 
 import pytest
@@ -20,37 +22,37 @@ pytestmark = pytest.mark.once
         ("min", math.inf, False),
     ],
 )
-def test_a_gate_compares_with_its_threshold(mode, value, passed):
+def test_gate_compares_with_its_threshold(mode, value, passed):
     result = Gate("accuracy", 0.8, mode).check({"accuracy": value, "loss": 1.0})
     assert result.passed is passed
     assert result.metric == "accuracy" and result.threshold == 0.8
 
 
-def test_a_gate_result_reads_as_a_sentence():
+def test_gate_result_as_text():
     assert str(Gate("bleu", 25).check({"bleu": 24.5})) == "bleu 24.5 ≥ 25: failed"
     assert str(Gate("perplexity", 80, "min").check({"perplexity": 79})) == (
         "perplexity 79 ≤ 80: passed"
     )
 
 
-def test_a_gate_on_a_metric_that_was_not_measured():
+def test_gate_on_an_unmeasured_metric():
     with pytest.raises(ValueError, match="Did you mean `accuracy`.*Received: metric='acuracy'"):
         Gate("acuracy", 0.8).check({"accuracy": 0.9})
 
 
-def test_a_gate_with_an_unknown_mode():
+def test_gate_with_an_unknown_mode():
     with pytest.raises(ValueError, match="'max'.*'min'.*Received: 'higher'"):
         Gate("accuracy", 0.8, "higher")
 
 
-def test_addresses():
+def test_uris():
     assert Registered("a", 3, True, "").uri == "models:/a@champion"
     assert Registered("a", 3, False, "").uri == "models:/a/3"
 
 
 @pytest.fixture
 def attempt(client, card):
-    """Registers a version that was measured at `value`."""
+    """A function that registers a version with the metric `value`."""
 
     def attempt(value, threshold=0.8, mode="max", metric="accuracy", digest="d1"):
         experiment_id = "0"
@@ -70,7 +72,7 @@ def attempt(client, card):
     return attempt
 
 
-def test_the_champion_is_the_best_that_passed(client, attempt):
+def test_champion_is_the_best_version_that_passed(client, attempt):
     results = [attempt(value) for value in (0.7, 0.85, 0.83, 0.85, math.nan, 0.9)]
     assert [r.version for r in results] == [1, 2, 3, 4, 5, 6]
     assert [r.champion for r in results] == [False, True, False, True, False, True]
@@ -86,14 +88,14 @@ def test_less_is_better_in_mode_min(attempt):
 
 
 @pytest.mark.parametrize("other", [{"digest": "d2"}, {"metric": "macro_f1"}])
-def test_what_cannot_be_compared_does_not_move_the_champion(client, attempt, other):
+def test_incomparable_version_does_not_move_the_champion(client, attempt, other):
     attempt(0.85)
     result = attempt(0.99, **other)
-    assert not result.champion and "by hand" in result.reason
+    assert not result.champion and "manually" in result.reason
     assert int(client.get_model_version_by_alias("tiny", "champion").version) == 1
 
 
-def test_a_version_carries_its_card(client, attempt, card):
+def test_version_has_the_card_as_description(client, attempt, card):
     attempt(0.875)
     version = client.get_model_version("tiny", "1")
     assert version.description.startswith(card.description)
@@ -103,13 +105,13 @@ def test_a_version_carries_its_card(client, attempt, card):
     assert client.get_registered_model("tiny").tags["task"] == "text_classifier"
 
 
-def test_a_description_fits_the_registry(card):
+def test_description_is_truncated(card):
     card.description = "long " * 2000
     assert len(describe(card, Gate("accuracy", 0).check({"accuracy": 1}))) == 5000
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b"])
-def test_names_the_registry_refuses(client, card, name):
+def test_invalid_names_are_refused(client, card, name):
     gate = Gate("accuracy", 0).check({"accuracy": 1})
-    with pytest.raises(ValueError, match="without '/' and ':'.*Received: name="):
+    with pytest.raises(ValueError, match="must not contain '/' or ':'.*Received: name="):
         register(client, "models:/m-1", name, card, gate, run_id="1")

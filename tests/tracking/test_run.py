@@ -1,3 +1,5 @@
+"""A run from its start to its end, in a real store."""
+
 import json
 import os
 import signal
@@ -9,8 +11,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from zoo.tracking import Gate, StoreError, start_run
-from zoo.tracking import run as tracked
+from zoo.tracking import Gate, StoreError, lifecycle, start_run
 
 pytestmark = pytest.mark.once
 
@@ -36,7 +37,7 @@ def models(client, run):
     return client.search_logged_models([run.experiment_id])
 
 
-def test_what_is_known_when_a_run_starts(client, start, dataset, tmp_path):
+def test_start_logs_params_tags_and_config(client, start, dataset, tmp_path):
     with start() as run:
         entity = client.get_run(run.id)
     assert entity.info.run_name == "bilstm"
@@ -62,7 +63,7 @@ def test_what_is_known_when_a_run_starts(client, start, dataset, tmp_path):
     assert yaml.safe_load(Path(config).read_text()) == CONFIG
 
 
-def test_data_is_logged_by_name_and_digest_with_a_few_rows(client, start, dataset, tmp_path):
+def test_dataset_is_logged_with_digest_and_samples(client, start, dataset, tmp_path):
     with start() as run:
         pass
     (given,) = client.get_run(run.id).inputs.dataset_inputs
@@ -74,7 +75,7 @@ def test_data_is_logged_by_name_and_digest_with_a_few_rows(client, start, datase
     assert kept["samples"]["train"]["text"] == [f"text {i}" for i in range(5)]
 
 
-def test_an_epoch_is_one_request(client, start, monkeypatch):
+def test_metrics_of_a_step_are_one_request(client, start, monkeypatch):
     requests = []
     log_batch = MlflowClient.log_batch
     monkeypatch.setattr(
@@ -91,7 +92,7 @@ def test_an_epoch_is_one_request(client, start, monkeypatch):
     assert [(m.step, m.value) for m in history] == [(1, 0.25), (2, 0.5), (3, 0.75)]
 
 
-def test_files(client, start, tmp_path):
+def test_logged_files(client, start, tmp_path):
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -112,7 +113,7 @@ def test_files(client, start, tmp_path):
     assert table == {"columns": ["text", "prediction"], "data": [["a", "no"], ["좋아요", "yes"]]}
 
 
-def test_a_model_is_pending_then_ready_and_can_be_searched(client, start, preset, card):
+def test_model_is_pending_then_ready_and_searchable(client, start, preset, card):
     with start() as run:
         (announced,) = models(client, run)
         assert announced.status == "PENDING"
@@ -151,7 +152,7 @@ def test_a_registered_model_is_found_by_its_addresses(start, preset, card, addre
     assert (folder / "preset" / "config.json").is_file() and (folder / "MLmodel").is_file()
 
 
-def test_a_run_without_a_model_leaves_none(client, start):
+def test_run_without_a_model_deletes_its_entry(client, start):
     with start() as run:
         assert len(models(client, run)) == 1
     assert models(client, run) == []
@@ -162,7 +163,7 @@ def test_a_run_without_a_model_leaves_none(client, start):
     ("error", "status"),
     [(ValueError("too bad"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(1), "KILLED")],
 )
-def test_an_end_before_the_time(client, start, error, status):
+def test_error_sets_the_status(client, start, error, status):
     with pytest.raises(type(error)), start() as run:
         raise error
     entity = client.get_run(run.id)
@@ -174,7 +175,7 @@ def test_an_end_before_the_time(client, start, error, status):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM there")
-def test_sigterm(client, start):
+def test_sigterm_kills_the_run(client, start):
     with pytest.raises(SystemExit) as caught, start() as run:
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(5)
@@ -184,7 +185,7 @@ def test_sigterm(client, start):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_store_that_vanishes_does_not_hide_the_error(client, start, monkeypatch, caplog):
+def test_failing_store_does_not_hide_the_error(client, start, monkeypatch, caplog):
     def refuse(*args, **kwargs):
         raise ConnectionError("gone")
 
@@ -194,7 +195,7 @@ def test_a_store_that_vanishes_does_not_hide_the_error(client, start, monkeypatc
     assert "could not be tracked: gone" in caplog.text
 
 
-def test_a_store_that_fails_is_told_with_the_hint_of_the_recipe(client, start):
+def test_failing_store_keeps_the_hint_of_the_error(client, start):
     with pytest.raises(StoreError, match="no longer be tracked: disk is full") as raised:
         with start() as run:
             error = MlflowException("disk is full\n(see https://example.com)")
@@ -204,7 +205,7 @@ def test_a_store_that_fails_is_told_with_the_hint_of_the_recipe(client, start):
     assert client.get_run(run.id).info.status == "FAILED"
 
 
-def test_resuming_goes_on_with_the_run_and_its_model(client, start, preset, card):
+def test_resume_continues_the_run_and_its_model(client, start, preset, card):
     with pytest.raises(KeyboardInterrupt), start() as first:
         first.log_metrics({"train/loss": 1.0}, 1)
         raise KeyboardInterrupt
@@ -225,13 +226,13 @@ def test_resuming_goes_on_with_the_run_and_its_model(client, start, preset, card
     assert (model.model_id, model.status) == (before.model_id, "READY")
 
 
-def test_resuming_what_is_not_there(start):
+def test_resume_of_an_unknown_run(start):
     with pytest.raises(ValueError, match="no such run.*Received: resume='nothing'"):
         with start(resume="nothing"):
             pass
 
 
-def test_a_run_that_mlflow_launched_is_used(client, start, monkeypatch):
+def test_run_launched_by_mlflow_is_used(client, start, monkeypatch):
     launched = client.create_run("0", run_name="launched").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", launched)
     with start() as run:
@@ -242,7 +243,7 @@ def test_a_run_that_mlflow_launched_is_used(client, start, monkeypatch):
     assert entity.data.tags["study"] == "s1" and entity.data.params["seed"] == "7"
 
 
-def test_a_deleted_experiment(client, start):
+def test_deleted_experiment_is_refused(client, start):
     with start() as run:
         pass
     client.delete_experiment(run.experiment_id)
@@ -251,27 +252,27 @@ def test_a_deleted_experiment(client, start):
             pass
 
 
-def test_more_settings_than_a_request_holds(client, start):
+def test_params_are_logged_in_several_requests(client, start):
     with start(config={"many": {f"key{i}": i for i in range(250)}}, dataset=None) as run:
         pass
     assert len(client.get_run(run.id).data.params) == 250
 
 
-def test_system_metrics(client, start, monkeypatch):
-    monkeypatch.setattr(tracked, "SECONDS_BETWEEN_SAMPLES", 0.1)
+def test_system_metrics_are_logged(client, start, monkeypatch):
+    monkeypatch.setattr(lifecycle, "SAMPLING_SECONDS", 0.1)
     with start() as run:
         threading.Event().wait(1.0)
     metrics = client.get_run(run.id).data.metrics
     assert 0 < metrics["system/system_memory_usage_percentage"] <= 100
 
 
-def test_where_to_look(client, start):
+def test_url_of_the_run(client, start):
     with start() as run:
         page = f"#/experiments/{run.experiment_id}/runs/{run.id}?workflowType=machine_learning"
         assert run.url() == f"http://127.0.0.1:5000/{page}"
 
 
-def test_experiments_keep_their_files_in_the_home(client, home, dataset):
+def test_artifacts_are_stored_in_the_home(client, home, dataset):
     with start_run("a b/c", "r", config={}, dataset=dataset) as run:
         run.log_text("x", "x.txt")
     assert (home / "runs" / "artifacts" / "a%20b%2Fc" / run.id / "artifacts" / "x.txt").is_file()

@@ -1,3 +1,5 @@
+"""The default store, databases and servers."""
+
 import logging
 import os
 import socket
@@ -15,21 +17,21 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 ONCE = pytest.mark.skipif(
     os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-    reason="starts processes without Keras: runs with tensorflow alone",
+    reason="starts processes without Keras: runs on one backend",
 )
 
-# Eight processes meet a store that does not exist; forked, so that MLflow is imported once.
+# Eight processes create the same store; they are forked, so that MLflow is imported once.
 EIGHT_FIRST_RUNS = """
 import multiprocessing
 import mlflow.store.tracking.sqlalchemy_store
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from zoo.tracking import prepare_store
-from zoo.tracking import run as tracked
+from zoo.tracking.lifecycle import get_experiment
 
 def first_run(number):
     client = MlflowClient(prepare_store())
-    experiment = tracked._experiment(client, "shared")
+    experiment = get_experiment(client, "shared")
     run = client.create_run(experiment.experiment_id, run_name=f"run {number}")
     for step in range(20):
         client.log_batch(run.info.run_id, metrics=[Metric("train/loss", number, step, step)])
@@ -45,12 +47,12 @@ print([process.exitcode for process in processes])
 """
 
 
-def test_runs_are_kept_in_the_home(home):
+def test_default_store_is_in_the_home(home):
     assert tracking_uri() == f"sqlite:///{home}/runs/mlflow.db"
     assert store.artifact_root(tracking_uri()) == home / "runs" / "artifacts"
 
 
-def test_the_environment_variable_is_respected(monkeypatch, tmp_path):
+def test_environment_variable_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", " http://localhost:5001 ")
     assert tracking_uri() == "http://localhost:5001"
     assert store.is_server(tracking_uri()) and store.artifact_root(tracking_uri()) is None
@@ -58,25 +60,25 @@ def test_the_environment_variable_is_respected(monkeypatch, tmp_path):
     assert store.artifact_root(tracking_uri()) == tmp_path / "artifacts"
 
 
-def test_a_database_server_leaves_the_files_in_the_home(home):
+def test_artifacts_of_a_database_server_are_in_the_home(home):
     uri = "postgresql://someone@localhost/mlflow"
     assert not store.is_server(uri)
     assert store.artifact_root(uri) == home / "runs" / "artifacts"
 
 
-def test_preparing_tells_mlflow_and_its_children(client, home):
+def test_prepare_store_sets_mlflow_and_the_environment(client, home):
     import mlflow
 
     assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == tracking_uri()
     assert client.get_experiment("0").artifact_location.startswith("file:")
 
 
-def test_another_home_is_another_store_though_mlflow_was_told(client, monkeypatch, tmp_path):
+def test_another_home_is_another_store(client, monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))
     assert tracking_uri() == f"sqlite:///{tmp_path}/runs/mlflow.db"
 
 
-def test_preparing_again_is_quick_and_silent(client, caplog):
+def test_second_prepare_store_is_fast_and_silent(client, caplog):
     started = time.monotonic()
     with caplog.at_level(logging.INFO):
         prepare_store()
@@ -106,7 +108,7 @@ def test_eight_parallel_first_runs(home):
     assert all(len(client.get_metric_history(r.info.run_id, "train/loss")) == 20 for r in runs)
 
 
-def test_a_server_that_is_not_there(monkeypatch):
+def test_missing_server(monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -118,8 +120,8 @@ def test_a_server_that_is_not_there(monkeypatch):
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
 
-def test_a_server_that_never_answers(monkeypatch):
-    monkeypatch.setattr(store, "SECONDS_TO_ANSWER", 1)
+def test_server_that_never_answers(monkeypatch):
+    monkeypatch.setattr(store, "TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -136,21 +138,21 @@ def test_folders_are_refused(monkeypatch, uri):
         prepare_store()
 
 
-def test_a_database_in_a_place_that_cannot_be_written(monkeypatch, tmp_path):
+def test_database_in_an_unwritable_place(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/runs.db")
     with pytest.raises(StoreError, match="cannot be opened.*Received: sqlite"):
         prepare_store()
 
 
-def test_a_file_that_is_no_database(monkeypatch, tmp_path):
+def test_file_that_is_not_a_database(monkeypatch, tmp_path):
     (tmp_path / "runs.db").write_text("not a database " * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
     with pytest.raises(StoreError, match="not a database"):
         prepare_store()
 
 
-def test_a_store_of_another_version(client, home):
+def test_database_of_another_mlflow_version(client, home):
     import sqlite3
 
     with sqlite3.connect(home / "runs" / "mlflow.db") as database:

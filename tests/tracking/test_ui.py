@@ -1,3 +1,5 @@
+"""The server of `zoo ui`."""
+
 import os
 import signal
 import socket
@@ -15,12 +17,12 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 ONCE = pytest.mark.skipif(
     os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-    reason="starts processes without Keras: runs with tensorflow alone",
+    reason="starts processes without Keras: runs on one backend",
 )
 OPENER = build_opener(ProxyHandler({}))
 
 
-def test_the_page_is_that_of_the_latest_run_with_its_charts(client):
+def test_start_page_is_that_of_the_latest_run(client):
     assert ui.start_page(prepare_store()).startswith("#/experiments?workflowType=machine_learning")
     for name in ("first", "second"):
         experiment = client.create_experiment(name)
@@ -32,20 +34,20 @@ def test_the_page_is_that_of_the_latest_run_with_its_charts(client):
     )
 
 
-def test_a_taken_port_gives_way_to_the_next():
+def test_next_free_port_is_used():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert port < ui._free_port(port) < port + ui.PORTS_TO_TRY
+        assert port < ui._free_port(port) < port + ui.MAX_PORTS
 
 
 def test_no_free_port(monkeypatch):
-    monkeypatch.setattr(ui, "PORTS_TO_TRY", 1)
+    monkeypatch.setattr(ui, "MAX_PORTS", 1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(RuntimeError, match="zoo ui --port .*Received: port="):
             ui._free_port(taken.getsockname()[1])
 
 
-def test_a_server_is_opened_and_not_started(monkeypatch, capsys):
+def test_remote_server_is_opened(monkeypatch, capsys):
     opened = []
     monkeypatch.setattr(ui, "prepare_store", lambda: "http://127.0.0.1:9/")
     monkeypatch.setattr(ui, "start_page", lambda uri: "#/page")
@@ -56,7 +58,7 @@ def test_a_server_is_opened_and_not_started(monkeypatch, capsys):
     assert "http://127.0.0.1:9/#/page" in capsys.readouterr().out
 
 
-def test_a_server_that_ends_at_once(client, monkeypatch):
+def test_server_that_exits_during_startup(client, monkeypatch):
     command = [sys.executable, "-c", "raise SystemExit('no luck today')"]
     monkeypatch.setattr(ui, "_command", lambda *a: command)
     with pytest.raises(RuntimeError, match="(?s)ui.log.*no luck today.*Received: exit code 1"):
@@ -65,7 +67,7 @@ def test_a_server_that_ends_at_once(client, monkeypatch):
 
 @ONCE
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM there")
-def test_it_serves_until_it_is_told_to_stop(client, home):
+def test_server_runs_until_sigterm(client, home):
     environment = os.environ | {"ZOO_HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI")
     program = "from zoo.tracking import serve; serve(5000, open_browser=False)"

@@ -1,7 +1,7 @@
 """The command line, `zoo VERB …`.
 
-`program` reads the line and turns errors into exit codes; each verb is a module of `verbs`, of
-which only the one asked for is imported, and which imports what is heavy when it runs.
+`program` parses the command line and turns errors into exit codes. Each verb is a module of
+`verbs`; only the module of the given verb is imported, and it imports heavy libraries when it runs.
 """
 
 from zoo.cli.program import main

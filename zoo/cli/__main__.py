@@ -1,4 +1,4 @@
-"""`python -m zoo.cli`, for where the console script is not on the path."""
+"""Runs `python -m zoo.cli`, for environments without the console script on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Chooses the Keras backend and quietens what is imported with it, before any of it is."""
+"""Chooses the Keras backend and silences its libraries, before they are imported."""
 
 import importlib.util
 import os
@@ -15,12 +15,12 @@ QUIET = {
     "GLOG_minloglevel": "3",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    # KerasHub imports TensorFlow on every backend; it must not take a whole GPU from the others.
+    # KerasHub imports TensorFlow on every backend; it must not reserve the whole GPU.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    # Torch's threads wait for each other by spinning, without end where other processes are busy:
-    # 10 to 50 times slower there. Idle machines do not notice the limit.
+    # Limits the busy-waiting of torch's threads, which makes them 10 to 50 times slower on a busy
+    # machine. On an idle machine the limit has no effect.
     "GOMP_SPINCOUNT": "20000",
-    # Of files of a few megabytes, each of which draws a bar of its own.
+    # One bar per file, most of them small.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
@@ -29,22 +29,27 @@ def add_argument(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="what Keras computes with; else $KERAS_BACKEND, else what Keras is set to",
+        help="the Keras backend (default: $KERAS_BACKEND, else the setting in ~/.keras/keras.json)",
     )
 
 
-def choose(backend: str | None = None) -> None:
-    """Sets the environment for the Keras that will be imported.
-
-    Args:
-        backend: One of `BACKENDS`, or `None` for what the environment says.
-
-    Raises:
-        WrongUse: if there is no such backend, it is not installed, or Keras already runs on
-            another one.
-    """
+def quiet_libraries() -> None:
+    """Sets the environment variables that silence libraries; variables already set are kept."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def choose(backend: str | None = None) -> None:
+    """Sets the environment variables for the import of Keras.
+
+    Args:
+        backend: One of `BACKENDS`. Defaults to `None`: the backend of `$KERAS_BACKEND`.
+
+    Raises:
+        WrongUse: if the backend is unknown or not installed, or if Keras is already imported with
+            another one.
+    """
+    quiet_libraries()
     chosen = backend or os.environ.get("KERAS_BACKEND")
     if not chosen:
         return
@@ -59,8 +64,8 @@ def choose(backend: str | None = None) -> None:
         )
     if "keras" in sys.modules and sys.modules["keras"].backend.backend() != chosen:
         raise WrongUse(
-            f"Keras runs on {sys.modules['keras'].backend.backend()} in this process and cannot "
-            f"change over. Received: backend={chosen}",
-            hint="a new process",
+            f"Keras runs on {sys.modules['keras'].backend.backend()} in this process, and the "
+            f"backend cannot be changed after the import. Received: backend={chosen}",
+            hint=f"start a new process with KERAS_BACKEND={chosen}",
         )
     os.environ["KERAS_BACKEND"] = chosen

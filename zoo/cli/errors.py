@@ -1,12 +1,12 @@
-"""What can go wrong on a command line, and what to try next."""
+"""Errors of the command line, each with an exit code and a hint."""
 
 
 class Failure(Exception):
-    """It was asked for rightly and failed: exit code 1.
+    """A valid command that failed: exit code 1.
 
     Args:
-        message: What happened: the rule, the remedy, and `Received: …`.
-        hint: The next thing to try, a command if there is one.
+        message: The rule, the remedy, and `Received: …`.
+        hint: What to try next, a command if there is one.
     """
 
     exit_code = 1
@@ -17,6 +17,6 @@ class Failure(Exception):
 
 
 class WrongUse(Failure):
-    """It was asked for wrongly: another command line is needed. Exit code 2."""
+    """An invalid command: exit code 2."""
 
     exit_code = 2

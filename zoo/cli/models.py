@@ -1,6 +1,8 @@
-"""Finds and loads the model that a command line names."""
+"""Finds, checks and loads the model that a command names."""
 
+import json
 from argparse import ArgumentParser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,59 +12,93 @@ from zoo.suggestions import did_you_mean
 from zoo.terminal import starting
 
 if TYPE_CHECKING:
+    import keras_hub
+
     from zoo import Card
+    from zoo.tasks import Task
 
 HELP = "a name from `zoo ls`, a directory, models:/NAME@ALIAS, runs:/…, hf://… or kaggle://…"
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model whose files were found and checked, and that is not loaded.
+
+    Attributes:
+        source: The model as the command names it.
+        directory: The directory of its preset.
+        card: Its card, or `None` if it has none.
+    """
+
+    source: str
+    directory: Path
+    card: "Card | None"
+
+    @property
+    def task(self) -> "Task":
+        """The row of `zoo.tasks.TASKS`."""
+        from zoo import presets
+
+        return presets.read_task(self.directory)
+
+    def config(self, file: str) -> dict | None:
+        """The configuration of one Keras object of the preset, or `None` if it has none.
+
+        Args:
+            file: Name of the JSON file, such as `"config.json"` for the backbone.
+        """
+        path = self.directory / file
+        return json.loads(path.read_text("utf-8"))["config"] if path.is_file() else None
 
 
 def add_argument(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=HELP)
 
 
-def check(source: str) -> str:
-    """Says at once, before anything slow is imported, that a name is not in the catalogue.
+def check(source: str) -> None:
+    """Refuses an unknown model name before anything slow is imported.
 
     Args:
-        source: What the person wrote.
-
-    Returns:
-        `source`.
+        source: The model as the command names it.
 
     Raises:
         WrongUse: if it is neither a known name, a directory, nor a URI.
     """
     if ":/" in source or Path(source).is_dir():
-        return source
-    names = {card.name for card in _catalogue()}
+        return
+    import zoo
+
+    names = {card.name for card in zoo.list_models()}
     if source not in names:
         raise WrongUse(
             f"There is neither a pretrained model nor a directory `{source}`."
             f"{did_you_mean(source, names)}",
             hint="zoo ls",
         )
-    return source
 
 
-def load(source: str, backend_name: str | None):
-    """Loads a model onto the backend asked for, with a sign of life while Keras starts."""
-    check(source)
-    backend.choose(backend_name)
-    with starting(f"Loading {source} …"):
-        import zoo
+def find(source: str) -> FoundModel:
+    """Finds or downloads a model and checks its files. Keras is not imported.
 
-        return zoo.load(source)
+    Args:
+        source: The model as the command names it.
 
-
-def card_of(source: str) -> "tuple[Card | None, Path]":
-    """The card of a model, if it has one, and the directory where the model lies."""
+    Raises:
+        WrongUse: if it is neither a known name, a directory, nor a URI.
+        PresetError: if it could not be downloaded, is damaged, or was refused.
+    """
     from zoo import presets
 
-    directory = presets.resolve(check(source))
-    card = presets.read_card(directory) if (directory / "card.json").is_file() else None
-    return card, directory
+    check(source)
+    backend.quiet_libraries()
+    directory = presets.resolve(source)
+    return FoundModel(source, directory, presets.read_card(directory))
 
 
-def _catalogue() -> "list[Card]":
-    import zoo
+def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task":
+    """Loads a model on a backend, with a spinner while Keras is imported."""
+    backend.choose(backend_name)
+    with starting(f"Loading {model.source} …"):
+        import zoo
 
-    return zoo.list_models()
+        return zoo.load(model.directory)

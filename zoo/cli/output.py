@@ -1,20 +1,20 @@
-"""What a verb prints: tables and JSON on stdout, what is no part of the answer on stderr."""
+"""Output of the verbs: tables and JSON on stdout, messages on stderr."""
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-PIPED_WIDTH = 240  # columns of a table that goes to no terminal
+PIPED_WIDTH = 240  # characters per line of a table that does not go to a terminal
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()):
     """Prints a table.
 
     Args:
-        head: The names of the columns. The first column is never broken.
-        rows: Their values, put into words by `words`.
-        numbers: The columns that are flush right.
+        head: The names of the columns. The first column is never wrapped.
+        rows: The values, formatted by `format_value`.
+        numbers: The names of right-aligned columns.
     """
     from rich import box
     from rich.console import Console
@@ -36,7 +36,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 
 
 def format_value(value: object) -> str:
-    """A value as a person writes it: `1,234`, `0.8750`, `en, ko`, `–` for nothing."""
+    """Formats a value for a table: `1,234`, `0.8750`, `en, ko`, and `–` for an empty value."""
     if value is None or value in ("", (), [], {}):
         return "–"
     if isinstance(value, bool):
@@ -53,7 +53,7 @@ def format_value(value: object) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes: `812 B`, `9.6 MB`."""
+    """Formats a number of bytes: `812 B`, `9.6 MB`."""
     if count < 1000:
         return f"{count} B"
     if count < 1_000_000:
@@ -62,10 +62,10 @@ def size(count: int) -> str:
 
 
 def print_json(value: Any, *, lines: bool = False) -> None:
-    """Prints a value as JSON, indented, or on one line of many."""
+    """Prints a value as JSON: indented, or on one line for JSON lines."""
     print(json.dumps(value, ensure_ascii=False, indent=None if lines else 2))
 
 
 def say(message: str) -> None:
-    """Tells the person something that is no part of the answer."""
+    """Prints a message on stderr."""
     print(message, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Reads the command line, runs one verb, and turns what went wrong into an exit code."""
+"""Parses the command line, runs one verb, and turns errors into exit codes."""
 
 import argparse
 import importlib
@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from zoo.cli import output
@@ -14,28 +14,28 @@ from zoo.cli.errors import Failure, WrongUse
 from zoo.suggestions import did_you_mean
 
 GROUPS = {
-    "look around": {
+    "models and data": {
         "ls": "list the pretrained models",
-        "show": "a model's card, configuration and numbers",
+        "show": "show a model's card, metrics and configuration",
         "recipes": "list the recipes, or print one",
-        "data": "list the datasets, get one, or tell where it lies",
+        "data": "list the datasets, download one, or print its path",
     },
-    "use a model": {
-        "infer": "give it texts, get its answers",
-        "eval": "measure it on a dataset",
-        "explain": "draw where it looked",
-        "export": "write it as a graph that runs without this library, and check that",
+    "inference": {
+        "infer": "run a model on texts or images",
+        "eval": "measure a model on a dataset",
+        "explain": "draw the attention weights of an answer",
+        "export": "export a model to a SavedModel or ONNX graph",
     },
-    "train your own": {
-        "run": "train, evaluate, track and register a model by a recipe",
-        "ui": "browse the runs, their pictures and the registered models",
+    "training": {
+        "run": "train, evaluate, track and register a model from a recipe",
+        "ui": "open the tracked runs and registered models in the browser",
     },
 }
 VERBS = [verb for group in GROUPS.values() for verb in group]
 
-# Errors that the zoo raises with a message for people; any other is a bug, and named as such.
-SPEAKING = (ValueError, OSError, LookupError, RuntimeError, ImportError)
-VERBATIM = "\0"  # which no word of a command line can hold
+# Errors that the zoo raises with a message for users; the class of any other is printed too.
+USER_ERRORS = (ValueError, OSError, LookupError, RuntimeError, ImportError)
+VERBATIM = "\0"  # a character that no argument can contain
 
 EXAMPLES = """\
 examples:
@@ -43,22 +43,25 @@ examples:
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
   zoo run sentiment/quickstart training.epochs=2 --backend jax
   zoo VERB --help
+  zoo --version
 
-exit codes: 0 done, 1 it failed, 2 wrong use. ZOO_TRACEBACK=1 shows where an error arose."""
+exit codes: 0 success, 1 failure, 2 invalid command, 130 interrupted
+environment: ZOO_HOME, ZOO_DATA, KERAS_BACKEND, MLFLOW_TRACKING_URI; ZOO_TRACEBACK=1 prints the
+traceback of an error"""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are `WrongUse`, with the next thing to try."""
+    """An argument parser that raises `WrongUse` with a hint."""
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Options may stand before, between and after the other words; after `--` are none."""
+        """Parses arguments; options may be anywhere before `--`."""
         end = words.index("--") if "--" in words else len(words)
-        # argparse forgets the `--` where options are intermixed: its words are marked instead.
+        # parse_known_intermixed_args ignores `--`, so the words after it are marked.
         marked = [VERBATIM + word for word in words[end + 1 :]]
         args, unknown = self.parse_known_intermixed_args([*words[:end], *marked])
         if unknown:
             near = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
-            self.error(f"unknown: {' '.join(unknown).replace(VERBATIM, '')}.{near}")
+            self.error(f"unknown argument: {' '.join(unknown).replace(VERBATIM, '')}.{near}")
         for name, value in vars(args).items():
             setattr(args, name, _unmarked(value))
         return args
@@ -76,12 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `zoo`. Defaults to those of this process.
 
     Returns:
-        The exit code: 0 done, 1 it failed, 2 wrong use, 130 interrupted.
+        The exit code: 0 success, 1 failure, 2 invalid command, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8")
-    name, following = "zoo", "zoo --help"
+    name, hint = "zoo", "zoo --help"
     try:
         if not words or words[0] in ("-h", "--help", "help"):
             print(overview())
@@ -90,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"zoo {_version()}")
             return 0
         verb = _verb(words[0])
-        name, following = f"zoo {words[0]}", verb.NEXT
+        name, hint = f"zoo {words[0]}", verb.NEXT
         args = parser(words[0], verb).parse(words[1:])
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _warning_printer()
             verb.run(args)
         sys.stdout.flush()
         return 0
@@ -102,29 +105,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         output.say(f"\n{name}: interrupted.")
         return 130
-    except BrokenPipeError:  # `zoo infer … | head`: the reader has had enough
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return _report(name, error, following)
+        return _report(name, error, hint)
 
 
 def parser(name: str, verb: ModuleType) -> Parser:
-    """The parser of one verb, made of its docstring, `EXAMPLES` and `arguments`."""
-    made = Parser(
+    """The parser of one verb, from its docstring, `EXAMPLES` and `arguments`."""
+    verb_parser = Parser(
         prog=f"zoo {name}",
         description=verb.__doc__,
         epilog=f"examples:\n{verb.EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    verb.arguments(made)
-    return made
+    verb.arguments(verb_parser)
+    return verb_parser
 
 
 def overview() -> str:
-    """What `zoo --help` prints."""
-    lines = ["usage: zoo VERB …", "", "A Keras 3 zoo of sequence models.", ""]
+    """The text of `zoo --help`."""
+    lines = ["usage: zoo VERB [ARGUMENTS]", "", "A Keras 3 zoo of sequence models.", ""]
     for group, verbs in GROUPS.items():
         lines += [f"{group}:", *(f"  {verb:9}{does}" for verb, does in verbs.items()), ""]
     return "\n".join([*lines, EXAMPLES])
@@ -151,23 +154,30 @@ def _version() -> str:
     return zoo.__version__
 
 
-def _show_warning(message, *where) -> None:
-    """Without the place in the code, which tells nothing to who typed a command."""
-    output.say(f"zoo: warning: {message}")
+def _warning_printer() -> Callable[..., None]:
+    """A function that prints each warning once, without its position in the code."""
+    printed = set()
+
+    def show(message, *position) -> None:
+        if str(message) not in printed:
+            printed.add(str(message))
+            output.say(f"zoo: warning: {message}")
+
+    return show
 
 
-def _report(name: str, error: Exception, following: str) -> int:
-    """Prints an error and what to try next.
+def _report(name: str, error: Exception, default_hint: str) -> int:
+    """Prints an error and a hint, and returns the exit code.
 
-    Errors of any part may carry a `hint` and an `exit_code` of their own.
+    An exception may have the attributes `hint` and `exit_code`.
     """
     if os.environ.get("ZOO_TRACEBACK"):
         traceback.print_exception(error)
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     hint = getattr(error, "hint", None)
-    if not isinstance(error, (Failure, *SPEAKING)):
+    if not isinstance(error, (Failure, *USER_ERRORS)):
         message = f"{type(error).__name__}: {message}"
-        hint = hint or "the same with ZOO_TRACEBACK=1, which shows where it arose"
+        hint = hint or "ZOO_TRACEBACK=1 with the same command prints the traceback"
     output.say(f"{name}: error: {message or type(error).__name__}")
-    output.say(f"next: {hint or following}")
+    output.say(f"next: {hint or default_hint}")
     return getattr(error, "exit_code", 1)

@@ -1,7 +1,8 @@
-"""What a dataset is: its card before it is loaded, its columns after."""
+"""Cards of datasets, loaded datasets, their digests, and the split of dev from train."""
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -11,14 +12,14 @@ Columns = dict[str, list]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as its publisher serves it.
+    """A file that is downloaded.
 
     Attributes:
-        name: What to call it here.
-        url: Where it is.
-        sha256: Of its bytes; `None` where the publisher's bytes are not known to us, and the
-            checksum of the content (`DatasetCard.digests`) alone decides.
-        bytes: Its size, where known.
+        name: The name of the downloaded file.
+        url: The address.
+        sha256: The SHA-256 of its bytes; `None` if unknown, in which case only the content is
+            verified (`DatasetCard.digests`).
+        bytes: Its size, if known.
     """
 
     name: str
@@ -29,21 +30,20 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What is known of a named dataset without loading it.
+    """Metadata of a named dataset, available without loading it.
 
     Attributes:
-        name: What `zoo.data.load` takes.
+        name: The name that `zoo.data.load` takes.
         task: The task that it trains, such as `"text_classifier"`.
         languages: ISO 639-1 codes.
-        licence: As its publisher states it.
+        licence: The licence that its publisher states.
         citation: One line.
-        homepage: Where to read about it.
+        homepage: The address of its web page.
         description: One sentence.
-        splits: Rows of each split as it is loaded by default.
-        files: What is downloaded; empty for a generated dataset.
-        digests: For each official split, or part of one that has a file of its own, the
-            checksum of its content (`content_digest` of its columns), which is verified at
-            each load.
+        splits: The number of rows of each split, as loaded by default.
+        files: The files that are downloaded; empty for a generated dataset.
+        digests: For each official split, or each part of one that has a file of its own, the
+            `content_digest` of its columns, which is verified at each load.
     """
 
     name: str
@@ -63,15 +63,17 @@ class Dataset:
     """A loaded dataset.
 
     Attributes:
-        name, task, licence, citation: As on its card.
-        languages: As on its card; of a pair for translation, those two, the source first.
-        digest: SHA-256 over the splits as they are here, in hexadecimal digits: which rows
-            were held out and how rows were generated change it.
+        name, task, licence, citation: See `DatasetCard`.
+        languages: See `DatasetCard`; for translation the source language, then the target
+            language.
+        digest: SHA-256 over the loaded splits, in hexadecimal digits. It depends on which rows
+            were held out and on how rows were generated.
         splits: Columns by split: `"train"`, `"dev"` and, where there is one, `"test"`. For a
             text classifier `{"text": [...], "label": [...]}`, for a translator `{"source":
-            [...], "target": [...]}`, for captioning `{"image": [...], "captions": [...]}`, of
-            each image a `zoo.images.ImageFile` and a list of strings; all of one length.
-        labels: All labels, in the order of the classes; `()` where there are none.
+            [...], "target": [...]}`, for a tagger `{"tokens": [...], "tags": [...]}`, for
+            captioning `{"image": [...], "captions": [...]}`, with a `zoo.images.ImageFile` and
+            a list of strings for each image. The columns of a split are equally long.
+        labels: All labels, in the order of the classes; `()` if there are none.
     """
 
     name: str
@@ -91,7 +93,14 @@ def as_dataset(
     labels: tuple[str, ...] = (),
     languages: tuple[str, ...] | None = None,
 ) -> Dataset:
-    """The dataset of a card, given its splits; `languages` where not all those of the card."""
+    """Makes a `Dataset` of a card and splits.
+
+    Args:
+        card: The card.
+        splits: Columns by split.
+        labels: The labels, in the order of the classes.
+        languages: The languages, if not all those of the card.
+    """
     return Dataset(
         name=card.name,
         task=card.task,
@@ -110,7 +119,14 @@ def dataset_of_files(
     splits: dict[str, Columns],
     labels: tuple[str, ...] = (),
 ) -> Dataset:
-    """The dataset of a user's own files, called as the first of them, with its splits in order."""
+    """Makes a `Dataset` of a user's files.
+
+    Args:
+        first: The first file; its name without suffixes becomes the name of the dataset.
+        task: The task.
+        splits: Columns by split.
+        labels: The labels, in the order of the classes.
+    """
     splits = {split: splits[split] for split in ("train", "dev", "test") if split in splits}
     return Dataset(
         name=Path(str(first)).name.split(".")[0],
@@ -124,8 +140,38 @@ def dataset_of_files(
     )
 
 
+def ordered_labels(
+    found: Mapping[str, Iterable[str]], declared: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The labels of a dataset in the order of their classes, after a check of every split.
+
+    Args:
+        found: The labels that occur in each split, by what an error is to call the split; train
+            first.
+        declared: The labels in order. By default those of train, sorted: by value if all are
+            whole numbers, else alphabetically.
+
+    Returns:
+        The labels.
+
+    Raises:
+        ValueError: if a split has a label that is not among them.
+    """
+    train = set(next(iter(found.values())))
+    whole = all(name.removeprefix("-").isdecimal() for name in train)
+    labels = declared or tuple(sorted(train, key=lambda it: (int(it) if whole else 0, it)))
+    for split, names in found.items():
+        if unknown := sorted(set(names) - set(labels)):
+            rule = "be one of those declared" if declared else "occur in train"
+            raise ValueError(
+                f"Every label must {rule}, {list(labels[:20])}. "
+                f"Received: {split} with {unknown[:20]}"
+            )
+    return labels
+
+
 def check_sizes(sizes: dict[str, int]) -> None:
-    """Raises a `ValueError` unless each split to be generated has rows; test may have none."""
+    """Raises a `ValueError` unless the sizes of splits are whole numbers, at least 1 (test: 0)."""
     for split, size in sizes.items():
         smallest = 0 if split == "test" else 1
         if not isinstance(size, int) or size < smallest:
@@ -135,7 +181,8 @@ def check_sizes(sizes: dict[str, int]) -> None:
 
 
 def content_digest(columns: Columns) -> str:
-    """SHA-256 over the names of columns and their rows, in order; of pictures, over theirs."""
+    """SHA-256 over the names of columns and their rows, in order; an `ImageFile` counts as its own
+    SHA-256."""
     content = hashlib.sha256(json.dumps(list(columns)).encode())
     for row in zip(*columns.values(), strict=True):
         content.update(json.dumps(row, default=attrgetter("sha256")).encode())
@@ -143,7 +190,7 @@ def content_digest(columns: Columns) -> str:
 
 
 def splits_digest(splits: dict[str, Columns]) -> str:
-    """SHA-256 over all splits: one digest for the whole of a dataset."""
+    """SHA-256 over the names and the content of all splits."""
     return hashlib.sha256(
         "".join(f"{name} {content_digest(splits[name])}\n" for name in sorted(splits)).encode()
     ).hexdigest()
@@ -152,18 +199,17 @@ def splits_digest(splits: dict[str, Columns]) -> str:
 def hold_out(
     columns: Columns, size: int, *, by: str = "text", seed: int = 0
 ) -> tuple[Columns, Columns]:
-    """Takes rows out of a split, by a rule that depends on their content alone.
+    """Splits rows off, chosen by a hash of their content.
 
-    Rows of one text (spaces aside) stay together, so the two parts share none. Texts are
-    taken in the order of a hash of `(seed, text)`, each label in proportion if there is a
-    column `label`.
+    Rows with the same text (apart from white space) stay together, so the two parts share no
+    text. Texts are taken in the order of a hash of `(seed, text)`; if there is a column `label`,
+    each label in proportion to its frequency.
 
     Args:
-        columns: The split.
-        size: int. How many rows to take. Where repeated texts leave no way to reach it
-            exactly, a few less.
+        columns: The columns of the split.
+        size: int. The number of rows to take. It may be a few less where texts are repeated.
         by: Name of the column with the text. Defaults to `"text"`.
-        seed: int. Another seed takes other rows. Defaults to `0`.
+        seed: int. Seed of the hash. Defaults to `0`.
 
     Returns:
         A tuple `(rest, held)` of columns, both in the order of the data.
@@ -195,7 +241,7 @@ def hold_out(
 
 
 def _proportional(labels: list, size: int) -> dict:
-    """Parts of `size` in proportion to how often each label occurs, summing up to it."""
+    """Divides `size` among the labels in proportion to their counts, by largest remainder."""
     counts: dict = {}
     for label in labels:
         counts[label] = counts.get(label, 0) + 1

@@ -1,4 +1,4 @@
-"""IMDB: long English film reviews."""
+"""The IMDB dataset: long English film reviews."""
 
 import re
 import sys
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.public import LABELS, PublicDataset, rows
+from zoo.data.public import PublicDataset, rows
 
 # aclImdb/train/pos/ID_RATING.txt
 _REVIEW = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
-_LONGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 
 
 class Imdb(PublicDataset):
-    """Labelled reviews, mark-up of line breaks removed; 2,500 of train are held out as dev."""
+    """The labelled reviews, without mark-up of line breaks; dev is 2,500 reviews of train."""
 
     card = DatasetCard(
         name="imdb",
@@ -30,7 +30,7 @@ class Imdb(PublicDataset):
             RemoteFile(
                 "aclImdb_v1.tar.gz",
                 "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
-                # As TensorFlow Datasets publishes it.
+                # The checksum that TensorFlow Datasets publishes.
                 "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fe7008942e91923d1658fe0",
                 84_125_825,
             ),
@@ -41,17 +41,18 @@ class Imdb(PublicDataset):
         },
     )
     stored = {"train": "train.tsv", "test": "test.tsv"}
+    labels = ("negative", "positive")
     dev_size = 2_500
 
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
         for _, label, _, text in rows(lines, 4):
-            yield " ".join(text.replace("<br />", " ").split()), LABELS[int(label)]
+            yield " ".join(text.replace("<br />", " ").split()), self.labels[int(label)]
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """Reads reviews out of the archive into one table a split.
+        """Writes one table for each split from the reviews in the archive.
 
-        Nothing in the archive is given a path here: a member is a review by its name, a plain
-        file and small, or it is passed over.
+        No member is extracted to a path. Members other than small plain files with the name of a
+        labelled review are skipped.
         """
         from tqdm import tqdm
 
@@ -59,7 +60,7 @@ class Imdb(PublicDataset):
         with tarfile.open(downloads / "aclImdb_v1.tar.gz", "r:gz") as archive:
             for member in tqdm(archive, "reading reviews", disable=not sys.stderr.isatty()):
                 review = _REVIEW.fullmatch(member.name)
-                if not review or not member.isfile() or member.size > _LONGEST_FILE:
+                if not review or not member.isfile() or member.size > MAX_FILE_BYTES:
                     continue
                 split, label, number, rating = review.groups()
                 text = archive.extractfile(member).read().decode("utf-8")

@@ -1,8 +1,8 @@
-"""Datasets from files of one's own."""
+"""Reads text classification datasets from tables."""
 
 from pathlib import Path
 
-from zoo.data.dataset import Columns, Dataset, dataset_of_files
+from zoo.data.dataset import Columns, Dataset, dataset_of_files, ordered_labels
 from zoo.data.tables import as_text, hold_out_share, read_table
 
 
@@ -17,27 +17,26 @@ def load_labelled(
 ) -> Dataset:
     """Loads a text classification dataset from tables.
 
-    The suffix tells the format, each also gzipped (`.gz` after it), all in UTF-8: `.csv`
-    (commas, quoted by `"`) and `.tsv` (tabs, no quoting) begin with a line that names the
-    columns; each line of `.jsonl` is a JSON object.
+    The format is chosen by the suffix: `.csv` (commas, quoted by `"`) and `.tsv` (tabs, no
+    quoting), which begin with a line of column names, or `.jsonl`, with a JSON object in each
+    line. All are in UTF-8 and may be gzipped (with `.gz` after the suffix).
 
     Args:
         train: Path.
-        dev: Path. Without it, rows are held out of `train`, none of whose texts remain there.
+        dev: Path. By default rows are held out of `train`, with no text in common.
         test: Path.
         text: Name of the column with the text.
         label: Name of the column with the label: a word or a whole number.
-        dev_fraction: float. Share of `train` to hold out if there is no `dev`.
-        seed: int. Another seed holds out other rows.
+        dev_fraction: float. Share of `train` to hold out if `dev` is not given. Defaults to `0.1`.
+        seed: int. Seed of the choice of those rows. Defaults to `0`.
 
     Returns:
-        A `Dataset` whose labels are those of `train`, sorted; its name is that of the file.
+        A `Dataset` named after the file, whose labels are those of `train`, sorted.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file cannot be read as said above (with the number of the line), has
-            no such column, has no rows, or if labels are of one class only, or of a class
-            that `train` lacks.
+        ValueError: if a file is not in such a format (with the number of the line), lacks a column
+            or has no rows; if all labels are the same, or one does not occur in `train`.
     """
     files = {"train": train, "dev": dev, "test": test}
     splits = {
@@ -50,7 +49,7 @@ def load_labelled(
 
 
 def read_labelled(file: str | Path, text: str = "text", label: str = "label") -> Columns:
-    """Reads one table, as `load_labelled` does, of one class too.
+    """Reads one table in a format of `load_labelled`, whatever labels it has.
 
     Args:
         file: Path.
@@ -62,7 +61,7 @@ def read_labelled(file: str | Path, text: str = "text", label: str = "label") ->
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, has no such column, or has no rows.
+        ValueError: if the file is not in such a format, lacks a column or has no rows.
     """
     return read_table(
         Path(file), {"text": text, "label": label}, {"text": as_text, "label": _label}
@@ -70,20 +69,13 @@ def read_labelled(file: str | Path, text: str = "text", label: str = "label") ->
 
 
 def _labels(splits: dict[str, Columns], files: dict, column: str) -> tuple[str, ...]:
-    known = set(splits["train"]["label"])
-    if len(known) < 2:
+    labels = ordered_labels({str(files[split]): rows["label"] for split, rows in splits.items()})
+    if len(labels) < 2:
         raise ValueError(
             f"A classifier needs rows of at least two classes. Is {column!r} the column with the "
-            f"label? Received: {files['train']} with the one label {known.pop()!r}"
+            f"label? Received: {files['train']} with the one label {labels[0]!r}"
         )
-    for split in splits:
-        if unknown := sorted(set(splits[split]["label"]) - known):
-            raise ValueError(
-                f"Every label must occur in the training file, which has {sorted(known)[:20]}. "
-                f"Received: {files[split]} with {unknown[:20]}"
-            )
-    whole = all(name.removeprefix("-").isdecimal() for name in known)
-    return tuple(sorted(known, key=lambda name: (int(name) if whole else 0, name)))
+    return labels
 
 
 def _label(file: Path, number: int, value) -> str:

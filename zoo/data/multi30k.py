@@ -1,4 +1,4 @@
-"""Multi30K: descriptions of photographs in four languages."""
+"""The Multi30K dataset: descriptions of photographs in four languages."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ _SPLITS = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
 
 
 class Multi30k(PublicDataset):
-    """Task 1, raw text; official splits, `test` being that of 2016 (Flickr)."""
+    """Raw text of task 1 in the official splits; `test` is test2016 (Flickr)."""
 
-    # The repository states no licence; of the photographs, which are not part of this, it says
-    # non-commercial research and education. The publisher's bytes are not pinned: the digests
-    # of the content are what is checked.
+    # The repository states no licence. For the photographs, which are not included here, it states
+    # non-commercial research and education. The downloaded bytes have no checksum; the digests
+    # of the content are verified.
     card = DatasetCard(
         name="multi30k",
         task="seq2seq_lm",
@@ -63,7 +63,7 @@ class Multi30k(PublicDataset):
             yield (line,)
 
     def load(self, source: str = "en", target: str = "de") -> Dataset:
-        """Finds, reads and checks two of the languages.
+        """Loads two of the languages; see `PublicDataset.load`.
 
         Args:
             source: The language to translate from. Defaults to `"en"`.

@@ -1,15 +1,15 @@
-"""NSMC: Korean film comments."""
+"""The NSMC dataset: short Korean film comments."""
 
 from collections.abc import Iterator
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.public import LABELS, PublicDataset, rows
+from zoo.data.public import PublicDataset, rows
 
 _ADDRESS = "https://raw.githubusercontent.com/e9t/nsmc/master"
 
 
 class Nsmc(PublicDataset):
-    """Official files; 10,000 rows of train are held out as dev, none of whose texts remain."""
+    """The official train and test splits; dev is 10,000 rows of train, with no text in common."""
 
     card = DatasetCard(
         name="nsmc",
@@ -40,8 +40,9 @@ class Nsmc(PublicDataset):
         },
     )
     stored = {"train": "ratings_train.txt", "test": "ratings_test.txt"}
+    labels = ("negative", "positive")
     dev_size = 10_000
 
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
         for _, text, label in rows(lines, 3):
-            yield text, LABELS[int(label)]
+            yield text, self.labels[int(label)]

@@ -1,4 +1,4 @@
-"""A public dataset: found on this machine, or downloaded, checked and unpacked."""
+"""Base class of datasets of files, which are found or downloaded, unpacked and verified."""
 
 import gzip
 import os
@@ -17,43 +17,48 @@ from zoo.data.dataset import (
     as_dataset,
     content_digest,
     hold_out,
+    ordered_labels,
 )
 from zoo.files import atomic_directory
 from zoo.home import home
 
-LABELS = ("negative", "positive")
-
 
 class PublicDataset(ABC):
-    """A dataset of files; a subclass says which they are and how to read them.
+    """Base class of datasets that consist of files.
+
+    A subclass sets the attributes and implements `parse`; where the published files are not the
+    stored ones, also `unpack`. A row in `zoo.data.registry` gives it its name.
 
     Attributes:
         card: A `DatasetCard`.
         stored: The name of each split's file in the dataset's folder, or of each part of a
-            split that has a file of its own. A file may be there as it is, or gzipped with
-            `.gz` after its name.
-        others: Names of further files that belong in the folder, which a subclass reads.
-        columns: The columns that `parse` yields the values of.
-        dev_size: int. Rows to hold out of `train`, 0 where there is an official `dev`.
+            split that has a file of its own. A file may be plain or gzipped, with `.gz` after
+            its name.
+        others: Names of further files in the folder, which a subclass reads.
+        columns: Names of the columns whose values `parse` yields.
+        labels: The labels of the column `label` in the order of the classes. By default those of
+            train, sorted.
+        dev_size: int. Number of rows to hold out of `train`; 0 if there is an official `dev`.
     """
 
     card: DatasetCard
     stored: dict[str, str]
     others: tuple[str, ...] = ()
     columns: tuple[str, ...] = ("text", "label")
+    labels: tuple[str, ...] = ()
     dev_size: int = 0
 
     @abstractmethod
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, ...]]:
-        """Reads rows of `columns` from the lines of a stored file, line ends removed."""
+        """Yields rows of `columns`, given the lines of a stored file without line ends."""
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """Turns downloaded files into stored ones. By default the two are the same."""
+        """Converts downloaded files to stored files. By default they are moved unchanged."""
         for file in self.card.files:
             os.replace(downloads / file.name, folder / file.name)
 
     def path(self) -> Path | None:
-        """The folder that holds every file: in `$ZOO_DATA`, else in the cache."""
+        """The folder that has all files, in `$ZOO_DATA` or else in the cache, or `None`."""
         names = (*self.stored.values(), *self.others)
         folders = [home() / "data" / self.card.name]
         if shared := os.environ.get("ZOO_DATA"):
@@ -64,7 +69,7 @@ class PublicDataset(ABC):
         return None
 
     def get(self) -> Path:
-        """The folder of `path`, downloaded into the cache first if there is none."""
+        """The folder that has all files; downloads them into the cache if there is none."""
         if found := self.path():
             return found
         target = home() / "data" / self.card.name
@@ -78,10 +83,14 @@ class PublicDataset(ABC):
         return target
 
     def read(self, folder: Path, split: str) -> Columns:
-        """Reads one stored file, by its key in `stored`, and checks its content.
+        """Reads a stored file and verifies its content.
+
+        Args:
+            folder: The folder with the stored files.
+            split: The key of the file in `stored`.
 
         Raises:
-            ValueError: if the file is damaged, or its content is not the published one.
+            ValueError: if the file is damaged, or its content differs from the published one.
         """
         file = _existing(folder, self.stored[split]) or folder / self.stored[split]
         remedy = f"Remove it, and run `zoo data get {self.card.name}` again."
@@ -102,22 +111,39 @@ class PublicDataset(ABC):
         return columns
 
     def load(self) -> Dataset:
-        """Finds, reads and checks the dataset; holds out `dev` where there is none."""
+        """Finds or downloads the dataset, reads it, and holds out `dev` if it has none.
+
+        Raises:
+            ValueError: if a file is damaged, its content differs from the published one, or a split
+                has a label that is not among `labels`.
+            ConnectionError: if it cannot be downloaded.
+        """
         folder = self.get()
         splits = {split: self.read(folder, split) for split in self.stored}
         if self.dev_size:
             train, dev = hold_out(splits["train"], self.dev_size)
             splits = {**splits, "train": train, "dev": dev}
-        splits = {name: splits[name] for name in ("train", "dev", "test")}
-        return as_dataset(self.card, splits, labels=LABELS if "label" in self.columns else ())
+        splits = {name: splits[name] for name in ("train", "dev", "test") if name in splits}
+        return as_dataset(self.card, splits, labels=self.ordered_labels(splits))
+
+    def ordered_labels(self, splits: dict[str, Columns]) -> tuple[str, ...]:
+        """The labels of loaded splits, in the order of the classes; `()` without a column `label`.
+
+        Raises:
+            ValueError: if a split has a label that is not among `labels`, or not in train.
+        """
+        if "label" not in self.columns:
+            return ()
+        found = {f"{self.card.name} {split}": rows["label"] for split, rows in splits.items()}
+        return ordered_labels(found, self.labels)
 
 
 def download(file: RemoteFile, folder: Path) -> Path:
-    """Downloads a file, with a progress bar on a terminal, and checks its bytes.
+    """Downloads a file, with a progress bar on a terminal, and verifies its checksum.
 
     Raises:
         ConnectionError: if the address cannot be reached or does not serve the file.
-        ValueError: if the bytes are not those of the file's checksum.
+        ValueError: if the checksum differs.
     """
     import pooch
     import requests
@@ -136,16 +162,18 @@ def download(file: RemoteFile, folder: Path) -> Path:
         )
     except requests.exceptions.RequestException as error:
         raise ConnectionError(
-            f"Could not download {file.url}: {error}. Try again where the network reaches it, "
-            f"or fetch the dataset elsewhere and name the folder that holds its folder in "
-            f"$ZOO_DATA."
+            f"Could not download {file.url}: {error}. Try again with access to the network, "
+            f"or copy the dataset's folder from another machine and set $ZOO_DATA to the folder "
+            f"that contains it."
         ) from error
     except ValueError as error:
-        raise ValueError(f"What {file.url} serves is not the file we know. {error}") from error
+        raise ValueError(
+            f"The file at {file.url} has another checksum than the published one. {error}"
+        ) from error
 
 
 def rows(lines: Iterable[str], columns: int) -> Iterator[list[str]]:
-    """Splits the lines of a tab-separated table that has a header and no quoting."""
+    """Yields the rows of a tab-separated table with a header and without quoting, as lists."""
     for number, line in enumerate(lines, 1):
         fields = line.split("\t")
         if len(fields) != columns:
@@ -155,11 +183,11 @@ def rows(lines: Iterable[str], columns: int) -> Iterator[list[str]]:
 
 
 def check_pair(card: DatasetCard, source: str, target: str) -> None:
-    """Raises a `ValueError` unless a dataset has both languages, and they are two."""
+    """Raises a `ValueError` unless both languages are among those of a dataset, and differ."""
     if source == target or any(name not in card.languages for name in (source, target)):
         raise ValueError(
-            f"{card.name} has {', '.join(card.languages)}: source and target must be two "
-            f"different ones of them. Received: source={source!r}, target={target!r}"
+            f"source and target must be two different languages of {card.name}, which has "
+            f"{', '.join(card.languages)}. Received: source={source!r}, target={target!r}"
         )
 
 

@@ -1,7 +1,9 @@
-"""Datasets by name."""
+"""Registry of datasets by name."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.flickr8k import Flickr8k
@@ -20,7 +22,17 @@ from zoo.data.universal_dependencies import UdEnglishEwt, UdKoreanGsd, UdKoreanK
 from zoo.data.wnut17 import Wnut17
 from zoo.suggestions import did_you_mean
 
-_DATASETS = {
+
+class NamedDataset(Protocol):
+    """A class of the registry: a card, and a method `load` with the dataset's own options."""
+
+    card: DatasetCard
+
+    @property
+    def load(self) -> Callable[..., Dataset]: ...
+
+
+_DATASETS: dict[str, Callable[[], NamedDataset]] = {
     dataset.card.name: dataset
     for dataset in (
         Atis,
@@ -44,26 +56,25 @@ _DATASETS = {
 
 
 def list_datasets() -> list[DatasetCard]:
-    """The card of every named dataset, by name. Loads nothing."""
+    """The cards of all named datasets, sorted by name. No dataset is loaded."""
     return [dataset.card for dataset in _DATASETS.values()]
 
 
 def load(name: str, **options) -> Dataset:
-    """Loads a dataset: finds it on this machine, downloads it if need be, and checks it.
+    """Loads a named dataset and verifies it; downloads it first if it is not on this machine.
 
     Args:
         name: One of `list_datasets()`.
-        **options: What the dataset takes: generated ones take `train`, `dev`, `test` (rows of
-            each) and `seed`, and that of scenes `size` (pixels); those for translation take
-            `source` and `target`, two of their languages; treebanks take `column`, the tags to
-            read; the others nothing.
+        **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
+            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            languages, for translation; `column`, the tags to read, for treebanks.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: for a name or an option that is not known, or files that are damaged.
-        ConnectionError: if it had to be downloaded and could not.
+        ValueError: if the name or an option is unknown, or a file is damaged.
+        ConnectionError: if the dataset cannot be downloaded.
     """
     dataset = _find(name)
     allowed = list(inspect.signature(dataset.load).parameters)
@@ -75,36 +86,34 @@ def load(name: str, **options) -> Dataset:
 
 
 def get(name: str) -> Path:
-    """The folder with a dataset's files, downloaded first if this machine has none.
+    """The folder with a dataset's files, which are downloaded if they are not on this machine.
 
-    `$ZOO_DATA/NAME` is looked at first, then the cache, `data/NAME` in the zoo's home.
+    `$ZOO_DATA/NAME` is searched first, then the cache, `data/NAME` in `zoo.home.home()`.
 
     Raises:
-        ValueError: for a name that is not known, a generated dataset, which has no files, or
-            a download that is not what it should be.
-        ConnectionError: if the address cannot be reached.
+        ValueError: if the name is unknown, the dataset is generated (and so has no files), or
+            the downloaded content differs from the published one.
+        ConnectionError: if the dataset cannot be downloaded.
     """
     dataset = _find(name)
     if not isinstance(dataset, PublicDataset):
         raise ValueError(
-            f"The dataset {name!r} is generated and has no files: `zoo.data.load({name!r})` "
-            f"makes it. Received: name={name!r}"
+            f"The dataset {name!r} is generated and has no files: use `zoo.data.load({name!r})`. "
+            f"Received: name={name!r}"
         )
     return dataset.get()
 
 
 def path(name: str) -> Path | None:
-    """The folder with a dataset's files, or `None` if this machine has none."""
+    """The folder with a dataset's files; `None` if it is not on this machine, or generated."""
     dataset = _find(name)
     return dataset.path() if isinstance(dataset, PublicDataset) else None
 
 
-def _find(
-    name: str,
-) -> PublicDataset | GeneratedDates | GeneratedReviews | GeneratedScenes | GeneratedSlots:
+def _find(name: str) -> NamedDataset:
     if name in _DATASETS:
         return _DATASETS[name]()
     raise ValueError(
-        f"There is no dataset of that name.{did_you_mean(str(name), _DATASETS)} There are "
+        f"Unknown dataset.{did_you_mean(str(name), _DATASETS)} The datasets are "
         f"{', '.join(_DATASETS)} (`zoo data ls`). Received: name={name!r}"
     )

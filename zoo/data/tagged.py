@@ -1,9 +1,8 @@
-"""What all datasets of tagged words share."""
+"""Base class of public datasets for tagging, and the set of tags of a dataset."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Columns, ordered_labels
 from zoo.data.public import PublicDataset
 
 
@@ -17,16 +16,22 @@ def tag_set(tags: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 
 class TaggedDataset(PublicDataset):
-    """A public dataset for the task `"token_classifier"`.
+    """Base class of public datasets for the task `"token_classifier"`.
 
     Its splits have the columns `"tokens"` and `"tags"`, for each sentence a list of words and
-    one of as many tags, and `"intent"`, a string, if each sentence has one. Its labels are the
-    tags of train, sorted; dev and test may have others.
+    a list of as many tags, and `"intent"`, a string, if each sentence has one.
     """
 
     columns = ("tokens", "tags")
 
-    def load(self) -> Dataset:
-        """Finds, reads and checks the dataset."""
-        dataset = super().load()
-        return replace(dataset, labels=tag_set(dataset.splits["train"]["tags"]))
+    def ordered_labels(self, splits: dict[str, Columns]) -> tuple[str, ...]:
+        """The tags in the order of their ids: `labels`, by default the tags of train, sorted.
+
+        Published dev and test splits may have further tags, which no model can predict: they are
+        no error.
+
+        Raises:
+            ValueError: if train has a tag that is not among `labels`.
+        """
+        train = {f"{self.card.name} train": tag_set(splits["train"]["tags"])}
+        return ordered_labels(train, self.labels)

@@ -1,4 +1,4 @@
-"""Tatoeba: short everyday sentences in English and Korean."""
+"""English–Korean sentence pairs of Tatoeba."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ _COLUMNS = {"en": "english", "ko": "korean"}
 
 
 class TatoebaKorEng(PublicDataset):
-    """Split by a hash of the English sentence, so that none is in two splits.
+    """Short everyday sentences, split by a hash of the English one, so that splits share none.
 
-    Of Korean sentences, 10 of dev and 18 of test occur in train too.
+    10 of the Korean sentences of dev and 18 of test also occur in train.
     """
 
     card = DatasetCard(
@@ -25,9 +25,8 @@ class TatoebaKorEng(PublicDataset):
         homepage="https://www.manythings.org/anki/",
         description="3,798 short English sentences with Korean translations: a toy.",
         splits={"train": 3_040, "dev": 369, "test": 389},
-        # The publisher's archive (https://www.manythings.org/anki/kor-eng.zip) grows, so that
-        # what it held differs from day to day; this is a copy of 2022 that stays as it is, and
-        # the digests below are of its content.
+        # The publisher's archive (https://www.manythings.org/anki/kor-eng.zip) keeps growing, so
+        # a fixed copy of 2022 is downloaded; the digests below are of its content.
         files=(
             RemoteFile(
                 "kor.txt",
@@ -49,7 +48,7 @@ class TatoebaKorEng(PublicDataset):
             yield english, korean
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """Splits `ENGLISH<tab>KOREAN<tab>ATTRIBUTION`; the attribution stays in the files."""
+        """Splits the table `ENGLISH<tab>KOREAN<tab>ATTRIBUTION`; the files keep the attribution."""
         parts: dict[str, list[str]] = {split: [] for split in self.stored}
         text = (downloads / "kor.txt").read_text("utf-8")
         for line in text.removesuffix("\n").split("\n"):
@@ -60,7 +59,7 @@ class TatoebaKorEng(PublicDataset):
                     file.write(f"{line}\n")
 
     def load(self, source: str = "en", target: str = "ko") -> Dataset:
-        """Finds, reads and checks the dataset, in either direction.
+        """Loads the dataset in either direction; see `PublicDataset.load`.
 
         Args:
             source: The language to translate from. Defaults to `"en"`.

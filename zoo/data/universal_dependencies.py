@@ -1,10 +1,10 @@
-"""Treebanks of Universal Dependencies, for their parts of speech."""
+"""Treebanks of Universal Dependencies: words with their parts of speech."""
 
 from collections.abc import Iterator
 
 from zoo.data.conll import TAG_COLUMNS, conllu_sentences
 from zoo.data.dataset import Dataset, DatasetCard, RemoteFile, as_dataset
-from zoo.data.tagged import TaggedDataset, tag_set
+from zoo.data.tagged import TaggedDataset
 from zoo.data.tagged_files import check_column
 
 _ADDRESS = "https://raw.githubusercontent.com/UniversalDependencies"
@@ -22,20 +22,20 @@ def _files(release: str, stem: str) -> tuple[RemoteFile, ...]:
 
 
 class _Treebank(TaggedDataset):
-    """Syntactic words with both of their tags; official splits."""
+    """Base class: syntactic words with their UPOS and XPOS tags, in the official splits."""
 
-    # The publisher's bytes are not pinned: the digests of words and tags are what is checked.
+    # The downloaded bytes have no checksum; the digests of words and tags are verified.
     columns = ("tokens", *TAG_COLUMNS)
 
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[list[str], ...]]:
         return conllu_sentences(lines, tuple(TAG_COLUMNS))
 
     def load(self, column: str = "upos") -> Dataset:
-        """Finds, reads and checks the treebank.
+        """Loads the treebank with one of its columns of tags; see `PublicDataset.load`.
 
         Args:
-            column: Which tags to take: `"upos"` (universal parts of speech) or `"xpos"` (those
-                of the language). Defaults to `"upos"`.
+            column: `"upos"` (universal parts of speech) or `"xpos"` (those of the language).
+                Defaults to `"upos"`.
         """
         check_column(column)
         folder = self.get()
@@ -43,11 +43,11 @@ class _Treebank(TaggedDataset):
         for split in _SPLITS:
             columns = self.read(folder, split)
             splits[split] = {"tokens": columns["tokens"], "tags": columns[column]}
-        return as_dataset(self.card, splits, labels=tag_set(splits["train"]["tags"]))
+        return as_dataset(self.card, splits, labels=self.ordered_labels(splits))
 
 
 class UdEnglishEwt(_Treebank):
-    """English-EWT, version 2.16; `xpos` is that of the Penn Treebank."""
+    """English-EWT, version 2.16; `xpos` has the tags of the Penn Treebank."""
 
     card = DatasetCard(
         name="ud_english_ewt",
@@ -69,7 +69,7 @@ class UdEnglishEwt(_Treebank):
 
 
 class UdKoreanGsd(_Treebank):
-    """Korean-GSD, version 2.10; `xpos` is a tag for each morpheme, joined by `+`."""
+    """Korean-GSD, version 2.10; `xpos` has a tag for each morpheme, joined by `+`."""
 
     card = DatasetCard(
         name="ud_korean_gsd",
@@ -94,10 +94,10 @@ class UdKoreanGsd(_Treebank):
 
 
 class UdKoreanKaist(_Treebank):
-    """Korean-Kaist, version 2.2; `xpos` is a tag for each morpheme, joined by `+`."""
+    """Korean-Kaist, version 2.2; `xpos` has a tag for each morpheme, joined by `+`."""
 
-    # The digest of train is that of a copy from the project's own repository (emorynlp/ud-korean,
-    # kaist/): its counts of sentences, of words and of every UPOS tag are those of the release.
+    # The digest of train was taken from a copy in the project's repository (emorynlp/ud-korean,
+    # kaist/), which has the release's counts of sentences, of words and of every UPOS tag.
     card = DatasetCard(
         name="ud_korean_kaist",
         task="token_classifier",

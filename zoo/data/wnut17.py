@@ -1,4 +1,4 @@
-"""WNUT 2017: named entities that are new or rare, in what people post."""
+"""The WNUT 2017 dataset: new and rare named entities in English posts."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ _ADDRESS = "https://raw.githubusercontent.com/leondz/emerging_entities_17/master
 
 
 class Wnut17(TaggedDataset):
-    """Six classes in BIO tags; official splits, which share few entities."""
+    """Six classes in BIO tags, in the official splits, which share few entities."""
 
-    # The publisher's bytes are not pinned: the digests of the content are what is checked.
+    # The downloaded bytes have no checksum; the digests of the content are verified.
     card = DatasetCard(
         name="wnut17",
         task="token_classifier",

@@ -1,4 +1,4 @@
-"""Decoding: from a model that gives the next token to whole sequences."""
+"""Decoding: generates and scores sequences with a model that predicts the next token."""
 
 from zoo.decoding.beam import beam_search
 from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty

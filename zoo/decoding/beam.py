@@ -6,6 +6,7 @@ from keras import ops
 from zoo.decoding import loops
 from zoo.decoding.blocking import LOWEST, block
 from zoo.decoding.checks import (
+    check_beam,
     check_limits,
     check_penalties,
     checked_attention,
@@ -39,26 +40,24 @@ def beam_search(
     source_mask=None,
     pad_id=0,
 ):
-    """Finds the sequences that a model gives the highest score.
+    """Beam search: finds the sequences to which a model gives the highest scores.
 
-    A hypothesis that has ended is frozen: it keeps its place and its score in the beam until
-    better ones push it out. Open hypotheses are ranked by their log-probability over the length
-    penalty of their length so far. The coverage penalty, which only a whole hypothesis has,
-    comes in where one ends. The search is over when no open hypothesis can become one of the
-    `n_best`, or after `max_length` steps.
+    A hypothesis that has ended keeps its score, and its place in the beam until better ones
+    replace it. Open hypotheses are ranked by their log-probability divided by the length penalty
+    of their current length. The coverage penalty is added when a hypothesis ends. The search
+    stops when no open hypothesis can become one of the `n_best`, or after `max_length` steps.
 
-    To search again and again, wrap the search in a function and that in
-    `zoo.decoding.compiled`.
+    To search repeatedly, compile a function that calls it: see `zoo.decoding.compiled`.
 
     Args:
-        step: Takes the last tokens, an int32 tensor `[batch * beam]`, the state and the step,
-            an int32 scalar tensor; returns the logits of the next tokens
-            `[batch * beam, vocabulary]`, the next state and the attention
+        step: Takes the last tokens, an int32 tensor `[batch * beam]`, the state and the index of
+            the step, an int32 scalar tensor; returns the logits of the next tokens
+            `[batch * beam, vocabulary]`, the next state and the attention weights
             `[batch * beam, source]` or `None`. The beams of a source are next to each other.
-            Traced once. What is the same for all beams it closes over.
+            Traced once. It closes over tensors that are the same for all beams.
         state: A nesting of tensors `[batch, ...]`, the state before the first step.
         batch: int.
-        start_id: int, or int32 tensor `[batch]`. What the first step is given.
+        start_id: int, or int32 tensor `[batch]`. The tokens before the first step.
         end_id: int.
         max_length: int. Most tokens, the end token included.
         beam: int. Hypotheses kept for each source. `1` is greedy search. Defaults to `5`.
@@ -67,29 +66,27 @@ def beam_search(
         coverage_penalty: float. Wu's beta, see `zoo.decoding.coverage_penalty`. Defaults to
             `0.0`.
         min_length: int. Fewest tokens before the end token. Defaults to `0`.
-        no_repeat_ngram: int. Size of the n-grams that may not come twice in a hypothesis.
-            Defaults to `0`, any may.
-        return_attention: bool.
-        source_mask: Boolean tensor `[batch, source]`. Needed for attention and coverage.
-        pad_id: int. What follows the end token. Defaults to `0`.
+        no_repeat_ngram: int. Size of the n-grams that may occur only once in a hypothesis.
+            Defaults to `0`: all may be repeated.
+        return_attention: bool. Whether to return the attention weights.
+        source_mask: Boolean tensor `[batch, source]`, false at padding. Needed for attention
+            and coverage.
+        pad_id: int. Fills the tokens after the end token. Defaults to `0`.
 
     Returns:
         `zoo.decoding.Hypotheses`, best first.
 
     Raises:
-        ValueError: if a number is out of its range, or attention is asked for and not there.
+        ValueError: if an argument has another type or is out of its range, or if attention is
+            needed and the mask or the model's attention is missing.
 
     References:
         - Penalties: Wu et al. 2016, section 7.
     """
     check_limits(max_length, min_length, no_repeat_ngram)
+    check_beam(beam, n_best)
     check_penalties(length_penalty, coverage_penalty)
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
-    if not 1 <= n_best <= beam:
-        raise ValueError(
-            "`beam` must be at least 1, and `n_best` from 1 to `beam`. "
-            f"Received: beam={beam}, n_best={n_best}"
-        )
     search = _Search(
         step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
         min_length, no_repeat_ngram, return_attention, source_mask, pad_id,
@@ -99,7 +96,7 @@ def beam_search(
 
 
 class _Search:
-    """One search: its settings, and what is done before, in and after its loop."""
+    """The settings of a search, and the computations before, in and after its loop."""
 
     def __init__(
         self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
@@ -119,7 +116,7 @@ class _Search:
         self.pad_id = pad_id
 
     def start(self, state, batch, start_id):
-        """The variables before the first step: each source has one hypothesis, an empty one."""
+        """The variables before the first step: one empty hypothesis for each source."""
         beam, length = self.beam, self.max_length
         variables = {
             "state": keras.tree.map_structure(lambda x: _for_beams(x, beam), state),
@@ -137,14 +134,15 @@ class _Search:
             source = self.source_mask.shape[1]
             variables["coverage"] = ops.zeros((batch, beam, source), "float32")
         if self.return_attention:
-            # Attention stays in the beam where it was written; `origins` says which that is.
+            # Attention weights stay in the beam in which they were computed, which `origins`
+            # holds, so that they need not be reordered at each step.
             source = self.source_mask.shape[1]
             variables["attention"] = ops.zeros((batch, beam, length, source), "float32")
             variables["origins"] = ops.zeros((batch, beam, length), "int32")
         return variables
 
     def advance(self, index, variables):
-        """One step: score the candidates of all beams, keep the best, see whether to stop."""
+        """One step: scores the candidates of all beams, keeps the best, decides whether to stop."""
         new = dict(variables)
         finished = variables["finished"]
         is_open = ops.logical_not(finished)
@@ -170,7 +168,7 @@ class _Search:
         ended = ops.logical_or(finished, tokens == self.end_id)
         new |= {
             "state": keras.tree.map_structure(best.rows, new["state"]),
-            # Padding need not be a token that the model knows.
+            # The padding may be no token of the model.
             "last": ops.reshape(ops.where(ended, self.end_id, tokens), (-1,)),
             "tokens": write_step(best.beams(variables["tokens"]), index, tokens, axis=2),
             "token_log_probabilities": write_step(
@@ -190,9 +188,9 @@ class _Search:
         return new, self._is_over(new)
 
     def _candidates(self, logits, index, variables):
-        """The likeliest tokens after each hypothesis, and what each adds to its log-probability.
+        """The most probable tokens after each hypothesis, and their log-probabilities.
 
-        One that has ended has a single candidate, which adds padding and takes nothing away.
+        A hypothesis that has ended has a single candidate: padding, of log-probability zero.
         """
         batch, beam = variables["finished"].shape
         logits = ops.cast(logits, "float32")  # [batch * beam, vocabulary]
@@ -208,7 +206,7 @@ class _Search:
         return gains, ops.where(finished, self.pad_id, tokens)
 
     def _scores(self, totals, lengths, tokens, coverage):
-        """How candidates are ranked: without coverage as long as they are open."""
+        """The scores that rank candidates: without coverage as long as they are open."""
         if self.alpha:
             totals = totals / length_penalty(lengths, self.alpha)[:, :, None]
         if self.beta:
@@ -217,11 +215,11 @@ class _Search:
         return totals
 
     def _is_over(self, variables):
-        """Whether no open hypothesis of any source can become one of its best."""
+        """Whether no open hypothesis of any source can become one of its `n_best`."""
         finished, scores = variables["finished"], variables["scores"]
         if self.beam == 1:
             return ops.all(finished)
-        # Tokens to come only lower a log-probability, and coverage is at most zero.
+        # Further tokens only lower a log-probability, and the coverage penalty is at most zero.
         bound = variables["log_probabilities"]
         if self.alpha:
             bound = bound / length_penalty(self.max_length, self.alpha)
@@ -230,12 +228,12 @@ class _Search:
         return ops.all(ops.sum(ops.cast(ended, "int32"), axis=1) >= self.n_best)
 
     def results(self, variables):
-        """The best hypotheses after the last step, put together."""
+        """The best hypotheses after the last step."""
         scores = apply_penalties(
             variables["log_probabilities"], variables["lengths"], variables.get("coverage"),
             self.source_mask, self.alpha, self.beta,
         )  # fmt: skip
-        # Where the search was over early, what is still open is no hypothesis.
+        # If the search stopped early, what is still open is not a hypothesis.
         whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)
         scores = ops.where(whole, scores, 2 * LOWEST)
         best = _Best(scores[:, :, None], self.n_best)
@@ -256,8 +254,8 @@ class _Best:
     """The best candidates of each source.
 
     Args:
-        scores: Float tensor `[batch, beam, width]`: of the candidates after each beam.
-        count: int. How many are kept.
+        scores: Float tensor `[batch, beam, width]`: scores of the candidates after each beam.
+        count: int. Number of candidates to keep.
     """
 
     def __init__(self, scores, count):
@@ -270,23 +268,23 @@ class _Best:
         scores, places = top_k(ops.reshape(scores, (self.batch, -1)), count)
         self.scores = ops.reshape(scores, (self.batch, count))
         self.places = ops.reshape(places, (self.batch, count))
-        self.parents = self.places // self.width  # the beam each comes of
+        self.parents = self.places // self.width  # the beam of each
 
     def candidates(self, values):
-        """`[batch, beam, width]` to `[batch, count]`: a value of each candidate."""
+        """Values of candidates `[batch, beam, width]` to those of the best, `[batch, count]`."""
         if self.single:
             return values[:, :, 0]
         return ops.take_along_axis(ops.reshape(values, (self.batch, -1)), self.places, axis=1)
 
     def beams(self, values):
-        """`[batch, beam, ...]` to `[batch, count, ...]`: a value of each one's beam."""
+        """Values of beams `[batch, beam, ...]` to those of the best candidates' beams."""
         if self.single:
             return values
         parents = ops.reshape(self.parents, (*self.parents.shape, *[1] * (len(values.shape) - 2)))
         return ops.take_along_axis(values, parents, axis=1)
 
     def rows(self, values):
-        """The same for `[batch * beam, ...]`."""
+        """The same as `beams` for `[batch * beam, ...]`."""
         if self.single:
             return values
         offsets = self.beam * ops.arange(self.batch, dtype="int32")[:, None]

@@ -1,10 +1,10 @@
-"""What decoding gives, and how a whole hypothesis is scored."""
+"""Hypotheses, the results of decoding, and their scores."""
 
 from typing import Any, NamedTuple
 
 from keras import ops
 
-# What is taken for the attention that a source position without any has had.
+# Coverage of a source position without any attention, so that its logarithm is finite.
 UNSEEN = 1e-6
 
 
@@ -12,16 +12,16 @@ class Hypotheses(NamedTuple):
     """The `n` best hypotheses, or samples, or references, for each source.
 
     Attributes:
-        tokens: int32 tensor `[batch, n, max_length]`: no start token, the end token if it came
-            to that, then padding.
+        tokens: int32 tensor `[batch, n, max_length]`: without the start token, with the end
+            token if the hypothesis has ended, then padding.
         scores: float32 tensor `[batch, n]`, best first in a beam search: the log-probability
-            of the hypothesis, over its length penalty, plus its coverage penalty.
-        log_probabilities: float32 tensor `[batch, n]`: natural, of the hypothesis.
+            of the hypothesis, divided by its length penalty, plus its coverage penalty.
+        log_probabilities: float32 tensor `[batch, n]`: natural logarithms, of the hypotheses.
         token_log_probabilities: float32 tensor `[batch, n, max_length]`: of each token, zero
             in the padding.
         lengths: int32 tensor `[batch, n]`: tokens, the end token included.
-        attention: float32 tensor `[batch, n, max_length, source]`: what each token was read
-            from, zero in the padding. `None` unless asked for.
+        attention: float32 tensor `[batch, n, max_length, source]`: attention weights of each
+            token, zero in the padding. `None` unless requested.
     """
 
     tokens: Any
@@ -33,11 +33,15 @@ class Hypotheses(NamedTuple):
 
 
 def length_penalty(lengths, alpha):
-    """What a log-probability is divided by: `((5 + length) / 6) ** alpha`.
+    """The divisor of a log-probability: `((5 + length) / 6) ** alpha`.
 
     Args:
         lengths: Integer tensor: tokens, the end token included.
-        alpha: float. `0` favours short hypotheses most, `1` is nearly the mean per token.
+        alpha: float. `0` favours short hypotheses most; with `1` scores are nearly means per
+            token.
+
+    Returns:
+        Float tensor of the shape of `lengths`.
 
     References:
         - Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
@@ -46,13 +50,16 @@ def length_penalty(lengths, alpha):
 
 
 def coverage_penalty(coverage, source_mask, beta):
-    """What is added to a score: `beta * Σ log(min(coverage, 1))` over the source, at most 0.
+    """The addend of a score: `beta * Σ log(min(coverage, 1))` over the source, at most 0.
 
     Args:
-        coverage: Float tensor `[batch, ..., source]`: the attention each source position has
-            had, summed over the target steps.
-        source_mask: Boolean tensor `[batch, source]`; padding takes no part.
+        coverage: Float tensor `[batch, ..., source]`: the attention weights of each source
+            position, summed over the target steps.
+        source_mask: Boolean tensor `[batch, source]`, false at padding, which is left out.
         beta: float.
+
+    Returns:
+        Float tensor `[batch, ...]`.
 
     References:
         - Wu et al. 2016, equation 14.
@@ -63,7 +70,7 @@ def coverage_penalty(coverage, source_mask, beta):
 
 
 def apply_penalties(log_probabilities, lengths, coverage, source_mask, alpha, beta):
-    """The score of a whole hypothesis: `log P / length penalty + coverage penalty`."""
+    """The score of a complete hypothesis: `log P / length penalty + coverage penalty`."""
     scores = log_probabilities
     if alpha:
         scores = scores / length_penalty(lengths, alpha)
@@ -73,7 +80,17 @@ def apply_penalties(log_probabilities, lengths, coverage, source_mask, alpha, be
 
 
 def write_step(history, index, values, axis):
-    """A history `[..., max_length, ...]` in which the step `index` has been filled in."""
+    """Writes the values of one step into a history `[..., max_length, ...]`.
+
+    Args:
+        history: Tensor with all steps on the axis `axis`.
+        index: int32 scalar tensor. The index of the step.
+        values: Tensor of the history's shape without the axis `axis`.
+        axis: int.
+
+    Returns:
+        The new history.
+    """
     steps = ops.arange(history.shape[axis], dtype="int32")
     after = [1] * (len(history.shape) - axis - 1)
     here = ops.reshape(steps == index, (*[1] * axis, -1, *after))
@@ -81,12 +98,12 @@ def write_step(history, index, values, axis):
 
 
 def start_tokens(start_id, rows):
-    """What the first step is given, int32 `[rows]`."""
+    """The tokens before the first step, int32 `[rows]`."""
     return ops.broadcast_to(ops.cast(start_id, "int32"), (rows,))
 
 
 def top_k(logits, count):
-    """The largest `count` logits of each row and their tokens, `[rows, count]` each."""
+    """The `count` largest logits of each row and their tokens, `[rows, count]` each."""
     if count > 1:
         logits, tokens = ops.top_k(logits, count)
         return logits, ops.cast(tokens, "int32")

@@ -1,4 +1,4 @@
-"""The one place where decoding differs by backend: how a loop is run, and how it is compiled."""
+"""Loops of decoding and their compilation, which differ by backend."""
 
 import functools
 
@@ -7,17 +7,17 @@ from keras import ops
 
 
 def compiled(function, layers):
-    """Compiles a function that decodes: one program, loop and all, on TensorFlow and JAX.
+    """Compiles a function that decodes. On TensorFlow and JAX its loop is part of the program.
 
-    Keep what is returned: each new shape of the arguments is compiled once, in about a
-    second, and an own loop round `beam_search` or `sample` would compile it each time.
-    On torch nothing is compiled, gradients are off.
+    Keep the returned function: it compiles each new shape of its arguments once, which takes
+    about a second. On torch the function is traced, see `zoo.decoding.torch_tracing`, and runs
+    without gradients.
 
     Args:
         function: Takes tensors (or nestings of them) and returns a nesting of tensors.
-            Everything else it uses, such as the beam size, it closes over.
-        layers: list of the layers, models and samplers with variables that the function
-            uses. On JAX those of others would be compiled in as they are now.
+            It closes over everything else, such as the beam size.
+        layers: list of all layers, models and samplers whose variables the function uses. On
+            JAX the variables of others would become constants of the program.
 
     Returns:
         A function of the same arguments, which may be NumPy arrays.
@@ -47,16 +47,15 @@ def compiled(function, layers):
 
 
 def repeat(body, variables, limit, stateful=()):
-    """Repeats a loop body until it says that it is finished, without gradients.
+    """Repeats a loop body until it is finished, without gradients.
 
     Args:
-        body: Called with the step, a scalar int32 tensor, and the variables; returns the
+        body: Takes the index of the step, a scalar int32 tensor, and the variables; returns the
             variables of the next step, of the same shapes and dtypes, and whether to stop,
-            a scalar boolean tensor. Traced once, or on torch recorded once: its Python runs
-            for the first step alone.
+            a scalar boolean tensor. Traced once: its Python runs for the first step only.
         variables: A nesting of tensors.
         limit: int. Most steps.
-        stateful: `keras.Variable`s that the body assigns to, such as states of generators.
+        stateful: `keras.Variable`s to which the body assigns, such as seeds of generators.
 
     Returns:
         The variables after the last step.
@@ -74,7 +73,7 @@ def repeat(body, variables, limit, stateful=()):
 
 
 def _while_repeat(body, variables, limit, stateful):
-    """A `while` loop in the graph. States travel with the variables, as JAX needs them to."""
+    """A `while` loop in the graph. Stateful variables are loop variables too, which JAX needs."""
     structure = variables
     variables = keras.tree.flatten(variables)
     before = [ops.convert_to_tensor(variable) for variable in stateful]
@@ -112,20 +111,20 @@ def _torch_repeat(body, variables, limit, stateful):
 
     with torch.inference_mode():
         variables = keras.tree.flatten(variables)
-        refusal = "Generators of random numbers are seeded from Python." if stateful else None
-        variables = torch_tracing.loop(once, variables, limit, refusal)
+        obstacle = "Generators of random numbers are seeded from Python." if stateful else None
+        variables = torch_tracing.loop(once, variables, limit, obstacle)
     return keras.tree.pack_sequence_as(structure, variables)
 
 
 def _check_state(before, after):
-    """A state must stay as it is, so that one program can run all steps."""
+    """Checks that a state keeps its structure, so that one program can run all steps."""
     keras.tree.assert_same_structure(before, after)
     for old, new in zip(keras.tree.flatten(before), keras.tree.flatten(after), strict=True):
         kinds = [(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in (old, new)]
         if kinds[0] != kinds[1]:
             raise ValueError(
                 "The state must keep the shapes and dtypes of its tensors from step to step: "
-                "allocate what grows at its full length. "
+                "allocate a tensor that grows at its full length. "
                 f"Received: {kinds[0]} before a step, {kinds[1]} after it"
             )
 
@@ -137,7 +136,7 @@ def _tensorflow(function, layers):
 
 
 def _jax(function, layers):
-    """Variables go in as arguments, so that training on is seen; changed states come out."""
+    """Passes variables as arguments, so that later training takes effect, and returns states."""
     import jax
 
     def variables():

@@ -5,7 +5,7 @@ from keras import ops
 
 from zoo.decoding import loops
 from zoo.decoding.blocking import block
-from zoo.decoding.checks import check_limits, checked_attention, checked_mask
+from zoo.decoding.checks import check_integer, check_limits, checked_attention, checked_mask
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
 
 
@@ -24,15 +24,15 @@ def sample(
     source_mask=None,
     pad_id=0,
 ):
-    """Draws sequences from a model, token by token.
+    """Samples sequences from a model, token by token.
 
     Args:
         step, state, batch, start_id, end_id, max_length: See `zoo.decoding.beam_search`, with
             `num_samples` in the place of `beam`.
-        sampler: `"greedy"`, or what `keras_hub.samplers.get` takes and chooses one token at a
-            time: `"random"`, `"top_k"`, `"top_p"`, or an object such as
-            `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. Where the function
-            is compiled, make the object outside and name it among `layers`.
+        sampler: `"greedy"`, or a sampler of KerasHub that chooses one token at a time:
+            `"random"`, `"top_k"`, `"top_p"`, or an object such as
+            `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. If the function is
+            compiled, make the object outside of it and name it among `layers`.
         num_samples: int. Sequences for each source. Defaults to `1`.
         min_length, no_repeat_ngram, return_attention, source_mask, pad_id: See
             `zoo.decoding.beam_search`.
@@ -42,13 +42,13 @@ def sample(
         temperature; scores are their sums.
 
     Raises:
-        ValueError: if a number is out of its range, attention is asked for and not there, or
-            the sampler does not choose one token at a time.
+        ValueError: if an argument has another type or is out of its range, if attention is
+            needed and the mask or the model's attention is missing, or if the sampler does not
+            choose one token at a time.
     """
     check_limits(max_length, min_length, no_repeat_ngram)
     source_mask = checked_mask(source_mask, 0.0, return_attention)
-    if num_samples < 1:
-        raise ValueError(f"`num_samples` must be at least 1. Received: num_samples={num_samples}")
+    check_integer("num_samples", num_samples, 1)
     choose, stateful = _chooser(sampler)
     rows = batch * num_samples
 
@@ -106,10 +106,10 @@ def sample(
 
 
 def _chooser(sampler):
-    """How a token is chosen, and the variables that change with it.
+    """A function that chooses tokens, and the variables that it changes.
 
-    The function takes the logits as they are and with blocked tokens lowered, and returns the
-    logits as they are of the tokens chosen, and the tokens.
+    The function takes the logits and the logits with blocked tokens lowered; it returns the
+    logits of the chosen tokens and the tokens.
     """
     if sampler == "greedy":
 
@@ -118,13 +118,13 @@ def _chooser(sampler):
             return logit[:, 0], tokens[:, 0]
 
         return greedy, ()
-    import keras_hub
+    import keras_hub  # heavy, and optional: greedy decoding needs Keras alone
 
     sampler = keras_hub.samplers.get(sampler)
     if type(sampler).get_next_token is keras_hub.samplers.Sampler.get_next_token:
         raise ValueError(
-            "`sampler` must choose one token at a time; for a beam see "
-            f"`zoo.decoding.beam_search`. Received: sampler={sampler!r}"
+            "`sampler` must choose one token at a time: use another sampler, or "
+            f"`zoo.decoding.beam_search` for a beam. Received: sampler={sampler!r}"
         )
 
     def draw(logits, allowed):

@@ -1,4 +1,4 @@
-"""The score of given sequences."""
+"""Scores of given sequences."""
 
 import keras
 from keras import ops
@@ -19,15 +19,14 @@ def score(
     return_attention=False,
     source_mask=None,
 ):
-    """Scores references, or hypotheses of another model, as `beam_search` scores its own.
+    """Scores given sequences, such as references, as `beam_search` scores its hypotheses.
 
     Args:
         step: See `zoo.decoding.beam_search`.
         state: A nesting of tensors `[batch, ...]`, the state before the first step.
         tokens: Integer tensor `[batch, max_length]` or `[batch, n, max_length]`: sequences
-            without the start token. What follows an end token does not count; without one all
-            of them do.
-        start_id: int, or int32 tensor `[batch]`. What the first step is given.
+            without the start token. Tokens after an end token are ignored.
+        start_id: int, or int32 tensor `[batch]`. The tokens before the first step.
         end_id: int.
         length_penalty, coverage_penalty, return_attention, source_mask: See
             `zoo.decoding.beam_search`.
@@ -36,8 +35,8 @@ def score(
         `zoo.decoding.Hypotheses` in the order of `tokens`.
 
     Raises:
-        ValueError: if a penalty is negative, `tokens` has another rank, or attention is asked
-            for and not there.
+        ValueError: if a penalty is no number or negative, `tokens` has another rank, or if
+            attention is needed and the mask or the model's attention is missing.
     """
     check_penalties(length_penalty, coverage_penalty)
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)

@@ -1,13 +1,12 @@
-"""Recording on torch: a function runs once as written, and is repeated call by call after.
+"""Tracing on torch: a function runs once as written, afterwards its torch calls are repeated.
 
-A decoding step for one sentence is some forty small torch operations, and Keras spends more
-time on getting to them than torch spends on them. So the calls of torch are written down as
-they are made, as the lines of a Python function, which is run from then on.
+A decoding step for one sentence is some forty small torch operations, and Keras takes longer to
+dispatch them than torch to run them. A trace writes the torch calls of a function as the lines of
+a Python function, which runs from then on.
 
-Recording is to torch here what tracing is to the other backends, and asks the same of a
-function: to be pure, and the same at each step. Where values of tensors reach Python
-(`int(x)`, `if x:`) or something cannot be seen, there is no record, and the function runs as
-written each time.
+As on the other backends, a traced function must be pure and do the same at each step. If it needs
+values of tensors in Python (`int(x)`, `if x:`), or torch operations have no visible call, it
+cannot be traced and runs as written each time.
 """
 
 import contextlib
@@ -19,10 +18,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# The record under way, if any.
+# The trace in progress, if any.
 _active = contextvars.ContextVar("_active", default=None)
 
-# What a tensor may be asked while recording: answers in which its values have no part.
+# Functions of a tensor whose results do not depend on its values.
 _METADATA = {
     *("__get__", "__len__", "dim", "element_size", "get_device", "is_complex"),
     *("is_contiguous", "is_floating_point", "is_inference", "is_same_size", "is_signed"),
@@ -33,7 +32,7 @@ _IN_PLACE = {"__setitem__"}
 
 
 class TracedFunction:
-    """A function that is recorded for each new shape of its arguments.
+    """A function that is traced for each new shape of its arguments.
 
     Args:
         function: Takes and returns nestings of tensors and `None`s.
@@ -41,76 +40,77 @@ class TracedFunction:
 
     def __init__(self, function):
         self.function = function
-        self.records = {}
+        self.traces = {}
 
     def __call__(self, *arguments):
         if _active.get() is not None:
-            return self.function(*arguments)  # a part of what is being recorded
+            return self.function(*arguments)  # part of the trace in progress
         tensors = keras.tree.flatten(arguments)
         signature = tuple(x if x is None else (x.shape, x.dtype, x.device) for x in tensors)
-        if signature not in self.records:
+        if signature not in self.traces:
             nested = functools.partial(keras.tree.pack_sequence_as, arguments)
-            record, results = _Record.of(lambda *inputs: self.function(*nested(inputs)), tensors)
-            self.records[signature] = record
+            trace, results = _Trace.of(lambda *inputs: self.function(*nested(inputs)), tensors)
+            self.traces[signature] = trace
             return results
-        record = self.records[signature]
-        if record.failure:
+        trace = self.traces[signature]
+        if trace.obstacle:
             return self.function(*arguments)
-        return keras.tree.pack_sequence_as(record.structure, record.repeat(*tensors))
+        return keras.tree.pack_sequence_as(trace.structure, trace.run(*tensors))
 
 
-def loop(body, variables, limit, refusal=None):
-    """Repeats a loop body, recording its first step, or all of it into the record under way.
+def loop(body, variables, limit, obstacle=None):
+    """Repeats a loop body. Traces its first step, or adds the loop to the trace in progress.
 
     Args:
-        body: Takes the step and the variables; returns whether to stop and the variables.
+        body: Takes the index of the step and the variables; returns whether to stop and the
+            variables.
         variables: list of tensors.
         limit: int. Most steps.
-        refusal: str. Why the body must not be recorded. Defaults to `None`.
+        obstacle: str. The reason why the body cannot be traced. Defaults to `None`.
 
     Returns:
         The variables after the last step.
     """
-    record = _active.get()
-    if record is not None:
-        record.failure = record.failure or refusal
-        return record.add_loop(body, variables, limit)
-    if refusal:
-        return _run(body, variables, limit)
-    record, (finished, *variables) = _Record.of(body, [_steps(limit)[0], *variables])
-    once = body if record.failure else record.repeat
-    return variables if finished else _run(once, variables, limit, first=1)
+    trace = _active.get()
+    if trace is not None:
+        trace.obstacle = trace.obstacle or obstacle
+        return trace.add_loop(body, variables, limit)
+    if obstacle:
+        return _run_loop(body, variables, limit)
+    trace, (finished, *variables) = _Trace.of(body, [_steps(limit)[0], *variables])
+    step = body if trace.obstacle else trace.run
+    return variables if finished else _run_loop(step, variables, limit, first=1)
 
 
-class _Record(TorchFunctionMode):
-    """The calls of a function in order, as lines of Python.
+class _Trace(TorchFunctionMode):
+    """The torch calls of a function in order, as lines of Python.
 
-    Tensors are named `t0`, `t1`, … as they come up, and constants `c0`, `c1`, …
+    Tensors are named `t0`, `t1`, … in the order of their use, and constants `c0`, `c1`, …
     """
 
     def __init__(self, inputs):
         super().__init__()
-        self.failure = None  # why there can be no record
-        self.depth = 0  # of calls under way
+        self.obstacle = None  # the reason why the function cannot be traced
+        self.depth = 0  # number of nested torch calls in progress
         self.lines = []
-        self.alive = []  # the tensors that have a name, held so that no `id` is given twice
+        self.alive = []  # the named tensors, kept alive because an `id` may be used again
         self.names = {}  # their names by `id`
-        self.constants = {"run": _run}
+        self.constants = {"run_loop": _run_loop}
         self.inputs = [self._name(x) if x is not None else f"none{i}" for i, x in enumerate(inputs)]
 
     @classmethod
     def of(cls, function, tensors):
-        """Runs a function of tensors. Returns the record of it, and its results."""
-        tensors = _views(tensors)  # one that is given twice gets two names
-        record = cls(tensors)
-        token = _active.set(record)
+        """Runs a function of tensors. Returns its trace and its results."""
+        tensors = _views(tensors)  # a tensor that is passed twice gets two names
+        trace = cls(tensors)
+        token = _active.set(trace)
         try:
-            with record, _Watch(record):
+            with trace, _HiddenOperations(trace):
                 results = function(*tensors)
         finally:
             _active.reset(token)
-        record._finish(results)
-        return record, results
+        trace._finish(results)
+        return trace, results
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -119,14 +119,14 @@ class _Record(TorchFunctionMode):
             result = function(*args, **kwargs)
         finally:
             self.depth -= 1
-        if self.failure is None and self.depth == 0:
+        if self.obstacle is None and self.depth == 0:
             self._add(function, args, kwargs, result)
         return result
 
     def _add(self, function, args, kwargs, result):
         name = function.__name__
         if name in _CONVERSIONS and (result is args[0] or isinstance(args[0], int | float)):
-            return  # nothing was to be done, or it makes a constant
+            return  # it returns its argument, or makes a constant
         of_tensors = any(id(x) in self.names for x in keras.tree.flatten((args, kwargs)))
         arguments = [self._write(value) for value in args]
         arguments += [f"{key}={self._write(value)}" for key, value in kwargs.items()]
@@ -138,7 +138,7 @@ class _Record(TorchFunctionMode):
         elif name in _METADATA or not (name in _IN_PLACE or of_tensors):
             return
         elif name not in _IN_PLACE:
-            self.failure = f"`{name}` takes the value of a tensor to Python."
+            self.obstacle = f"`{name}` needs the value of a tensor in Python."
             return
         self.lines.append(call)
 
@@ -149,7 +149,7 @@ class _Record(TorchFunctionMode):
         return name
 
     def _write(self, value):
-        """An argument in Python: a tensor of the record by its name, else a constant."""
+        """An argument as Python: a named tensor by its name, anything else as a constant."""
         if isinstance(value, torch.Tensor) and id(value) in self.names:
             return self.names[id(value)]
         if isinstance(value, slice):
@@ -161,26 +161,26 @@ class _Record(TorchFunctionMode):
         if value is None or type(value) in (bool, int, str):
             return repr(value)
         if any(id(x) in self.names for x in keras.tree.flatten(value)):
-            self.failure = f"A tensor is within a {type(value).__name__}."
+            self.obstacle = f"A tensor is inside a {type(value).__name__}."
         name = f"c{len(self.constants)}"
         self.constants[name] = value
         return name
 
     def add_loop(self, body, variables, limit):
-        """Records the first step of a loop, repeats the others, and adds it as one call."""
+        """Traces the first step of a loop, runs the others, and adds the loop as one call."""
         start = self._write(variables)
         with self._paused():
-            # Views have names of their own: a variable may be a constant of the loop as well.
+            # Views get names of their own: a variable may also be a constant of the loop.
             index, variables = _steps(limit)[0], _views(variables)
         outside, self.lines = self.lines, []
         inputs = [self._name(x) for x in (index, *variables)]
         finished, *variables = body(index, *variables)
         block, self.lines = self._function(inputs, [finished, *variables]), outside
         with self._paused():
-            variables = variables if finished else _run(body, variables, limit, first=1)
+            variables = variables if finished else _run_loop(body, variables, limit, first=1)
             variables = _views(variables)
         names = [self._name(x) for x in variables]
-        self.lines += [*block, f"{', '.join(names)}, = run(block, {start}, {limit})"]
+        self.lines += [*block, f"{', '.join(names)}, = run_loop(block, {start}, {limit})"]
         return variables
 
     def _function(self, inputs, outputs):
@@ -196,32 +196,33 @@ class _Record(TorchFunctionMode):
     def _finish(self, results):
         outputs = keras.tree.flatten(results)
         if not all(x is None or isinstance(x, torch.Tensor) for x in outputs):
-            self.failure = self.failure or "Not all of what it returns are tensors."
-        # Only the nesting of the results is kept.
+            self.obstacle = self.obstacle or "Not all of its results are tensors."
+        # The structure of the results, without their tensors.
         self.structure = keras.tree.map_structure(lambda _: None, results)
         self.source = "\n".join(self._function(self.inputs, outputs))
         self.alive = self.names = None
-        if self.failure is None:
+        if self.obstacle is None:
             exec(self.source, self.constants)
-            self.repeat = self.constants["block"]
+            self.run = self.constants["block"]
 
 
-class _Watch(TorchDispatchMode):
-    """Sees the operations beneath the calls, and so those that no recorded call began."""
+class _HiddenOperations(TorchDispatchMode):
+    """Finds torch operations that no traced call started, which a trace would lack."""
 
-    def __init__(self, record):
+    def __init__(self, trace):
         super().__init__()
-        self.record = record
+        self.trace = trace
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if not self.record.depth:
-            self.record.failure = f"`{function}` was not seen to be called."
+        if not self.trace.depth:
+            self.trace.obstacle = f"`{function}` has no visible call."
         return function(*args, **(kwargs or {}))
 
 
-def _run(once, variables, limit, first=0):
+def _run_loop(step, variables, limit, first=0):
+    """Runs the steps of a loop from the index `first` on, until one is the last."""
     for index in _steps(limit)[first:]:
-        finished, *variables = once(index, *variables)
+        finished, *variables = step(index, *variables)
         if finished:
             break
     return variables
@@ -232,7 +233,7 @@ def _steps(limit):
 
 
 def _views(tensors):
-    """The same tensors as other objects, so that they get names of their own."""
+    """The same tensors as new objects, so that they get names of their own."""
     return [x if x is None else x.view_as(x) for x in tensors]
 
 

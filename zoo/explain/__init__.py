@@ -1,4 +1,4 @@
-"""Pictures of what a model did. Nothing heavy is imported before one is drawn."""
+"""Explanations of predictions, as figures and pages. Heavy libraries are imported when drawing."""
 
 from zoo.explain.alignment import Alignment
 from zoo.explain.caption_map import CaptionMap

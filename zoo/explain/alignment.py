@@ -1,39 +1,38 @@
-"""Where a model looked in one text as it wrote another, and the picture of it."""
+"""Attention weights from each target token to the source tokens."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from zoo.explain.drawable import Drawable, listed
+from zoo.explain.html import heat_map
 from zoo.explain.text_boxes import labels
 
-MAX_TOKENS = 100  # that are drawn, of each side
+MAX_TOKENS = 100  # that are drawn on each side
 
 
 @dataclass
 class Alignment(Drawable):
-    """The weight of each source token in each target token.
+    """The weight of each source token for each target token.
 
-    A notebook shows it as a picture; `save` writes one: the source along the top, the target
-    down the side. Of more than 100 tokens on a side the first 100 are drawn, and the picture
-    says so.
+    Notebooks display it as a heat map, with the source along the top and the target down the
+    side; `save` writes it to a file. Of more than 100 tokens on a side the first 100 are drawn,
+    with a note.
 
     Args:
-        source: The tokens that were read, as a reader would cut the text: they join to it (a
-            token that starts a word carries the space before it), or they are words.
-        target: The tokens that were written, likewise. A mark such as `</s>` may end them.
-        weights: Weights, `[target, source]`: lists or an array of finite numbers that are not
-            negative.
-        text: The whole text that was read. Defaults to the tokens, joined; by spaces, unless
-            tokens carry their own.
-        translation: The whole text that was written. Defaults to its tokens, likewise.
+        source: The source tokens: either pieces that join to the text (a piece that starts a
+            word includes the space before it) or words.
+        target: The target tokens, likewise; the last may be an end token such as `</s>`.
+        weights: Weights, `[target, source]`: lists or an array of finite, non-negative numbers.
+        text: The source text. Defaults to the tokens, joined; with spaces if they are words.
+        translation: The target text. Defaults to its tokens, likewise.
 
     Attributes:
-        weights: As given, in lists.
+        weights: The weights, as lists.
 
     Raises:
-        ValueError: if the weights do not have a row for each target token and in it one for each
-            source token, or a weight is negative or not finite.
+        ValueError: if the weights are not `[target, source]`, or a weight is negative or not
+            finite.
 
     Example:
 
@@ -62,19 +61,17 @@ class Alignment(Drawable):
         self.weights = [self._row(token, row) for token, row in zip(self.target, rows, strict=True)]
 
     def figure(self):
-        """The picture as a `matplotlib.figure.Figure`."""
-        from zoo.explain.heat_map import draw
+        """The heat map, as a `matplotlib.figure.Figure`."""
+        from zoo.explain.heat_map import draw  # imports matplotlib
 
         return draw(*self._shown())
 
     def to_html(self) -> str:
-        """The picture as a page that needs nothing else: a table of numbers, shaded."""
-        from zoo.explain.html import table
-
-        return table(*self._shown(), self.text, self.translation)
+        """A table of shaded numbers, as an HTML page without external resources."""
+        return heat_map.page(*self._shown(), self.text, self.translation)
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
+        """The fields as plain values, for JSON."""
         return asdict(self)
 
     def _row(self, token, row):
@@ -82,12 +79,12 @@ class Alignment(Drawable):
             row = [float(weight) for weight in row]
         except TypeError:
             raise ValueError(
-                "Weights are numbers in rows, [target, source]. "
+                "Weights must be rows of numbers, [target, source]. "
                 f"Received: {row!r} for target token {token!r}"
             ) from None
         if len(row) != len(self.source):
             raise ValueError(
-                "Each target token needs one weight of each source token. "
+                "Each target token needs one weight for each source token. "
                 f"Received: {len(self.source)} source tokens, {len(row)} weights of target token "
                 f"{token!r}"
             )
@@ -100,7 +97,7 @@ class Alignment(Drawable):
         return row
 
     def _shown(self):
-        """The labels of the columns and of the rows, the weights, and what to say of the rest."""
+        """The labels of columns and rows, the weights, and a note on what is not drawn."""
         source = labels(self.source, self.text)[:MAX_TOKENS]
         target = labels(self.target, self.translation)[:MAX_TOKENS]
         weights = [row[:MAX_TOKENS] for row in self.weights[:MAX_TOKENS]]
@@ -114,6 +111,6 @@ class Alignment(Drawable):
 
 
 def _joined(tokens: Sequence[str]) -> str:
-    """The text of the tokens: pieces carry their spaces, words do not."""
+    """The text of the tokens, joined with spaces if they are words."""
     pieces = any(token[:1].isspace() for token in tokens[1:])
     return ("" if pieces else " ").join(tokens)

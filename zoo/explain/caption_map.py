@@ -1,44 +1,44 @@
-"""Where a model looked in a picture as it wrote each word of its caption."""
+"""Attention weights from each word of a caption to the regions of the image."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zoo.explain.drawable import Drawable
 from zoo.explain.text_boxes import to_words
+from zoo.images import read_image
 
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_WORDS = 40  # that are drawn
+MAX_WORDS = 40  # with a panel
 END = "</s>"
 
 
 @dataclass(eq=False)
 class CaptionMap(Drawable):
-    """The weight of each part of a picture in each token of its caption.
+    """The weight of each region of an image for each token of its caption.
 
-    A notebook shows it; `save` writes it: the picture, and once more for each word, lit where
-    the word's weight lies. Pieces of a word share one panel, with the mean of their weights.
-    Punctuation between words and the mark of the end have none. Of more than 40 words the first
-    40 are drawn, and it says so.
+    Notebooks display it, and `save` writes it to a file: the image, followed by a panel for each
+    word, lit by the word's weights. The pieces of a word share a panel, with the mean of their
+    weights. Punctuation and the end token have no panel. Of more than 40 words the first 40 are
+    drawn, with a note.
 
     Args:
-        image: The picture that the grid lies over, as a whole: an array of `uint8`,
-            `[height, width, 3]`, or whatever else `zoo.images.read_image` takes.
-        tokens: The tokens that were written, as a reader would cut the caption: they join to it
-            (a token that starts a word carries the space, or `▁`, before it), or they are
-            words. `</s>` may end them.
-        weights: Weights, `[tokens, rows, columns]`: numbers that are finite and not negative.
-            The first row is the top of the picture, the first column its left.
-        caption: str. The caption as a reader is to see it. Defaults to the tokens, joined.
+        image: The image that the grid covers: an array of `uint8`, `[height, width, 3]`, or
+            anything else that `zoo.images.read_image` takes.
+        tokens: The tokens of the caption: either pieces that join to it (a piece that starts a
+            word includes the space, or `▁`, before it) or words. The last may be `</s>`.
+        weights: Weights, `[tokens, rows, columns]`: finite, non-negative numbers. The first row
+            is the top of the image, the first column its left.
+        caption: str. The caption as displayed. Defaults to the tokens, joined.
 
     Attributes:
-        image: Its pixels, in a NumPy array of `uint8`, `[height, width, 3]`.
-        weights: As given, in a NumPy array.
+        image: The pixels, a NumPy array of `uint8`, `[height, width, 3]`.
+        weights: The weights, a NumPy array.
 
     Raises:
         ValueError: if the weights are not one grid for each token, or a weight is negative or
-            not finite; or what `zoo.images.read_image` raises.
+            not finite. Also what `zoo.images.read_image` raises.
 
     Example:
 
@@ -51,9 +51,7 @@ class CaptionMap(Drawable):
     caption: str | None = None
 
     def __post_init__(self):
-        import numpy as np
-
-        from zoo.images import read_image
+        import numpy as np  # here, so that importing zoo.explain stays light
 
         self.image = read_image(self.image)
         self.tokens = [str(token).replace("▁", " ") for token in self.tokens]
@@ -62,7 +60,7 @@ class CaptionMap(Drawable):
             self.weights = np.zeros((0, 1, 1))
         if self.weights.ndim != 3 or 0 in self.weights.shape[1:]:
             raise ValueError(
-                "Weights are a grid for each token, [tokens, rows, columns]. "
+                "Weights must be one grid for each token, [tokens, rows, columns]. "
                 f"Received: weights of shape {self.weights.shape}"
             )
         if len(self.weights) != len(self.tokens):
@@ -84,23 +82,23 @@ class CaptionMap(Drawable):
 
     @property
     def words(self) -> list[tuple[str, "np.ndarray"]]:
-        """What has a panel: each word with its weights, `[rows, columns]`."""
+        """The words that have a panel, each with its weights, `[rows, columns]`."""
         return [(word, self.weights[parts].mean(axis=0)) for word, parts in to_words(self._written)]
 
     def figure(self):
-        """The picture as a `matplotlib.figure.Figure`."""
-        from zoo.explain.panels import draw
+        """The panels, as a `matplotlib.figure.Figure`."""
+        from zoo.explain.panels import draw  # imports matplotlib
 
         return draw(self.image, self.caption, *self._shown())
 
     def to_html(self) -> str:
-        """The picture as a page that needs nothing else."""
-        from zoo.explain.html import panels
+        """The panels, as an HTML page without external resources."""
+        from zoo.explain.html.panels import page  # imports NumPy and Pillow
 
-        return panels(self.image, self.caption, *self._shown())
+        return page(self.image, self.caption, *self._shown())
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON: all but the image, which whoever asked has."""
+        """The fields but the image as plain values, for JSON."""
         return {
             "tokens": self.tokens,
             "weights": self.weights.tolist(),
@@ -112,7 +110,7 @@ class CaptionMap(Drawable):
         return self.tokens[:-1] if self.tokens[-1:] == [END] else self.tokens
 
     def _shown(self):
-        """The words with their weights, and what to say of them."""
+        """The words with their weights, and a note that explains the panels."""
         words = self.words
         if not words:
             return words, ""

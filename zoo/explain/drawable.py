@@ -1,50 +1,50 @@
-"""What every picture can do: be saved, and be shown by a notebook."""
+"""Base class of explanations: saved to files, displayed in notebooks."""
 
 import io
 from pathlib import Path
+
+from zoo.files import atomic_write
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
 
 
 class Drawable:
-    """Something with a `figure()` and a `to_html()`."""
+    """Base class of explanations; a subclass implements `figure` and `to_html`."""
 
     def save(self, path: str | Path) -> Path:
-        """Draws the picture into a file.
+        """Writes the figure or the page to a file.
 
         Args:
-            path: Where; its suffix tells the format: `.png`, `.svg`, `.pdf` or `.html`. Missing
-                folders are made.
+            path: The file. Its suffix chooses the format: `.png`, `.svg`, `.pdf` or `.html`.
+                Missing folders are created.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: if the suffix is another.
+            ValueError: if the suffix is none of these.
         """
-        from zoo.files import atomic_write
-
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in FORMATS:
             raise ValueError(
-                f"The picture's file must end in one of {', '.join(FORMATS)}. Received: path={path}"
+                f"The suffix must be one of {', '.join(FORMATS)}. Received: path={path}"
             )
         content = self.to_html().encode() if suffix == ".html" else self._drawn(suffix[1:])
-        with atomic_write(path) as beside:
-            beside.write_bytes(content)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
         return path
 
     def figure(self):
-        """The picture as a `matplotlib.figure.Figure`."""
+        """The drawing, as a `matplotlib.figure.Figure`."""
         raise NotImplementedError
 
     def to_html(self) -> str:
-        """The picture as a page that needs nothing else."""
+        """The page, as HTML without external resources."""
         raise NotImplementedError
 
     def _drawn(self, format):
-        from zoo.explain.drawing import save
+        from zoo.explain.drawing import save  # imports matplotlib
 
         buffer = io.BytesIO()
         save(self.figure(), buffer, format)
@@ -55,5 +55,5 @@ class Drawable:
 
 
 def listed(values):
-    """Lists out of arrays of any kind; anything else stays."""
+    """Converts an array of any library to lists; returns other values unchanged."""
     return values.tolist() if hasattr(values, "tolist") else values

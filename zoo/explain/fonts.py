@@ -1,8 +1,8 @@
-"""Fonts for text in any script, without touching matplotlib's settings.
+"""Fonts for text in any script, without changes to matplotlib's settings.
 
-Korean (and most Japanese and Chinese) is drawn with NanumGothic, which the package
-`koreanize-matplotlib` brings along. Importing that package would change the settings of the
-whole process, so its file is found without.
+Korean (and most Japanese and Chinese) is drawn with NanumGothic from the package
+`koreanize-matplotlib`. Importing that package would change the settings of the whole process, so
+only its font file is used.
 """
 
 import dataclasses
@@ -15,21 +15,20 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 
 PREFERRED = ("NanumGothic", "DejaVu Sans")
-# Joins and variants of the character before: nothing of their own to show.
+# Categories of joiners, modifiers and controls, which have no glyph of their own.
 _SILENT = ("Cf", "Mn", "Me", "Sk", "Cc")
 
 
 def families(text: str) -> list[str]:
-    """The font families to draw a text with, best first.
+    """The font families that have the characters of a text.
 
-    Give them to matplotlib as `family=…`: it takes each character from the first that has it.
+    For matplotlib's argument `family`: it takes each character from the first family that has it.
 
     Args:
         text: The text.
 
     Returns:
-        The families: the preferred ones, and those found on the machine for characters that
-        the preferred ones lack.
+        The preferred families, then those of the machine for characters that these lack.
     """
     found = [family for family in PREFERRED if _characters(family)]
     for character in sorted(set(text)):
@@ -40,16 +39,16 @@ def families(text: str) -> list[str]:
 
 
 def drawable(text: str) -> str:
-    """The text with what no font has written out, so that no empty box is drawn.
+    """Replaces the characters that no font has, which would be drawn as empty boxes.
 
-    A symbol becomes its Unicode name (`:fire:`), another character its number (`U+1F1F0`).
-    Joiners and variants that no font has are left out.
+    A symbol is replaced by its Unicode name (`:fire:`), another character by its number
+    (`U+1F1F0`). Joiners, variation selectors and controls are removed.
 
     Args:
         text: The text.
 
     Returns:
-        The text that can be drawn.
+        A text that can be drawn.
     """
     return "".join(_drawable_character(character) for character in text)
 
@@ -68,7 +67,7 @@ def _drawable_character(character):
 
 @functools.cache
 def _family_of(character):
-    """The first family that has the character, the preferred ones first; or `None`."""
+    """The first family that has a character, preferred ones first; `None` if none has it."""
     for family in (*PREFERRED, *_others()):
         if ord(character) in _characters(family):
             return family
@@ -77,8 +76,8 @@ def _family_of(character):
 
 @functools.cache
 def _others():
-    """Other families of the machine, but for those that draw boxes, bitmaps, or symbols at the
-    code points of letters."""
+    """Other families of the machine, except those with placeholder boxes, with bitmaps, or with
+    symbols at the code points of letters."""
     strange = ("Last Resort", ".", "cm", "STIX")
     return sorted(
         entry.name
@@ -91,7 +90,7 @@ def _others():
 
 @functools.cache
 def _regular_faces():
-    """The upright face of normal weight of each family that has one."""
+    """The upright font of normal weight of each family that has one."""
     _register_korean()
     return {
         entry.name: entry
@@ -102,7 +101,7 @@ def _regular_faces():
 
 @functools.cache
 def _characters(family):
-    """The code points that a family has glyphs for; none where it cannot be read."""
+    """The code points that a family has glyphs for; none if its file cannot be read."""
     face = _regular_faces().get(family)
     try:
         return frozenset(FT2Font(face.fname).get_charmap() if face else ())
@@ -111,7 +110,7 @@ def _characters(family):
 
 
 def _register_korean():
-    """Tells matplotlib of NanumGothic, unless it knows it already."""
+    """Registers NanumGothic with matplotlib, unless it is registered already."""
     package = importlib.util.find_spec("koreanize_matplotlib")
     if package is None or package.origin is None:
         return
@@ -120,5 +119,5 @@ def _register_korean():
         path = Path(package.origin).parent / "fonts" / name
         if path.is_file() and name not in known:
             fontManager.addfont(path)
-            # The bold file calls itself semi-bold, which matplotlib would warn of each time.
+            # The bold font declares itself semi-bold, of which matplotlib would warn each time.
             fontManager.ttflist[-1] = dataclasses.replace(fontManager.ttflist[-1], weight=weight)

@@ -1,4 +1,4 @@
-"""A page of pictures with what was written of them."""
+"""An HTML page of images with their captions."""
 
 import os
 import shutil
@@ -8,11 +8,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.files import atomic_write
+from zoo.images import read_image
+
 if TYPE_CHECKING:
     from zoo.explain.caption_map import CaptionMap
 
-THUMBNAIL, PANEL = 400, 120  # longer side, in pixels
-IN_MEMORY = 8 * 2**20  # bytes of entries; more wait in a temporary file
+THUMBNAIL, PANEL = 400, 120  # longer sides, in pixels
+IN_MEMORY = 8 * 2**20  # bytes of entries; more are kept in a temporary file
 
 HEAD = """<!doctype html>
 <html lang="{language}">
@@ -56,15 +59,15 @@ TAIL = "</main>\n</html>\n"
 
 
 class Gallery:
-    """A page of pictures with their captions, complete in itself: one file, and no network.
+    """An HTML page of images with their captions, in one file without external resources.
 
-    Pictures are kept small, within the page. Entries wait in a temporary file, so that thousands
-    need no memory. Whatever is given as text is shown as text.
+    Images are embedded as thumbnails. Entries are kept in a temporary file, so that memory does
+    not grow with their number. All text is escaped.
 
     Args:
-        title: str. What to write above.
-        score_name: str. What the scores are. Defaults to `"score"`.
-        language: str. The two-letter code of the captions' language, for readers that speak.
+        title: str. The title of the page.
+        score_name: str. The name of the scores. Defaults to `"score"`.
+        language: str. The two-letter code of the captions' language, for screen readers.
             Defaults to `"en"`.
 
     Example:
@@ -94,27 +97,26 @@ class Gallery:
         note: str = "",
         error: object = None,
     ) -> None:
-        """Adds a picture to the end.
+        """Appends an image with its caption.
 
         Args:
-            image: The path of a file, an array of `uint8`, `[height, width, 3]`, or whatever
-                else `zoo.images.read_image` takes; or `None` where there is none to show.
+            image: The path of a file, an array of `uint8`, `[height, width, 3]`, or anything
+                else that `zoo.images.read_image` takes; `None` for an entry without an image.
             text: The caption.
-            score: float. How good it is. Defaults to `None`, not known.
-            hypotheses: Other captions that were considered, best first.
-            references: What people wrote.
-            explained: Where the model looked, to be unfolded. Defaults to `None`.
-            note: str. Anything else, such as the name of the file.
-            error: What went wrong, an exception or a text, shown in place of the caption.
-                Defaults to `None`.
+            score: float. The score of the caption. Defaults to `None`.
+            hypotheses: Other captions of the beam, best first.
+            references: The reference captions.
+            explained: The attention of the caption, in a section that unfolds. Defaults to `None`.
+            note: str. A note, such as the name of the file.
+            error: An exception or a text, shown in place of the caption. Defaults to `None`.
 
         Raises:
-            TypeError: if `hypotheses` or `references` is one text; or what
+            TypeError: if `hypotheses` or `references` is a string. Also what
                 `zoo.images.read_image` raises.
         """
         for name, texts in {"hypotheses": hypotheses, "references": references}.items():
             if isinstance(texts, str):
-                raise TypeError(f"Give a list of texts, not one. Received: {name}={texts!r}")
+                raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
         parts = []
         if score is not None:
             parts.append(f'<span class="score">{escape(self.score_name)} {_short(score)}</span>')
@@ -130,27 +132,25 @@ class Gallery:
             parts.append(f"<details><summary>Other captions</summary><ol>{items}</ol></details>")
         if explained is not None:
             parts.append(_unfolding(explained))
-        picture = "" if image is None else _thumbnail(image, text)
+        thumbnail = "" if image is None else _thumbnail(image, text)
         body = "\n".join(parts)
-        entry = f'<article>{picture}\n<div class="text">\n{body}\n</div></article>\n'
+        entry = f'<article>{thumbnail}\n<div class="text">\n{body}\n</div></article>\n'
         self._entries.seek(0, os.SEEK_END)
         self._entries.write(_bytes(entry))
         self._count += 1
 
     def save(self, path: str | Path) -> Path:
-        """Writes the page. More can be added afterwards, and saved again.
+        """Writes the page. Entries can be added afterwards and the page saved again.
 
         Args:
-            path: Where to; the old content is replaced at once. Missing folders are made.
+            path: The file, which is replaced atomically. Missing folders are created.
 
         Returns:
             The path.
         """
-        from zoo.files import atomic_write
-
         count = f"{self._count:,} picture{'' if self._count == 1 else 's'}"
         title, language = escape(self.title), escape(self.language)
-        with atomic_write(path) as beside, beside.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             file.write(_bytes(HEAD.format(title=title, language=language, count=count)))
             self._entries.seek(0)
             shutil.copyfileobj(self._entries, file)
@@ -159,8 +159,7 @@ class Gallery:
 
 
 def _thumbnail(image, text):
-    from zoo.explain.pixels import data_uri, sized
-    from zoo.images import read_image
+    from zoo.explain.pixels import data_uri, sized  # imports NumPy and Pillow
 
     image = read_image(image)
     side = min(THUMBNAIL, max(image.shape[:2]))
@@ -168,7 +167,7 @@ def _thumbnail(image, text):
 
 
 def _unfolding(explained):
-    from zoo.explain.html import lit_words
+    from zoo.explain.html.panels import lit_words  # imports NumPy and Pillow
 
     figures = lit_words(explained.image, explained.words, PANEL)
     return (
@@ -186,5 +185,5 @@ def _short(score):
 
 
 def _bytes(text):
-    """In UTF-8; what is left of a file's name in no known encoding becomes a question mark."""
+    """Encodes a text in UTF-8; undecodable bytes of a file's name become question marks."""
     return text.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""Draws a weight for each pair of tokens as a map of colours."""
+"""Draws the weights of pairs of tokens as a heat map."""
 
 from collections.abc import Sequence
 
@@ -11,38 +11,39 @@ from zoo.explain.fonts import drawable, families
 
 # All lengths in points.
 MARGIN, GAP = 12, 4
-LEAST_WIDTH = 220  # of the picture: room for the scale
+MIN_WIDTH = 220  # of the figure: room for the scale
 FOOTER, LINE = 26, 14
-ROOM, SMALLEST, LARGEST = 700, 8, 26  # for all cells of a side, and of one cell
-LETTERS, MAX_LETTERS = 0.62, 12  # size of the letters: a share of the cell, and at most
-LONGEST = 9  # label, in heights of its letters
-SLOPE = 0.7072  # of a label at 45 degrees: its width, or height, by its length
+ROOM = 700  # for all cells of a side
+MIN_CELL, MAX_CELL = 8, 26
+LETTERS, MAX_LETTERS = 0.62, 12  # font size: a share of the cell, and the greatest
+MAX_LABEL = 9  # length of a label, in units of its font size
+SLOPE = 0.7072  # width, and height, of a label at 45 degrees per unit of its length
 
 
 def draw(
     source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]], note: str
 ) -> Figure:
-    """Draws the map, the source along the top, the target down the side.
+    """Draws a heat map with the source along the top and the target down the side.
 
     Args:
         source: The label of each column.
         target: The label of each row.
-        weights: Weights, `[target, source]`. Colours are relative to the greatest.
-        note: What to write underneath, or `""`.
+        weights: Weights, `[target, source]`; colours are relative to the greatest.
+        note: A note to write below the map, or `""`.
 
     Returns:
-        The figure. It belongs to no window: nothing has to be closed.
+        The figure, which belongs to no window and need not be closed.
     """
     if not source or not target:
         source, target, weights = [], [], []
     across, down = len(source), len(target)
-    cell = min(max(ROOM / max(across, down, 1), SMALLEST), LARGEST)
+    cell = min(max(ROOM / max(across, down, 1), MIN_CELL), MAX_CELL)
     size = min(LETTERS * cell, MAX_LETTERS)
     family = families("".join(map(drawable, [*source, *target])) + "…")
     figure = Figure(dpi=DPI, facecolor="white")
     measure = measurer(figure, FontProperties(family=family, size=size))
-    columns = [fitted(label, measure, LONGEST * size) for label in source]
-    rows = [fitted(label, measure, LONGEST * size) for label in target]
+    columns = [fitted(label, measure, MAX_LABEL * size) for label in source]
+    rows = [fitted(label, measure, MAX_LABEL * size) for label in target]
     wide = [measure(label) for label in columns]
     sloped = any(width > cell - 2 for width in wide)
 
@@ -50,7 +51,7 @@ def draw(
     top = MARGIN + (SLOPE * (max(wide) + size) if sloped else size) + GAP
     edge = left + across * cell
     ends = [left + (i + 0.5) * cell + SLOPE * (width + size) for i, width in enumerate(wide)]
-    width = max([edge, LEAST_WIDTH - MARGIN, *(ends if sloped else [])]) + MARGIN
+    width = max([edge, MIN_WIDTH - MARGIN, *(ends if sloped else [])]) + MARGIN
     if note:
         words = measurer(figure, FontProperties(family=family, size=9))
         width = max(width, words(note) + 2 * MARGIN)
@@ -61,7 +62,7 @@ def draw(
     axes.set_axis_off()
 
     values = np.array(weights, "float64").reshape(down, across)
-    most = float(values.max(initial=0.0))
+    greatest = float(values.max(initial=0.0))
     if values.size:
         axes.pcolormesh(
             left + cell * np.arange(across + 1),
@@ -69,7 +70,7 @@ def draw(
             values,
             cmap=PAPER_TO_MARKER,
             vmin=0,
-            vmax=most or 1.0,
+            vmax=greatest or 1.0,
             edgecolors="white",
             linewidth=0.06 * cell,
         )
@@ -85,7 +86,7 @@ def draw(
     for i, label in enumerate(rows):
         y = top + (i + 0.5) * cell + 0.35 * size
         write(axes, left - GAP, y, label, family, size, INK, "right", va="baseline")
-    scale(axes, max(edge, LEAST_WIDTH - MARGIN), bottom + FOOTER / 2, most, "weight", family)
+    scale(axes, max(edge, MIN_WIDTH - MARGIN), bottom + FOOTER / 2, greatest, "weight", family)
     if note:
         write(axes, MARGIN, bottom + FOOTER + LINE / 2 - 4, note, family, 9, FAINT)
     return figure

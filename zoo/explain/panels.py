@@ -1,4 +1,4 @@
-"""Draws a picture, and once more for each word of its caption, lit where the word's weight lies."""
+"""Draws an image and, for each word of its caption, a copy lit by the word's weights."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from zoo.explain.pixels import lit, sized
 
 # All lengths in points.
 MARGIN, GAP = 14, 8
-PANEL = 112  # the longer side of a picture
-LEAST_WIDTH = 56  # of what stands under a label
-COLUMNS, FEWEST_COLUMNS = 5, 3
+PANEL = 112  # the longer side of an image
+MIN_PANEL = 56  # width of a panel: room for its label
+MAX_COLUMNS, MIN_COLUMNS = 5, 3
 TEXT_SIZE, LINE = 13, 19  # of the caption
 LABEL_SIZE, LABEL = 10, 15
 NUMBER_SIZE = 7
@@ -24,21 +24,21 @@ FOOTER = 20
 def draw(
     image: np.ndarray, caption: str, words: Sequence[tuple[str, np.ndarray]], note: str
 ) -> Figure:
-    """Draws the panels in rows, the plain picture first.
+    """Draws the panels in rows, the unlit image first.
 
     Args:
         image: `uint8`, `[height, width, 3]`.
-        caption: What to write above.
-        words: Each word with its weights, `[rows, columns]`. Light is relative to its greatest.
-        note: What to write underneath, or `""`.
+        caption: The caption, written above.
+        words: Each word with its weights, `[rows, columns]`. Light is relative to the greatest.
+        note: A note to write below the panels, or `""`.
 
     Returns:
-        The figure. It belongs to no window: nothing has to be closed.
+        The figure, which belongs to no window and need not be closed.
     """
     image = sized(image, round(PANEL / 72 * DPI))
     tall, wide = (72 / DPI * side for side in image.shape[:2])
-    cell_width, cell_height = max(wide, LEAST_WIDTH), LABEL + tall
-    columns = min(max(len(words) + 1, FEWEST_COLUMNS), COLUMNS)
+    cell_width, cell_height = max(wide, MIN_PANEL), LABEL + tall
+    columns = min(max(len(words) + 1, MIN_COLUMNS), MAX_COLUMNS)
     rows = -(-(len(words) + 1) // columns)
 
     family = families("".join(map(drawable, [caption, *(word for word, _ in words)])) + "…")
@@ -76,13 +76,13 @@ def draw(
 
 
 def _width(figure, family, note):
-    """Of a picture that has room for the note."""
+    """The width of a figure that has room for the note."""
     measure = measurer(figure, FontProperties(family=family, size=8))
     return measure(note) + 2 * MARGIN if note else 0
 
 
 def _lines(text, measure, room):
-    """The text in lines, broken between words; a word wider than a line is cut."""
+    """Breaks a text into lines between words; cuts words that are wider than a line."""
     lines = []
     for word in drawable(" ".join(text.split())).split():
         if lines and measure(f"{lines[-1]} {word}") <= room:

@@ -1,4 +1,4 @@
-"""Pictures as arrays: sized, lit by weights, and as addresses that hold the picture itself."""
+"""Images as arrays: resizing, lighting by weights, and encoding as data URIs."""
 
 import base64
 import io
@@ -6,21 +6,21 @@ import io
 import numpy as np
 from PIL import Image
 
-DARKNESS = 0.4  # of what has no weight: its share of the light
-GLOW = np.array([255, 176, 59], "float32")  # over what has the greatest
+DARKNESS = 0.4  # brightness of regions without weight
+GLOW = np.array([255, 176, 59], "float32")  # colour over regions with the greatest weight
 STRENGTH = 0.2  # of the glow
 GREY = np.array([0.299, 0.587, 0.114], "float32")  # brightness of red, green, blue: ITU-R BT.601
 
 
 def sized(image: np.ndarray, side: int) -> np.ndarray:
-    """The picture with its longer side of that many pixels, larger or smaller than it was.
+    """Resizes an image, keeping its proportions.
 
     Args:
         image: `uint8`, `[height, width, 3]`.
-        side: int.
+        side: int. The longer side of the result, in pixels.
 
     Returns:
-        The same, in another size.
+        The resized image.
     """
     height, width = image.shape[:2]
     factor = side / max(height, width)
@@ -29,14 +29,14 @@ def sized(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def lit(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The picture in colour where the weight is greatest; grey and dark where there is none.
+    """Lights an image by weights: colour where the weight is greatest, dark grey where it is 0.
 
     Args:
         image: `uint8`, `[height, width, 3]`.
-        weights: `[rows, columns]`, a grid over the picture. Light is relative to the greatest.
+        weights: `[rows, columns]`, a grid over the image. Light is relative to the greatest.
 
     Returns:
-        The picture, of the same shape.
+        The lit image, of the same shape.
     """
     height, width = image.shape[:2]
     shares = (weights / (weights.max() or 1.0)).astype("float32")
@@ -48,8 +48,8 @@ def lit(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """The picture as an address that needs no file: a JPEG within."""
+    """An image as a data URI, encoded as JPEG."""
     buffer = io.BytesIO()
-    # Colours as fine as brightness (`subsampling`), or those of small drawings would smear.
+    # No chroma subsampling, which would blur the colours of small images.
     Image.fromarray(image).save(buffer, "JPEG", quality=82, subsampling=0, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

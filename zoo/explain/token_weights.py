@@ -1,30 +1,31 @@
-"""How much of a say each token of a text had, and the picture of it."""
+"""Attention weight of each token of a text."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from zoo.explain.drawable import Drawable, listed
-from zoo.explain.text_boxes import TextBox, to_spans
+from zoo.explain.html import shaded_text
+from zoo.explain.text_boxes import TextBox, to_boxes
 
 
 @dataclass
 class TokenWeights(Drawable):
     """The weight of each token of a text.
 
-    A notebook shows it as a picture; `save` writes one.
+    Notebooks display it as a text with shaded tokens; `save` writes it to a file.
 
     Args:
-        tokens: The tokens, as a reader would cut the text: they join to it (a token that
-            starts a word carries the space before it), or they are words.
-        weights: A weight for each token, or `[heads, tokens]`: lists or an array of finite
-            numbers that are not negative.
-        prediction: What the model answered. Defaults to `None`.
-        probability: float. Its probability. Defaults to `None`.
-        text: The whole text. Defaults to the tokens, joined by spaces.
+        tokens: The tokens: either pieces that join to the text (a piece that starts a word
+            includes the space before it) or words.
+        weights: Weights, `[tokens]` or `[heads, tokens]`: lists or an array of finite,
+            non-negative numbers.
+        prediction: The predicted label. Defaults to `None`.
+        probability: float. The probability of the label. Defaults to `None`.
+        text: The text. Defaults to the tokens, joined with spaces.
 
     Attributes:
-        weights: As given, in lists; one head of one counts as none.
+        weights: The weights, as lists: `[tokens]` if there is one head, else `[heads, tokens]`.
 
     Raises:
         ValueError: if tokens and weights differ in number, or a weight is negative or not
@@ -52,7 +53,7 @@ class TokenWeights(Drawable):
         for head in heads:
             if len(head) != len(self.tokens):
                 raise ValueError(
-                    "Each token needs one weight (of each head). "
+                    "Each token needs one weight (in each head). "
                     f"Received: {len(self.tokens)} tokens, {len(head)} weights"
                 )
             for token, weight in zip(self.tokens, head, strict=True):
@@ -65,27 +66,25 @@ class TokenWeights(Drawable):
 
     @property
     def heads(self) -> list[list[float]]:
-        """The weights as `[heads, tokens]`, also of one head."""
+        """The weights as `[heads, tokens]`, also if there is one head."""
         multiple = bool(self.weights) and isinstance(self.weights[0], list)
         return self.weights if multiple else [self.weights]
 
     @property
-    def spans(self) -> list[TextBox]:
-        """What the picture shows: the tokens as read, without the empty ones."""
-        return to_spans(self.tokens, self.heads, self.text)
+    def boxes(self) -> list[TextBox]:
+        """The boxes that are drawn: one for each token that is not empty."""
+        return to_boxes(self.tokens, self.heads, self.text)
 
     def figure(self):
-        """The picture as a `matplotlib.figure.Figure`."""
-        from zoo.explain.drawing import draw
+        """The text with shaded tokens, as a `matplotlib.figure.Figure`."""
+        from zoo.explain.shaded_text import draw  # imports matplotlib
 
-        return draw(self.spans, self.prediction, self.probability)
+        return draw(self.boxes, self.prediction, self.probability)
 
     def to_html(self) -> str:
-        """The picture as a page that needs nothing else."""
-        from zoo.explain.html import page
-
-        return page(self.spans, self.prediction, self.probability)
+        """The text with shaded tokens, as an HTML page without external resources."""
+        return shaded_text.page(self.boxes, self.prediction, self.probability)
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
+        """The fields as plain values, for JSON."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Models for others to run: a graph that needs neither this library nor Keras.
+"""Exports models as graphs that run without this library and without Keras.
 
 >>> model = zoo.load("bilstm_crf_ewt_en_upos")  # on TensorFlow
 >>> zoo.exporting.export(model, "tagger")

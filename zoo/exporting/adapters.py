@@ -1,4 +1,4 @@
-"""What is exported of each task: its graph, how it is fed, and what it must be able to answer."""
+"""The export adapter of each task: its graph, the description of its inputs, and test inputs."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,17 +11,17 @@ from zoo.models import TextClassifier, TokenClassifier
 from zoo.tokenizers.words import CHARACTERS_FILE, WORDS_FILE
 
 SENTENCES = 100
-LONGEST = 128  # words of a sentence that a tagger is checked with
+MAX_WORDS = 128  # in a test sentence of a tagger
 UNKNOWN_CHARACTER = "\U0001f9ea"
-MASK = "true where there is a {}, false at the padding after the last"
+MASK = "true for each {}, false for padding"
 
 
 class ExportAdapter(Protocol):
-    """One model to be exported.
+    """Adapter of one model for export.
 
     Attributes:
-        graph: The model as it answers: arrays in, answers out, by name.
-        shapes: The sizes of each input and output; those with a name are open.
+        graph: The functional model to export, with named inputs and outputs.
+        shapes: Shape of each input and output; a named dimension has any size.
     """
 
     graph: keras.Model
@@ -30,23 +30,23 @@ class ExportAdapter(Protocol):
     def __init__(self, model): ...
 
     def description(self) -> dict:
-        """What somebody without this library must know: JSON."""
+        """The description of inputs and outputs for `model.json`."""
 
     def sentences(self, random: np.random.Generator) -> list:
-        """Inputs of many lengths, of the model's own words and of unknown ones."""
+        """Random test inputs of many lengths, with known and unknown words."""
 
     def batch(self, sentences: list) -> dict[str, np.ndarray]:
-        """The inputs of the graph, no longer than the longest sentence."""
+        """The inputs of the graph, padded to the longest sentence."""
 
     def expected(self, sentences: list) -> list[tuple[list[str], list[float]]]:
-        """What the model itself says of each sentence: names, and probabilities."""
+        """The model's own names (tags, labels, intents) and probabilities for each sentence."""
 
     def found(self, answers: dict[str, np.ndarray], row: int, sentence: Sequence):
-        """The same, read from the answers of the graph."""
+        """The names and probabilities of one row of the exported graph's outputs."""
 
 
 class Tagger:
-    """The best sequence of tags, by Viterbi, and how sure each of them is."""
+    """Adapter of a tagger: the Viterbi path, and the marginal probability of each tag."""
 
     def __init__(self, model: TokenClassifier):
         self.model = model
@@ -67,23 +67,23 @@ class Tagger:
     def description(self) -> dict:
         preprocessor, model = self.model.preprocessor, self.model
         tokenizer = preprocessor.tokenizer
-        lookup = "1 if there is none; Unicode's composed form (NFC)"
+        lookup = "1 if unknown; in Unicode's composed form (NFC)"
         meanings = {
-            "word_ids": f"the line of each word in {WORDS_FILE}, the first being 2; {lookup}"
+            "word_ids": f"the line of each word in {WORDS_FILE}, counted from 2; {lookup}"
             + (", in lower case" if tokenizer.lowercase else ""),
             "padding_mask": MASK.format("word"),
-            "tags": "the place of each word's tag in `tags` of this file, the first being 0",
+            "tags": "the index of each word's tag in `tags` of this file, counted from 0",
             "confidences": "the probability of that tag, given the whole sentence",
             "intents": "the probability of each of `intents` of this file",
         }
         length = preprocessor.character_length
         if length:
             meanings["character_ids"] = (
-                f"the line of each character of each word in {CHARACTERS_FILE}, the first being 2; "
-                f"{lookup}, as written"
+                f"the line of each character of each word in {CHARACTERS_FILE}, counted from 2; "
+                f"{lookup}, case kept"
                 + (", Hangul syllables decomposed (NFD)" if tokenizer.jamo else "")
-                + f"; of a word of more than {length} only the first {length - length // 2} and "
-                f"the last {length // 2}; 0 after its last"
+                + f"; of a word longer than {length} only the first {length - length // 2} "
+                f"and the last {length // 2} characters; 0 for padding"
             )
         labels = {"tags": model.tags, "intents": model.intents, "scheme": model.scheme}
         return _signature(self, meanings) | labels
@@ -97,7 +97,7 @@ class Tagger:
                 return known[random.integers(len(known))]
             return "".join(random.choice(letters, random.integers(1, 40)))
 
-        return [[word() for _ in range(length)] for length in _lengths(LONGEST)]
+        return [[word() for _ in range(length)] for length in _lengths(MAX_WORDS)]
 
     def batch(self, sentences: list[list[str]]) -> dict[str, np.ndarray]:
         preprocessor = self.model.preprocessor
@@ -115,7 +115,7 @@ class Tagger:
 
 
 class Classifier:
-    """The probability of each label."""
+    """Adapter of a text classifier: the probability of each label."""
 
     def __init__(self, model: TextClassifier):
         self.model = model
@@ -130,10 +130,10 @@ class Classifier:
         preprocessor = self.model.preprocessor
         (vocabulary,) = preprocessor.tokenizer.file_assets
         meanings = {
-            "token_ids": f"the ids that SentencePiece gives the text with {vocabulary}"
+            "token_ids": f"the SentencePiece ids of the text with {vocabulary}"
             + (", in lower case" if preprocessor.lowercase else "")
             + f"; the first {preprocessor.sequence_length} of them; "
-            f"{preprocessor.tokenizer.pad_token_id} after the last",
+            f"{preprocessor.tokenizer.pad_token_id} for padding",
             "padding_mask": MASK.format("token"),
             "probabilities": "the probability of each of `labels` of this file",
         }
@@ -143,8 +143,8 @@ class Classifier:
         preprocessor = self.model.preprocessor
         vocabulary = preprocessor.tokenizer.get_vocabulary()
         pieces = [piece for piece in vocabulary if not piece.startswith("<")] + [UNKNOWN_CHARACTER]
-        longer = preprocessor.sequence_length + 10  # than what is read
-        texts = ["".join(random.choice(pieces, length)) for length in _lengths(longer)]
+        max_length = preprocessor.sequence_length + 10  # some texts are truncated
+        texts = ["".join(random.choice(pieces, length)) for length in _lengths(max_length)]
         return ["", *(text.replace("▁", " ") for text in texts[1:])]
 
     def batch(self, sentences: list[str]) -> dict[str, np.ndarray]:
@@ -160,27 +160,24 @@ class Classifier:
         return [self.model.labels[probabilities.argmax()]], probabilities
 
 
-ADAPTERS = {TokenClassifier: Tagger, TextClassifier: Classifier}
-
-
 def _probabilities(logits):
     return ops.softmax(ops.cast(logits, "float32"))
 
 
-def _lengths(longest):
-    """As many short ones as long ones, in orders of magnitude."""
-    return np.geomspace(1, longest, SENTENCES).round().astype(int)
+def _lengths(max_length):
+    """Test lengths, evenly spaced on a logarithmic scale."""
+    return np.geomspace(1, max_length, SENTENCES).round().astype(int)
 
 
-def _signature(subject, meanings):
+def _signature(adapter, meanings):
     def describe(tensors):
         return {
             name: {
                 "dtype": keras.backend.standardize_dtype(tensor.dtype),
-                "shape": subject.shapes[name],
+                "shape": adapter.shapes[name],
                 "meaning": meanings[name],
             }
             for name, tensor in tensors.items()
         }
 
-    return {"inputs": describe(subject.graph.input), "outputs": describe(subject.graph.output)}
+    return {"inputs": describe(adapter.graph.input), "outputs": describe(adapter.graph.output)}

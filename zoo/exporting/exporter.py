@@ -1,7 +1,8 @@
-"""Writes a model for others to run, and hands it out only if it answers as the model does."""
+"""Exports a model as a graph, and keeps the result only if it agrees with the model."""
 
 import importlib.util
 import json
+import pkgutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
 from zoo.files import atomic_directory
 from zoo.suggestions import did_you_mean
+from zoo.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     import keras_hub
@@ -17,23 +19,22 @@ if TYPE_CHECKING:
     from zoo.exporting.adapters import ExportAdapter
     from zoo.presets import Card
 
-EXTRA, DESCRIPTION_FILE = "assets.extra", "model.json"  # a folder that SavedModels may have
-TASKS = ("token_classifier", "text_classifier")
+EXTRA, DESCRIPTION_FILE = "assets.extra", "model.json"  # SavedModels may have this folder
 TOLERANCE = 1e-5  # of a probability
-BATCHES = (1, 2, 3, 14, 30, 50)  # sizes of those in which the sentences are checked
+BATCHES = (1, 2, 3, 14, 30, 50)  # batch sizes of the check
 
 
 class ExportError(RuntimeError):
-    """A model that cannot be exported, or answered otherwise when it was."""
+    """Error for a graph that could not be written, or that disagrees with its model."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """How an exported model was compared with the one it was made of; all names were the same.
+    """Result of comparing an exported graph with its model; all tags and labels were equal.
 
     Attributes:
-        sentences: How many sentences both were given.
-        difference: The largest difference of a probability.
+        sentences: Number of sentences compared.
+        difference: The largest absolute difference of a probability.
     """
 
     sentences: int
@@ -46,74 +47,73 @@ def export(
     format: str = "saved_model",
     card: "Card | None" = None,
 ) -> Check:
-    """Exports a tagger or a text classifier, with all that its answer takes.
+    """Exports a tagger or a text classifier with its decoding.
 
-    A tagger's graph holds the Viterbi algorithm and gives `tags` and `confidences`, and
-    `intents` where it knows any; a classifier's gives `probabilities`. Batches and sentences
-    may have any size. Beside the graph, in `assets.extra`, lie the vocabularies and
-    `model.json`, which says how inputs are made and what outputs mean.
+    A tagger's graph includes the Viterbi algorithm and outputs `tags` and `confidences`, and
+    `intents` if the model has any; a classifier's graph outputs `probabilities`. Batches and
+    sentences may have any size. The folder `assets.extra` beside the graph holds the vocabularies
+    and `model.json`, which describes the inputs and outputs.
 
-    What was written is run on a hundred sentences and compared with `model.infer`: if tags or
-    labels differ, or probabilities by more than 1e-5, nothing is left.
+    The exported graph is run on a hundred sentences and compared with `model.infer`: if a tag or
+    label differs, or a probability by more than 1e-5, the export is deleted.
 
     Args:
         model: A `TokenClassifier` or a `TextClassifier` with its preprocessor, on TensorFlow.
-        directory: Where it shall be: a directory, also for ONNX.
+        directory: Path of the directory to write, for both formats.
         format: `"saved_model"`, or `"onnx"`, which needs the packages tf2onnx and onnxruntime.
             Defaults to `"saved_model"`.
-        card: Of the model, whose name, description, licence and citation go into `model.json`.
-            Defaults to `None`.
+        card: The model's card; its name, description, licence and citation are written to
+            `model.json`. Defaults to `None`.
 
     Returns:
         The `Check`.
 
     Raises:
-        ValueError: if the format, the task or the backend is another.
+        ValueError: if the format, the task or the backend is not supported.
         ImportError: if a package that the format needs is missing.
-        FileExistsError: if the directory holds something.
-        ExportError: if the model could not be written so, or what was written answers
-            otherwise.
+        FileExistsError: if the directory is not empty.
+        ExportError: if the graph could not be written, or disagrees with the model.
     """
     import keras
 
     check_format(format)
     running = keras.config.backend()
     if running != BACKEND:
-        reason = OTHER_BACKENDS.get(running, "no other was tried")
+        reason = OTHER_BACKENDS.get(running, "no other backend was tried")
         raise ValueError(
             f"Models are exported from TensorFlow: {reason}. Load the preset in a process with "
             f"KERAS_BACKEND=tensorflow. Received: a model on {running}"
         )
-    from zoo.exporting.adapters import ADAPTERS
-    from zoo.models.texts import required
+    from zoo.models.checks import require_preprocessor
 
-    kinds = [kind for task, kind in ADAPTERS.items() if isinstance(model, task)]
-    if not kinds:
-        raise _refused(type(model).__name__)
-    required(model.preprocessor)  # its vocabularies go along
-    subject, how = kinds[0](model), FORMATS[format]
-    with atomic_directory(directory) as beside:
+    task = next(filter(None, map(task_of, type(model).__mro__)), None)
+    if task is None or task.export_adapter is None:
+        raise _unsupported(type(model).__name__)
+    require_preprocessor(model.preprocessor)  # its vocabularies are exported
+    adapter: ExportAdapter = pkgutil.resolve_name(task.export_adapter)(model)
+    writer = FORMATS[format]
+    with atomic_directory(directory) as temporary:
         try:
-            how.write(subject.graph, subject.shapes, beside)
-            checked = compare(subject, how.load(beside))
+            writer.write(adapter.graph, adapter.shapes, temporary)
+            check = compare(adapter, writer.load(temporary))
         except ExportError:
             raise
-        except Exception as error:  # whatever the converters and runtimes think of
+        except Exception as error:  # converters and runtimes raise errors of any class
             reason = str(error).strip().partition("\n")[0]
             raise ExportError(
-                f"The model could not be written as {format}, or what was written does not run: "
-                f"nothing was left. Another format may do: {', '.join(FORMATS)}. "
+                f"The model could not be written as {format}, or the exported graph does not run: "
+                f"nothing was kept. Try another format: {', '.join(FORMATS)}. "
                 f"Received: {type(error).__name__}: {reason}"
             ) from error
-        _describe(subject, beside / EXTRA, card, checked)
-    return checked
+        _describe(adapter, temporary / EXTRA, card, check)
+    return check
 
 
 def check_format(format: str) -> None:
-    """Says at once what is wrong with a format, or missing for it.
+    """Checks that a format is supported and its packages are installed, without loading a model.
 
     Raises:
-        ValueError: if there is no such format, or it cannot be right.
+        ValueError: if the format is unknown, or refused because its results would be wrong.
         ImportError: if a package is missing.
     """
     if format not in FORMATS:
@@ -129,79 +129,83 @@ def check_format(format: str) -> None:
     missing = [name for name in FORMATS[format].needs if not importlib.util.find_spec(name)]
     if missing:
         raise ImportError(
-            f"To write {format}, and to check what was written, takes the packages "
+            f"Writing {format} and checking the result needs the packages "
             f'{" and ".join(FORMATS[format].needs)}: pip install "seqzoo[{format}]". '
             f"Received: no {' and no '.join(missing)}"
         )
 
 
 def check_task(task: str) -> None:
-    """Says whether models of a task, by its name, can be exported.
-
-    Raises:
-        ValueError: if not.
-    """
-    if task not in TASKS:
-        raise _refused(task)
-
-
-def compare(subject: "ExportAdapter", run: Callable) -> Check:
-    """Asks the model and what was exported the same, in batches of several sizes.
+    """Checks that models of a task can be exported, without loading one.
 
     Args:
-        subject: The model.
-        run: The exported graph: from arrays by name to arrays by name.
-
-    Returns:
-        What was found.
+        task: Name of the task.
 
     Raises:
-        ExportError: if a name is another, or a probability too far off.
+        ValueError: if they cannot.
+    """
+    if task not in TASKS or TASKS[task].export_adapter is None:
+        raise _unsupported(task)
+
+
+def compare(adapter: "ExportAdapter", run: Callable) -> Check:
+    """Compares the exported graph with the model, in batches of several sizes.
+
+    Args:
+        adapter: The adapter of the model.
+        run: The exported graph: a function from arrays by name to arrays by name.
+
+    Returns:
+        The result.
+
+    Raises:
+        ExportError: if a tag or label differs, or a probability by more than the tolerance.
     """
     import numpy as np
 
     random = np.random.default_rng(0)
-    sentences = subject.sentences(random)
-    expected = subject.expected(sentences)
+    sentences = adapter.sentences(random)
+    expected = adapter.expected(sentences)
     order = random.permutation(len(sentences))
     largest = 0.0
     for rows in np.split(order, np.cumsum(BATCHES)[:-1]):
-        answers = run(subject.batch([sentences[row] for row in rows]))
+        answers = run(adapter.batch([sentences[row] for row in rows]))
         for place, row in enumerate(rows):
-            names, probabilities = subject.found(answers, place, sentences[row])
+            names, probabilities = adapter.found(answers, place, sentences[row])
             if names != expected[row][0]:
                 raise ExportError(
-                    "What was exported does not answer as the model does: nothing was left. "
+                    "The exported graph and the model give different answers: nothing was kept. "
                     f"Received: {names} instead of {expected[row][0]} for {sentences[row]!r:.300}"
                 )
             difference = np.abs(np.subtract(probabilities, expected[row][1])).max()
-            largest = np.maximum(largest, difference)  # not a number, if either is none
+            largest = np.maximum(largest, difference)  # NaN if either is NaN
     if not largest <= TOLERANCE:
         raise ExportError(
-            f"The probabilities of what was exported may differ by {TOLERANCE:g} from the model's: "
-            f"nothing was left. Received: a difference of {largest:.2g}"
+            f"Probabilities of the exported graph may differ from the model's by {TOLERANCE:g}: "
+            f"nothing was kept. Received: a difference of {largest:.2g}"
         )
     return Check(len(sentences), float(largest))
 
 
-def _refused(task):
+def _unsupported(received):
+    supported = ", ".join(name for name, row in TASKS.items() if row.export_adapter)
     return ValueError(
-        f"Only taggers and text classifiers are exported: {', '.join(TASKS)}. A model that writes "
-        "finds its answer in a search outside of the graph, which alone would answer something "
-        f"else. Received: a {task}"
+        f"Only taggers and text classifiers can be exported: {supported}. A model that generates "
+        "text needs beam search, which is not part of the graph. "
+        f"Received: {received}"
     )
 
 
-def _describe(subject, directory, card, checked):
-    """Writes the vocabularies, and what tells how to feed the graph."""
+def _describe(adapter, directory, card, check):
+    """Writes the vocabularies and `model.json`, which describes the graph."""
     import zoo
 
     directory.mkdir()
-    subject.model.preprocessor.tokenizer.save_assets(str(directory))
+    adapter.model.preprocessor.tokenizer.save_assets(str(directory))
     origin = {"exported_by": f"seqzoo {zoo.__version__}"}
     if card:
-        named = ("name", "task", "description", "languages", "dataset", "licence", "citation")
-        origin |= {name: getattr(card, name) for name in named}
-    content = origin | subject.description() | {"checked": asdict(checked)}
+        fields = ("name", "task", "description", "languages", "dataset", "licence", "citation")
+        origin |= {name: getattr(card, name) for name in fields}
+    content = origin | adapter.description() | {"checked": asdict(check)}
     text = json.dumps(content, ensure_ascii=False, indent=2)
     (directory / DESCRIPTION_FILE).write_text(text + "\n", "utf-8")

@@ -2,12 +2,9 @@
 
 import importlib
 import logging
-import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest import mock
 
 if TYPE_CHECKING:
     import keras
@@ -74,13 +71,12 @@ class Onnx:
         convert = importlib.import_module("tf2onnx.convert")
         logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # a failure shows in the check
         function = _traceable(graph)
-        with _convertible():
-            made, _ = convert.from_function(
-                function,
-                function.input_signature,
-                opset=ONNX_OPSET,
-                custom_op_handlers={"Erfc": (_erfc, [])},  # of Gelu, which Transformers have
-            )
+        made, _ = convert.from_function(
+            function,
+            function.input_signature,
+            opset=ONNX_OPSET,
+            custom_op_handlers={"Erfc": (_erfc, [])},  # of Gelu, which Transformers have
+        )
         for value in (*made.graph.input, *made.graph.output):
             sizes = zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
             for dimension, size in sizes:
@@ -110,47 +106,6 @@ def _traceable(graph):
         for name, tensor in graph.input.items()
     }
     return tf.function(lambda inputs: graph(inputs, training=False), input_signature=[signature])
-
-
-@contextmanager
-def _convertible() -> Iterator[None]:
-    """Has the CRF traced with loops that tf2onnx understands.
-
-    Keras' `scan` keeps the state in an array of one element, and runs backwards by counting
-    down; tf2onnx takes every array that is written to for the list of outputs, in the order of
-    the steps. And for Keras' `argmax`, which tells -0.0 from 0.0 by its bits, ONNX has no
-    operation.
-    """
-    import keras
-
-    from zoo.layers.crf import inference
-
-    ops = vars(keras.ops) | {"scan": _scan, "argmax": _argmax}
-    with mock.patch.object(inference, "ops", types.SimpleNamespace(**ops)):
-        yield
-
-
-def _scan(step, state, sequence, reverse=False):
-    import tensorflow as tf
-
-    steps = tf.shape(sequence)[0]
-    outputs = tf.TensorArray(state.dtype, size=steps, element_shape=state.shape)
-
-    def body(count, state, outputs):
-        state, output = step(state, sequence[steps - 1 - count if reverse else count])
-        return count + 1, state, outputs.write(count, output)
-
-    _, state, outputs = tf.while_loop(
-        lambda count, *_: count < steps, body, (0, state, outputs), maximum_iterations=steps
-    )
-    outputs = outputs.stack()
-    return state, tf.reverse(outputs, [0]) if reverse else outputs
-
-
-def _argmax(values, axis):
-    import tensorflow as tf
-
-    return tf.argmax(values, axis=axis, output_type="int32")
 
 
 def _erfc(graph, node, name, arguments):

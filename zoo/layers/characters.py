@@ -3,10 +3,9 @@
 import keras
 from keras import ops
 
+from zoo.choices import CHARACTER_FEATURES, character_conflicts, check, check_choice
 from zoo.layers.attention.base import MASKED_SCORE
 from zoo.layers.recurrent import RecurrentEncoder
-
-KINDS = ("cnn", "lstm")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -57,19 +56,14 @@ class CharacterFeatures(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if kind not in KINDS:
-            raise ValueError(f"`kind` must be one of {list(KINDS)}. Received: kind={kind!r}")
+        check_choice("kind", kind, CHARACTER_FEATURES)
         if min(vocabulary_size, embedding_dim, units, kernel_size) < 1:
             raise ValueError(
                 "Sizes must be at least 1. Received: "
                 f"vocabulary_size={vocabulary_size}, embedding_dim={embedding_dim}, "
                 f"units={units}, kernel_size={kernel_size}"
             )
-        if kind == "lstm" and units % 2:
-            raise ValueError(
-                f"Both directions have half of the units, which must be even. Received: "
-                f"kind={kind!r}, units={units}"
-            )
+        check(character_conflicts(kind, units))
         self.vocabulary_size = vocabulary_size
         self.kind = kind
         self.embedding_dim = embedding_dim

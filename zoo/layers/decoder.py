@@ -1,11 +1,19 @@
-"""The attentive decoder: a recurrent stack that reads a memory while it writes."""
+"""Recurrent decoder with attention to the outputs of an encoder."""
 
 import keras
 from keras import ops
 
+from zoo.choices import CELLS, check_choice
 from zoo.layers.attention import Attention, BahdanauAttention, make_attention
+from zoo.layers.decoder_state import (
+    RecurrentDecoderConstants,
+    RecurrentDecoderState,
+    encoder_states,
+    encoder_vector,
+    encoder_vector_shape,
+)
 from zoo.layers.recurrence import run_recurrent, scan
-from zoo.layers.recurrent import CELLS
+from zoo.layers.recurrent import make_recurrent
 
 ORDERS = ("attend_then_recur", "recur_then_attend")
 INITIAL_STATES = ("zero", "last", "bridge", "first_input")
@@ -13,52 +21,53 @@ INITIAL_STATES = ("zero", "last", "bridge", "first_input")
 
 @keras.saving.register_keras_serializable("zoo")
 class AttentiveDecoder(keras.layers.Layer):
-    """A recurrent decoder that attends to what an encoder has read.
+    """Recurrent decoder with attention to the outputs of an encoder, the memory.
 
-    With x the input, h the state of the top layer and c the context, the weighted sum of the
-    memory, step t is one of:
+    With x the input, h the hidden state of the top layer and c the context, the weighted sum of
+    the memory, step t is one of:
 
     - `"recur_then_attend"` (Luong): `h_t = f(x_t, h_{t-1})`, then `c_t` from the query `h_t`.
-      Nothing the attention gives feeds back, so a whole sequence takes one pass of the fused
-      recurrent kernel and one attention for all steps.
+      The recurrence does not depend on the attention, so a whole sequence takes one pass of the
+      fused recurrent kernel and one attention for all steps.
     - `"attend_then_recur"` (Bahdanau): `c_t` from the query `h_{t-1}`, then
       `h_t = f([x_t; c_t], h_{t-1})`. The steps run one after the other.
 
-    Either way the output is the attentional vector `o_t = tanh(W [c_t; h_t])`. With input
-    feeding `o_{t-1}` is part of the recurrence's input too, and steps run one after the other.
+    In both, the output is the attentional vector `o_t = tanh(W [c_t; h_t])`. With input feeding
+    `o_{t-1}` is also an input of the recurrence, and the steps run one after the other.
 
-    With attention `"none"` the context is the same at each step, the encoder's last state: it
-    is an input of each step and part of each output (Cho 2014); or, with the initial state
-    `"first_input"`, there is none (Vinyals 2015).
+    With attention `"none"` the context is the encoder's last state at every step: an input of
+    each step and a part of each output (Cho 2014). With the initial state `"first_input"` there
+    is no context (Vinyals 2015).
 
-    Keys are projected once per sequence. `call` takes all target steps at once, for training;
-    `start` and `step` one at a time, for generation. They agree.
+    Keys are projected once per sequence. `call` computes all target steps (teacher forcing);
+    `start` and `step` compute one at a time, for generation, with the same results.
 
     Args:
-        cell: `"simple_rnn"`, `"lstm"` or `"gru"`.
+        cell: `"simple_rnn"`, `"lstm"`, `"gru"`, or a name given by
+            `zoo.choices.register_cell`.
         units: int. Size of each layer's state, and of the output.
         attention: A name for `make_attention`, an `Attention`, or `"none"`. Defaults to
             `"bahdanau"`.
-        num_layers: int. Context and fed input go to the first, the last gives the query.
-            Defaults to `1`.
-        order: One of the two above. Defaults to `"attend_then_recur"` for Bahdanau's attention
-            and to `"recur_then_attend"` for the others.
+        num_layers: int. The context is an input of the first layer, the query is the state of
+            the last. Defaults to `1`.
+        order: One of the two above; none without attention. Defaults to `"attend_then_recur"`
+            for Bahdanau's attention and to `"recur_then_attend"` for the others.
         input_feeding: bool. Defaults to `False`.
-        initial_state: What the recurrence starts from. Defaults to `"zero"`.
+        initial_state: Initial state of the recurrence. Defaults to `"zero"`.
             - `"zero"`: zeros.
-            - `"last"`: the encoder's state. A vector starts every layer, and is both states of
-              an LSTM; a list of states starts each layer with those of the same layer.
-            - `"bridge"`: `tanh(W e + b)` of the encoder's state e, of its last layer if it is
-              a list, for each state of each layer.
-            - `"first_input"`: where `W e + b`, of the size of the inputs, is read before them,
-              from zeros. For attention `"none"` without input feeding.
-        gate: bool. Whether the context is scaled by `sigmoid(w q + b)` of the query q: how much
-            of what it sees a step makes use of. Defaults to `False`.
-        attention_units: int. Size of the space in which query and key meet, where the attention
-            has one. Defaults to `units`.
-        num_heads: int. Heads of `"multi_head"`. Defaults to `4`.
-        dropout: float. Between layers, the same units dropped at each step, and of the output.
-            Defaults to `0.0`.
+            - `"last"`: the encoder's state. A vector is every state of every layer; a list of
+              states is used layer by layer.
+            - `"bridge"`: `tanh(W e + b)` of the encoder's state e (that of its last layer, if it
+              is a list), for each state of each layer.
+            - `"first_input"`: the state after one step, from zeros, with the input `W e + b`.
+              For attention `"none"` without input feeding.
+        gate: bool. Whether the context is scaled by `sigmoid(w q + b)` of the query q. Needs
+            attention. Defaults to `False`.
+        attention_units: int. `units` for `make_attention`. Needs an attention given by its name.
+            Defaults to `units`.
+        num_heads: int. `num_heads` for `make_attention`. Defaults to `4`.
+        dropout: float. Dropout between layers, of the same units at each step, and of the
+            output. Defaults to `0.0`.
 
     Call arguments:
         inputs: Float tensor `[batch, target, features]`: the embedded previous tokens.
@@ -67,7 +76,7 @@ class AttentiveDecoder(keras.layers.Layer):
         encoder_state: Float tensor `[batch, state_units]`, or the list of states that
             `RecurrentEncoder` returns: for each layer a list of h, and c for an LSTM. Needed
             unless the initial state is zero and there is an attention.
-        return_attention_scores: bool. Whether to return the weights too.
+        return_attention_scores: bool. Whether to return the attention weights too.
         training: bool.
 
     Returns:
@@ -75,8 +84,8 @@ class AttentiveDecoder(keras.layers.Layer):
         of them and the weights `[batch, target, source]`, zeros with attention `"none"`.
 
     Raises:
-        ValueError: if an argument is not among its choices, the encoder's state is needed and
-            not there, or does not fit.
+        ValueError: if an argument is not among its choices or has no effect with the others, or
+            if the encoder's state is missing or does not fit.
 
     Example:
 
@@ -113,9 +122,9 @@ class AttentiveDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_choice("cell", cell, CELLS)
-        _check_choice("order", order, (None, *ORDERS))
-        _check_choice("initial_state", initial_state, INITIAL_STATES)
+        check_choice("cell", cell, CELLS)
+        check_choice("order", order, (None, *ORDERS))
+        check_choice("initial_state", initial_state, INITIAL_STATES)
         if min(units, num_layers) < 1:
             raise ValueError(
                 "`units` and `num_layers` must be at least 1. "
@@ -128,7 +137,19 @@ class AttentiveDecoder(keras.layers.Layer):
             )
         if gate and attention == "none":
             raise ValueError(
-                "A gate is for the context of an attention. Received: gate=True, attention='none'"
+                "A gate scales the context of an attention: set gate=False, or name an attention. "
+                "Received: gate=True, attention='none'"
+            )
+        if order and attention == "none":
+            raise ValueError(
+                "An order needs an attention: set order=None, or name an attention. "
+                f"Received: order={order!r}, attention='none'"
+            )
+        if attention_units and (attention == "none" or not isinstance(attention, str)):
+            raise ValueError(
+                "`attention_units` is for an attention given by its name: leave it out, and make "
+                "an `Attention` with the size it needs. "
+                f"Received: attention_units={attention_units}, attention={attention!r}"
             )
         self.supports_masking = True
         self.cell = cell
@@ -141,32 +162,15 @@ class AttentiveDecoder(keras.layers.Layer):
         self.dropout = dropout
         self.gate = gate
         self.attention_name = attention if isinstance(attention, str) else None
-        self.attention = attention
-        if attention == "none":
-            self.attention = None
-        elif self.attention_name:
-            self.attention = make_attention(
-                attention,
-                attention_units or units,
-                num_heads=num_heads,
-                dtype=self.dtype_policy,
-                name="attention",
-            )
-        if not isinstance(self.attention, Attention | None) or getattr(
-            self.attention, "per_head_scores", False
-        ):
-            raise ValueError(
-                "`attention` must be 'none', a name for `make_attention`, or an `Attention` "
-                f"whose weights are [batch, target, source]. Received: attention={attention!r}"
-            )
-        is_bahdanau = isinstance(self.attention, BahdanauAttention)
-        self.order = order or ORDERS[0 if is_bahdanau else 1]
+        self.attention = None
+        self.order = None
+        if attention != "none":
+            self.attention = self._make_attention(attention)
+            is_bahdanau = isinstance(self.attention, BahdanauAttention)
+            self.order = order or ORDERS[0 if is_bahdanau else 1]
         options = {"dtype": self.dtype_policy}
         self.stack = [
-            CELLS[cell](
-                units, return_sequences=True, return_state=True, name=f"layer_{i}", **options
-            )
-            for i in range(num_layers)
+            make_recurrent(cell, units, name=f"layer_{i}", **options) for i in range(num_layers)
         ]
         self.combine = keras.layers.Dense(
             units, "tanh", use_bias=False, name="attentional", **options
@@ -189,23 +193,39 @@ class AttentiveDecoder(keras.layers.Layer):
         self.between = keras.layers.SpatialDropout1D(dropout, name="between", **options)
         self.drop = keras.layers.Dropout(dropout, name="drop", **options)
 
+    def _make_attention(self, attention):
+        if isinstance(attention, str):
+            return make_attention(
+                attention,
+                self.attention_units or self.units,
+                num_heads=self.num_heads,
+                dtype=self.dtype_policy,
+                name="attention",
+            )
+        if not isinstance(attention, Attention) or getattr(attention, "per_head_scores", False):
+            raise ValueError(
+                "`attention` must be 'none', a name for `make_attention`, or an `Attention` "
+                f"whose weights are [batch, target, source]. Received: attention={attention!r}"
+            )
+        return attention
+
     @property
     def _states_per_layer(self):
-        return 2 if self.cell == "lstm" else 1
+        return len(self.stack[0].state_size)
 
     @property
     def _attends_first(self):
-        """Whether the context of a step is there before its recurrence."""
+        """Whether the context of a step is an input of its recurrence."""
         return self.attention is None or self.order == "attend_then_recur"
 
     @property
     def _feeds_back(self):
-        """Whether a step needs what the one before gave, beyond the recurrence itself."""
+        """Whether a step depends on the output or the context of the one before."""
         return self.input_feeding or (self.attention is not None and self._attends_first)
 
     def build(self, inputs_shape, memory_shape, encoder_state_shape=None):
         needs_vector = self.attention is None or self.initial_state == "bridge"
-        vector_shape = _vector_shape(encoder_state_shape) if needs_vector else None
+        vector_shape = encoder_vector_shape(encoder_state_shape) if needs_vector else None
         query_shape = (inputs_shape[0], inputs_shape[1], self.units)
         if self.initial_state == "first_input":
             context_units = 0
@@ -245,33 +265,36 @@ class AttentiveDecoder(keras.layers.Layer):
         run = self._all_steps_in_turn if self._feeds_back else self._all_steps_at_once
         outputs, weights = run(inputs, state, constants, masks, training)
         outputs = self.drop(outputs, training=training)
-        return (outputs, weights) if return_attention_scores else outputs
+        if not return_attention_scores:
+            return outputs
+        if weights is None:
+            weights = ops.zeros((*ops.shape(inputs)[:2], ops.shape(memory)[1]), "float32")
+        return outputs, weights
 
     def start(self, memory, memory_mask=None, encoder_state=None):
-        """What the first step starts from. The layer must have been built.
+        """The state before the first step, and the constants. The layer must be built.
 
         Args:
             memory, memory_mask, encoder_state: See the layer.
 
         Returns:
-            A pair of dictionaries of tensors, both `[batch, ...]`: the state, which each step
-            changes, and the constants, which are the same for all steps, and for all beams.
+            `RecurrentDecoderState` and `RecurrentDecoderConstants`.
         """
         memory = ops.convert_to_tensor(memory, self.compute_dtype)
         batch = ops.shape(memory)[0]
         zeros = ops.zeros((batch, self.units), self.compute_dtype)
-        state = {
+        state: RecurrentDecoderState = {
             "recurrent": self._initial_states(zeros, encoder_state),
             "position": ops.zeros((batch,), "int32"),
         }
         if self.input_feeding:
             state["fed"] = zeros
-        constants = {"memory": memory}
+        constants: RecurrentDecoderConstants = {"memory": memory}
         if memory_mask is not None:
             constants["mask"] = ops.cast(memory_mask, "bool")
         if self.attention is None:
             if self.initial_state != "first_input":
-                constants["context"] = ops.cast(_vector(encoder_state), self.compute_dtype)
+                constants["context"] = ops.cast(encoder_vector(encoder_state), self.compute_dtype)
         else:
             constants["keys"] = keras.tree.map_structure(
                 lambda keys: ops.cast(keys, self.compute_dtype), self.attention.project_keys(memory)
@@ -282,20 +305,19 @@ class AttentiveDecoder(keras.layers.Layer):
         """One step of generation.
 
         Args:
-            inputs: Float tensor `[batch, features]`: the embedded previous token. There may be
-                several rows for each row of the memory, next to each other: beams that share it.
-                The state must have as many.
-            state: What `start` or the step before returned.
-            constants: What `start` returned.
+            inputs: Float tensor `[rows, features]`: the embedded previous tokens. Each row of the
+                memory may have several rows, next to each other: beams, which share it.
+            state: As returned by `start` or by the step before, of as many rows.
+            constants: As returned by `start`.
 
         Returns:
-            The attentional vector `[batch, units]`, the next state and the weights
-            `[batch, source]`.
+            The attentional vectors `[rows, units]`, the next state, and the attention weights
+            `[rows, source]`, `None` with attention `"none"`.
         """
         return self._step(inputs, state, constants, masks=[None] * self.num_layers)
 
     def _step(self, inputs, state, constants, masks, training=None):
-        """`step`, and what training adds: masks of what is dropped before each layer."""
+        """One step, for training too: each layer's inputs are multiplied by its dropout mask."""
         parts = [ops.cast(inputs, self.compute_dtype)]
         position = ops.cast(state["position"], "int32")
         if self._attends_first:
@@ -319,7 +341,7 @@ class AttentiveDecoder(keras.layers.Layer):
         return output, state, weights
 
     def _all_steps_in_turn(self, inputs, state, constants, masks, training):
-        # The weights leave the loop beside the outputs, so both are in the wider dtype.
+        # The loop returns outputs and weights as one tensor, so both have the wider dtype.
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
 
         def step(step_inputs, state):
@@ -327,11 +349,12 @@ class AttentiveDecoder(keras.layers.Layer):
                 "position": state["position"]
             }
             output, state, weights = self._step(step_inputs, state, constants, masks, training)
-            return _join([ops.cast(output, dtype), ops.cast(weights, dtype)]), state
+            parts = [output] if weights is None else [output, weights]
+            return _join([ops.cast(part, dtype) for part in parts]), state
 
-        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, units + source]
-        outputs, weights = both[..., : self.units], both[..., self.units :]
-        return ops.cast(outputs, self.compute_dtype), weights
+        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, units (+ source)]
+        outputs = ops.cast(both[..., : self.units], self.compute_dtype)
+        return outputs, None if self.attention is None else both[..., self.units :]
 
     def _all_steps_at_once(self, inputs, state, constants, masks, training):
         hidden = inputs
@@ -346,17 +369,19 @@ class AttentiveDecoder(keras.layers.Layer):
         return self.combine(_join([context, hidden])), weights
 
     def _attend(self, query, constants, position, training):
-        """The contexts `[batch, target, ...]` and weights of queries `[batch, target, units]`."""
-        memory = constants["memory"]
+        """The contexts `[batch, target, ...]` and weights of queries `[batch, target, units]`.
+
+        Either is `None` if there is none.
+        """
         if self.attention is None:
-            batch, target, source = *ops.shape(query)[:2], ops.shape(memory)[1]
             context = constants.get("context")
             if context is not None:
+                batch, target = ops.shape(query)[:2]
                 context = ops.broadcast_to(context[:, None], (batch, target, context.shape[-1]))
-            return context, ops.zeros((batch, target, source), "float32")
+            return context, None
         context, weights = self.attention(
             query,
-            memory,
+            constants["memory"],
             value_mask=constants.get("mask"),
             projected_keys=constants["keys"],
             position=position,
@@ -368,7 +393,7 @@ class AttentiveDecoder(keras.layers.Layer):
         return context, weights
 
     def _attend_once(self, query, constants, position, training):
-        """The same for queries `[rows, units]`, several of them for each row of the memory."""
+        """The same for queries `[rows, units]`, of one step, one or more for each memory row."""
         memory = constants["memory"]
         rows, batch, beams = query.shape[0], memory.shape[0], -1
         if None not in (rows, batch):
@@ -384,7 +409,9 @@ class AttentiveDecoder(keras.layers.Layer):
         context, weights = self._attend(query, constants, position, training)
         if context is not None:
             context = ops.reshape(context, (rows, context.shape[-1]))
-        return context, ops.reshape(weights, (rows, source))
+        if weights is not None:
+            weights = ops.reshape(weights, (rows, source))
+        return context, weights
 
     def _initial_states(self, zeros, encoder_state):
         """For each layer the list of its states, `[batch, units]` each."""
@@ -392,30 +419,20 @@ class AttentiveDecoder(keras.layers.Layer):
         if self.initial_state == "zero":
             return [[zeros] * count for _ in range(self.num_layers)]
         if self.initial_state == "bridge":
-            bridged = self.bridge(_vector(encoder_state))
+            bridged = self.bridge(encoder_vector(encoder_state))
             bridged = ops.split(bridged, self.num_layers * count, axis=-1)
             return [bridged[i * count : (i + 1) * count] for i in range(self.num_layers)]
         if self.initial_state == "first_input":
-            hidden, states = self.first_input(_vector(encoder_state)), []
+            hidden, states = self.first_input(encoder_vector(encoder_state)), []
             for layer in self.stack:
                 hidden, new = layer.cell(hidden, [zeros] * count)
                 states.append(list(new))
             return states
-        vector, states = _vector(encoder_state), encoder_state
-        if states is vector:
-            states = [[vector] * count for _ in range(self.num_layers)]
-        sizes = [[state.shape[-1] for state in layer] for layer in states]
-        if sizes != [[self.units] * count] * self.num_layers:
-            raise ValueError(
-                "With `initial_state='last'` the encoder's state must have the decoder's layers, "
-                "cell and units; use 'bridge' where it has others. "
-                f"Received: sizes {sizes}, cell={self.cell!r}, units={self.units}, "
-                f"num_layers={self.num_layers}"
-            )
+        states = encoder_states(encoder_state, self.num_layers, count, self.units)
         return [[ops.cast(state, self.compute_dtype) for state in layer] for layer in states]
 
     def _dropout_masks(self, inputs, training):
-        """What to multiply the input of each layer by, `[batch, 1, units]` or `None`."""
+        """The dropout mask of each layer's inputs, `[batch, 1, units]`; `None` without dropout."""
         if not (training and self.dropout):
             return [None] * self.num_layers
         ones = ops.ones((ops.shape(inputs)[0], 1, self.units), self.compute_dtype)
@@ -463,30 +480,11 @@ class AttentiveDecoder(keras.layers.Layer):
         if isinstance(attention, dict):
             attention = keras.saving.deserialize_keras_object(attention)
             config = config | {"attention": attention}
+        if attention == "none":  # files of version 0.1.0 may have an order, without effect
+            config = config | {"order": None}
         return super().from_config(config)
 
 
 def _join(parts):
     parts = [part for part in parts if part is not None]
     return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
-
-
-def _vector(encoder_state):
-    """The one vector that stands for a source: the last layer's h, of a list of states."""
-    if encoder_state is None:
-        raise ValueError(
-            "`encoder_state` is needed where there is no attention or the initial state is not "
-            "zero. Received: encoder_state=None"
-        )
-    return encoder_state[-1][0] if isinstance(encoder_state, list | tuple) else encoder_state
-
-
-def _vector_shape(shape):
-    """The same of shapes."""
-    is_list = shape is not None and isinstance(shape[-1], list | tuple)
-    return _vector(shape) if shape is None or is_list else shape
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from zoo.choices import check, image_conflicts
+
 RESIDUAL = "residual"
 WIDTHS = (32, 64, 128)
 STDDEV = 0.35  # of the embeddings of a row, and of a column: 0.5 for the sum of both
@@ -102,13 +104,7 @@ class GridPositions(keras.layers.Layer):
 
 
 def _residual(pictures, widths):
-    smallest = 2 ** (1 + len(widths))
-    if min(pictures.shape[1:3]) < smallest:
-        raise ValueError(
-            f"Pictures must have {smallest} pixels a side or more, for the first convolution and "
-            f"each of the {len(widths)} blocks halve them. Received: "
-            f"image_size={tuple(pictures.shape[1:3])}"
-        )
+    check(image_conflicts(RESIDUAL, tuple(pictures.shape[1:3]), tuple(widths)))
     states = keras.layers.Rescaling(1 / 127.5, -1, name="rescaling")(pictures)
     states = _convolution(widths[0], "stem", strides=2)(states)
     for i, width in enumerate(widths):

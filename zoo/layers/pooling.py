@@ -3,13 +3,8 @@
 import keras
 from keras import ops
 
-from zoo.layers.attention import (
-    BahdanauAttention,
-    LuongGeneralAttention,
-    ScaledDotProductAttention,
-)
-
-POOLINGS = ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head")
+from zoo.choices import ATTENTIONS, POOLINGS, check, check_choice, head_conflicts
+from zoo.layers.attention import make_attention
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -52,8 +47,7 @@ class SequencePooling(keras.layers.Layer):
 
     def __init__(self, pooling, bidirectional=False, num_heads=4, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        if pooling not in POOLINGS:
-            raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
+        check_choice("pooling", pooling, POOLINGS)
         self.pooling = pooling
         self.bidirectional = bidirectional
         self.num_heads = num_heads
@@ -63,23 +57,15 @@ class SequencePooling(keras.layers.Layer):
         units = states_shape[-1]
         options = {"dropout": self.dropout, "dtype": self.dtype_policy, "name": "attention"}
         if self.pooling == "multi_head":
-            if units % self.num_heads:
-                raise ValueError(
-                    "The units of the states must be divisible by `num_heads`. "
-                    f"Received: units={units}, num_heads={self.num_heads}"
-                )
+            check(head_conflicts(units, self.num_heads))
             self.attention = keras.layers.MultiHeadAttention(
                 self.num_heads, units // self.num_heads, **options
             )
             self.attention.build(states_shape, states_shape)
             self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="norm")
             self.norm.build(states_shape)
-        elif self.pooling in ("bahdanau", "luong_general", "scaled_dot"):
-            self.attention = {
-                "bahdanau": lambda: BahdanauAttention(units, **options),
-                "luong_general": lambda: LuongGeneralAttention(**options),
-                "scaled_dot": lambda: ScaledDotProductAttention(**options),
-            }[self.pooling]()
+        elif self.pooling in ATTENTIONS:
+            self.attention = make_attention(self.pooling, units, self.num_heads, **options)
             query_shape = (states_shape[0], 1, units)
             self.query = self.add_weight((1, 1, units), name="query", initializer="glorot_uniform")
             self.attention.build(query_shape, states_shape)

@@ -4,14 +4,36 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.choices import CELLS, check_choice
 from zoo.layers.recurrence import run_recurrent
 from zoo.layers.tensors import known_values
 
-CELLS = {
-    "simple_rnn": keras.layers.SimpleRNN,
-    "lstm": keras.layers.LSTM,
-    "gru": keras.layers.GRU,
-}
+
+def make_recurrent(cell, units, recurrent_dropout=0.0, **options):
+    """Makes one recurrent layer that returns its outputs and its states.
+
+    Args:
+        cell: A name in `zoo.choices.CELLS`; `zoo.choices.register_cell` adds one.
+        units: int. Size of the output and of each state.
+        recurrent_dropout: float. Defaults to `0.0`.
+        **options: Arguments of `keras.layers.Layer`.
+
+    Returns:
+        A `keras.layers.RNN`.
+
+    Raises:
+        ValueError: if the name is unknown, or the states have another size.
+    """
+    check_choice("cell", cell, CELLS)
+    if recurrent_dropout:
+        options["recurrent_dropout"] = recurrent_dropout
+    layer = CELLS[cell](units, return_sequences=True, return_state=True, **options)
+    if set(layer.state_size) != {units}:
+        raise ValueError(
+            "Each state of a cell must have `units` features. "
+            f"Received: cell={cell!r}, units={units}, states of {layer.state_size}"
+        )
+    return layer
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -90,8 +112,7 @@ class RecurrentEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if cell not in CELLS:
-            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
+        check_choice("cell", cell, CELLS)
         if units < 1 or num_layers < 1:
             raise ValueError(
                 "`units` and `num_layers` must be at least 1. "
@@ -112,11 +133,10 @@ class RecurrentEncoder(keras.layers.Layer):
         directions = ("forward", "backward") if bidirectional else ("forward",)
         self.stack = [
             [
-                CELLS[cell](
+                make_recurrent(
+                    cell,
                     units,
-                    recurrent_dropout=recurrent_dropout,
-                    return_sequences=True,
-                    return_state=True,
+                    recurrent_dropout,
                     dtype=self.dtype_policy,
                     name=f"{direction}_{i}",
                 )
@@ -200,7 +220,7 @@ class RecurrentEncoder(keras.layers.Layer):
 
     def _state_shapes(self, input_shape):
         shape = self.compute_output_shape(input_shape)
-        count = 2 if self.cell == "lstm" else 1
+        count = len(self.stack[0][0].state_size)
         return [[(shape[0], shape[-1])] * count for _ in self.stack]
 
     def compute_output_shape(self, input_shape, padding_mask_shape=None):

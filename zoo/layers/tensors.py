@@ -1,11 +1,11 @@
-"""Helpers on tensors that several layers share."""
+"""Functions of tensors that several layers share."""
 
 import keras
 from keras import ops
 
 
 def last_valid(sequence, mask, initial):
-    """The step at which each right-padded row ends, `[batch, units]`; `initial` if it has none.
+    """The last valid step of each right-padded row, `[batch, units]`; `initial` if it has none.
 
     Args:
         sequence: Float tensor `[batch, time, units]`.
@@ -17,8 +17,18 @@ def last_valid(sequence, mask, initial):
     return ops.where(lengths > 0, last[:, 0], initial)
 
 
+def argmax(values):
+    """The index of the largest value on the last axis, int32."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Keras' argmax orders -0.0 and 0.0 by their bits, an operation that ONNX lacks.
+        return tf.argmax(values, axis=-1, output_type="int32")
+    return ops.cast(ops.argmax(values, axis=-1), "int32")
+
+
 def known_values(tensor):
-    """The values of a tensor as a NumPy array, or `None` while a graph is being traced."""
+    """The values of a tensor as a NumPy array; `None` while a graph is traced."""
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from zoo.tags import Sentences, ill_formed
+from zoo.tags import Sentences, count_ill_formed
 
 OTHER = "(other)"
 
@@ -44,7 +44,7 @@ def tagging_scores(
             there is no such scheme, or a tag is not of it.
     """
     from seqeval.metrics import sequence_labeling, v1
-    from seqeval.scheme import IOB2, IOBES
+    from seqeval.scheme import IOB1, IOB2, IOBES
 
     references, predictions = _checked(references, predictions)
     right = [list(map(operator.eq, *pair)) for pair in zip(references, predictions, strict=True)]
@@ -55,16 +55,17 @@ def tagging_scores(
     if scheme is None:
         return scores
     repaired = {
-        "repaired_predictions": ill_formed(predictions, scheme),
-        "repaired_references": ill_formed(references, scheme),
+        "repaired_predictions": count_ill_formed(predictions, scheme),
+        "repaired_references": count_ill_formed(references, scheme),
     }
     both = {"average": "micro", "zero_division": 0}
+    strict_schemes = {"bio": IOB2, "bioes": IOBES, "io": IOB1}  # of tags without B, IOB1 is IO
     kinds = {
         "conlleval": sequence_labeling.precision_recall_fscore_support(
             references, predictions, **both
         ),
         "strict": v1.precision_recall_fscore_support(
-            references, predictions, scheme={"bio": IOB2, "bioes": IOBES}[scheme], **both
+            references, predictions, scheme=strict_schemes[scheme], **both
         ),
     }
     for kind, values in kinds.items():

@@ -1,8 +1,8 @@
-"""The models, a folder a task.
+"""The models: a folder for each task, with its backbone, preprocessor and task class.
 
-Importing this registers their classes with Keras, so that KerasHub loads presets of them by itself:
-`keras_hub.models.TextClassifier.from_preset(directory)`. `zoo.load` needs no such import, and
-checks what it loads.
+Importing this package registers the classes with Keras, so that KerasHub loads their presets, as in
+`keras_hub.models.TextClassifier.from_preset(directory)`. `zoo.load` imports it, and validates
+presets.
 """
 
 from zoo.models.image_to_text import (

@@ -1,55 +1,52 @@
-"""Which presets come with the package."""
+"""The presets that come with the package."""
 
 from pathlib import Path
 
 from zoo.presets.card import CARD_FILE, Card, PresetError, read_card
 from zoo.suggestions import did_you_mean
+from zoo.tasks import TASKS
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-MODELS = Path(__file__).parents[1] / "models"
 
 
 def list_models(task: str | None = None) -> list[Card]:
-    """The pretrained models that come with the zoo.
+    """Lists the pretrained models that come with the zoo.
 
-    Reads the cards alone: neither Keras nor a backend is imported.
+    Only the cards are read: neither Keras nor a backend is imported.
 
     Args:
-        task: Take the models of this task only, such as `"text_classifier"`. Defaults to
-            `None`: all.
+        task: Name of a task, such as `"text_classifier"`, to list only its models. Defaults to
+            `None`: all models.
 
     Returns:
-        Their cards, by task and name.
+        Their cards, sorted by task and name.
 
     Raises:
         ValueError: if there is no such task.
     """
-    if task is not None and task not in tasks():
+    if task is not None and task not in TASKS:
         raise ValueError(
-            f"`task` must be one of {', '.join(tasks())}.{did_you_mean(task, tasks())} "
+            f"`task` must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)} "
             f"Received: task={task!r}"
         )
     cards = [read_card(path.parent) for path in PRETRAINED.glob(f"*/{CARD_FILE}")]
-    chosen = [card for card in cards if task in (None, card.task)]
-    return sorted(chosen, key=lambda card: (card.task, card.name))
-
-
-def tasks() -> list[str]:
-    """The tasks there are: the folders of `zoo.models`."""
-    return sorted(path.parent.name for path in MODELS.glob("*/task.py"))
+    return sorted(
+        (card for card in cards if card and task in (None, card.task)),
+        key=lambda card: (card.task, card.name),
+    )
 
 
 def find(name: str) -> Path:
     """The directory of a pretrained model.
 
     Args:
-        name: Its name.
+        name: Name of the model.
 
     Returns:
         The directory.
 
     Raises:
-        PresetError: if there is none of that name; says which are near.
+        PresetError: if there is no model of that name; the message suggests similar names.
     """
     names = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD_FILE}"))
     if name in names:

@@ -1,4 +1,4 @@
-"""The card of a preset: what the model is, how good it is, and what its files must hash to."""
+"""The card of a preset: its description, metrics and checksums."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class PresetError(ValueError):
-    """A preset that is unknown, damaged, or refused."""
+    """Error for a preset that is unknown, damaged, or refused."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What there is to know of a preset without loading it.
+    """Metadata of a preset, readable without loading the model.
 
     Attributes:
         name: Name of the preset: letters, digits, `_`, `-` and `.`.
-        task: Its task, as the folder in `zoo.models`: `"text_classifier"`.
-        dataset: Name of the dataset it was trained on.
+        task: Name of the task in `zoo.tasks.TASKS`, such as `"text_classifier"`.
+        dataset: Name of the training data.
         languages: Language codes.
         parameters: Number of weights.
-        bytes: Size of its files.
-        sha256: Digest of all its files: that of the sorted lines `"hash  name\\n"`.
-        licence: Licence of the weights, as an SPDX identifier where there is one.
-        metrics: What was measured, from the files as they are.
+        bytes: Total size of the files.
+        sha256: Digest of all files: the SHA-256 of the sorted lines `"hash  name\\n"`.
+        licence: Licence of the weights, an SPDX identifier if there is one.
+        metrics: Values by metric, measured with the stored weights.
         description: One or two sentences.
-        recipe: The recipe that made it, `"sentiment/bilstm_bahdanau_sst2_en"`.
-        citation: Whom to cite for the data.
-        training: How it was made: `command`, `seed`, `backend`, `versions`, `wall_time_s`,
-            `machine`.
-        files: SHA-256 of each file, by its path in the preset; but for the card and the README.
+        recipe: The recipe that trained the model, such as `"sentiment/bilstm_bahdanau_sst2_en"`.
+        citation: Citation of the data.
+        training: Facts of the training run: `command`, `seed`, `backend`, `versions`,
+            `wall_time_s`, `machine`.
+        files: SHA-256 of each file by its path in the preset, without the card and the README.
 
     Raises:
-        PresetError: if a value is of the wrong type or form, or a file lies outside.
+        PresetError: if a value has the wrong type or form, or a path is outside the preset.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Card:
         self._check("name", _NAME.fullmatch(self.name), "letters, digits, `_`, `-` and `.`")
         for name in ("parameters", "bytes"):
             value = getattr(self, name)
-            self._check(name, type(value) is int and value >= 0, "a whole number, not negative")
+            self._check(name, type(value) is int and value >= 0, "an integer, 0 or greater")
         self._check("languages", _are(self.languages, str), "a list of strings")
         object.__setattr__(self, "languages", tuple(self.languages))
         values = list(self.metrics.values()) if isinstance(self.metrics, dict) else None
         numbers = _are(values, int | float) and all(map(math.isfinite, values))
-        self._check("metrics", numbers, "finite numbers by their name")
+        self._check("metrics", numbers, "finite numbers by name")
         self._check("training", isinstance(self.training, dict), "an object")
         self._check("files", isinstance(self.files, dict), "checksums by file name")
         for name, digest in self.files.items():
@@ -78,15 +78,15 @@ class Card:
         self._check("sha256", self.sha256 == digest_of(self.files), "the digest of `files`")
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
+        """The card as a dictionary for JSON."""
         return asdict(self) | {"languages": list(self.languages)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Card":
-        """The reverse of `to_dict`. Unknown keys, of a later version, are ignored.
+        """The inverse of `to_dict`. Unknown keys, from a later version, are ignored.
 
         Raises:
-            PresetError: if a key is missing, or a value wrong.
+            PresetError: if a key is missing or a value is invalid.
         """
         known = [one.name for one in fields(cls)]
         needed = known[: known.index("description")]
@@ -94,7 +94,8 @@ class Card:
             raise PresetError(f"A card must be a JSON object. Received: {values!r:.80}")
         if missing := [name for name in needed if name not in values]:
             raise PresetError(
-                f"A card needs the keys {', '.join(needed)}. Received: without {', '.join(missing)}"
+                f"A card needs the keys {', '.join(needed)}. Received: a card without "
+                f"{', '.join(missing)}"
             )
         return cls(**{name: values[name] for name in known if name in values})
 
@@ -105,7 +106,7 @@ class Card:
 
 
 def digest_of(files: dict[str, str]) -> str:
-    """One digest for many files: SHA-256 of the sorted lines `"hash  name\\n"`."""
+    """The digest of several files: SHA-256 of the sorted lines `"hash  name\\n"`."""
     lines = sorted(f"{digest}  {name}\n" for name, digest in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -114,7 +115,7 @@ def read_json(path: Path) -> object:
     """The content of a JSON file.
 
     Raises:
-        PresetError: if it cannot be read or is not JSON.
+        PresetError: if the file cannot be read or is not JSON.
     """
     try:
         return json.loads(path.read_text("utf-8"))
@@ -126,16 +127,16 @@ def read_json(path: Path) -> object:
 
 
 def read_card(directory: str | Path) -> Card | None:
-    """The card of a preset directory, or `None` where it has none.
+    """The card of a preset directory, or `None` if it has none.
 
     Args:
         directory: The directory.
 
     Returns:
-        The card, checked for its form; the files it lists are not looked at.
+        The card, with its values validated; the listed files are not checked.
 
     Raises:
-        PresetError: if the card cannot be read or is wrong.
+        PresetError: if the card cannot be read or is invalid.
     """
     path = Path(directory) / CARD_FILE
     if not path.exists():
@@ -153,7 +154,7 @@ def _are(values, kind):
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path is relative, in its simplest form, and stays inside its directory."""
+    """Whether a path is relative, normalised, and inside its directory."""
     if not isinstance(name, str) or not name or "\\" in name or ":" in name or "\0" in name:
         return False
     path = PurePosixPath(name)

@@ -1,16 +1,9 @@
-"""The README of a preset, made from its card: Hugging Face shows it as the model card."""
+"""Generates the README of a preset from its card; Hugging Face shows it as the model card."""
 
 from zoo.presets.card import Card
+from zoo.tasks import TASKS
 
-# What Hugging Face calls a task.
-_PIPELINES = {
-    "text_classifier": "text-classification",
-    "image_to_text": "image-to-text",
-    "seq2seq_lm": "translation",
-    "token_classifier": "token-classification",
-    "causal_lm": "text-generation",
-}
-# Identifiers of licences that it knows; another is given as "other" with its name.
+# Licence identifiers of Hugging Face; any other licence is "other", with its name beside it.
 _LICENCES = (
     "apache-2.0 mit bsd-3-clause cc0-1.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 "
     "cc-by-nc-4.0 cc-by-nc-sa-4.0 gpl-3.0 lgpl-3.0 unlicense"
@@ -18,10 +11,10 @@ _LICENCES = (
 
 
 def readme(card: Card) -> str:
-    """Writes the model card.
+    """The model card of a preset.
 
     Args:
-        card: The card.
+        card: Card of the preset.
 
     Returns:
         Markdown, with front matter for Hugging Face.
@@ -63,22 +56,23 @@ def readme(card: Card) -> str:
 def _front_matter(card):
     licence = card.licence.lower()
     known = licence in _LICENCES
+    task = TASKS.get(card.task)
     front = {
         "library_name": "keras-hub",
         "license": licence if known else "other",
         **({} if known else {"license_name": card.licence}),
         "language": list(card.languages),
-        "pipeline_tag": _PIPELINES.get(card.task),
+        "pipeline_tag": task.pipeline_tag if task else None,
         "tags": ["seqzoo", "keras", card.task.replace("_", "-")],
         "datasets": [card.dataset] if card.dataset else None,
     }
-    if card.metrics and card.task in _PIPELINES:
+    if card.metrics and task:
         metrics = [
             {"type": name.rpartition("/")[2], "name": name, "value": value}
             for name, value in card.metrics.items()
         ]
         result = {
-            "task": {"type": _PIPELINES[card.task]},
+            "task": {"type": task.pipeline_tag},
             "dataset": {"name": card.dataset, "type": card.dataset},
             "metrics": metrics,
         }

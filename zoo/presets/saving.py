@@ -1,4 +1,4 @@
-"""Saves a model as a preset: whole or not at all, in less than half the bytes."""
+"""Saves a model as a preset: atomically, with float16 weights by default."""
 
 import errno
 import io
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.files import atomic_directory, atomic_write
-from zoo.presets.builtin import tasks
 from zoo.presets.card import (
     CARD_FILE,
     README_FILE,
@@ -22,6 +21,7 @@ from zoo.presets.card import (
 )
 from zoo.presets.readme import readme
 from zoo.presets.validation import check, hash_files
+from zoo.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     import keras_hub
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 _DTYPES = ("float16", "float32")
-ROOM_FOR_THE_REST = 1 << 20  # bytes, of what a preset holds besides weights
-# Nothing is lost by it: the bytes with the exponents, put together, are a few different ones.
-PACKED = {"compression": "gzip", "shuffle": True}
-WORTH_PACKING = 1 << 10  # bytes
-LAYOUT = ("v110", "v110")  # of HDF5; a preset of 300 arrays is a tenth smaller than in the oldest
+OTHER_FILES_BYTES = 1 << 20  # upper bound of the files besides the weights
+# Lossless. Shuffling groups the bytes of the exponents, which have few distinct values.
+COMPRESSION = {"compression": "gzip", "shuffle": True}
+MIN_COMPRESSED_BYTES = 1 << 10
+LAYOUT = ("v110", "v110")  # HDF5 version: a preset of 300 arrays is 10 % smaller than in the oldest
 
 
 def save(
@@ -54,55 +54,56 @@ def save(
 ) -> Card:
     """Saves a model with its card and README.
 
-    The directory appears complete or not at all. The optimizer and what else compiling adds is
-    left out. The model itself stays as it is.
+    The directory is written atomically. The optimizer and the compile configuration are not
+    saved. The model is not changed.
 
     Args:
         model: A task of `zoo.models`, compiled or not.
-        directory: Where the preset shall be.
+        directory: Path of the preset.
         name: Name of the preset: letters, digits, `_`, `-` and `.`.
-        dataset: What it was trained on: a `zoo.data.Dataset`, or its name.
-        metrics: What was measured. Defaults to `None`: nothing.
-        recipe: The recipe that made it. Defaults to `""`.
-        training: How it was made: `command`, `seed`, `backend`, `versions`, `wall_time_s`,
-            `machine`. Defaults to `None`.
+        dataset: The training data: a `zoo.data.Dataset`, or its name.
+        metrics: Measured values by metric, such as `{"test/accuracy": 0.87}`. Defaults to `None`.
+        recipe: The recipe that trained the model. Defaults to `""`.
+        training: Facts of the training run: `command`, `seed`, `backend`, `versions`,
+            `wall_time_s`, `machine`. Defaults to `None`.
         licence: Licence of the weights. Defaults to `None`: the dataset's, or `"unknown"`.
         languages: Language codes. Defaults to `None`: the dataset's.
-        citation: Whom to cite. Defaults to `None`: as the dataset says.
+        citation: Citation of the data. Defaults to `None`: the dataset's.
         description: One or two sentences. Defaults to `""`.
-        dtype: `"float16"` or `"float32"`: how the weights are stored. Keras casts them when it
-            loads. Defaults to `"float16"`.
-        overwrite: Whether a directory that holds something is replaced. Defaults to `False`.
+        dtype: `"float16"` or `"float32"`: the type in which weights are stored. Loading casts
+            them to the dtype of the model. Defaults to `"float16"`.
+        overwrite: Whether to replace a directory that is not empty. Defaults to `False`.
 
     Returns:
         The card.
 
     Raises:
-        FileExistsError: if the directory holds something and `overwrite` is false.
-        OSError: if the disk is full; nothing of the preset remains.
-        ValueError: if the model is no task of the zoo, `dtype` is another, a value of the card
-            is wrong, or weights are not finite or too large for `dtype`.
+        FileExistsError: if the directory is not empty and `overwrite` is false.
+        OSError: if the disk is full; no partial preset is left.
+        ValueError: if the model is not a task of the zoo, `dtype` is unknown, a value of the card
+            is invalid, or a weight is not finite or too large for `dtype`.
     """
     if dtype not in _DTYPES:
         raise ValueError(f"`dtype` must be one of {_DTYPES}. Received: dtype={dtype!r}")
-    task = type(model).__module__.removeprefix("zoo.models.").partition(".")[0]
-    if task not in tasks() or not type(model).__module__.startswith("zoo.models."):
+    task = task_of(type(model))
+    if task is None:
         raise ValueError(
-            f"Only a task of `zoo.models` can be saved as a preset. Received: {type(model)}"
+            f"Only a task of `zoo.models` can be saved as a preset: {', '.join(TASKS)}. "
+            f"Received: {type(model)}"
         )
-    with atomic_directory(directory, overwrite=overwrite) as beside:
-        _require_room(beside, model)
-        model.save_to_preset(str(beside), max_shard_size=None)
-        for path in sorted(beside.glob("*.h5")):
+    with atomic_directory(directory, overwrite=overwrite) as temporary:
+        _require_room(temporary, model)
+        model.save_to_preset(str(temporary), max_shard_size=None)
+        for path in sorted(temporary.glob("*.h5")):
             _rewrite(path, dtype)
-        files = hash_files(beside)
+        files = hash_files(temporary)
         card = Card(
             name=name,
-            task=task,
+            task=task.name,
             dataset=getattr(dataset, "name", dataset),
             languages=tuple(_or_of(languages, dataset, "languages", ())),
             parameters=model.count_params(),
-            bytes=sum((beside / file).stat().st_size for file in files),
+            bytes=sum((temporary / file).stat().st_size for file in files),
             sha256=digest_of(files),
             licence=_or_of(licence, dataset, "licence", "unknown"),
             metrics={key: float(value) for key, value in (metrics or {}).items()},
@@ -112,27 +113,27 @@ def save(
             training=dict(training or {}),
             files=files,
         )
-        _write_card(beside, card)
-        check(beside)
+        _write_card(temporary, card)
+        check(temporary)
     return card
 
 
 def update_card(directory: str | Path, **changes) -> Card:
-    """Rewrites the card and README of a saved preset, whose other files stay as they are.
+    """Rewrites the card and README of a saved preset; its other files are not changed.
 
     Args:
         directory: The preset.
-        **changes: Values of the card, such as `metrics`, measured from the very files.
+        **changes: New values of the card, such as `metrics`, measured with the stored weights.
 
     Returns:
         The new card.
 
     Raises:
-        PresetError: if there is no card, or a value is wrong.
+        PresetError: if there is no card, or a value is invalid.
     """
     card = read_card(directory)
     if card is None:
-        raise PresetError(f"There is no card to update_card. Received: {directory}")
+        raise PresetError(f"The preset has no card.json to update. Received: {directory}")
     card = replace(card, **changes)
     _write_card(Path(directory), card)
     return card
@@ -141,28 +142,28 @@ def update_card(directory: str | Path, **changes) -> Card:
 def _write_card(directory: Path, card: Card) -> None:
     content = json.dumps(card.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
     for name, text in ((CARD_FILE, content + "\n"), (README_FILE, readme(card))):
-        with atomic_write(directory / name) as beside:
-            beside.write_text(text, "utf-8")
+        with atomic_write(directory / name) as temporary:
+            temporary.write_text(text, "utf-8")
 
 
 def _or_of(value, dataset, attribute, default):
-    """The value if there is one, else what the dataset says (a bare name says nothing)."""
+    """The value unless it is `None`, else the dataset's; a dataset's bare name has none."""
     return getattr(dataset, attribute, default) if value is None else value
 
 
 def _require_room(directory, model):
-    """HDF5, where a disk fills up under it, may take the whole process down."""
-    needed = 4 * model.count_params() + ROOM_FOR_THE_REST
+    """Raises an OSError if the disk is too full: HDF5 may crash the process while writing."""
+    needed = 4 * model.count_params() + OTHER_FILES_BYTES
     if shutil.disk_usage(directory).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def _rewrite(path, dtype):
-    """Stores a weights file in another dtype and packed, without the optimizer."""
+    """Rewrites a weights file in another dtype, compressed and without the optimizer."""
     import h5py
     import numpy as np
 
-    # In memory first: see `_require_room`.
+    # Written in memory first: see `_require_room`.
     content = io.BytesIO()
     with h5py.File(path, "r") as old, h5py.File(content, "w", libver=LAYOUT) as new:
 
@@ -178,13 +179,15 @@ def _rewrite(path, dtype):
                     value = value.astype(dtype)
                 if not np.isfinite(value).all():
                     raise PresetError(
-                        f"Weights must be finite, and no larger than {dtype} can hold "
+                        f"Weights must be finite and at most the maximum of {dtype} "
                         f"({np.finfo(dtype).max:.0f}): train again, or save with "
                         f"`dtype='float32'`. Received: {name} of {path.name}"
                     )
-            # In one piece: each has its own search tree, which is a kilobyte or more.
-            packed = PACKED | {"chunks": value.shape} if value.nbytes >= WORTH_PACKING else {}
-            new.create_dataset(name, data=value, **packed).attrs.update(item.attrs)
+            options = {}
+            if value.nbytes >= MIN_COMPRESSED_BYTES:
+                # One chunk: the index of several takes a kilobyte or more.
+                options = COMPRESSION | {"chunks": value.shape}
+            new.create_dataset(name, data=value, **options).attrs.update(item.attrs)
 
         old.visititems(copy)
     path.write_bytes(content.getbuffer())

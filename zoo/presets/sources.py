@@ -1,4 +1,4 @@
-"""From what a user names to a checked directory on this machine."""
+"""Resolves the source of a preset to a checked local directory."""
 
 import importlib
 import shutil
@@ -14,14 +14,14 @@ from zoo.presets.card import PresetError, digest_of, is_inside
 from zoo.presets.validation import CONFIG_FILE, check, hash_files
 
 MLMODEL_FILE, FLAVOR = "MLmodel", "zoo"
-# What a hub may send: nothing else of a repository is fetched.
+# Files to download from a repository.
 _WANTED = ["*.json", "*.h5", "*.md", "assets/**"]
 
 
 def resolve(source: str | Path) -> Path:
     """Finds or downloads a preset, and checks it.
 
-    What is downloaded is kept in the `models` folder of the zoo's home, by its content.
+    Downloads are cached in the folder `models` of the zoo's home, by their content.
 
     Args:
         source: The name of a pretrained model; a directory; `models:/NAME@ALIAS`,
@@ -29,13 +29,13 @@ def resolve(source: str | Path) -> Path:
             Face; or `kaggle://OWNER/NAME/keras/VARIATION` of Kaggle.
 
     Returns:
-        A directory in which every file is as its card says, and which asks for no class but
-        the zoo's own, KerasHub's, and Keras' layers. Nothing of it has been run.
+        A directory whose files match their checksums and whose configuration names only classes
+        of the zoo, KerasHub and Keras' layers. No code of the preset has run.
 
     Raises:
-        PresetError: if there is no such preset, it could not be downloaded, is damaged, or was
+        PresetError: if the preset does not exist, could not be downloaded, is damaged, or was
             refused.
-        ImportError: if the package that downloads from there is not installed.
+        ImportError: if the package that downloads from that hub is not installed.
     """
     directory = _locate(source).resolve()
     check(directory)
@@ -48,20 +48,20 @@ def _locate(source):
     scheme, colon, rest = source.partition(":/")
     if not colon:
         is_path = "/" in source or "\\" in source or source in (".", "..")
-        in_catalogue = (builtin.PRETRAINED / source).is_dir() if not is_path else False
-        if is_path or (Path(source).is_dir() and source and not in_catalogue):
+        is_builtin = not is_path and (builtin.PRETRAINED / source).is_dir()
+        if is_path or (Path(source).is_dir() and source and not is_builtin):
             return _directory(Path(source))
         return builtin.find(source)
     if scheme in ("models", "runs"):
-        return _kept(_from_mlflow, source)
+        return _cached(_from_mlflow, source)
     if scheme == "hf" and rest.startswith("/"):
-        return _kept(_from_hugging_face, rest.strip("/"))
+        return _cached(_from_hugging_face, rest.strip("/"))
     if scheme == "kaggle" and rest.startswith("/"):
-        return _kept(_from_kaggle, rest.strip("/"))
+        return _cached(_from_kaggle, rest.strip("/"))
     if Path(source).is_dir():
         return Path(source)
     raise PresetError(
-        "A preset is named by a model's name, a directory, or an address that begins with "
+        "The source of a preset is a model's name, a directory, or a URI that begins with "
         f"models:/, runs:/, hf:// or kaggle://. Received: {source!r}"
     )
 
@@ -70,28 +70,28 @@ def _directory(path):
     path = path.expanduser()
     if path.is_dir():
         return path
-    raise PresetError(f"There is no such directory of a preset. Received: {path}")
+    raise PresetError(f"There is no such preset directory. Received: {path}")
 
 
-def _kept(fetch: Callable[[str, Path], Path], name: str) -> Path:
-    """What `fetch` brings, kept once for each content."""
+def _cached(fetch: Callable[[str, Path], Path], name: str) -> Path:
+    """Fetches a preset into the cache, whose folders are named by their content's digest."""
     models = home() / "models"
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models, prefix=".fetching-") as folder:
         download, fetched = Path(folder, "download"), Path(folder, "preset")
         download.mkdir()
-        # Caches hold links: what they point to is copied.
+        # Hub caches hold symbolic links; copytree copies their targets.
         shutil.copytree(fetch(name, download), fetched, ignore=shutil.ignore_patterns(".*"))
         digest = digest_of(hash_files(fetched))
-        kept = models / digest[:32]
-        if not kept.is_dir() or digest_of(hash_files(kept)) != digest:
-            with atomic_directory(kept, overwrite=True) as beside:
-                shutil.copytree(fetched, beside, dirs_exist_ok=True)
-    return kept
+        cached = models / digest[:32]
+        if not cached.is_dir() or digest_of(hash_files(cached)) != digest:
+            with atomic_directory(cached, overwrite=True) as temporary:
+                shutil.copytree(fetched, temporary, dirs_exist_ok=True)
+    return cached
 
 
 def _from_mlflow(uri, folder):
-    """The preset in a logged model. Nothing else in it is looked at, and no code is run."""
+    """The preset in a logged model. No other file of the model is used, and no code is run."""
     import mlflow.artifacts
     import yaml
 
@@ -105,10 +105,10 @@ def _from_mlflow(uri, folder):
     model = Path(path)
     description = model / MLMODEL_FILE
     if not description.is_file():
-        if (model / CONFIG_FILE).is_file():  # a preset logged as plain files
+        if (model / CONFIG_FILE).is_file():  # a preset that was logged as plain files
             return model
         raise PresetError(
-            f"A model of MLflow holds a file {MLMODEL_FILE}: give the address of a model that "
+            f"An MLflow model contains a file {MLMODEL_FILE}: give the URI of a model that "
             f"the zoo logged. Received: {uri}"
         )
     try:
@@ -116,12 +116,12 @@ def _from_mlflow(uri, folder):
         inside = flavor["preset"]
     except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
         raise PresetError(
-            f"The model must have the flavor {FLAVOR!r}, which says where its preset lies: it was "
+            f"The model must have the flavor {FLAVOR!r} with the path of its preset: it was "
             f"not logged by the zoo, or is damaged. Received: {uri}"
         ) from error
     if not is_inside(inside) or not (model / inside).is_dir():
         raise PresetError(
-            f"The preset must be a folder in the model. Received: preset={inside!r} in {uri}"
+            f"The preset must be a folder inside the model. Received: preset={inside!r} in {uri}"
         )
     return model / inside
 
@@ -130,7 +130,7 @@ def _from_hugging_face(name, folder):
     hub = _package("huggingface_hub", f"hf://{name}")
     if name.count("/") != 1:
         raise PresetError(
-            f"A model of Hugging Face is named hf://OWNER/NAME. Received: hf://{name}"
+            f"A Hugging Face model has the form hf://OWNER/NAME. Received: hf://{name}"
         )
     with _downloading(f"hf://{name}"):
         return Path(hub.snapshot_download(name, allow_patterns=_WANTED))
@@ -140,7 +140,7 @@ def _from_kaggle(name, folder):
     hub = _package("kagglehub", f"kaggle://{name}")
     if name.count("/") not in (3, 4):
         raise PresetError(
-            "A model of Kaggle is named kaggle://OWNER/NAME/keras/VARIATION[/VERSION]. "
+            "A Kaggle model has the form kaggle://OWNER/NAME/keras/VARIATION[/VERSION]. "
             f"Received: kaggle://{name}"
         )
     with _downloading(f"kaggle://{name}"):
@@ -152,7 +152,7 @@ def _package(name, source):
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"Loading from there needs the package {name}: `pip install {name}`. Received: {source}"
+            f"This source needs the package {name}: `pip install {name}`. Received: {source}"
         ) from error
 
 
@@ -162,6 +162,6 @@ def _downloading(source) -> Iterator[None]:
         yield
     except Exception as error:
         raise PresetError(
-            "The preset could not be downloaded: check its address, the network, and whether "
-            f"you may read it. Received: {source} ({type(error).__name__}: {error})"
+            "The preset could not be downloaded: check the URI, the network, and your "
+            f"permission to read it. Received: {source} ({type(error).__name__}: {error})"
         ) from error

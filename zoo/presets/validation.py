@@ -1,7 +1,7 @@
-"""What a preset must be before anything in it is read by Keras.
+"""Validation of a preset before Keras reads it.
 
-All of it is done on names, bytes and plain JSON: no class of the preset is looked up, nothing of
-it is imported, until every file has passed.
+It works on file names, bytes and plain JSON: until every file has passed, no class of the preset is
+looked up and nothing is imported.
 """
 
 import os
@@ -21,7 +21,7 @@ from zoo.presets.card import (
 
 CONFIG_FILE, TASK_FILE, SHARDS_FILE = "config.json", "task.json", "model.weights.json"
 
-# Where classes and functions of a configuration may come from.
+# Sources of the classes and functions that a configuration may name.
 _OUR_NAMES = ("zoo>", "keras_hub>")
 _OUR_MODULES = ("zoo.", "keras_hub.")
 _KERAS_MODULES = (
@@ -36,30 +36,31 @@ _KERAS_MODULES = (
     "keras.src.backend.common.dtype_policies",
 )
 _FUNCTION_MODULES = ("keras.activations", "keras.initializers")
-# Layers that hold or fetch code, or models of another kind.
+# Layers that contain or load code, or models of another framework.
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function")
-# Arguments of tokenizers and layers that name a file to open: presets carry those as assets.
+OWN_FILES = "may name only files in its own directory"
+# Arguments of tokenizers and layers that name a file to open; a preset stores such files as assets.
 _FILE_KEYS = ("proto", "vocabulary", "merges", "filepath", "file_path", "path", "url", "origin")
 
 
 def check(directory: Path) -> Card | None:
-    """Refuses a preset that is damaged, or that asks for more than the zoo's own classes.
+    """Refuses a preset that is damaged or names classes that are not allowed.
 
     Args:
         directory: The directory, resolved.
 
     Returns:
-        Its card; or `None` if it has none, after a warning that nothing could be verified.
+        Its card; or `None` if it has none, after a warning that no checksum could be verified.
 
     Raises:
-        PresetError: if it is refused. The message names the file, and what is wrong with it.
+        PresetError: if it is refused. The message names the file and the fault.
     """
     present = list_files(directory)
     card = read_card(directory)
     if card is not None:
         _check_files(directory, card, present)
     for name in present:
-        # Where a disk does not tell cases apart, TASK.JSON is what Keras would read.
+        # On a case-insensitive file system, Keras would read TASK.JSON as task.json.
         if "/" not in name and name.lower().endswith(".json") and name != CARD_FILE:
             _check_json(name, read_json(directory / name))
     for name in (CONFIG_FILE, TASK_FILE):
@@ -77,10 +78,10 @@ def check(directory: Path) -> Card | None:
 
 
 def list_files(directory: Path) -> list[str]:
-    """The files of a preset, as paths inside it, in order. Hidden ones do not count.
+    """The files of a preset as sorted relative paths, without hidden files.
 
     Raises:
-        PresetError: if one is a link or no regular file.
+        PresetError: if one is a link or not a regular file.
     """
     names = []
     for folder, folders, files in os.walk(directory):
@@ -90,7 +91,7 @@ def list_files(directory: Path) -> list[str]:
             inside = path.relative_to(directory).as_posix()
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise PresetError(
-                    "A preset must hold regular files, no links: copy what they point to. "
+                    "A preset must hold regular files, no links: copy the targets of the links. "
                     f"Received: {inside} in {directory}"
                 )
             if path.is_file():
@@ -99,7 +100,7 @@ def list_files(directory: Path) -> list[str]:
 
 
 def hash_files(directory: Path) -> dict[str, str]:
-    """SHA-256 of each file that a card lists: all but the card and the README."""
+    """SHA-256 of each file of a preset except the card and the README."""
     names = [name for name in list_files(directory) if name not in (CARD_FILE, README_FILE)]
     return {name: sha256(directory / name) for name in names}
 
@@ -108,18 +109,19 @@ def _check_files(directory, card, present):
     for name, digest in card.files.items():
         if name not in present:
             raise PresetError(
-                f"A file of the preset is missing: get it again. Received: no {name} in {directory}"
+                f"A file of the preset is missing: download it again. "
+                f"Received: no {name} in {directory}"
             )
         if (received := sha256(directory / name)) != digest:
             raise PresetError(
-                "A file of the preset is damaged or was changed: get it again. "
+                "A file of the preset is damaged or was changed: download it again. "
                 f"Received: {name} in {directory} with SHA-256 {received}, expected {digest}"
             )
     for name in present:
         read = name.lower().startswith("assets/") or name.lower().endswith((".json", ".h5"))
         if read and name not in card.files and name != CARD_FILE:
             raise PresetError(
-                "A preset must hold no file that its card does not list: remove it. "
+                "A preset must hold no file that its card does not list: remove the file. "
                 f"Received: {name} in {directory}"
             )
 
@@ -140,19 +142,19 @@ def _check_json(file, content):
             for key in _FILE_KEYS:
                 if isinstance(node.get(key), str):
                     _refuse(file, f"{key}={node[key]!r:.80}", "may not name files to read")
-            # KerasHub derives the folder of the assets from it, and writes it when it saves.
-            own = node.get("config_file")
-            if isinstance(own, str) and not re.fullmatch(r"[a-z0-9_]+\.json", own):
-                _refuse(file, f"config_file={own!r:.80}", "may name files beside it only")
+            # KerasHub derives the folder of the assets from `config_file`.
+            config_file = node.get("config_file")
+            if isinstance(config_file, str) and not re.fullmatch(r"[a-z0-9_]+\.json", config_file):
+                _refuse(file, f"config_file={config_file!r:.80}", OWN_FILES)
             pending += node.values()
 
 
 def _check_object(file, node):
-    """One object to be built: its class must be of the zoo, KerasHub or Keras' layers."""
+    """Checks one serialised object: its class must be of the zoo, KerasHub or Keras' layers."""
     name, registered, module = (
         node.get(key) for key in ("class_name", "registered_name", "module")
     )
-    rule = "may only be built of classes of zoo, keras_hub and keras.layers"
+    rule = "may contain only classes of zoo, keras_hub and keras.layers"
     received = f"class_name={name!r}, registered_name={registered!r}, module={module!r}"
     if not isinstance(name, str) or not all(
         isinstance(value, str | None) for value in (registered, module)
@@ -160,14 +162,14 @@ def _check_object(file, node):
         _refuse(file, received, rule)
     is_function = name == "function" and module in _FUNCTION_MODULES
     if (name in _CODE and not is_function) or name.startswith("__"):
-        _refuse(file, received, "may hold no code")
+        _refuse(file, received, "may contain no code")
     if registered and registered.startswith(_OUR_NAMES):
         if module and not module.startswith(_OUR_MODULES):
             _refuse(file, received, rule)
     elif module not in _KERAS_MODULES or registered not in (None, name, node.get("config")):
         _refuse(file, received, rule)
     if "compile_config" in node:
-        _refuse(file, "compile_config", "is saved without optimizer and loss")
+        _refuse(file, "compile_config", "must be saved without optimizer and loss")
 
 
 def _check_shards(content):
@@ -178,7 +180,7 @@ def _check_shards(content):
     if not all(isinstance(name, str) and name.endswith(".h5") for name in flat) or any(
         "/" in name or "\\" in name for name in flat
     ):
-        _refuse(SHARDS_FILE, f"weight_map={names!r:.80}", "may name weights beside it only")
+        _refuse(SHARDS_FILE, f"weight_map={names!r:.80}", OWN_FILES)
 
 
 def _refuse(file, received, rule):

@@ -1,16 +1,16 @@
 """Experiment tracking and the model registry, on MLflow.
 
-`start_run` tracks a training run, `Gate` decides whether its model may become the champion,
-`serve` opens what was tracked in a browser. With nothing set, all of it lives in one folder,
-`~/.zoo/runs`; `MLFLOW_TRACKING_URI` points to a server instead. Nothing is imported before it is
-used: MLflow takes seconds.
+`start_run` tracks a training run, `Gate` decides whether its model may become the champion, and
+`serve` opens the runs in a browser. By default everything is stored in `~/.zoo/runs`; set
+`MLFLOW_TRACKING_URI` to use a server. Names are imported when they are first used, because the
+import of MLflow takes seconds.
 """
 
 import importlib
 import os
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # `Run.url` tells it
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # see `Run.url`
 
 _MODULES = {
     "Gate": "registry",
@@ -20,7 +20,7 @@ _MODULES = {
     "StoreError": "store",
     "prepare_store": "store",
     "serve": "ui",
-    "start_run": "run",
+    "start_run": "lifecycle",
     "tracking_uri": "store",
 }
 

@@ -1,4 +1,4 @@
-"""A dataset as MLflow shows it: by name and our own digest, never the whole set."""
+"""A dataset as MLflow logs it: its name, its digest and a few rows."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ SAMPLE_ROWS = 5
 
 
 def short_digest(dataset: "Dataset") -> str:
-    """The beginning of the digest, for tables; all of it is in a tag of the run."""
+    """The first 12 digits of the digest, for tables; a tag of the run has all of it."""
     return dataset.digest[:12]
 
 
 def facts(dataset: "Dataset") -> dict[str, Any]:
-    """What identifies a dataset, and the rows in each split."""
+    """Identity, licence and number of rows of a dataset."""
     return {
         "name": dataset.name,
         "digest": dataset.digest,
@@ -41,7 +41,7 @@ def samples(dataset: "Dataset") -> dict[str, dict[str, list]]:
 
 
 def dataset_input(dataset: "Dataset") -> DatasetInput:
-    """The entity that MLflow links to a run."""
+    """The dataset as an MLflow entity that can be linked to a run."""
     known = facts(dataset)
     rows = known["rows"]
     columns = next(iter(dataset.splits.values()), {})

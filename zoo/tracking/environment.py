@@ -1,4 +1,4 @@
-"""On what a run ran: backend, device and versions."""
+"""Backend, device and versions of a run."""
 
 import os
 import platform
@@ -8,11 +8,11 @@ PACKAGES = ("seqzoo", "keras", "keras-hub", "mlflow")
 
 
 def environment() -> dict[str, str]:
-    """Describes this process.
+    """Facts of this process for the tags of a run.
 
     Returns:
-        `backend`, `device` (the accelerator's name, or `"cpu"`), `platform`, and `version.…` for
-        Python, the backend and the packages that decide about the result.
+        `backend`, `device` (the accelerator's name, or `"cpu"`), `platform`, and `version.…` of
+        Python, the backend and the packages that determine the result.
     """
     import keras
 
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def package_version(name: str) -> str | None:
-    """The version of an installed package, `None` if it is not installed."""
+    """The version of a package, or `None` if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -38,7 +38,7 @@ def package_version(name: str) -> str | None:
 
 
 def device(backend: str) -> str:
-    """The name of the device on which `backend` computes."""
+    """The name of the device that `backend` uses."""
     if backend == "torch":
         import torch
 

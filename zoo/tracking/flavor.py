@@ -1,8 +1,8 @@
-"""The `zoo` flavor: a preset as an MLflow model that answers: text in, or pictures, text out.
+"""The MLflow flavor `zoo`: a preset as a pyfunc model that takes texts or images.
 
-The model directory holds a preset, as `zoo.load` reads it, and an `MLmodel` file that tells MLflow
-to open it with this module. Nothing is pickled and no code travels with the model, so it loads with
-`MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`, on any backend whichever trained it:
+The model directory holds a preset, as `zoo.load` reads it, and an `MLmodel` file that names this
+module as the loader. Nothing is pickled and no code is stored with the model, so it loads with
+`MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`, on any backend, whichever backend trained it:
 
 >>> model = mlflow.pyfunc.load_model("models:/sentiment@champion")
 >>> model.predict(["a gripping film"])
@@ -22,59 +22,42 @@ from mlflow import pyfunc
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
+from zoo.tasks import TASKS
 from zoo.tracking.environment import package_version
 
 FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
-COLUMNS = ("text", "image", 0, "0")  # a list comes as the unnamed column 0
-
-# Of each task: the columns of an answer (see `TextModel.predict`) and the options of `infer`.
-OUTPUTS = {
-    "image_to_text": {"text": "string", "score": "double", "hypotheses": "string"},
-    "seq2seq_lm": {"text": "string", "score": "double", "hypotheses": "string"},
-    "text_classifier": {"label": "string", "probability": "double", "probabilities": "string"},
-    "token_classifier": {
-        "tokens": "string",
-        "tags": "string",
-        "confidences": "string",
-        "spans": "string",
-    },
-}
-_SEARCH = {
-    "batch_size": ("long", 64),
-    "beam": ("long", 5),
-    "length_penalty": ("double", 1.0),
-    "n_best": ("long", 1),
-}
-OPTIONS = {
-    "image_to_text": _SEARCH,
-    "seq2seq_lm": _SEARCH,
-    "text_classifier": {"batch_size": ("long", 64)},
-    "token_classifier": {"batch_size": ("long", 64), "n_best": ("long", 1)},
-}
+COLUMNS = ("text", "image", 0, "0")  # MLflow passes a list as the unnamed column 0
 REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
 
 
 def signature(task: str) -> ModelSignature:
-    """What goes in and out of a model of this task.
+    """The MLflow signature of a model of this task.
 
-    One column of strings goes in; for a captioner of bytes, those of the files of pictures, which
-    are base64 in a request with `dataframe_split` or `dataframe_records`. It has no name in the
-    schema because MLflow refuses a plain list for a column that has one; a data frame calls it
-    `text`, or `image`.
+    The input is one column of strings; for images one of bytes, the contents of image files, which
+    are base64 in a request with `dataframe_split` or `dataframe_records`. The column has no name in
+    the schema because MLflow refuses a plain list for a named column; in a data frame it is called
+    `text` or `image`.
 
     Args:
-        task: The name of the task, as on the card.
+        task: Name of the task, as on the card. A task that is not in `zoo.tasks.TASKS` gets a
+            signature of text inputs alone.
 
     Returns:
         A `mlflow.models.ModelSignature`.
     """
-    outputs = [ColSpec(kind, name) for name, kind in OUTPUTS.get(task, {}).items()]
-    options = [ParamSpec(name, *spec) for name, spec in OPTIONS.get(task, {}).items()]
+    row = TASKS.get(task)
+    if row is None:
+        return ModelSignature(inputs=Schema([ColSpec("string")]))
+    outputs = [
+        ColSpec(kind, name, required=name not in row.optional_outputs)
+        for name, kind in row.outputs.items()
+    ]
+    options = [ParamSpec(name, option.type, option.default) for name, option in row.options.items()]
     return ModelSignature(
-        inputs=Schema([ColSpec("binary" if task == "image_to_text" else "string")]),
-        outputs=Schema(outputs) if outputs else None,
-        params=ParamSchema(options) if options else None,
+        inputs=Schema([ColSpec("binary" if row.input == "image" else "string")]),
+        outputs=Schema(outputs),
+        params=ParamSchema(options),
     )
 
 
@@ -84,11 +67,11 @@ def save_model(preset: str | Path, path: str | Path, task: str, mlflow_model: Mo
     Args:
         preset: The directory of the preset. It is copied.
         path: The directory to write, which must not exist.
-        task: The name of the task, as on the card.
+        task: Name of the task, as on the card.
         mlflow_model: The `mlflow.models.Model` to complete. Defaults to a new one.
 
     Raises:
-        FileNotFoundError: if `preset` is not the directory of a preset.
+        FileNotFoundError: if `preset` is not a preset directory.
         FileExistsError: if `path` exists.
     """
     preset, path = Path(preset), Path(path)
@@ -117,7 +100,7 @@ def save_model(preset: str | Path, path: str | Path, task: str, mlflow_model: Mo
 
 
 def _write_requirements(path: Path) -> None:
-    """What a fresh environment needs. Inferring it, MLflow would load the model, for seconds."""
+    """Writes the requirements files; MLflow would load the model to infer them, which is slow."""
     from mlflow.utils.environment import _PythonEnv
 
     versions = {name: package_version(name) for name in REQUIREMENTS}
@@ -134,44 +117,45 @@ def _write_requirements(path: Path) -> None:
 
 
 def _load_pyfunc(path: str) -> "TextModel":
-    """Called by MLflow with the directory of the preset."""
+    """Loads the model; called by MLflow with the directory of the preset."""
     import zoo
 
     return TextModel(zoo.load(path))
 
 
 class TextModel:
-    """A model of the zoo behind MLflow's `predict`.
+    """A task model with the `predict` method of an MLflow pyfunc model.
 
     Args:
-        model: What `zoo.load` returns.
+        model: A task model, as `zoo.load` returns it.
     """
 
     def __init__(self, model):
         self.model = model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Answers texts, or describes pictures.
+        """Runs the model's `infer`.
 
         Args:
             model_input: A data frame with the column `text`, a series, a list of strings, or one
-                string; for a captioner a data frame with the column `image`, or a list: the bytes
-                of files of pictures, or whatever else its `infer` takes.
+                string. For image captioning: a data frame with the column `image`, or a list, of
+                the bytes of image files or other inputs of `infer`.
             params: Options of the model's `infer`, such as `batch_size`.
 
         Returns:
-            A data frame with one row a text or picture, whose columns are the fields of what
-            `infer` returns; nested fields are written as JSON.
+            A data frame with one row per input. Its columns are the fields of the answer; nested
+            fields are JSON strings.
 
         Raises:
-            ValueError: if a data frame has no such column.
+            ValueError: if a data frame lacks that column.
+            TypeError: if the input has another type.
         """
-        results = self.model.infer(texts(model_input), **(params or {}))
+        results = self.model.infer(to_list(model_input), **(params or {}))
         return pd.DataFrame([_row(result.to_dict()) for result in results])
 
 
-def texts(model_input: Any) -> list:
-    """The texts, or pictures, in any of the forms in which MLflow hands them over."""
+def to_list(model_input: Any) -> list:
+    """The texts or images as a list, from any type that MLflow passes to `predict`."""
     if isinstance(model_input, str | bytes):
         return [model_input]
     if isinstance(model_input, pd.DataFrame):
@@ -179,12 +163,12 @@ def texts(model_input: Any) -> list:
             if column in model_input.columns:
                 return model_input[column].tolist()
         raise ValueError(
-            f"The texts must be in a column called {COLUMNS[0]!r}, pictures in {COLUMNS[1]!r}. "
+            f"Texts must be in a column called {COLUMNS[0]!r}, images in {COLUMNS[1]!r}. "
             f"Received: columns={list(model_input.columns)}"
         )
     if isinstance(model_input, Iterable):
         return list(model_input)
-    raise TypeError(f"Give a list of strings. Received: {type(model_input).__name__}")
+    raise TypeError(f"The input must be a list of strings. Received: {type(model_input).__name__}")
 
 
 def _row(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The model registry: versions, and the gate before the alias `champion`."""
+"""Model registry: versions, quality gates, and the alias `champion`."""
 
 import json
 import math
@@ -17,14 +17,14 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate said.
+    """Result of a gate.
 
     Attributes:
-        metric: The name of the metric.
-        value: What was measured, on the dev split.
-        threshold: What was asked for.
-        mode: `"max"` if more is better, `"min"` if less is.
-        passed: Whether it was reached. A value that is not a number never passes.
+        metric: Name of the metric.
+        value: Its value on the dev split.
+        threshold: The required value.
+        mode: `"max"` if greater is better, `"min"` if less is.
+        passed: Whether the value reaches the threshold. NaN never passes.
     """
 
     metric: str
@@ -41,15 +41,15 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a model must reach before it may become the champion.
+    """Threshold that a model must reach to become the champion.
 
     Args:
-        metric: The name of a metric, as the model's `score` names it.
-        threshold: The value to reach.
-        mode: `"max"` if more is better, `"min"` if less is. Defaults to `"max"`.
+        metric: Name of a metric of the model's `score`.
+        threshold: The required value.
+        mode: `"max"` if greater is better, `"min"` if less is. Defaults to `"max"`.
 
     Raises:
-        ValueError: if `mode` is another one.
+        ValueError: if `mode` is neither.
     """
 
     metric: str
@@ -59,7 +59,7 @@ class Gate:
     def __post_init__(self):
         if self.mode not in ("max", "min"):
             raise ValueError(
-                f"The mode of a gate is 'max' (more is better) or 'min'. Received: {self.mode!r}"
+                f"The mode of a gate is 'max' (greater is better) or 'min'. Received: {self.mode!r}"
             )
 
     def check(self, metrics: dict[str, float]) -> GateResult:
@@ -73,7 +73,7 @@ class Gate:
         """
         if self.metric not in metrics:
             raise ValueError(
-                f"The gate asks for a metric that was not measured. There are: {sorted(metrics)}."
+                f"The gate's metric was not measured. Measured metrics: {sorted(metrics)}."
                 f"{did_you_mean(self.metric, metrics)} Received: metric={self.metric!r}"
             )
         value = float(metrics[self.metric])
@@ -86,10 +86,10 @@ class Registered:
     """A registered version of a model.
 
     Attributes:
-        name: The name of the registered model.
+        name: Name of the registered model.
         version: Its version: 1, 2, …
-        champion: Whether the alias `champion` points to it now.
-        reason: Why, or why not.
+        champion: Whether the alias `champion` points to it.
+        reason: The reason why it does or does not.
     """
 
     name: str
@@ -99,12 +99,12 @@ class Registered:
 
     @property
     def uri(self) -> str:
-        """What `zoo.load` takes."""
+        """The URI for `zoo.load`: by the alias if this version is the champion."""
         return f"models:/{self.name}@{CHAMPION}" if self.champion else self.version_uri
 
     @property
     def version_uri(self) -> str:
-        """The same, and it stays so when the champion changes."""
+        """The URI of this version, whatever the champion is."""
         return f"models:/{self.name}/{self.version}"
 
 
@@ -118,29 +118,29 @@ def register(
     run_id: str,
     dataset_digest: str = "",
 ) -> Registered:
-    """Registers a logged model as the next version and moves the champion if it deserves it.
+    """Registers a logged model as the next version, and moves the alias `champion` if it is better.
 
-    The alias `champion` moves to the new version only if the gate passed and the present
-    champion, measured by the same metric on the same data, is not better.
+    The alias moves to the new version only if the gate passed and the present champion, measured
+    by the same metric on the same data, is not better.
 
     Args:
         client: A `mlflow.MlflowClient`.
         model_uri: `models:/m-…`, as `Run.log_model` returns it.
-        name: The name in the registry, without `/` and `:`.
+        name: Name in the registry, without `/` and `:`.
         card: The card of the preset; becomes the description of the version.
         gate: The result of the recipe's gate on the dev split.
-        run_id: The run that made the model.
-        dataset_digest: The digest of the data on which the gate measured.
+        run_id: The run that trained the model.
+        dataset_digest: Digest of the data of the gate.
 
     Returns:
         A `Registered`.
 
     Raises:
-        ValueError: if the name is empty or holds `/` or `:`.
+        ValueError: if the name is empty or contains `/` or `:`.
     """
     if not name or set(name) & set("/:"):
         raise ValueError(
-            "A registered model has a name without '/' and ':'; use '_' instead. "
+            "The name of a registered model must not contain '/' or ':'; use '_' instead. "
             f"Received: name={name!r}"
         )
     _create_model(client, name, card)
@@ -162,17 +162,17 @@ def register(
         description=describe(card, gate),
         tags=tags,
     )
-    deserved, reason = _compare(gate, dataset_digest, _champion(client, name))
-    number = str(version.version)  # an int or a string, as the store pleases
-    if deserved:
+    is_champion, reason = _compare(gate, dataset_digest, _champion(client, name))
+    number = str(version.version)  # an int or a string, depending on the store
+    if is_champion:
         client.set_registered_model_alias(name, CHAMPION, number)
     client.set_model_version_tag(name, number, "champion.reason", reason)
     _link(client, model_id, name, number)
-    return Registered(name, int(number), deserved, reason)
+    return Registered(name, int(number), is_champion, reason)
 
 
 def describe(card: "Card", gate: GateResult) -> str:
-    """The card as Markdown, short enough for the registry."""
+    """The card as Markdown, truncated to the limit of the registry."""
     metrics = ", ".join(f"{name} **{value:.4g}**" for name, value in card.metrics.items())
     lines = [
         card.description,
@@ -200,7 +200,7 @@ def _create_model(client, name, card):
 
 
 def _link(client, model_id, name, number):
-    """Has the page of the logged model show its version, as `mlflow.register_model` does."""
+    """Links the logged model to its version in the UI, as `mlflow.register_model` does."""
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
@@ -233,7 +233,7 @@ def _compare(gate: GateResult, dataset_digest: str, champion) -> tuple[bool, str
     if not comparable:
         return False, (
             f"the champion, version {champion.version}, was measured on other data or by another "
-            "metric: compare them, and move the alias in the registry by hand"
+            "metric: compare them, and move the alias in the registry manually"
         )
     value = float(theirs["gate.value"])
     if not _not_worse(gate.value, value, gate.mode):

@@ -1,4 +1,4 @@
-"""A polite end when the system asks for one."""
+"""Converts SIGTERM into SystemExit."""
 
 import signal
 import sys
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Turns SIGTERM into `SystemExit`, as Ctrl-C is an exception already.
+    """Converts SIGTERM into `SystemExit` inside the `with` block, so that cleanup code runs.
 
-    Does nothing outside the main thread, or where somebody else handles the signal.
+    It has no effect outside the main thread or if another handler is installed.
     """
     if (
         threading.current_thread() is not threading.main_thread()

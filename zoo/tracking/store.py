@@ -1,4 +1,4 @@
-"""Where runs are kept: one folder on this machine, or the server one points to."""
+"""The tracking store: a local SQLite database, or the one of `MLFLOW_TRACKING_URI`."""
 
 import logging
 import os
@@ -11,21 +11,21 @@ from urllib.parse import urlsplit
 
 from zoo.home import home
 
-SECONDS_TO_ANSWER = 8
-CHATTY = ("alembic", "mlflow.store", "mlflow.system_metrics")
+TIMEOUT_SECONDS = 8
+VERBOSE_LOGGERS = ("alembic", "mlflow.store", "mlflow.system_metrics")
 
-_embedded: str | None = None  # the default store that `prepare_store` has told MLflow of
+_embedded: str | None = None  # the default store, once `prepare_store` has set it in MLflow
 
 
 class StoreError(ConnectionError):
-    """The store of the runs cannot be used, and the message says what to do about it."""
+    """Error for a tracking store that cannot be used."""
 
 
 def tracking_uri() -> str:
-    """Where runs go.
+    """The URI of the tracking store.
 
     Returns:
-        `MLFLOW_TRACKING_URI` if it is set, else the address of an SQLite file in
+        `MLFLOW_TRACKING_URI` if it is set, else the URI of an SQLite file in
         `zoo.home.home() / "runs"`.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
@@ -35,14 +35,14 @@ def tracking_uri() -> str:
 
 
 def artifact_root(uri: str) -> Path | None:
-    """Where the files of the runs go.
+    """The folder for the artifacts of the runs.
 
     Args:
-        uri: The address of the store.
+        uri: The URI of the store.
 
     Returns:
-        The folder `artifacts` beside an SQLite file; for another database that is written to
-        directly, the one in `zoo.home.home() / "runs"`; `None` if there is a server: it decides.
+        The folder `artifacts` beside an SQLite file; for another database, the one in
+        `zoo.home.home() / "runs"`; `None` for a server, which has its own.
     """
     if database := sqlite_file(uri):
         return database.parent / "artifacts"
@@ -50,39 +50,39 @@ def artifact_root(uri: str) -> Path | None:
 
 
 def is_server(uri: str) -> bool:
-    """Whether runs are sent to a tracking server, and not written to a database by this process."""
+    """Whether a URI is that of a tracking server, not of a database."""
     return urlsplit(uri).scheme in ("http", "https", "databricks") or uri == "databricks"
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite address; `None` for any other address."""
+    """The file of an SQLite URI; `None` for any other URI."""
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix)).absolute() if uri.startswith(prefix) else None
 
 
 def prepare_store() -> str:
-    """Makes the store ready for use and tells MLflow of it.
+    """Prepares the store and sets it as MLflow's tracking URI. Called before training.
 
-    Creates a database that does not exist yet, under a lock, so that many processes may do so at
-    once. Asks a server whether it is there. To be called before training, not after.
+    Creates a missing database under a lock, so that several processes may call this at the same
+    time. Checks that a server responds.
 
     Returns:
-        The address, now also `mlflow.get_tracking_uri()`.
+        The URI, which is then also `mlflow.get_tracking_uri()`.
 
     Raises:
         StoreError: if a server does not answer within about ten seconds or refuses, or if a
             database cannot be opened or is of another version of MLflow.
-        ValueError: if the address is a plain folder.
+        ValueError: if the URI is a plain folder.
     """
     global _embedded
     uri = tracking_uri()
     if urlsplit(uri).scheme in ("", "file") and uri != "databricks":
         raise ValueError(
-            "Runs are kept in a database or on a server; MLflow has given up plain folders. Unset "
-            "MLFLOW_TRACKING_URI, or set it to sqlite:////absolute/path/mlflow.db or "
+            "The store must be a database or a server; MLflow no longer supports plain folders. "
+            "Unset MLFLOW_TRACKING_URI, or set it to sqlite:////absolute/path/mlflow.db or "
             f"http://host:port. Received: MLFLOW_TRACKING_URI={uri}"
         )
-    for name in CHATTY:
+    for name in VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow
 
@@ -96,10 +96,10 @@ def prepare_store() -> str:
 
 
 def failure(error: Exception, uri: str) -> StoreError:
-    """What to raise where a store that could be used at first fails in the midst of a run."""
+    """The error for a store that fails during a run."""
     failed = StoreError(
-        f"The runs can no longer be tracked: {_reason(error)}. See that the server runs, or that "
-        f"the disk is not full, and go on with the run. Received: {_without_password(uri)}"
+        f"The run can no longer be tracked: {_reason(error)}. Check that the server runs and that "
+        f"the disk is not full, then resume the run. Received: {_without_password(uri)}"
     )
     failed.hint = getattr(error, "hint", None)
     return failed
@@ -113,18 +113,18 @@ def _ask_server(uri: str) -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    impatience = {
+    settings = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SECONDS_TO_ANSWER),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_SECONDS),
     }
     try:
-        with _environment(impatience):
+        with _environment(settings):
             MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
     except MlflowException as error:
         raise StoreError(
-            f"The tracking server is of no use: {_reason(error)}. Start it, correct "
+            f"The tracking server cannot be used: {_reason(error)}. Start it, correct "
             "MLFLOW_TRACKING_URI (for a server with accounts also MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN), or unset it to keep the runs on "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN), or unset it to store the runs on "
             f"this machine. Received: MLFLOW_TRACKING_URI={uri}"
         ) from error
 
@@ -141,34 +141,34 @@ def _open_database(uri: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         lock = folder / f"{database.name if database else 'database'}.lock"
         with FileLock(lock):
-            _try(uri)
+            _connect(uri)
             SqlAlchemyStore(uri, artifact_root(uri).as_uri()).engine.dispose()
     except ImportError as error:
         raise StoreError(
-            f"The database of the runs needs a driver that is not installed: {_reason(error)}. "
+            f"The tracking database needs a driver that is not installed: {_reason(error)}. "
             "Install it (PostgreSQL: psycopg2-binary and postgresql+psycopg2://…, MySQL: pymysql "
             f"and mysql+pymysql://…), or run a server. Received: {_without_password(uri)}"
         ) from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreError(
-            f"The database of the runs cannot be opened: {_reason(error)}. See that its "
-            "server runs, or its folder exists and can be written to; or set MLFLOW_TRACKING_URI "
-            f"or ZOO_HOME to another place. Received: {_without_password(uri)}"
+            f"The tracking database cannot be opened: {_reason(error)}. Check that its server "
+            "runs, or that its folder exists and is writable; or set MLFLOW_TRACKING_URI or "
+            f"ZOO_HOME to another place. Received: {_without_password(uri)}"
         ) from error
     except MlflowException as error:
         raise StoreError(
-            f"The database of the runs does not fit this MLflow: {_reason(error)}. Make a "
-            f"copy of it, then bring it up to date with `{Path(sys.executable).name} -m mlflow db "
-            f"upgrade URI`. Received: {_without_password(uri)}"
+            f"The tracking database is of another version of MLflow: {_reason(error)}. Make a "
+            f"copy of it, then upgrade it with `{Path(sys.executable).name} -m mlflow db upgrade "
+            f"URI`. Received: {_without_password(uri)}"
         ) from error
 
 
-def _try(uri: str) -> None:
-    """One quick attempt; MLflow itself would go on for a minute and a half."""
+def _connect(uri: str) -> None:
+    """Connects once with a short timeout; MLflow itself would retry for 90 seconds."""
     from sqlalchemy import create_engine, inspect, make_url
 
-    knows_timeout = make_url(uri).get_backend_name() in ("postgresql", "mysql")
-    arguments = {"connect_timeout": SECONDS_TO_ANSWER} if knows_timeout else {}
+    has_timeout = make_url(uri).get_backend_name() in ("postgresql", "mysql")
+    arguments = {"connect_timeout": TIMEOUT_SECONDS} if has_timeout else {}
     engine = create_engine(uri, connect_args=arguments)
     try:
         inspect(engine).get_table_names()
@@ -191,7 +191,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of its message, or what it says at its very end to have been the cause."""
+    """The first line of an error's message, or the cause that this line names."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     cause = re.search(r"\(Caused by .*: (.+?)[\"')]*$", line)
     return cause[1] if cause else line

@@ -1,4 +1,4 @@
-"""`zoo ui`: the runs, their charts and the registered models, in a browser."""
+"""Serves the MLflow UI for `zoo ui`."""
 
 import os
 import socket
@@ -16,26 +16,26 @@ from zoo.tracking.signals import sigterm_raises
 from zoo.tracking.store import artifact_root, is_server, prepare_store
 
 HOST = "127.0.0.1"
-SECONDS_TO_START = 90
-PORTS_TO_TRY = 20
+START_TIMEOUT_SECONDS = 90
+MAX_PORTS = 20
 
 
 def serve(port: int = 5000, open_browser: bool = True) -> None:
-    """Shows the runs until Ctrl-C.
+    """Serves the runs until Ctrl-C.
 
-    Starts MLflow's server, small, for this machine alone, on the store of
-    `zoo.tracking.tracking_uri`; if that is a server already, it just opens it. The page is the one
-    of the experiment that ran last, in the mode for training runs: a fresh browser would begin in
-    MLflow's mode for language-model applications, which shows neither runs nor models.
+    Starts MLflow's server with one worker, on the loopback interface, for the store of
+    `zoo.tracking.tracking_uri`; if the store is a server, opens that server. The page is that of
+    the latest experiment, in MLflow's mode for training runs: in a new browser MLflow starts in
+    the mode for language-model applications, which shows neither runs nor models.
 
     Args:
-        port: Where to listen; if it is taken, the next free port. Defaults to `5000`.
-        open_browser: Whether to open the page too, and not only to print its address. Defaults to
+        port: Port of the server, or the next free port. Defaults to `5000`.
+        open_browser: Whether to open the page in the browser after printing its URL. Defaults to
             `True`.
 
     Raises:
         StoreError: if the store cannot be used.
-        RuntimeError: if no port is free, or the server ends before it answers.
+        RuntimeError: if no port is free, or the server does not start.
     """
     uri = prepare_store()
     page = start_page(uri)
@@ -55,7 +55,7 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
         try:
             _wait(server, port, log)
             _show(f"http://{HOST}:{port}/{page}", open_browser)
-            print("Ctrl-C stops it.", flush=True)
+            print("Press Ctrl-C to stop the server.", flush=True)
             server.wait()
         except KeyboardInterrupt:
             pass
@@ -64,7 +64,7 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
 
 
 def start_page(uri: str) -> str:
-    """The runs and charts of the experiment that ran last: what follows the server's address."""
+    """The path of the page with the runs of the latest experiment, after the server's URL."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
@@ -80,7 +80,7 @@ def _command(uri: str, port: int) -> list[str]:
         *("--backend-store-uri", uri),
         *("--default-artifact-root", artifact_root(uri).as_uri()),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--uvicorn-opts", "--log-level warning"),  # not a line for every picture
+        *("--uvicorn-opts", "--log-level warning"),  # no line per request
     ]
 
 
@@ -90,9 +90,9 @@ def _environment() -> dict[str, str]:
 
 
 def _free_port(port: int) -> int:
-    for candidate in range(port, min(port + PORTS_TO_TRY, 65536)):
+    for candidate in range(port, min(port + MAX_PORTS, 65536)):
         with socket.socket() as probe:
-            if os.name != "nt":  # there it would share a port that is taken
+            if os.name != "nt":  # on Windows the option would share a port in use
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, candidate))
@@ -100,19 +100,19 @@ def _free_port(port: int) -> int:
                 continue
             return candidate
     raise RuntimeError(
-        f"No port is free from {port} to {port + PORTS_TO_TRY - 1}. Give another one: "
+        f"No port is free from {port} to {port + MAX_PORTS - 1}. Choose another one: "
         f"`zoo ui --port {(port + 1000) % 64000 + 1024}`. Received: port={port}"
     )
 
 
 def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
-    opener = build_opener(ProxyHandler({}))  # this machine needs no proxy
-    deadline = time.monotonic() + SECONDS_TO_START
+    opener = build_opener(ProxyHandler({}))  # no proxy for the loopback interface
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise RuntimeError(
-                f"The server ended before it answered; see {log}.\n{last}\n"
+                f"The server exited during startup; see {log}.\n{last}\n"
                 f"Received: exit code {server.returncode}"
             )
         try:
@@ -120,7 +120,7 @@ def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
             return
         except (URLError, OSError):
             time.sleep(0.2)
-    raise RuntimeError(f"The server did not answer within {SECONDS_TO_START} s; see {log}.")
+    raise RuntimeError(f"The server did not answer within {START_TIMEOUT_SECONDS} s; see {log}.")
 
 
 def _show(address: str, open_browser: bool) -> None:

@@ -228,8 +228,8 @@ def _explain(schema: type[Section], path: KeyPath, error: dict) -> str:
         rule = f"there is no such key.{_meant_key(schema, path)}"
     elif kind == "missing":
         return f"{key}: this key is required."
-    elif kind == "literal_error":
-        choices = _choices(schema, path)
+    elif kind in ("choice", "literal_error"):
+        choices = context["choices"] if kind == "choice" else _choices(schema, path)
         rule = f"must be one of {', '.join(map(str, choices))}.{_meant(error['input'], choices)}"
     elif base := _TYPES.get(re.sub(r"_(type|parsing|from_float)$", "", kind)):
         optional = " or null" if _may_be_null(schema, path) else ""

@@ -6,14 +6,16 @@ Imports no Keras, so that a recipe file and its data are checked before anything
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from zoo import data
+from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -25,18 +27,19 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-class Conflict(Exception):
-    """An invalid combination of values, each of which is valid alone.
+def one_of(choices: Collection[str]) -> BeforeValidator:
+    """Validator of a name that must be one of the choices, looked up at validation time.
 
     Args:
-        rule: The broken rule, and the remedy.
-        **values: The keys of the section in conflict, with their values; `a__b` is `a.b`.
+        choices: Names, such as `zoo.choices.ENCODERS`, and those registered later.
     """
 
-    def __init__(self, rule: str, **values: object):
-        super().__init__(rule)
-        self.rule = rule
-        self.values = values
+    def validate(value: Any) -> Any:
+        if not is_choice(value, choices):
+            raise PydanticCustomError("choice", "unknown name", {"choices": list(choices)})
+        return value
+
+    return BeforeValidator(validate)
 
 
 class Section(BaseModel):
@@ -208,20 +211,10 @@ class RecipeSpec:
 
 
 class DecoderConfig(Section):
-    """Decoder of a model that writes: arguments of `zoo.models.generation.GenerationBackbone`."""
+    """Decoder of a generation model: arguments of `zoo.models.generation.GenerationBackbone`."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
-    attention: Literal[
-        "none",
-        "bahdanau",
-        "luong_dot",
-        "luong_general",
-        "luong_concat",
-        "luong_local",
-        "scaled_dot",
-        "multi_head",
-        "transformer",
-    ] = "bahdanau"
+    cell: Annotated[str, one_of(CELLS)] = "gru"
+    attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
     embedding_dim: Count = 256
     units: Count = 256
     num_layers: Count = 1
@@ -232,21 +225,9 @@ class DecoderConfig(Section):
     tie_embeddings: str = "none"
 
     def conflicts(self) -> Iterator[Conflict]:
-        needs_one_size = self.tie_embeddings != "none" or self.attention == "transformer"
-        if needs_one_size and self.embedding_dim != self.units:
-            yield Conflict(
-                "a tied output and a Transformer need embedding_dim equal to units",
-                tie_embeddings=self.tie_embeddings,
-                attention=self.attention,
-                embedding_dim=self.embedding_dim,
-                units=self.units,
-            )
-        if self.attention in ("multi_head", "transformer") and self.units % self.num_heads:
-            yield Conflict(
-                "units must be divisible by num_heads",
-                units=self.units,
-                num_heads=self.num_heads,
-            )
+        yield from decoder_conflicts(
+            self.attention, self.embedding_dim, self.units, self.num_heads, self.tie_embeddings
+        )
 
     def decoder(self) -> dict:
         """The settings as arguments of a backbone."""

@@ -1,5 +1,5 @@
-"""One module a verb.
+"""The verbs of `zoo`, one module each.
 
-Its docstring and `EXAMPLES` are its help, `NEXT` is what to try after an error that does not say;
-`arguments(parser)` declares the words it takes, and `run(args)` does it.
+A module's docstring and `EXAMPLES` are the help of the verb, and `NEXT` is the hint after an error
+without one. `arguments(parser)` declares its arguments; `run(args)` runs it.
 """

@@ -1,7 +1,7 @@
-"""Lists the datasets, gets one, or tells where it lies.
+"""List the datasets, download one, or print its path.
 
-Files are looked for in $ZOO_DATA/NAME, then in the cache ($ZOO_HOME/data, else ~/.zoo/data); `get`
-downloads what is in neither, and checks it.
+Files are searched in $ZOO_DATA/NAME, then in the cache ($ZOO_HOME/data, by default ~/.zoo/data).
+`get` downloads missing files and verifies their checksums.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -24,9 +24,15 @@ NEXT = "zoo data ls"
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=("ls", "get", "path"), help="what to do")
-    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="of a dataset")
-    parser.add_argument("--json", action="store_true", help="`ls` as JSON, with sources, licences")
+    parser.add_argument(
+        "action", choices=("ls", "get", "path"), help="list, download, or print the path"
+    )
+    parser.add_argument(
+        "names", metavar="NAME", nargs="*", default=[], help="a dataset (`ls`: default all)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the list as JSON, with URLs and licences"
+    )
 
 
 def run(args: Namespace) -> None:
@@ -40,13 +46,15 @@ def run(args: Namespace) -> None:
             )
         if args.action != "ls" and not cards[name].files:
             raise WrongUse(
-                f"The dataset `{name}` is generated when it is loaded: it has no files.",
+                f"The dataset `{name}` is generated when it is loaded and has no files.",
                 hint=f"python -c \"import zoo.data; print(zoo.data.load('{name}'))\"",
             )
     if args.action == "ls":
         _list([cards[name] for name in args.names or cards], args.json)
     elif not args.names:
-        raise WrongUse("Which dataset? Name one or more.", hint="zoo data ls")
+        raise WrongUse(
+            f"`zoo data {args.action}` needs the name of one or more datasets.", hint="zoo data ls"
+        )
     else:
         for name in args.names:
             print(data.get(name) if args.action == "get" else _path(name))
@@ -59,9 +67,9 @@ def _list(cards: "list[DatasetCard]", as_json: bool) -> None:
         output.print_json([_fields(card, data.path(card.name)) for card in cards])
         return
     output.table(
-        ["dataset", "task", "languages", "rows", "licence", "where"],
+        ["dataset", "task", "languages", "rows", "licence", "path"],
         [
-            [card.name, card.task, card.languages, card.splits, card.licence, _where(card)]
+            [card.name, card.task, card.languages, card.splits, card.licence, _location(card)]
             for card in cards
         ],
     )
@@ -71,12 +79,12 @@ def _fields(card: "DatasetCard", path: Path | None) -> dict:
     return asdict(card) | {"path": str(path) if path else None}
 
 
-def _where(card: "DatasetCard") -> str:
+def _location(card: "DatasetCard") -> str:
     from zoo import data
 
     if not card.files:
         return "generated"
-    return str(data.path(card.name) or "to be downloaded")
+    return str(data.path(card.name) or "not downloaded")
 
 
 def _path(name: str) -> Path:

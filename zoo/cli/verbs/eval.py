@@ -1,64 +1,79 @@
-"""Measures a model on a dataset, beside the numbers on its card."""
+"""Measure a model on a dataset and compare the results with the metrics of its card."""
 
+import pkgutil
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.cli import backend, models, output
 from zoo.cli.errors import WrongUse
 from zoo.suggestions import did_you_mean
+from zoo.tasks import TASKS
 from zoo.terminal import waiting
+
+if TYPE_CHECKING:
+    from zoo.cli.models import FoundModel
+    from zoo.data import Columns, DatasetCard
 
 EXAMPLES = """\
   zoo eval bilstm_bahdanau_nsmc_ko
   zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
-  zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict"""
+  zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
+  zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu"""
 NEXT = "zoo eval --help"
 
 
 def arguments(parser: ArgumentParser) -> None:
+    input_columns = [task.input_column.default for task in TASKS.values() if task.input_column]
+    target_columns = [task.target_column.default for task in TASKS.values()]
     models.add_argument(parser)
     parser.add_argument(
         "--dataset",
         metavar="NAME|FILE",
-        help="a name from `zoo data ls`, or a file as for training (default: that of its card)",
+        help="a name from `zoo data ls`, or a file (default: the dataset of the model's card)",
     )
-    parser.add_argument("--split", help="which part of a named dataset (default: test)")
+    parser.add_argument("--split", help="the split of a named dataset (default: test)")
     parser.add_argument(
-        "--text", help="a file's column of texts or pictures (default: text, source, or image)"
+        "--text",
+        metavar="COLUMN",
+        help=f"a file's column of inputs (default, by task: {', '.join(input_columns)})",
     )
     parser.add_argument(
         "--label",
-        help="the column of what is right (default: label, target, caption, or upos)",
+        metavar="COLUMN",
+        help=f"the column of references (default, by task: {', '.join(target_columns)})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
 
 
 def run(args: Namespace) -> None:
-    card, directory = models.card_of(args.model)
-    name = args.dataset or (card.dataset if card else None)
+    found = models.find(args.model)
+    name = args.dataset or (found.card.dataset if found.card else None)
     if not name:
         raise WrongUse(
-            f"`{args.model}` has no card that names a dataset, so --dataset must.",
+            f"The card of `{args.model}` names no dataset: choose one with --dataset.",
             hint="zoo data ls",
         )
-    split, columns = _split(name, args, card)
-    rows, things = len(next(iter(columns.values()))), "pictures" if "image" in columns else "texts"
-    model = models.load(str(directory), args.backend)
+    split, columns = _read(name, args, found)
+    rows, inputs = len(next(iter(columns.values()))), found.task.inputs_name
+    model = models.load(found, args.backend)
     start = time.perf_counter()
-    with waiting(f"Reading {rows:,} {things} …"):
+    with waiting(f"Measuring on {rows:,} {inputs} …"):
         measured = model.score(columns)
     seconds = time.perf_counter() - start
-    published = _published(card, split) if card and name == card.dataset else {}
+    published = {}
+    if split and found.card and name == found.card.dataset:
+        published = _published(found.card, split)
     if args.json:
         output.print_json(
             {"model": args.model, "dataset": name, "split": split, "rows": rows}
             | {"metrics": measured, "card": published, "seconds": round(seconds, 3)}
         )
         return
-    part = f"{name}, {split}" if split else name
-    print(f"{args.model} on {part}: {rows:,} {things} in {seconds:.1f} s")
+    title = f"{name}, {split}" if split else name
+    print(f"{args.model} on {title}: {rows:,} {inputs} in {seconds:.1f} s")
     output.table(
         ["metric", "measured", "card"],
         [[metric, value, published.get(metric)] for metric, value in measured.items()],
@@ -66,27 +81,13 @@ def run(args: Namespace) -> None:
     )
 
 
-def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list]]:
-    """What is read: the name of a dataset's split, `None` for a file; and its columns."""
+def _read(name: str, args: Namespace, found: "FoundModel") -> "tuple[str | None, Columns]":
+    """The name of the split, `None` for a file, and its columns."""
     from zoo import data
 
-    task = card.task if card else None
     known = {dataset.name: dataset for dataset in data.list_datasets()}
     if name in known:
-        options = {}
-        if task == "seq2seq_lm" and len(known[name].languages) > 2:  # the model has two of them
-            options = dict(zip(("source", "target"), card.languages, strict=True))
-        if task == "token_classifier" and args.label:
-            options = {"column": args.label}
-        with waiting(f"Getting {name} …"):
-            splits = data.load(name, **options).splits
-        split = args.split or "test"
-        if split not in splits:
-            raise WrongUse(
-                f"The dataset {name} has the splits {', '.join(splits)}. Received: --split {split}",
-                hint=f"--split {next(iter(splits))}",
-            )
-        return split, splits[split]
+        return _read_dataset(known[name], args, found)
     if not Path(name).is_file():
         raise WrongUse(
             f"There is neither a dataset nor a file `{name}`.{did_you_mean(name, known)}",
@@ -94,22 +95,60 @@ def _split(name: str, args: Namespace, card) -> tuple[str | None, dict[str, list
         )
     if args.split:
         raise WrongUse(
-            f"A file has no splits, and all of it is read. Received: --split {args.split}",
+            f"A file has no splits: omit --split to use all its rows. "
+            f"Received: --split {args.split}",
             hint=f"zoo eval {args.model} --dataset {name}",
         )
-    if task == "token_classifier":
-        return None, data.read_tagged(name, args.label or "upos")
-    if task == "image_to_text":
-        return None, data.read_captioned(
-            name, image=args.text or "image", caption=args.label or "caption"
+    task = found.task
+    if args.text and task.input_column is None:
+        raise WrongUse(
+            f"The files of a {task.name} have no column to choose with --text. "
+            f"Received: --text {args.text}",
+            hint=f"zoo eval {args.model} --dataset {name}",
         )
-    if task == "seq2seq_lm":
-        return None, data.read_parallel(name, args.text or "source", args.label or "target")
-    return None, data.read_labelled(name, args.text or "text", args.label or "label")
+    columns = {task.target_column: args.label, task.input_column: args.text}
+    arguments = {
+        column.argument: given or column.default for column, given in columns.items() if column
+    }
+    return None, pkgutil.resolve_name(task.read_file)(name, **arguments)
+
+
+def _read_dataset(
+    dataset: "DatasetCard", args: Namespace, found: "FoundModel"
+) -> "tuple[str, Columns]":
+    from zoo import data
+
+    task, options = found.task, {}
+    if dataset.task != task.name:
+        raise WrongUse(
+            f"`{args.model}` is a {task.name}; the dataset must be of the same task. "
+            f"Received: {dataset.name}, for {dataset.task}",
+            hint="zoo data ls",
+        )
+    if args.text or (args.label and not task.target_column.in_datasets):
+        raise WrongUse(
+            "--text and --label choose columns of a file; named datasets have fixed columns. "
+            f"Received: --dataset {dataset.name}",
+            hint=f"zoo eval {args.model} --dataset {dataset.name}",
+        )
+    if found.card and len(dataset.languages) > len(task.language_options):
+        options = dict(zip(task.language_options, found.card.languages, strict=False))
+    if args.label:
+        options[task.target_column.argument] = args.label
+    with waiting(f"Loading {dataset.name} …"):
+        splits = data.load(dataset.name, **options).splits
+    split = args.split or "test"
+    if split not in splits:
+        raise WrongUse(
+            f"The dataset {dataset.name} has the splits {', '.join(splits)}. "
+            f"Received: --split {split}",
+            hint=f"--split {next(iter(splits))}",
+        )
+    return split, splits[split]
 
 
 def _published(card, split: str) -> dict[str, float]:
-    """The card's numbers of one split, by the name of the metric alone."""
+    """The card's metrics of one split, by their names without the split."""
     prefix = f"{split}/"
     return {
         key.removeprefix(prefix): value

@@ -1,4 +1,4 @@
-"""Draws where a model looked when it answered."""
+"""Draw the attention weights of a model's answer to one input."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -18,49 +18,65 @@ FORMATS = (".png", ".svg", ".pdf", ".html")
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument(
-        "input", metavar="TEXT", help="what it is to read; the file of a picture for a captioner"
-    )
+    parser.add_argument("input", metavar="INPUT", help="a text, or the path of an image")
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"the picture, {', '.join(FORMATS)} (default: map.png, or none with --json)",
+        help=f"write the map to a {', '.join(FORMATS)} file (default: map.png, or none with "
+        "--json)",
     )
-    parser.add_argument("--json", action="store_true", help="print the weights")
+    parser.add_argument("--json", action="store_true", help="print the weights as JSON")
     backend.add_argument(parser)
 
 
 def run(args: Namespace) -> None:
-    picture = args.output or (None if args.json else Path("map.png"))
-    if picture:
-        _check(picture)
-    model = models.load(args.model, args.backend)
-    if not hasattr(model, "explain"):
-        raise WrongUse(
-            f"`{args.model}` is a {type(model).__name__}, which cannot explain itself.",
-            hint=f'zoo infer {args.model} "{args.input}"',
-        )
-    explanation = model.explain(args.input)
-    if picture:
-        explanation.save(picture)
+    file = args.output or (None if args.json else Path("map.png"))
+    if file:
+        _check_output(file)
+    found = models.find(args.model)
+    _check_input(args, found)
+    explanation = models.load(found, args.backend).explain(args.input)
+    if file:
+        explanation.save(file)
     if args.json:
         output.print_json(explanation.to_dict())
     else:
-        print(picture)
+        print(file)
 
 
-def _check(picture: Path) -> None:
-    """Better now than after the model is loaded."""
-    if picture.suffix.lower() not in FORMATS:
+def _check_output(file: Path) -> None:
+    """Refuses a wrong output file before the model is loaded."""
+    if file.suffix.lower() not in FORMATS:
         raise WrongUse(
-            f"The file's ending tells what is drawn: {', '.join(FORMATS)}. "
-            f"Received: --output {picture}",
-            hint=f"-o {picture.with_suffix('.png')}",
+            f"The suffix of the output must be one of {', '.join(FORMATS)}. "
+            f"Received: --output {file}",
+            hint=f"-o {file.with_suffix('.png')}",
         )
-    if not picture.parent.is_dir():
+    if not file.parent.is_dir():
         raise WrongUse(
-            f"There is no such directory. Received: --output {picture}",
-            hint=f"mkdir -p {picture.parent}",
+            f"The directory of --output must exist. Received: --output {file}",
+            hint=f"mkdir -p {file.parent}",
+        )
+
+
+def _check_input(args: Namespace, found: models.FoundModel) -> None:
+    """Refuses a model or an input that cannot be explained before the model is loaded."""
+    task, backbone = found.task, found.config("config.json") or {}
+    if task.explain_needs_attention and backbone.get("attention") == "none":
+        raise WrongUse(
+            f"`{args.model}` has no attention to explain. Received: a {task.name} with "
+            "attention='none'",
+            hint=f'zoo infer {args.model} "{args.input}"',
+        )
+    if task.input == "image" and not Path(args.input).is_file():
+        raise WrongUse(
+            f"`{args.model}` takes the path of an image file. Received: {args.input!r}",
+            hint="zoo explain --help",
+        )
+    if not args.input.strip():
+        raise WrongUse(
+            f"An empty text cannot be explained. Received: {args.input!r}",
+            hint="zoo explain --help",
         )

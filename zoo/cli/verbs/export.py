@@ -1,8 +1,8 @@
-"""Writes a tagger or a text classifier as a graph that runs without this library.
+"""Export a tagger or a text classifier to a SavedModel or ONNX graph.
 
-A tagger's graph holds the Viterbi algorithm. What is written is run on a hundred sentences first,
-and kept only if it answers as the model does. Beside it, in assets.extra, lie the vocabularies and
-model.json, which says how it is fed.
+The graph runs without this library; a tagger's graph includes the Viterbi algorithm. It is compared
+with the model on a hundred sentences and kept only if the answers agree. The folder assets.extra
+beside it holds the vocabularies and model.json, which describes the inputs and outputs.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -28,57 +28,61 @@ def arguments(parser: ArgumentParser) -> None:
         "--format",
         default="saved_model",
         metavar="{saved_model,onnx}",
-        help="for TensorFlow, or for ONNX Runtime (default: saved_model)",
+        help="a TensorFlow SavedModel, or a file for ONNX Runtime (default: saved_model)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", required=True, help="a new directory"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        required=True,
+        help="the directory to write",
     )
     parser.add_argument(
         "--backend",
         choices=backend.BACKENDS,
         default=exporting.BACKEND,
-        help="tensorflow, for from no other it is right; models of all can be exported",
+        help="only tensorflow exports correctly; models trained on any backend can be exported",
     )
 
 
 def run(args: Namespace) -> None:
     models.check(args.model)
     _check(args)
-    card, directory = models.card_of(args.model)
-    if card:
-        with _wrong_use("zoo ls"):
-            exporting.check_task(card.task)
-    model = models.load(str(directory), exporting.BACKEND)
-    with quiet(), waiting(f"Writing {args.output}, and checking it …"):
-        checked = exporting.export(model, args.output, args.format, card)
-    written = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
-    print(f"{args.output}: {args.format}, {output.size(written)}")
+    found = models.find(args.model)
+    with _wrong_use("zoo ls"):
+        exporting.check_task(found.task.name)
+    model = models.load(found, exporting.BACKEND)
+    with quiet(), waiting(f"Exporting to {args.output} and checking …"):
+        check = exporting.export(model, args.output, args.format, found.card)
+    size = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
+    print(f"{args.output}: {args.format}, {output.size(size)}")
     print(
-        f"checked on {checked.sentences} sentences: the same answers, largest difference of a "
-        f"probability {checked.difference:.1g}"
+        f"checked on {check.sentences} sentences: equal answers, largest difference of a "
+        f"probability {check.difference:.1g}"
     )
 
 
 def _check(args: Namespace) -> None:
-    """Better now than after the model is loaded."""
+    """Refuses wrong arguments before the model is loaded."""
     with _wrong_use("zoo export --help"):
         exporting.check_format(args.format)
     if args.backend != exporting.BACKEND:
         raise WrongUse(
-            "Models are exported from TensorFlow, whatever they were trained on: "
+            "Models are exported on TensorFlow, whichever backend trained them: "
             f"{exporting.OTHER_BACKENDS[args.backend]}. A preset is the same on every backend: "
-            f"leave --backend out. Received: --backend {args.backend}",
+            f"omit --backend. Received: --backend {args.backend}",
             hint=f"zoo export {args.model} --format {args.format} -o {args.output}",
         )
     if args.output.suffix == ".onnx":
         raise WrongUse(
-            f"A directory is written, also for ONNX: model.onnx, and what it takes to feed it. "
+            f"The output is a directory, also for ONNX: model.onnx and its vocabularies. "
             f"Received: --output {args.output}",
             hint=f"-o {args.output.with_suffix('')}",
         )
     if args.output.is_file() or (args.output.is_dir() and any(args.output.iterdir())):
         raise WrongUse(
-            f"There is something already. Received: --output {args.output}",
+            f"The output must be a new or empty directory. Received: --output {args.output}",
             hint=f"-o {args.output.with_name(args.output.name + '_2')}",
         )
 

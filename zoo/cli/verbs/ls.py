@@ -1,9 +1,14 @@
-"""Lists the pretrained models that came with the zoo."""
+"""List the pretrained models that come with the zoo."""
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from zoo.cli import output
 from zoo.cli.errors import WrongUse
+from zoo.tasks import TASKS
+
+if TYPE_CHECKING:
+    from zoo import Card
 
 EXAMPLES = """\
   zoo ls
@@ -13,8 +18,8 @@ NEXT = "zoo --help"
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--task", help="only the models of this task, as `text_classifier`")
-    parser.add_argument("--json", action="store_true", help="every field of every card, as JSON")
+    parser.add_argument("--task", metavar="TASK", help=f"list only one task: {', '.join(TASKS)}")
+    parser.add_argument("--json", action="store_true", help="print all fields of the cards as JSON")
 
 
 def run(args: Namespace) -> None:
@@ -27,10 +32,10 @@ def run(args: Namespace) -> None:
     if args.json:
         output.print_json([card.to_dict() for card in cards])
     elif not cards:
-        output.say("No pretrained model is here yet.\nnext: zoo run sentiment/quickstart")
+        output.say("There are no pretrained models.\nnext: zoo run sentiment/quickstart")
     else:
         output.table(
-            ["name", "task", "languages", "trained on", "parameters", "size", "measured"],
+            ["name", "task", "languages", "dataset", "parameters", "size", "metric"],
             [
                 [
                     card.name,
@@ -39,7 +44,7 @@ def run(args: Namespace) -> None:
                     card.dataset,
                     card.parameters,
                     output.size(card.bytes),
-                    _headline(card.metrics),
+                    _headline(card),
                 ]
                 for card in cards
             ],
@@ -47,7 +52,10 @@ def run(args: Namespace) -> None:
         )
 
 
-def _headline(metrics: dict[str, float]) -> dict[str, float]:
-    """The first number of the test set, else the first there is; `zoo show` has all."""
-    first = next((name for name in metrics if name.startswith("test/")), next(iter(metrics), None))
-    return {first: metrics[first]} if first else {}
+def _headline(card: "Card") -> dict[str, float]:
+    """The task's headline metric on the test set, else on the dev set."""
+    for metric in TASKS[card.task].headline:
+        for name in (f"test/{metric}", f"dev/{metric}"):
+            if name in card.metrics:
+                return {name: card.metrics[name]}
+    return {}

@@ -1,9 +1,7 @@
-"""Shows a model's card, its configuration and its numbers."""
+"""Show a model's card, metrics and configuration."""
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from pathlib import Path
 
 from zoo.cli import models, output
 
@@ -14,28 +12,30 @@ EXAMPLES = """\
 NEXT = "zoo ls"
 
 CONFIGS = {"backbone": "config.json", "preprocessor": "preprocessor.json", "task": "task.json"}
-NESTED = ("backbone", "preprocessor", "tokenizer")  # shown by themselves
-ORDINARY = ("name", "trainable", "dtype", "config_file")  # which every Keras object has
+NESTED = ("backbone", "preprocessor", "tokenizer")  # shown as parts of their own
+COMMON = ("name", "trainable", "dtype", "config_file")  # keys of every Keras object
 
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument("--json", action="store_true", help="card and configuration as JSON")
+    parser.add_argument("--json", action="store_true", help="print card and configuration as JSON")
 
 
 def run(args: Namespace) -> None:
-    card, directory = models.card_of(args.model)
-    fields = card.to_dict() if card else None
+    found = models.find(args.model)
+    fields = found.card.to_dict() if found.card else None
     configuration = {
-        part: config
+        part: {key: value for key, value in config.items() if key not in NESTED + COMMON}
         for part, file in CONFIGS.items()
-        if (config := _configuration(directory / file)) is not None
+        if (config := found.config(file)) is not None
     }
     if args.json:
-        output.print_json({"card": fields, "configuration": configuration, "path": str(directory)})
+        output.print_json(
+            {"card": fields, "configuration": configuration, "path": str(found.directory)}
+        )
         return
     if fields is None:
-        output.say(f"{directory} has no card.json: nothing tells where this model comes from.")
+        output.say(f"{found.directory} has no card.json: the origin of this model is unknown.")
     else:
         metrics, training = fields.pop("metrics"), fields.pop("training")
         fields.pop("files")
@@ -43,20 +43,12 @@ def run(args: Namespace) -> None:
         fields["bytes"] = output.size(fields["bytes"])
         fields["parameters"] = output.format_value(fields["parameters"])
         _section("card", fields)
-        _section("numbers", metrics, output.format_value)
+        _section("metrics", metrics, output.format_value)
         _section("training", training)
     for part, config in configuration.items():
         _section(part, config)
-    print(f"files: {directory}")
+    print(f"files: {found.directory}")
     print(f'next: zoo infer {args.model} "…"')
-
-
-def _configuration(path: Path) -> dict | None:
-    """What a Keras object was made with, less what every one of them has."""
-    if not path.is_file():
-        return None
-    config = json.loads(path.read_text("utf-8"))["config"]
-    return {key: value for key, value in config.items() if key not in NESTED + ORDINARY}
 
 
 def _section(title: str, fields: dict, show: Callable[[object], str] = str) -> None:

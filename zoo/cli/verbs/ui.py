@@ -1,6 +1,7 @@
-"""Opens MLflow on the zoo's own runs: charts, pictures, registered models.
+"""Open the MLflow UI with the tracked runs, charts and registered models.
 
-It serves this machine only, until Ctrl-C. With MLFLOW_TRACKING_URI on a server, it opens that.
+Starts a local server, reachable from this machine only, until Ctrl-C. If MLFLOW_TRACKING_URI is a
+server, opens that server instead.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -15,14 +16,16 @@ NEXT = "zoo ui --help"
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=5000, help="to listen on (default: 5000)")
-    parser.add_argument("--no-browser", action="store_true", help="print the address, that is all")
+    parser.add_argument(
+        "--port", type=int, default=5000, metavar="N", help="port of the server (default: 5000)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
 def run(args: Namespace) -> None:
     if not 0 < args.port < 65536:
         raise WrongUse(
-            f"A port lies between 1 and 65535. Received: --port {args.port}", hint="zoo ui"
+            f"--port must be between 1 and 65535. Received: --port {args.port}", hint="zoo ui"
         )
     backend.choose()
     from zoo.tracking import ui

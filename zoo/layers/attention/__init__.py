@@ -9,10 +9,9 @@ from zoo.layers.attention.multiplicative import (
     LuongGeneralAttention,
     ScaledDotProductAttention,
 )
-from zoo.layers.attention.registry import ATTENTIONS, make_attention
+from zoo.layers.attention.registry import make_attention
 
 __all__ = [
-    "ATTENTIONS",
     "Attention",
     "BahdanauAttention",
     "LuongConcatAttention",

@@ -26,6 +26,10 @@ class BahdanauAttention(Attention):
         super().__init__(**kwargs)
         self.units = units
 
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        return cls(units, **options)
+
     def build(self, query_shape, value_shape, key_shape=None):
         key_units = (key_shape or value_shape)[-1]
         self.query_kernel = self.add_weight((query_shape[-1], self.units), name="query_kernel")
@@ -63,6 +67,10 @@ class LuongConcatAttention(Attention):
         check_positive(units=units)
         super().__init__(**kwargs)
         self.units = units
+
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        return cls(units, **options)
 
     def build(self, query_shape, value_shape, key_shape=None):
         self.query_units, key_units = query_shape[-1], (key_shape or value_shape)[-1]

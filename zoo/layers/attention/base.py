@@ -47,10 +47,10 @@ class Attention(keras.layers.Layer):
 
     Example:
 
-    >>> class CosineAttention(Attention):
+    >>> class NearestAttention(Attention):
     ...     def score(self, query, keys):
-    ...         return ops.einsum("btd,bsd->bts", ops.normalize(query), ops.normalize(keys))
-    >>> CosineAttention()(keras.random.normal((2, 3, 8)), keras.random.normal((2, 5, 8))).shape
+    ...         return -ops.sum((query[:, :, None] - keys[:, None]) ** 2, axis=-1)
+    >>> NearestAttention()(keras.random.normal((2, 3, 8)), keras.random.normal((2, 5, 8))).shape
     (2, 3, 8)
     """
 
@@ -59,6 +59,19 @@ class Attention(keras.layers.Layer):
         self.supports_masking = True
         self.dropout = dropout
         self.drop = keras.layers.Dropout(dropout, dtype=self._weights_dtype)
+
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        """Makes the layer that a config names; see `make_attention`.
+
+        A subclass overrides it if its constructor takes a size or a number of heads.
+
+        Args:
+            units: int. Size of the space in which query and key are compared.
+            num_heads: int. Number of heads.
+            **options: Arguments of the constructor.
+        """
+        return cls(**options)
 
     def build(self, query_shape, value_shape, key_shape=None):
         _check_ranks(query_shape, value_shape, key_shape)

@@ -42,6 +42,10 @@ class LuongLocalAttention(LuongGeneralAttention):
         self.alignment = alignment
         self.units = units
 
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        return cls(units=units, **options)
+
     def build(self, query_shape, value_shape, key_shape=None):
         if self.alignment == "predictive":
             units = self.units or query_shape[-1]

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from zoo.choices import check, head_conflicts
 from zoo.layers.attention.base import Attention, check_positive
 
 
@@ -48,6 +49,11 @@ class MultiHeadAttention(Attention):
         self.output_units = output_units
         self.use_bias = use_bias
         self.per_head_scores = per_head_scores
+
+    @classmethod
+    def make(cls, units, num_heads=4, **options):
+        check(head_conflicts(units, num_heads))
+        return cls(num_heads, units // num_heads, **options)
 
     def build(self, query_shape, value_shape, key_shape=None):
         super().build(query_shape, value_shape, key_shape)
@@ -105,12 +111,3 @@ class MultiHeadAttention(Attention):
             "use_bias": self.use_bias,
             "per_head_scores": self.per_head_scores,
         }
-
-
-def _multi_head(units, num_heads, **options):
-    if units % num_heads:
-        raise ValueError(
-            "`units` must be divisible by `num_heads`. "
-            f"Received: units={units}, num_heads={num_heads}"
-        )
-    return MultiHeadAttention(num_heads, units // num_heads, **options)

@@ -1,41 +1,24 @@
-"""The attention mechanisms by the names a config may use."""
+"""Attention layers by the names that configs use."""
 
-from zoo.layers.attention.additive import BahdanauAttention, LuongConcatAttention
-from zoo.layers.attention.local import LuongLocalAttention
-from zoo.layers.attention.multi_head import _multi_head
-from zoo.layers.attention.multiplicative import (
-    LuongDotAttention,
-    LuongGeneralAttention,
-    ScaledDotProductAttention,
-)
-
-# The mechanisms by their names in a config: how each is made of a size and a number of heads.
-ATTENTIONS = {
-    "bahdanau": lambda units, num_heads, **options: BahdanauAttention(units, **options),
-    "luong_dot": lambda units, num_heads, **options: LuongDotAttention(**options),
-    "luong_general": lambda units, num_heads, **options: LuongGeneralAttention(**options),
-    "luong_concat": lambda units, num_heads, **options: LuongConcatAttention(units, **options),
-    "luong_local": lambda units, num_heads, **options: LuongLocalAttention(units=units, **options),
-    "scaled_dot": lambda units, num_heads, **options: ScaledDotProductAttention(**options),
-    "multi_head": _multi_head,
-}
+from zoo.choices import ATTENTIONS, check_choice
 
 
 def make_attention(name, /, units, num_heads=4, **options):
-    """The mechanism that a config names.
+    """Makes the attention layer that a config names.
 
     Args:
-        name: A key of `ATTENTIONS`. Whoever adds a mechanism to that dictionary can name it.
-        units: int. Size of the space in which query and key meet, where a mechanism has one.
-        num_heads: int. Heads of `"multi_head"`. Defaults to `4`.
-        **options: `dropout`, and others of the mechanism's own.
+        name: A name in `zoo.choices.ATTENTIONS`; `zoo.choices.register_attention` adds one.
+        units: int. Size of the space in which query and key are compared, for layers that
+            have such a size.
+        num_heads: int. Number of heads, for layers with heads. Defaults to `4`.
+        **options: Arguments of the layer, such as `dropout`.
 
     Returns:
         An `Attention`.
 
     Raises:
-        ValueError: if the name is unknown, or `units` does not divide into the heads.
+        ValueError: if the name is unknown, or `units` is not divisible by the heads of a layer
+            with heads.
     """
-    if name not in ATTENTIONS:
-        raise ValueError(f"`name` must be one of {list(ATTENTIONS)}. Received: name={name!r}")
-    return ATTENTIONS[name](units, num_heads, **options)
+    check_choice("name", name, ATTENTIONS)
+    return ATTENTIONS[name].make(units, num_heads, **options)

@@ -1,25 +1,27 @@
-"""Sums and maxima over all the paths through a chain of tags: what a CRF is computed with."""
+"""Forward–backward and Viterbi for a linear-chain CRF."""
 
 import numpy as np
 from keras import ops
 
-# Far below any potential, and finite: what is added where a tag may not follow another. A
-# step all of whose potentials are as low as this is padding.
+from zoo.layers.recurrence import scan_states
+from zoo.layers.tensors import argmax
+
+# Potential of forbidden transitions, and of all tags at padding: lower than any other, and finite.
 IMPOSSIBLE = -1e9
 
 
 class LinearChain:
-    """One batch: its potentials, its lengths and the transitions, ready for the recursions.
+    """Linear-chain CRF over a batch of sequences: score, partition function, marginals, Viterbi.
 
-    Valid steps are moved to the front, so that everything inside deals with right-padded
-    sequences only; `scatter` moves results back to their places.
+    Valid steps are moved to the front, so that all recursions are over right-padded sequences.
+    `gather` moves arguments accordingly, and `scatter` moves results back.
 
     Args:
-        start: Score of each tag as the first: float tensor `[tags]`.
-        transitions: Score of tag j after tag i: float tensor `[tags, tags]`.
-        end: Score of each tag as the last: float tensor `[tags]`.
+        start: Float tensor `[tags]`: score of each tag as the first.
+        transitions: Float tensor `[tags, tags]`: score of tag j after tag i.
+        end: Float tensor `[tags]`: score of each tag as the last.
         potentials: Float tensor `[batch, time, tags]`.
-        mask: Boolean tensor `[batch, time]`, true where there is a step.
+        mask: Boolean tensor `[batch, time]`, false at padding.
     """
 
     def __init__(self, start, transitions, end, potentials, mask):
@@ -29,18 +31,18 @@ class LinearChain:
         self.lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # [batch]
         self.valid = self.steps[None, :] < self.lengths[:, None]  # [batch, time]
         self.order = ops.argsort(ops.where(mask, self.steps, self.steps + time), axis=1)
-        # What all tags of a step share has no effect. Without it the sums stay small, and exact.
+        # A constant added to all tags of a step has no effect. Without it sums stay accurate.
         potentials = potentials - ops.stop_gradient(ops.max(potentials, axis=-1, keepdims=True))
         potentials = ops.maximum(potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
         potentials = ops.take_along_axis(potentials, self.order[:, :, None], axis=1)
         self.potentials = ops.where(self.valid[:, :, None], potentials, 0.0)
 
     def gather(self, tags):
-        """`[batch, time]`, moved as the potentials were."""
+        """Moves the valid steps of `[batch, time]` to the front."""
         return ops.take_along_axis(tags, self.order, axis=1)
 
     def scatter(self, values):
-        """`[batch, time, ...]` in the order of `gather`, to where they came from."""
+        """Moves the steps of `[batch, time, ...]` back to the places they have in the mask."""
         valid, back = self.valid, ops.argsort(self.order, axis=1)
         if len(values.shape) == 3:
             valid, back = valid[:, :, None], back[:, :, None]
@@ -48,7 +50,7 @@ class LinearChain:
         return ops.take_along_axis(values, back, axis=1)
 
     def score(self, tags):
-        """The unnormalised score of tags, `[batch]`."""
+        """The unnormalized score of given tags, `[batch]`."""
         num_tags = self.transitions.shape[0]
         unary = ops.take_along_axis(self.potentials, tags[:, :, None], axis=2)[:, :, 0]
         pairs = tags[:, :-1] * num_tags + tags[:, 1:]
@@ -62,11 +64,12 @@ class LinearChain:
         )
 
     def log_partition(self):
-        """`log Z`, `[batch]`, with its gradient but without a gradient through the recursions.
+        """The logarithm of the partition function, `log Z`, `[batch]`.
 
-        The derivative of `log Z` by a factor is that of one step of the recursion which
-        touches the factor, all messages from before and after held fixed. So the messages
-        come from loops that no gradient enters, and one step, for all times at once, carries it.
+        Its gradient does not pass through the recursions. The derivative of `log Z` by a factor
+        is that of the recursion step that contains the factor, with the messages from before and
+        after it held constant. So the messages come from loops without gradients, and one more
+        step, of all times in parallel, carries the gradient.
         """
         forward, backward = self._messages()
         value = self._total(forward)
@@ -81,7 +84,7 @@ class LinearChain:
         return value + (carrier - ops.stop_gradient(carrier))
 
     def marginals(self):
-        """`[batch, time, tags]`, without a gradient."""
+        """The probability of each tag at each step, `[batch, time, tags]`, without a gradient."""
         forward, backward = self._messages()
         return ops.softmax(forward + backward, axis=-1)
 
@@ -93,19 +96,18 @@ class LinearChain:
         def step(following, best, t):
             onward = ops.take(incoming, following, axis=0)  # [batch, tags]
             onward = ops.where((t == self.lengths - 1)[:, None], self.end, onward)
-            tag = ops.cast(ops.argmax(best + onward, axis=-1), "int32")
-            return ops.where(t < self.lengths, tag, 0)
+            return ops.where(t < self.lengths, argmax(best + onward), 0)
 
-        # The tags before are found again from the scores: no back-pointers to be kept.
+        # Earlier tags are found again from the scores, which makes back-pointers unnecessary.
         first = ops.zeros_like(self.lengths)
         tags = self._scan(step, first, ops.swapaxes(best, 0, 1), reverse=True)
         return ops.swapaxes(tags, 0, 1)
 
     def n_best_tags(self, n):
-        """int32 `[batch, time, n]`, and log-probabilities `[batch, n]`."""
+        """The best tag sequences, int32 `[batch, time, n]`, and log-probabilities `[batch, n]`."""
         num_tags = self.transitions.shape[0]
         start, transitions, end = map(ops.stop_gradient, (self.start, self.transitions, self.end))
-        # A state is a tag and a rank: the r-th best way to come to it. State = tag * n + rank.
+        # A state is a tag and the rank of a path to it: state = tag * n + rank.
         incoming = ops.repeat(ops.transpose(transitions), n, axis=1)  # [tags, states]
         end = ops.repeat(end, n)
         worse = ops.full((num_tags, n - 1), IMPOSSIBLE, dtype=start.dtype)
@@ -139,10 +141,10 @@ class LinearChain:
         return ops.swapaxes(states, 0, 1) // n, totals
 
     def _messages(self):
-        """Forward messages with the step's potential and backward ones without: no gradient.
+        """Forward messages, with the potential of their step, and backward ones, without it.
 
-        The backward recursion is the forward one on the reversed sequence, from end to start,
-        so that one loop runs both.
+        The backward recursion is the forward one on the reversed sequence, so that one loop
+        computes both. They have no gradient.
         """
         factors = (self.potentials, self.start, self.transitions, self.end)
         potentials, start, transitions, end = map(ops.stop_gradient, factors)
@@ -157,7 +159,7 @@ class LinearChain:
         return both[0], ops.take_along_axis(both[1], reverse, axis=1) - potentials
 
     def _recursion(self, potentials, start, transitions, reduce):
-        """What `reduce` makes of all ways to each tag, at each time; the last goes on at padding.
+        """The reduction over all paths to each tag, at each step; at padding the last valid one.
 
         Args:
             potentials: `[..., batch, time, tags]`, as are the results.
@@ -177,17 +179,13 @@ class LinearChain:
         return ops.moveaxis(scores, 0, -2)
 
     def _scan(self, step, start, sequence, reverse=False):
-        """The states that `state = step(state, sequence[t], t)` goes through, time first.
-
-        The items are taken inside: over two sequences of unknown length, TensorFlow's
-        `ops.scan` fails.
-        """
-
-        def body(state, t):
-            state = step(state, ops.take(sequence, t, axis=0), t)
-            return state, state
-
-        return ops.scan(body, start, self.steps, reverse=reverse)[1]
+        """The states of `state = step(state, sequence[t], t)`, time first."""
+        return scan_states(
+            lambda state, t: step(state, ops.take(sequence, t, axis=0), t),
+            start,
+            ops.shape(sequence)[0],
+            reverse,
+        )
 
     def _total(self, forward):
         total = ops.logsumexp(forward[:, -1] + ops.stop_gradient(self.end), axis=1)

@@ -1,6 +1,6 @@
-"""Recurrent layers run fast: the one place where a layer's arithmetic differs by backend."""
+"""Fast recurrence: the only package of layers whose arithmetic differs by backend."""
 
 from zoo.layers.recurrence.dispatch import run_recurrent
-from zoo.layers.recurrence.scanning import scan
+from zoo.layers.recurrence.scanning import scan, scan_states
 
-__all__ = ["run_recurrent", "scan"]
+__all__ = ["run_recurrent", "scan", "scan_states"]

@@ -1,12 +1,10 @@
-"""The one place where a layer's arithmetic differs by backend.
+"""Runs a recurrent layer by the fastest implementation of the backend.
 
-`run_recurrent` has a portable path, Keras' own recurrent layers, and faster ones that give the same
-values and gradients from the same weights.
-
-What makes them faster: torch's fused kernels, which Keras does not take on a CPU; on
-TensorFlow a gradient written by hand, which multiplies by the input's and the recurrent
-kernel's gradient once instead of at every step; and on all backends lengths instead of masks,
-because a mask switches off whatever fast path Keras has.
+Keras' own layers are the default. For a plain SimpleRNN, LSTM or GRU there are faster
+implementations with the same weights, values and gradients: torch's fused kernels, which Keras
+does not use on a CPU; on TensorFlow a hand-written gradient, which computes the gradients of the
+input and recurrent kernels in one multiplication each instead of one at every step; and on every
+backend lengths in place of masks, because a mask disables Keras' fast paths.
 """
 
 import keras
@@ -17,20 +15,27 @@ from zoo.layers.recurrence.tensorflow import tensorflow_recurrence
 from zoo.layers.recurrence.torch import torch_recurrence
 from zoo.layers.tensors import device, last_valid
 
+# The classes that the fast implementations compute. A derived class may compute anything.
+PLAIN = {
+    keras.layers.SimpleRNN: keras.layers.SimpleRNNCell,
+    keras.layers.LSTM: keras.layers.LSTMCell,
+    keras.layers.GRU: keras.layers.GRUCell,
+}
+
 
 def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=False, training=None):
     """Runs a Keras recurrent layer over right-padded sequences.
 
     Args:
-        layer: `keras.layers.SimpleRNN`, `LSTM` or `GRU`, built, with `return_sequences=True` and
-            `return_state=True`. Whatever the fast paths lack (dropout in training, other
-            activations, no bias, …) takes the layer itself.
+        layer: `keras.layers.RNN`, built, with `return_sequences=True` and `return_state=True`.
+            The layer itself is called unless it is a `SimpleRNN`, `LSTM` or `GRU` (no class
+            derived from one) with the default activations, a bias and no dropout in training.
         inputs: Float tensor `[batch, time, features]`.
         mask: Boolean tensor `[batch, time]`, true on the first `length` steps of each row and
             false after. Not checked. Defaults to all true.
         initial_state: List of float tensors `[batch, units]`: h, and c for an LSTM. Defaults to
             zeros.
-        return_state: bool. Whether the states are wanted.
+        return_state: bool. Whether to return the last states.
         training: bool or `None`.
 
     Returns:
@@ -45,8 +50,8 @@ def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=Fal
             inputs, mask=mask, initial_state=initial_state, training=bool(training)
         )
         return hidden, states if return_state else None
-    # An LSTM's hidden state at the last valid step is one of those returned; its cell state is
-    # not, and has to stand padding_hold from there on.
+    # The hidden state at the last valid step is among the outputs. The cell state of an LSTM is
+    # not, so it has to keep its value through the padding.
     is_lstm = isinstance(layer, keras.layers.LSTM)
     is_gated = is_lstm or isinstance(layer, keras.layers.GRU)
     padding_hold = None
@@ -70,10 +75,11 @@ def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=Fal
 
 
 def _is_plain(layer, training):
-    """Whether a layer does what the fast paths do, and no more."""
+    """Whether the fast implementations compute exactly this layer."""
     cell = layer.cell
     return (
-        cell.activation is keras.activations.tanh
+        type(cell) is PLAIN.get(type(layer))
+        and cell.activation is keras.activations.tanh
         and getattr(cell, "recurrent_activation", None) in (None, keras.activations.sigmoid)
         and cell.use_bias
         and getattr(cell, "reset_after", True)
@@ -83,7 +89,7 @@ def _is_plain(layer, training):
 
 
 def _has_gpu():
-    """Whether there is a GPU, for which Keras' own layers take cuDNN or are the better ones."""
+    """Whether there is a GPU, on which Keras' own layers use cuDNN or are faster."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 

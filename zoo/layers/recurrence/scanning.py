@@ -1,4 +1,4 @@
-"""A loop over the steps of a sequence, where each step needs what the one before gave."""
+"""Loops over the steps of a sequence, in which each step needs the state of the one before."""
 
 import keras
 from keras import ops
@@ -7,14 +7,14 @@ from keras import ops
 def scan(step, inputs, state):
     """Runs a step function over a sequence.
 
-    Everything the step closes over gets its gradient, on all backends and compiled or not.
+    Gradients reach all tensors over which the step closes, on all backends, compiled or not.
 
     Args:
         step: Takes one step of the inputs, `[batch, features]`, and a state; returns an output
             `[batch, units]` and the next state.
         inputs: Float tensor `[batch, time, features]`.
-        state: A nesting of tensors `[batch, ...]`, the state before the first step. Floats or
-            integers, to the step all of them are floats of the dtype of `inputs`.
+        state: A nesting of tensors `[batch, ...]`, the state before the first step. The step
+            receives all of them as floats of the dtype of `inputs`.
 
     Returns:
         The outputs, `[batch, time, units]`.
@@ -30,8 +30,54 @@ def scan(step, inputs, state):
     return run(flat_step, inputs, flat)
 
 
+def scan_states(step, state, length, reverse=False):
+    """The states after each step of a loop, without gradients.
+
+    Args:
+        step: Takes a state and the index of the step, a scalar int32 tensor; returns the next
+            state.
+        state: Tensor, the state before the first step.
+        length: int, or int32 scalar tensor. Number of steps.
+        reverse: bool. Whether the indices run from the last to the first. Defaults to `False`.
+
+    Returns:
+        Tensor `[length, ...]`: at `t` the state after the step with the index `t`.
+    """
+    if keras.config.backend() == "tensorflow":
+        return _tensorflow_states(step, state, length, reverse)
+
+    def body(state, t):
+        state = step(state, t)
+        return state, state
+
+    steps = ops.arange(length, dtype="int32")
+    return ops.stop_gradient(ops.scan(body, state, steps, reverse=reverse)[1])
+
+
+def _tensorflow_states(step, state, length, reverse):
+    """The same as a loop that tf2onnx can convert.
+
+    Keras' `scan` keeps the state in an array of one element, and in reverse it writes the outputs
+    from the last to the first. tf2onnx takes every array that a loop writes to for a list of
+    outputs in the order of the steps.
+    """
+    import tensorflow as tf
+
+    states = tf.TensorArray(state.dtype, size=length, element_shape=state.shape)
+
+    def body(count, state, states):
+        state = step(state, length - 1 - count if reverse else count)
+        return count + 1, state, states.write(count, state)
+
+    _, _, states = tf.while_loop(
+        lambda count, *_: count < length, body, (0, state, states), maximum_iterations=length
+    )
+    states = tf.stop_gradient(states.stack())
+    return tf.reverse(states, [0]) if reverse else states
+
+
 def _rolled(step, inputs, state):
-    """One `while` loop in the graph, which Keras knows how to differentiate everywhere."""
+    """One `while` loop in the graph, which Keras differentiates on all backends."""
     sizes = [x.shape[1] if len(x.shape) > 1 else None for x in state]
     cell = _Cell(step, [size or 1 for size in sizes], keras.backend.standardize_dtype(inputs.dtype))
     return keras.layers.RNN(cell, return_sequences=True, dtype=cell.compute_dtype)(
@@ -40,7 +86,7 @@ def _rolled(step, inputs, state):
 
 
 class _Cell:
-    """What `keras.layers.RNN` asks of a cell. Made for one call, and holds no weights."""
+    """The interface that `keras.layers.RNN` needs of a cell, for one call and without weights."""
 
     def __init__(self, step, state_size, dtype):
         self.call = step
@@ -52,8 +98,8 @@ class _Cell:
 
 
 def _unrolled(step, inputs, state):
-    """A loop in Python. On torch nothing is faster, and the gradient of taking all steps apart
-    at once is linear in their number, that of Keras' loop quadratic."""
+    """A loop in Python, the fastest on torch. The gradient of `unstack` takes time linear in the
+    number of steps, that of the indexing in Keras' loop quadratic time."""
     outputs = []
     for step_inputs in ops.unstack(inputs, axis=1):
         output, state = step(step_inputs, state)

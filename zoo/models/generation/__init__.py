@@ -1,7 +1,8 @@
-"""Base classes of the models that write a text, whatever they read."""
+"""Base classes of models that generate text."""
 
 from zoo.models.generation.backbone import GenerationBackbone
+from zoo.models.generation.options import SearchOptions
 from zoo.models.generation.outputs import Generation, Hypothesis
 from zoo.models.generation.task import GenerationTask
 
-__all__ = ["Hypothesis", "GenerationTask", "GenerationBackbone", "Generation"]
+__all__ = ["Generation", "GenerationBackbone", "GenerationTask", "Hypothesis", "SearchOptions"]

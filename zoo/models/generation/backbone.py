@@ -1,17 +1,17 @@
-"""Base of backbones that end in a decoder of tokens."""
+"""Base class of encoder–decoder backbones."""
 
 import keras
 import keras_hub
 
+from zoo.choices import CELLS, DECODER_ATTENTIONS, check, check_choice, decoder_conflicts
 from zoo.layers import AttentiveDecoder, TransformerDecoder
-from zoo.layers.recurrent import CELLS
 
 
 class GenerationBackbone(keras_hub.models.Backbone):
-    """A backbone that ends in a decoder of tokens.
+    """An encoder with a decoder of tokens.
 
-    A subclass calls `build_decoder` in its `__init__`, and has a method `start`, which gives what
-    the first step of the decoder starts from.
+    A subclass calls `build_decoder` in its `__init__` and defines `encode`. Training runs `encode`
+    and `decode`; generation runs `encode`, `init_decoding`, then `decode_step` for each token.
     """
 
     def build_decoder(
@@ -26,34 +26,31 @@ class GenerationBackbone(keras_hub.models.Backbone):
         num_heads,
         intermediate_dim,
         dropout,
-        is_tied,
+        tie_embeddings,
         initial_state="bridge",
         gate=False,
         dtype=None,
     ):
-        """Makes the embedding of target tokens, its dropout and the decoder.
+        """Creates the embedding of target tokens, its dropout and the decoder.
 
         Args:
-            is_tied: bool. Whether one matrix embeds tokens and predicts them.
-            initial_state, gate: Of a recurrent decoder, see `zoo.layers.AttentiveDecoder`.
+            tie_embeddings: `"none"`, or else one matrix embeds target tokens and predicts them.
+            initial_state, gate: Arguments of a recurrent decoder, see
+                `zoo.layers.AttentiveDecoder`.
             **others: Arguments of the subclass.
 
         Raises:
-            ValueError: if something is unknown, or sizes do not fit together.
+            ValueError: if a name is unknown or sizes are incompatible.
         """
-        if cell not in CELLS:
-            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
+        check_choice("cell", cell, CELLS)
+        check_choice("attention", attention, DECODER_ATTENTIONS)
+        check(decoder_conflicts(attention, embedding_dim, units, num_heads, tie_embeddings))
         is_transformer = attention == "transformer"
-        if embedding_dim != units and (is_transformer or is_tied):
-            raise ValueError(
-                "Tied embeddings and a Transformer need `embedding_dim` equal to `units`. "
-                f"Received: attention={attention!r}, embedding_dim={embedding_dim}, units={units}"
-            )
-        if not is_tied:
-            self.token_embedding = self.make_embedding(
+        if tie_embeddings == "none":
+            self.token_embedding = self.build_embedding(
                 vocabulary_size, embedding_dim, "token_embedding", dtype
             )
-        else:  # it gives the logits too, which must begin small
+        else:  # the matrix gives the logits too, which must be small at first
             self.token_embedding = keras_hub.layers.ReversibleEmbedding(
                 vocabulary_size,
                 embedding_dim,
@@ -91,55 +88,76 @@ class GenerationBackbone(keras_hub.models.Backbone):
             )
 
     @staticmethod
-    def make_embedding(vocabulary_size, embedding_dim, name, dtype):
-        """A matrix of embeddings that is used for nothing else."""
-        # Keras' own ±0.05 is so near to zero that a small model spends epochs getting away.
-        start = keras.initializers.RandomNormal(stddev=0.5)
+    def build_embedding(vocabulary_size, embedding_dim, name, dtype):
+        """An embedding that is not tied to the output layer."""
+        # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
+        initializer = keras.initializers.RandomNormal(stddev=0.5)
         return keras.layers.Embedding(
-            vocabulary_size, embedding_dim, embeddings_initializer=start, dtype=dtype, name=name
+            vocabulary_size,
+            embedding_dim,
+            embeddings_initializer=initializer,
+            dtype=dtype,
+            name=name,
         )
 
-    def decode(self, token_ids, **read):
-        """All steps of the decoder, for training: its outputs and the weights.
+    def encode(self, *encoder_inputs):
+        """Encodes the inputs.
+
+        Returns:
+            A dictionary of arguments of the decoder: `memory`, and what else it needs of
+            `memory_mask` and `encoder_state`.
+        """
+        raise NotImplementedError
+
+    def decode(self, token_ids, **encoded):
+        """Decodes all steps with teacher forcing.
 
         Args:
-            token_ids: Integer tensor `[batch, target]`: the tokens before each step.
-            **read: What the decoder looks at: arguments of its `call`.
+            token_ids: Integer tensor `[batch, target]`: the true previous token of each step.
+            **encoded: What `encode` returned.
+
+        Returns:
+            A pair: the hidden states `[batch, target, units]` and the attention weights
+            `[batch, target, source]`.
         """
         embedded = self.target_dropout(self._embed(self.token_embedding, token_ids))
-        return self.decoder(embedded, **read, return_attention_scores=True)
+        return self.decoder(embedded, **encoded, return_attention_scores=True)
 
-    def init_decoder(self, read, max_length):
-        """What the first step of the decoder starts from: its state and its constants.
+    def init_decoding(self, encoded, max_length):
+        """The state and the constants of the decoder before its first step.
 
         Args:
-            read: What the decoder looks at: arguments of its `call`.
-            max_length: int. Most steps there will be.
+            encoded: What `encode` returned.
+            max_length: int. The most steps to decode.
         """
         if self.positions is None:
-            return self.decoder.start(**read)
-        return self.decoder.start(**read, max_length=max_length)
+            return self.decoder.start(**encoded)
+        return self.decoder.start(**encoded, max_length=max_length)
 
     def decode_step(self, token_ids, state, constants):
-        """One step of the decoder, which gives its output, the next state and the weights.
+        """Decodes one step.
 
         Args:
-            token_ids: Integer tensor `[rows]`: the last tokens.
+            token_ids: Integer tensor `[rows]`: the previous tokens.
             state, constants: See the `step` of the decoder.
+
+        Returns:
+            A tuple: the hidden state `[rows, units]`, the next state of the decoder and the
+            attention weights `[rows, source]`.
         """
-        position = state["position"][0]  # all rows are in step
+        position = state["position"][0]  # the same for all rows
         embedded = self._embed(self.token_embedding, token_ids[:, None], position)
         return self.decoder.step(embedded[:, 0], state, constants)
 
     def _embed(self, embedding, token_ids, position=0):
-        """Embedded tokens `[batch, time, embedding_dim]`, with their positions for a Transformer.
+        """Embedded tokens `[batch, time, embedding_dim]`, with positions added in a Transformer.
 
         Args:
-            position: That of the first.
+            position: The position of the first token.
         """
         embedded = embedding(token_ids)
         if self.positions is None:
             return embedded
         if isinstance(embedding, keras_hub.layers.ReversibleEmbedding):
-            embedded = embedded * embedding.output_dim**0.5  # as large as positions
+            embedded = embedded * embedding.output_dim**0.5  # to the scale of the positions
         return embedded + self.positions(embedded, start_index=position)

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One way to put it.
+    """One of the texts that a beam search returns for an input.
 
     Attributes:
         text: The text.
-        score: What the search ranked it by: see `zoo.decoding.beam_search`.
-        log_probability: Natural, of its tokens.
+        score: The score that hypotheses are ranked by: see `zoo.decoding.Hypotheses`.
+        log_probability: Natural logarithm of the probability of its tokens.
     """
 
     text: str
@@ -20,12 +20,12 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Generation:
-    """What a model wrote of one thing that it read.
+    """The text generated for one input.
 
     Attributes:
-        text: The best hypothesis' text.
-        score: Its score.
-        hypotheses: The `n_best`, best first.
+        text: The text of the best hypothesis.
+        score: The score of the best hypothesis.
+        hypotheses: The `n_best` hypotheses, best first.
     """
 
     text: str
@@ -34,6 +34,7 @@ class Generation:
 
     @classmethod
     def of(cls, hypotheses: list[Hypothesis]) -> "Generation":
+        """Makes one of hypotheses, best first."""
         return cls(hypotheses[0].text, hypotheses[0].score, hypotheses)
 
     def to_dict(self) -> dict:

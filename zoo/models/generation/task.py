@@ -1,4 +1,4 @@
-"""What all models that write a text have in common, whatever they read."""
+"""Base class of tasks that generate text."""
 
 import functools
 
@@ -6,19 +6,20 @@ import keras
 import keras_hub
 from keras import ops
 
-from zoo.decoding import beam_search, compiled
+from zoo.decoding import Hypotheses, beam_search, compiled
+from zoo.models.checks import require_preprocessor
+from zoo.models.generation.options import SearchOptions
 from zoo.models.generation.outputs import Hypothesis
-from zoo.models.texts import required
 
 
 class GenerationTask(keras_hub.models.Seq2SeqLM):
-    """The base of tasks that write a text: searches, and what they found as texts.
+    """A task that generates text: beam search, KerasHub's `generate`, and tokens to text.
 
-    A subclass has a `GenerationBackbone`, and says in `source` and `start` how a search begins.
+    A subclass has a `GenerationBackbone` and defines `encoder_inputs` and `default_max_length`.
 
     Args:
         backbone: A `GenerationBackbone`.
-        preprocessor: One with a `SubwordTokenizer`, or `None`.
+        preprocessor: A preprocessor with a `SubwordTokenizer`, or `None`.
     """
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
@@ -37,48 +38,67 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
         self._searches = {}
 
-    def source(self, inputs):
-        """What a search takes, of the inputs of the model: a tuple of tensors `[batch, ...]`."""
-        raise NotImplementedError
-
-    def start(self, source, max_length):
-        """How a search begins.
+    def encoder_inputs(self, inputs):
+        """The arguments of the backbone's `encode`: a tuple of tensors `[batch, ...]`.
 
         Args:
-            source: A tuple of tensors `[batch, ...]`.
-            max_length: int or `None`. Most tokens, if a limit was given.
-
-        Returns:
-            The decoder's state and constants, the mask of the memory `[batch, source]`, and the
-            most steps there will be.
+            inputs: Dictionary of tensors: the inputs of the model.
         """
         raise NotImplementedError
 
-    def search(
-        self,
-        beam=5,
-        n_best=1,
-        length_penalty=1.0,
-        coverage_penalty=0.0,
-        max_length=None,
-        min_length=0,
-        no_repeat_ngram=0,
-        return_attention=False,
-    ):
-        """A compiled search, made once for each setting, that takes a source.
+    def default_max_length(self, *encoder_inputs):
+        """The most tokens to generate where `max_length` is not given."""
+        raise NotImplementedError
 
-        Its arguments are those of `zoo.decoding.beam_search`. It gives arrays.
+    def init_decoding(self, encoder_inputs, max_length):
+        """Encodes the inputs and starts the decoder.
+
+        Args:
+            encoder_inputs: A tuple of tensors `[batch, ...]`: see `encoder_inputs`.
+            max_length: int. The most steps to decode.
+
+        Returns:
+            A tuple: the state and the constants of the decoder, see its `step`, and the mask of
+            the memory, bool `[batch, source]`.
         """
-        setting = (
-            beam, n_best, length_penalty, coverage_penalty, max_length, min_length,
-            no_repeat_ngram, return_attention,
-        )  # fmt: skip
-        if setting in self._searches:
-            return self._searches[setting]
-        tokenizer = required(self.preprocessor).tokenizer
+        encoded = self.backbone.encode(*encoder_inputs)
+        state, constants = self.backbone.init_decoding(encoded, max_length)
+        memory_mask = encoded.get("memory_mask")
+        if memory_mask is None:
+            memory_mask = ops.ones(ops.shape(encoded["memory"])[:2], "bool")
+        return state, constants, memory_mask
 
-        def search(*source):
-            state, constants, mask, longest = self.start(source, max_length)
+    def search(self, options: SearchOptions | None = None, return_attention: bool = False):
+        """A beam search that is compiled once for each shape of its inputs.
+
+        Args:
+            options: A `SearchOptions`. Defaults to its defaults.
+            return_attention: bool. Whether to return the attention weights too.
+
+        Returns:
+            A function from encoder inputs, see `encoder_inputs`, to `zoo.decoding.Hypotheses` of
+            NumPy arrays.
+
+        Raises:
+            ValueError: if the task has no preprocessor, or a coverage penalty is asked of a
+                model without attention.
+        """
+        options = options or SearchOptions()
+        if options.coverage_penalty and self.backbone.attention == "none":
+            raise ValueError(
+                "`coverage_penalty` needs a model with attention; leave it at 0. "
+                f"Received: coverage_penalty={options.coverage_penalty}, attention='none'"
+            )
+        tokenizer = require_preprocessor(self.preprocessor).tokenizer
+        key = options, return_attention
+        if key in self._searches:
+            return self._searches[key]
+
+        def search(*encoder_inputs):
+            max_length = options.max_length or max(
+                self.default_max_length(*encoder_inputs), options.min_length + 1
+            )
+            state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
 
             def step(tokens, state, index):
                 hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
@@ -87,33 +107,37 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             return beam_search(
                 step,
                 state,
-                mask.shape[0],
+                memory_mask.shape[0],
                 tokenizer.start_token_id,
                 tokenizer.end_token_id,
-                longest,
-                beam=beam,
-                n_best=n_best,
-                length_penalty=length_penalty,
-                coverage_penalty=coverage_penalty,
-                min_length=min_length,
-                no_repeat_ngram=no_repeat_ngram,
+                max_length,
+                beam=options.beam,
+                n_best=options.n_best,
+                length_penalty=options.length_penalty,
+                coverage_penalty=options.coverage_penalty,
+                min_length=options.min_length,
+                no_repeat_ngram=options.no_repeat_ngram,
                 return_attention=return_attention,
-                source_mask=mask,
+                source_mask=memory_mask,
                 pad_id=tokenizer.pad_token_id,
             )
 
-        run = compiled(search, layers=[self])
+        search = compiled(search, layers=[self])
 
-        def arrays(*source):
-            found = run(*source)
-            return type(found)(
-                *(None if part is None else ops.convert_to_numpy(part) for part in found)
-            )
+        def search_arrays(*encoder_inputs):
+            tensors = search(*encoder_inputs)
+            return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
 
-        return self._searches.setdefault(setting, arrays)
+        self._searches[key] = search_arrays
+        return search_arrays
 
-    def hypotheses(self, found, row):
-        """The hypotheses of one row of what a search found, best first."""
+    def hypotheses(self, found: Hypotheses, row: int) -> list[Hypothesis]:
+        """The hypotheses of one input as text, best first.
+
+        Args:
+            found: What a `search` returned.
+            row: int. The row of the input.
+        """
         lengths = found.lengths[row]
         return [
             Hypothesis(
@@ -124,15 +148,15 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             for n in range(len(lengths))
         ]
 
-    def text(self, token_ids):
-        """The text of tokens, without those that stand for none."""
+    def text(self, token_ids) -> str:
+        """The text of tokens, without end tokens and padding."""
         tokenizer = self.preprocessor.tokenizer
         special = (tokenizer.pad_token_id, tokenizer.end_token_id)
         ids = [int(i) for i in token_ids if int(i) not in special]
         return tokenizer.detokenize(ids) if ids else ""
 
-    def pieces(self, token_ids):
-        """The tokens as a reader would cut the text: one that starts a word has a space before."""
+    def pieces(self, token_ids) -> list[str]:
+        """The text of each token, with a leading space where a word starts."""
         tokenizer = self.preprocessor.tokenizer
         pieces = [tokenizer.id_to_token(int(token)).replace("▁", " ") for token in token_ids]
         if token_ids[-1] == tokenizer.end_token_id:
@@ -140,18 +164,18 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         return pieces
 
     def generate_step(self, inputs, stop_token_ids=None):
-        """One batch of `generate`, of KerasHub: continues `decoder_token_ids` by its sampler."""
+        """Continues `decoder_token_ids` with KerasHub's sampler: one batch of `generate`."""
         token_ids, mask = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        start, constants, *_ = self.start(self.source(inputs), token_ids.shape[1])
+        state, constants, _ = self.init_decoding(self.encoder_inputs(inputs), token_ids.shape[1])
 
         def next(prompt, state, index):
             last = ops.take(prompt, index - 1, axis=1)
             hidden, state, _ = self.backbone.decode_step(last, state, constants)
             return self.head(hidden), hidden, state
 
-        # The sampler keeps what the mask says is there already.
+        # The sampler keeps the tokens where the mask is true: the prompt.
         token_ids = self.sampler(
-            next=next, prompt=token_ids, cache=start, index=1, mask=mask,
+            next=next, prompt=token_ids, cache=state, index=1, mask=mask,
             stop_token_ids=stop_token_ids, model=self,
         )  # fmt: skip
         steps = ops.arange(ops.shape(token_ids)[1], dtype="int32")[None, :]

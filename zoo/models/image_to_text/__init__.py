@@ -1,4 +1,4 @@
-"""One-to-many: a picture in, a sentence out."""
+"""Image captioning models."""
 
 from zoo.models.generation import Hypothesis
 from zoo.models.image_to_text.backbone import ImageToTextBackbone

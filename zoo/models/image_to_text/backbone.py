@@ -1,64 +1,65 @@
-"""The encoder and the decoder of the captioner: pictures and caption tokens in, states out."""
+"""Encoder–decoder backbone from images and caption tokens to hidden states."""
 
 import keras
 from keras import ops
 
+from zoo.choices import TIED_CAPTION_EMBEDDINGS, caption_conflicts, check, check_choice
 from zoo.layers.image import WIDTHS, GridPositions, make_image_encoder
 from zoo.models.generation import GenerationBackbone
-
-TIES = ("none", "output")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class ImageToTextBackbone(GenerationBackbone):
-    """Looks at a picture and writes tokens: a CNN that keeps its grid, and an attentive decoder.
+    """An encoder–decoder: a CNN whose grid of features is the memory of a decoder.
 
     Inputs: `images`, `[batch, height, width, 3]`, RGB from 0 to 255; `decoder_token_ids`,
     integers `[batch, target]`, with `decoder_padding_mask`, booleans of the same shape, true on
     the first tokens of each row. Outputs, by name: `encoder_sequence_output`, the cells of the
     grid `[batch, cells, units]`, row by row from the top left, and `decoder_sequence_output`,
-    `[batch, target, units]`, from which the next token is predicted.
+    the decoder's hidden states `[batch, target, units]`.
 
-    Each cell knows its row and its column, see `zoo.layers.image.GridPositions`. A recurrent
-    decoder starts from the mean of the cells.
+    Embeddings of its row and its column are added to each cell, see
+    `zoo.layers.image.GridPositions`. The initial state of a recurrent decoder is computed from
+    the mean of the cells.
 
     Args:
         vocabulary_size: int. Number of token ids.
-        image_size: Height and width of the pictures. Defaults to `(224, 224)`.
+        image_size: Height and width of the images. Defaults to `(224, 224)`.
         encoder: `"residual"`, a small CNN of the zoo's own, or one of `keras.applications` by
             its name, such as `"MobileNetV2"`: see `zoo.layers.image.make_image_encoder`.
             Defaults to `"residual"`.
         widths: Channels of each block of `"residual"`. Defaults to `(32, 64, 128)`.
-        encoder_output: The name of the layer of the CNN whose output is the grid that the decoder
-            looks at. Defaults to `None`: the last.
-        train_encoder: What of the CNN training changes: `"all"`, `"none"`, or the name of a
-            layer: from there on. Defaults to `"all"`.
-        attention: What the decoder looks at the cells with: `"bahdanau"`, `"luong_dot"`,
+        encoder_output: The name of the layer of the CNN whose output is the grid. Defaults to
+            `None`: the last layer.
+        train_encoder: Trainable layers of the CNN: `"all"`, `"none"`, or the name of the first.
+            Defaults to `"all"`.
+        attention: The attention of the decoder over the cells: `"bahdanau"`, `"luong_dot"`,
             `"luong_general"`, `"luong_concat"`, `"luong_local"`, `"scaled_dot"` or
-            `"multi_head"`, see `zoo.layers.AttentiveDecoder`; `"transformer"`, a decoder of
-            self-attention, see `zoo.layers.TransformerDecoder`; or `"none"`: the mean of the
-            cells is the first input, and never seen again. Defaults to `"bahdanau"`.
-        cell: `"simple_rnn"`, `"lstm"` or `"gru"`; a Transformer has none. Defaults to `"lstm"`.
+            `"multi_head"`, see `zoo.layers.AttentiveDecoder`; `"transformer"`, a Transformer
+            decoder, see `zoo.layers.TransformerDecoder`; or `"none"`: the mean of the cells is
+            the decoder's first input, and its only one of the image. Defaults to `"bahdanau"`.
+        cell: `"simple_rnn"`, `"lstm"` or `"gru"`; not used by a Transformer. Defaults to
+            `"lstm"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `256`.
-        units: int. Size of the decoder's state, and of each cell when the decoder sees it.
-            Defaults to `256`.
-        num_layers: int. Of the decoder. Defaults to `1`.
-        input_feeding: bool. Whether a recurrent decoder is fed its last attentional vector.
+        units: int. Size of the decoder's hidden states, and of each cell in the memory. Defaults
+            to `256`.
+        num_layers: int. Layers of the decoder. Defaults to `1`.
+        input_feeding: bool. Whether the previous attentional vector is an input of a recurrent
+            decoder. Defaults to `False`.
+        gate: bool. Whether a recurrent decoder scales the context of each step by a gate.
             Defaults to `False`.
-        gate: bool. Whether a recurrent decoder scales what it sees by how much it needs it at
-            each step. Defaults to `False`.
         num_heads: int. Heads of `"multi_head"` and `"transformer"`. Defaults to `4`.
         intermediate_dim: int. Hidden units of a Transformer's feed-forward networks. Defaults to
             `512`.
-        dropout: float. Of the cells, of the embeddings, between layers and of the decoder's
-            output. Defaults to `0.0`.
-        tie_embeddings: `"none"`; or `"output"`: tokens are embedded and predicted by one matrix,
-            which needs `embedding_dim` equal to `units`. Defaults to `"none"`.
-        dtype: A dtype or dtype policy of all but the CNN, which has the global policy. Defaults
-            to the global policy.
+        dropout: float. Dropout rate of the cells, of the embeddings, between layers and of the
+            decoder's output. Defaults to `0.0`.
+        tie_embeddings: `"none"`; or `"output"`: one matrix embeds and predicts tokens, which
+            needs `embedding_dim` equal to `units`. Defaults to `"none"`.
+        dtype: A dtype or dtype policy of all layers but the CNN, which has the global policy.
+            Defaults to the global policy.
 
     Raises:
-        ValueError: if something is unknown, or sizes do not fit together.
+        ValueError: if a name is unknown or sizes are incompatible.
 
     References:
         - No attention: Vinyals et al. 2015, "Show and Tell".
@@ -87,11 +88,8 @@ class ImageToTextBackbone(GenerationBackbone):
         dtype=None,
         **kwargs,
     ):
-        if tie_embeddings not in TIES:
-            raise ValueError(
-                f"`tie_embeddings` must be one of {TIES}. Received: "
-                f"tie_embeddings={tie_embeddings!r}"
-            )
+        check_choice("tie_embeddings", tie_embeddings, TIED_CAPTION_EMBEDDINGS)
+        check(caption_conflicts(attention, gate, input_feeding))
 
         # === Layers ===
         self.image_encoder = make_image_encoder(
@@ -108,7 +106,7 @@ class ImageToTextBackbone(GenerationBackbone):
             num_heads,
             intermediate_dim,
             dropout,
-            is_tied=tie_embeddings != "none",
+            tie_embeddings,
             initial_state="first_input" if attention == "none" else "bridge",
             gate=gate,
             dtype=dtype,
@@ -123,14 +121,14 @@ class ImageToTextBackbone(GenerationBackbone):
             "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
             "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
         }
-        # Given on, `True` would thaw what of the CNN is frozen.
+        # Passing trainable=True on would unfreeze frozen CNN layers.
         trainable = kwargs.pop("trainable", True)
-        read = self.encode(self.image_encoder(inputs["images"]))
-        states, weights = self.decode(inputs["decoder_token_ids"], **read)
+        encoded = self.encode(self.image_encoder(inputs["images"]))
+        states, weights = self.decode(inputs["decoder_token_ids"], **encoded)
         super().__init__(
             inputs=inputs,
             outputs={
-                "encoder_sequence_output": read["memory"],
+                "encoder_sequence_output": encoded["memory"],
                 "decoder_sequence_output": states,
             },
             dtype=dtype,
@@ -160,10 +158,16 @@ class ImageToTextBackbone(GenerationBackbone):
         self.tie_embeddings = tie_embeddings
 
     def encode(self, grid):
-        """What the decoder is given of a picture: arguments of its `call`.
+        """Projects the features of the CNN to the memory of the decoder.
 
         Args:
-            grid: Float tensor `[batch, rows, columns, channels]`: what `image_encoder` gives.
+            grid: Float tensor `[batch, rows, columns, channels]`: the output of
+                `image_encoder`.
+
+        Returns:
+            A dictionary of arguments of the decoder: `memory`, the cells
+            `[batch, rows * columns, units]`, and for a recurrent decoder `encoder_state`, their
+            mean `[batch, units]`.
         """
         _, rows, columns, _ = grid.shape
         cells = self.grid_positions(self.projection(grid))
@@ -172,15 +176,6 @@ class ImageToTextBackbone(GenerationBackbone):
         if self.positions is not None:
             return {"memory": memory}
         return {"memory": memory, "encoder_state": ops.mean(memory, axis=1)}
-
-    def init_decoding(self, grid, max_length):
-        """What the first step of the decoder starts from: its state and its constants.
-
-        Args:
-            grid: Float tensor `[batch, rows, columns, channels]`.
-            max_length: int. Most steps there will be.
-        """
-        return self.init_decoder(self.encode(grid), max_length)
 
     def get_config(self):
         return super().get_config() | {

@@ -1,4 +1,4 @@
-"""Many-to-many: a text in, another out."""
+"""Sequence-to-sequence models of text: translation, pronunciation, summarization."""
 
 from zoo.models.generation import Hypothesis
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone

@@ -1,56 +1,55 @@
-"""The encoder and the decoder of the translator: source and target tokens in, states out."""
+"""Encoder–decoder backbone from source and target tokens to hidden states."""
 
 import keras
-import keras_hub
 
-from zoo.layers import RecurrentEncoder
+from zoo.choices import TIED_EMBEDDINGS, check, check_choice, dot_product_conflicts
+from zoo.models.encoders import build_encoder
 from zoo.models.generation import GenerationBackbone
-
-TIES = ("none", "output", "all")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLMBackbone(GenerationBackbone):
-    """Reads source tokens and writes target tokens: a recurrent encoder with an attentive
-    decoder, or a Transformer.
+    """An encoder–decoder: a recurrent encoder with an attentive decoder, or a Transformer.
 
     Inputs: `encoder_token_ids` and `decoder_token_ids`, integers `[batch, source]` and
     `[batch, target]`, with `encoder_padding_mask` and `decoder_padding_mask`, booleans of the
     same shapes, true on the first tokens of each row. Outputs, by name:
-    `encoder_sequence_output`, the states `[batch, source, units]` (twice the units in both
-    directions), and `decoder_sequence_output`, `[batch, target, units]`, from which the next
-    token is predicted.
+    `encoder_sequence_output`, the encoder's hidden states `[batch, source, units]` (twice the
+    units if bidirectional), and `decoder_sequence_output`, the decoder's hidden states
+    `[batch, target, units]`.
 
     Args:
-        vocabulary_size: int. Number of token ids: of both languages together, or of the target.
-        source_vocabulary_size: int. Number of token ids of the source, where they are others.
-            Defaults to `None`: they are the same.
-        attention: What the decoder looks back with: `"none"`, the fixed context vector,
-            `"bahdanau"`, `"luong_dot"`, `"luong_general"`, `"luong_concat"`, `"luong_local"`,
-            `"scaled_dot"` or `"multi_head"`, see `zoo.layers.AttentiveDecoder`; or
-            `"transformer"`, where encoder and decoder are of self-attention, see
+        vocabulary_size: int. Number of token ids of the vocabulary that source and target
+            share, or of the target's.
+        source_vocabulary_size: int. Number of token ids of the source's own vocabulary. Defaults
+            to `None`: one vocabulary is shared.
+        attention: The attention of the decoder over the source: `"none"`, a fixed context
+            vector, `"bahdanau"`, `"luong_dot"`, `"luong_general"`, `"luong_concat"`,
+            `"luong_local"`, `"scaled_dot"` or `"multi_head"`, see `zoo.layers.AttentiveDecoder`;
+            or `"transformer"`, self-attention in encoder and decoder, see
             `zoo.layers.TransformerDecoder`. Defaults to `"bahdanau"`.
-        cell: `"simple_rnn"`, `"lstm"` or `"gru"`; a Transformer has none. Defaults to `"gru"`.
+        cell: `"simple_rnn"`, `"lstm"` or `"gru"`; not used by a Transformer. Defaults to
+            `"gru"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `256`.
-        units: int. Size of the decoder's state, and of the encoder's in each direction. In a
-            Transformer, which must have as large embeddings, of both. Defaults to `256`.
-        num_layers: int. Of encoder and decoder each. Defaults to `1`.
-        bidirectional: bool. Whether a recurrent encoder reads both ways. Defaults to `True`.
-        input_feeding: bool. Whether a recurrent decoder is fed its last attentional vector.
-            Defaults to `False`.
+        units: int. Size of the hidden states of the decoder, and of the encoder in each
+            direction; in a Transformer equal to `embedding_dim`. Defaults to `256`.
+        num_layers: int. Layers of the encoder, and of the decoder. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder is bidirectional. Defaults to `True`.
+        input_feeding: bool. Whether the previous attentional vector is an input of a recurrent
+            decoder. Defaults to `False`.
         num_heads: int. Heads of `"multi_head"` and `"transformer"`. Defaults to `4`.
         intermediate_dim: int. Hidden units of a Transformer's feed-forward networks. Defaults to
             `512`.
-        dropout: float. Of the embeddings, between layers and of the decoder's output; in
-            recurrent layers the same units are dropped at each step. In a Transformer of the
-            embeddings, and where its layers say. Defaults to `0.0`.
-        tie_embeddings: `"none"`; `"output"`: target tokens are embedded and predicted by one
-            matrix, which needs `embedding_dim` equal to `units`; or `"all"`: source tokens are
-            embedded by it too, which needs a vocabulary of both. Defaults to `"none"`.
+        dropout: float. Dropout rate of the embeddings, between layers and of the decoder's
+            output; recurrent layers drop the same units at each step. In a Transformer, of the
+            embeddings and within each layer. Defaults to `0.0`.
+        tie_embeddings: `"none"`; `"output"`: one matrix embeds and predicts target tokens, which
+            needs `embedding_dim` equal to `units`; or `"all"`: it embeds source tokens too, which
+            needs a shared vocabulary. Defaults to `"none"`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if something is unknown, or sizes do not fit together.
+        ValueError: if a name is unknown or sizes are incompatible.
 
     References:
         - Attention: see `zoo.layers`. Tied embeddings: Press and Wolf 2017.
@@ -74,14 +73,11 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         dtype=None,
         **kwargs,
     ):
-        if tie_embeddings not in TIES:
-            raise ValueError(
-                f"`tie_embeddings` must be one of {TIES}. Received: "
-                f"tie_embeddings={tie_embeddings!r}"
-            )
+        check_choice("tie_embeddings", tie_embeddings, TIED_EMBEDDINGS)
+        check(dot_product_conflicts(attention, bidirectional))
         if tie_embeddings == "all" and source_vocabulary_size is not None:
             raise ValueError(
-                "Source tokens can be embedded as target tokens where they are the same: use "
+                "tie_embeddings='all' needs a vocabulary that source and target share; use "
                 "tie_embeddings='output', or one vocabulary. Received: tie_embeddings='all', "
                 f"source_vocabulary_size={source_vocabulary_size}"
             )
@@ -97,43 +93,30 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             num_heads,
             intermediate_dim,
             dropout,
-            is_tied=tie_embeddings != "none",
+            tie_embeddings,
             dtype=dtype,
         )
         self.source_embedding = self.token_embedding
         if tie_embeddings != "all":
             size = source_vocabulary_size or vocabulary_size
-            self.source_embedding = self.make_embedding(
+            self.source_embedding = self.build_embedding(
                 size, embedding_dim, "source_embedding", dtype
             )
-        if self.positions is None:
-            self.source_dropout = keras.layers.SpatialDropout1D(
-                dropout, dtype=dtype, name="source_dropout"
-            )
-            self.encoder = RecurrentEncoder(
-                cell,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                return_state=True,
-                dtype=dtype,
-                name="encoder",
-            )
-        else:
-            self.source_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="source_dropout")
-            self.encoder_layers = [
-                keras_hub.layers.TransformerEncoder(
-                    intermediate_dim,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"encoder_layer_{i}",
-                )
-                for i in range(num_layers)
-            ]
-            self.encoder_norm = keras.layers.LayerNormalization(dtype=dtype, name="encoder_norm")
+        is_transformer = attention == "transformer"
+        drop = keras.layers.Dropout if is_transformer else keras.layers.SpatialDropout1D
+        self.source_dropout = drop(dropout, dtype=dtype, name="source_dropout")
+        self.encoder = build_encoder(
+            "transformer" if is_transformer else cell,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            dropout=dropout,
+            return_state=True,
+            dtype=dtype,
+            names=("encoder", "encoder_layer", "encoder_norm"),
+        )
 
         # === Functional graph ===
         inputs = {
@@ -145,12 +128,12 @@ class Seq2SeqLMBackbone(GenerationBackbone):
                 ("decoder_padding_mask", "bool"),
             )
         }
-        read = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
-        states, weights = self.decode(inputs["decoder_token_ids"], **read)
+        encoded = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+        states, weights = self.decode(inputs["decoder_token_ids"], **encoded)
         super().__init__(
             inputs=inputs,
             outputs={
-                "encoder_sequence_output": read["memory"],
+                "encoder_sequence_output": encoded["memory"],
                 "decoder_sequence_output": states,
             },
             dtype=dtype,
@@ -174,29 +157,23 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         self.tie_embeddings = tie_embeddings
 
     def encode(self, token_ids, padding_mask):
-        """What the decoder is given of a source: arguments of its `call`.
+        """Encodes the source.
 
         Args:
             token_ids: Integer tensor `[batch, source]`.
             padding_mask: Boolean tensor `[batch, source]`.
+
+        Returns:
+            A dictionary of arguments of the decoder: `memory`, the hidden states
+            `[batch, source, units]` (twice the units if bidirectional), `memory_mask`, and of a
+            recurrent encoder `encoder_state`, the last hidden state `[batch, units]`.
         """
         states = self.source_dropout(self._embed(self.source_embedding, token_ids))
-        if self.positions is None:
-            memory, last = self.encoder(states, padding_mask=padding_mask)
-            return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
-        for layer in self.encoder_layers:
-            states = layer(states, padding_mask=padding_mask)
-        return {"memory": self.encoder_norm(states), "memory_mask": padding_mask}
-
-    def init_decoding(self, token_ids, padding_mask, max_length):
-        """What the first step of the decoder starts from: its state and its constants.
-
-        Args:
-            token_ids: Integer tensor `[batch, source]`.
-            padding_mask: Boolean tensor `[batch, source]`.
-            max_length: int. Most steps there will be.
-        """
-        return self.init_decoder(self.encode(token_ids, padding_mask), max_length)
+        encoded = self.encoder(states, padding_mask=padding_mask)
+        if self.positions is not None:
+            return {"memory": encoded, "memory_mask": padding_mask}
+        memory, last = encoded
+        return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
 
     def get_config(self):
         return super().get_config() | {

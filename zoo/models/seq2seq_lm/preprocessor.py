@@ -1,4 +1,4 @@
-"""Source and target texts to padded token ids."""
+"""Preprocessor from source and target texts to padded token ids."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,8 +7,9 @@ import keras_hub
 import numpy as np
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 
+from zoo.models.batching import pad
+from zoo.models.generation.teacher_forcing import teacher_forcing
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
-from zoo.models.texts import padded, teacher_forced
 from zoo.tokenizers import SubwordTokenizer
 
 TOKENIZER_FILE, SOURCE_TOKENIZER_FILE = "tokenizer.json", "source_tokenizer.json"
@@ -16,17 +17,17 @@ TOKENIZER_FILE, SOURCE_TOKENIZER_FILE = "tokenizer.json", "source_tokenizer.json
 
 @keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
-    """Tokenizes pairs of texts, marks where they end, and pads them on the right.
+    """Tokenizes pairs of texts, appends end tokens and pads on the right.
 
     Called on `{"encoder_text": ..., "decoder_text": ...}` it pads to its two lengths, as a
-    KerasHub preprocessor does, in `tf.data` too. `encode_source`, `encode_target` and `collate`
-    are the parts of that for bucketed batches.
+    KerasHub preprocessor does, in `tf.data` too. For bucketed batches `encode_source`,
+    `encode_target` and `collate` do the same in two steps.
 
     Args:
-        tokenizer: A `SubwordTokenizer` of the target, or of both languages.
-        encoder_sequence_length: int. Longest source in tokens, the end token included; what is
-            longer is cut. Defaults to `128`.
-        decoder_sequence_length: int. Longest target in tokens. Defaults to `128`.
+        tokenizer: A `SubwordTokenizer` of the target, or of source and target.
+        encoder_sequence_length: int. Most tokens of a source, the end token included; longer
+            ones are truncated. Defaults to `128`.
+        decoder_sequence_length: int. Most tokens of a target. Defaults to `128`.
         source_tokenizer: A `SubwordTokenizer` of the source. Defaults to `None`: `tokenizer`.
     """
 
@@ -42,22 +43,23 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         **kwargs,
     ):
         if source_tokenizer is not None:
-            source_tokenizer = _kept_in(source_tokenizer, SOURCE_TOKENIZER_FILE)
-            tokenizer = _kept_in(tokenizer, TOKENIZER_FILE)
+            source_tokenizer = _with_config_file(source_tokenizer, SOURCE_TOKENIZER_FILE)
+            tokenizer = _with_config_file(tokenizer, TOKENIZER_FILE)
         super().__init__(tokenizer, encoder_sequence_length, decoder_sequence_length, **kwargs)
         self.source_tokenizer = source_tokenizer or tokenizer
 
     @property
     def has_two_tokenizers(self) -> bool:
+        """Whether the source has a tokenizer of its own."""
         return self.source_tokenizer is not self.tokenizer
 
     def source_vocabulary_size(self) -> int | None:
-        """Of the source's own tokenizer; `None` if it has none."""
+        """Vocabulary size of the source's own tokenizer, or `None` where it has none."""
         return self.source_tokenizer.vocabulary_size() if self.has_two_tokenizers else None
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.encoder_packer.start_value = None  # where a source starts is seen anyway
+        self.encoder_packer.start_value = None  # sources have no start token
 
     def call(self, x, y=None, sample_weight=None, *, encoder_sequence_length=None, **options):
         packed, y, sample_weight = super().call(
@@ -78,21 +80,21 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     @preprocessing_function
     def _pack_source(self, texts, *, length=None):
-        """The source in its own tokens, where KerasHub knows but one tokenizer."""
+        """Packs sources with their own tokenizer; KerasHub's preprocessor has only one."""
         token_ids, mask = self.encoder_packer(self.source_tokenizer(texts), sequence_length=length)
         return {"encoder_token_ids": token_ids, "encoder_padding_mask": mask}
 
     def encode_source(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
-        """Token ids of each source, cut, with the end token. See `SubwordTokenizer.encode`."""
+        """Truncated token ids of each source, with the end token. See `SubwordTokenizer.encode`."""
         length = self.encoder_sequence_length
         return self._encode(self.source_tokenizer, texts, length, sampling, seed)
 
     def encode_target(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
-        """The same of targets."""
+        """Truncated token ids of each target, with the end token."""
         return self._encode(self.tokenizer, texts, self.decoder_sequence_length, sampling, seed)
 
     def _encode(self, tokenizer, texts, length, sampling, seed):
@@ -101,9 +103,9 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return [ids[: length - 1] + end for ids in encoded]
 
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
-        """Pads encoded sources: `encoder_token_ids`, int32 `[batch, length]`, and
-        `encoder_padding_mask`, bool."""
-        ids, mask = padded(encoded, length, self.tokenizer.pad_token_id)
+        """Pads encoded sources to `encoder_token_ids`, int32 `[batch, length]`, and
+        `encoder_padding_mask`, bool `[batch, length]`."""
+        ids, mask = pad(encoded, length, self.tokenizer.pad_token_id)
         return {"encoder_token_ids": ids, "encoder_padding_mask": mask}
 
     def collate(
@@ -113,7 +115,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         length: int,
         target_length: int | None = None,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        """A batch for training: inputs, next tokens and their weights.
+        """A batch for training with teacher forcing.
 
         Args:
             sources: What `encode_source` returned.
@@ -122,16 +124,14 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             target_length: int. Length to pad the targets to. Defaults to `length`.
 
         Returns:
-            The inputs of the model; the tokens to predict, int32 `[batch, target_length]`; and 1
-            where there is one to predict, else 0, float32 `[batch, target_length]`.
+            A tuple: the inputs of the model; the labels, int32 `[batch, target_length]`; and
+            their weights, float32 `[batch, target_length]`, 0 in the padding and 1 elsewhere.
         """
-        inputs, following, weights = teacher_forced(
-            targets, target_length or length, self.tokenizer
-        )
-        return self.collate_source(sources, length) | inputs, following, weights
+        inputs, labels, weights = teacher_forcing(targets, target_length or length, self.tokenizer)
+        return self.collate_source(sources, length) | inputs, labels, weights
 
     def get_config(self):
-        config = super().get_config() | {  # the base class leaves them out
+        config = super().get_config() | {  # the base class omits them
             "encoder_sequence_length": self.encoder_sequence_length,
             "decoder_sequence_length": self.decoder_sequence_length,
         }
@@ -147,8 +147,8 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return super().from_config(config)
 
 
-def _kept_in(tokenizer, file):
-    """The tokenizer, or a copy of it that a preset keeps in that file."""
+def _with_config_file(tokenizer, file):
+    """The tokenizer, or a copy of it whose config a preset stores in that file."""
     if tokenizer.config_file == file:
         return tokenizer
     copy = type(tokenizer).from_config(tokenizer.get_config() | {"config_file": file})

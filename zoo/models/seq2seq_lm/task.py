@@ -1,37 +1,40 @@
-"""The translator: what a user holds."""
+"""Sequence-to-sequence task with beam search, scores and attention maps."""
 
 import warnings
 from collections.abc import Iterable
-from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 
-from zoo.models.generation import Generation, GenerationTask, Hypothesis
+from zoo.explain import Alignment
+from zoo.metrics import translation_scores
+from zoo.models.batching import batches, bucket_size, predict, run_batches
+from zoo.models.checks import check_columns, check_texts, require_preprocessor
+from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
+from zoo.models.generation.options import takes_search_options
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
-from zoo.models.texts import bucket, checked_texts, required
-
-if TYPE_CHECKING:
-    from zoo.explain import Alignment
 
 MIN_LENGTH = 16  # tokens
 
 
 class Translation(Generation):
-    """What the model makes of one text."""
+    """The output text for one source text."""
 
 
 @keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLM(GenerationTask):
-    """Reads a text and writes another: many-to-many.
+    """Maps a text to another, such as its translation: many-to-many.
 
     Args:
         backbone: A `Seq2SeqLMBackbone`.
         preprocessor: A `Seq2SeqLMPreprocessor`, or `None`.
-        languages: The codes of the source and the target language, such as `("en", "de")`; the
-            second decides how `score` cuts words. Defaults to `None`, not known.
+        languages: The codes of the source and the target language, such as `("en", "de")`.
+            `score` splits words by the rules of the target language. Defaults to `None`, unknown.
+
+    Raises:
+        ValueError: if `languages` is not a pair of strings.
 
     Example:
 
@@ -43,6 +46,7 @@ class Seq2SeqLM(GenerationTask):
     preprocessor_cls = Seq2SeqLMPreprocessor
 
     def __init__(self, backbone, preprocessor=None, languages=None, **kwargs):
+        _check_languages(languages)
         super().__init__(backbone, preprocessor, **kwargs)
 
         # === Config ===
@@ -52,97 +56,91 @@ class Seq2SeqLM(GenerationTask):
         languages = None if self.languages is None else list(self.languages)
         return super().get_config() | {"languages": languages}
 
-    def infer(
-        self,
-        texts: Iterable[str],
-        beam: int = 5,
-        length_penalty: float = 1.0,
-        coverage_penalty: float = 0.0,
-        n_best: int = 1,
-        max_length: int | None = None,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
-        batch_size: int = 64,
-    ) -> list[Translation]:
+    @takes_search_options
+    def infer(self, texts: Iterable[str], *, batch_size: int = 64, **search) -> list[Translation]:
         """Translates texts.
 
         Args:
-            texts: The texts, as a list. What is longer than the preprocessor's
-                `encoder_sequence_length` is cut, with a warning.
-            beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
-            length_penalty, coverage_penalty, n_best, min_length, no_repeat_ngram: See
-                `zoo.decoding.beam_search`.
-            max_length: int. Most tokens of a translation. Defaults to twice those of the source
-                and no more than the preprocessor's `decoder_sequence_length`.
-            batch_size: int. How many are run at once. Defaults to `64`.
+            texts: A list of texts. Those longer than the preprocessor's
+                `encoder_sequence_length` are truncated, with a warning.
+            batch_size: int. Most texts in a batch. Defaults to `64`.
+            **search: Options of the beam search, such as `beam=5`: see
+                `zoo.models.generation.SearchOptions`. `max_length` defaults to twice the
+                (padded) length of the source, and at most the preprocessor's
+                `decoder_sequence_length`.
 
         Returns:
             A `Translation` for each text, in order; an empty one for an empty text.
 
         Raises:
-            TypeError: if something else than strings is given.
-            ValueError: if a number is out of its range.
+            TypeError: if `texts` is not a list of strings, or an option is unknown.
+            ValueError: if an option is out of its range.
         """
-        search = self.search(
-            beam, n_best, length_penalty, coverage_penalty, max_length, min_length, no_repeat_ngram
-        )
+        run_search = self.search(SearchOptions(**search))
         encoded = self._encode(texts)
-        answers = [Translation.of([Hypothesis("", 0.0, 0.0)])] * len(encoded)
-        written = [i for i, ids in enumerate(encoded) if len(ids) > 1]  # more than an end
-        for rows, found in self._batches(search, encoded, written, batch_size):
-            for place, row in enumerate(rows):
-                answers[row] = Translation.of(self.hypotheses(found, place))
-        return answers
 
-    def score(self, columns: dict[str, list], batch_size: int = 64, **search) -> dict[str, float]:
-        """Compares the translations with references.
+        def run(batch):
+            found = run_search(*self._collate(batch.take(encoded), batch.length))
+            return [Translation.of(self.hypotheses(found, i)) for i in range(len(batch.rows))]
+
+        # An end token alone is an empty text.
+        lengths = [len(ids) if len(ids) > 1 else 0 for ids in encoded]
+        empty = Translation.of([Hypothesis("", 0.0, 0.0)])
+        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty)
+
+    @takes_search_options
+    def score(
+        self, columns: dict[str, list], *, batch_size: int = 64, **search
+    ) -> dict[str, float]:
+        """Compares translations with references.
 
         Args:
             columns: `"source"` and `"target"`, lists of strings of the same length.
-            batch_size: int. Defaults to `64`.
-            **search: Options of `infer`.
+            batch_size: int. Most texts in a batch. Defaults to `64`.
+            **search: Options of the beam search, as for `infer`.
 
         Returns:
-            What `zoo.metrics.translation_scores` does, and of the references themselves `loss`
-            (mean cross-entropy of a token in nats) and `perplexity`, its exponential.
-        """
-        from zoo.metrics import translation_scores
+            The scores of `zoo.metrics.translation_scores`; and of the references `loss`, the
+            mean cross-entropy of a token in nats, and `perplexity`, its exponential.
 
+        Raises:
+            ValueError: if a column is missing, their lengths differ, or they have no rows.
+        """
+        check_columns(columns, "source", "target")
         answers = self.infer(columns["source"], batch_size=batch_size, **search)
         loss = self._loss(columns, batch_size)
         language = self.languages and self.languages[1]
-        written = [answer.text for answer in answers]
-        scores = translation_scores(columns["target"], written, language)
+        translations = [answer.text for answer in answers]
+        scores = translation_scores(columns["target"], translations, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
 
-    def explain(self, text: str) -> "Alignment":
-        """Where it looked for each token that it wrote, by greedy search.
+    def explain(self, text: str) -> Alignment:
+        """The attention weights of a greedy translation, from target to source tokens.
 
         Args:
-            text: One text.
+            text: str. One text.
 
         Returns:
-            `zoo.explain.Alignment`, which draws itself with `.save("map.png")`.
+            A `zoo.explain.Alignment`, which `.save("map.png")` draws.
 
         Raises:
             TypeError: if `text` is not a string.
             ValueError: if it has no tokens, or the model has no attention.
         """
-        from zoo.explain import Alignment
-
         if self.backbone.attention == "none":
             raise ValueError(
-                "A model without attention looks nowhere: it has one vector for the whole text. "
+                "This model has no attention to explain; use one with another `attention`. "
                 "Received: attention='none'"
             )
-        encoded = self._encode([text])
-        if len(encoded[0]) == 1:
+        (encoded,) = self._encode([text])
+        if len(encoded) == 1:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        search = self.search(1, length_penalty=0.0, return_attention=True)
-        ((_, found),) = self._batches(search, encoded, [0], 1)
+        options = SearchOptions(beam=1, length_penalty=0.0)
+        search = self.search(options, return_attention=True)
+        found = search(*self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH)))
         length = int(found.lengths[0, 0])
         ids = found.tokens[0, 0, :length]
-        source = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded[0]) - 1]
+        source = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
         return Alignment(
             [*source, "</s>"],
             self.pieces(ids),
@@ -151,66 +149,58 @@ class Seq2SeqLM(GenerationTask):
             translation=self.text(ids),
         )
 
-    def source(self, inputs):
+    def encoder_inputs(self, inputs):
         return inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
 
-    def start(self, source, max_length):
-        token_ids, padding_mask = source
-        longest = max_length
-        if longest is None:
-            longest = min(2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length)
-        state, constants = self.backbone.init_decoding(token_ids, padding_mask, longest)
-        return state, constants, padding_mask, longest
-
-    def _batches(self, search, encoded, rows, batch_size):
-        """Yields rows, the shortest first, and what was found for them, as arrays."""
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"A batch holds one text or more. Received: batch_size={batch_size!r}")
-        rows = sorted(rows, key=lambda row: len(encoded[row]))
-        for start in range(0, len(rows), batch_size):
-            some = rows[start : start + batch_size]
-            filling = [encoded[some[-1]]] * (min(bucket(len(some)), batch_size) - len(some))
-            batch = self.preprocessor.collate_source(
-                [encoded[row] for row in some] + filling,
-                bucket(len(encoded[some[-1]]), MIN_LENGTH),
-            )
-            yield some, search(batch["encoder_token_ids"], batch["encoder_padding_mask"])
+    def default_max_length(self, token_ids, padding_mask):
+        return min(2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length)
 
     def _encode(self, texts):
-        preprocessor, texts = required(self.preprocessor), checked_texts(texts)
+        """Token ids of each text, with the end token; warns of truncated texts."""
+        preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
         encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
         longest = preprocessor.encoder_sequence_length - 1
-        if cut := sum(len(ids) > longest for ids in encoded):
+        if num_truncated := sum(len(ids) > longest for ids in encoded):
             warnings.warn(
-                f"{cut} of {len(texts)} texts are longer than the {longest} tokens that this "
-                "model reads, and were cut. Split them into sentences.",
+                f"{num_truncated} of {len(texts)} texts are longer than the model's maximum of "
+                f"{longest} tokens and were truncated. Split them into sentences.",
                 stacklevel=3,
             )
         end = preprocessor.tokenizer.end_token_id
         return [[*ids[:longest], end] for ids in encoded]
 
+    def _collate(self, encoded, length):
+        return self.encoder_inputs(self.preprocessor.collate_source(encoded, length))
+
     def _loss(self, columns, batch_size):
-        """The mean cross-entropy of the references' tokens."""
+        """Mean cross-entropy of the tokens of the references."""
         sources = self.preprocessor.encode_source(columns["source"])
         targets = self.preprocessor.encode_target(columns["target"])
         lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
-        order = sorted(range(len(lengths)), key=lengths.__getitem__)
         total = count = 0.0
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            rows += [rows[-1]] * (batch_size - len(rows))
-            length = bucket(lengths[rows[-1]], MIN_LENGTH)
-            inputs, following, weights = self.preprocessor.collate(
-                [sources[row] for row in rows], [targets[row] for row in rows], length
+        for batch in batches(lengths, batch_size, MIN_LENGTH):
+            inputs, labels, weights = self.preprocessor.collate(
+                batch.take(sources), batch.take(targets), batch.length
             )
-            weights[len(order) - start :] = 0  # the rows that fill up
-            losses = self._token_losses(inputs, following)
-            total += float((losses * weights).sum())
+            weights[len(batch.rows) :] = 0  # filling rows
+            total += float((self._token_losses(inputs, labels) * weights).sum())
             count += float(weights.sum())
         return total / count
 
-    def _token_losses(self, inputs, following):
-        logits = np.asarray(keras.Model.predict_on_batch(self, inputs), "float32")
+    def _token_losses(self, inputs, labels):
+        """Cross-entropy of each token, float32 `[batch, target]`."""
+        logits = predict(self, inputs).astype("float32")
         highest = logits.max(axis=-1, keepdims=True)
         normalizer = np.log(np.exp(logits - highest).sum(axis=-1)) + highest[..., 0]
-        return normalizer - np.take_along_axis(logits, following[..., None], axis=-1)[..., 0]
+        return normalizer - np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+
+
+def _check_languages(languages: Any) -> None:
+    if languages is None:
+        return
+    is_pair = isinstance(languages, list | tuple) and len(languages) == 2
+    if not is_pair or not all(isinstance(code, str) for code in languages):
+        raise ValueError(
+            "`languages` must be the codes of the source and the target language, such as "
+            f"('en', 'de'), or None. Received: languages={languages!r}"
+        )

@@ -1,4 +1,4 @@
-"""Many-to-one: a text in, a label out."""
+"""Text classification models."""
 
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor

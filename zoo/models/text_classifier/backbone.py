@@ -1,39 +1,38 @@
-"""The encoder of the text classifier: tokens in, a state for each out."""
+"""Encoder backbone from tokens to hidden states."""
 
 import keras
 import keras_hub
 
-from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
+from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
+from zoo.models.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
 class TextClassifierBackbone(keras_hub.models.Backbone):
-    """Embeds tokens and reads them with a recurrent stack or a Transformer encoder.
+    """Token embeddings followed by a recurrent stack or a Transformer encoder.
 
     Inputs: `token_ids`, integers `[batch, time]`, and `padding_mask`, booleans
-    `[batch, time]`, true on the first `length` tokens of each row. Output: the states,
-    floats `[batch, time, units]` (twice the units in both directions), zero where padded.
+    `[batch, time]`, true on the first `length` tokens of each row. Output: the hidden
+    states, floats `[batch, time, units]` (twice the units if bidirectional), zero where padded.
 
     Args:
         vocabulary_size: int. Number of token ids.
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `128`.
-        units: int. Size of the hidden state, of each direction. Of a Transformer the size of
-            its states, which must equal `embedding_dim`. Defaults to `128`.
-        num_layers: int. Defaults to `1`.
-        bidirectional: bool. Whether a recurrent encoder reads both ways; a Transformer
-            always does. Defaults to `True`.
+        units: int. Size of the hidden states, in each direction; in a Transformer equal to
+            `embedding_dim`. Defaults to `128`.
+        num_layers: int. Number of layers. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder is bidirectional; not used by a
+            Transformer. Defaults to `True`.
         num_heads: int. Attention heads of a Transformer. Defaults to `4`.
-        dropout: float. Of the embeddings and between layers; in a recurrent encoder the same
-            units are dropped at each step. Defaults to `0.0`.
-        max_sequence_length: int. Positions a Transformer knows. Defaults to `512`.
+        dropout: float. Dropout rate of the embeddings and between layers; a recurrent encoder
+            drops the same units at each step. Defaults to `0.0`.
+        max_sequence_length: int. Number of position embeddings of a Transformer. Defaults to
+            `512`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if the encoder is unknown, or sizes do not fit together.
+        ValueError: if the encoder is unknown or sizes are incompatible.
 
     Example:
 
@@ -55,15 +54,9 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        if encoder not in ENCODERS:
-            raise ValueError(f"`encoder` must be one of {ENCODERS}. Received: encoder={encoder!r}")
+        check_choice("encoder", encoder, ENCODERS)
+        check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
         is_transformer = encoder == "transformer"
-        if is_transformer and (units != embedding_dim or units % num_heads):
-            raise ValueError(
-                "A Transformer needs `units` equal to `embedding_dim` and divisible by "
-                f"`num_heads`. Received: units={units}, embedding_dim={embedding_dim}, "
-                f"num_heads={num_heads}"
-            )
 
         # === Layers ===
         if is_transformer:
@@ -71,21 +64,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
                 vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
             )
             drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
-            layers = [
-                keras_hub.layers.TransformerEncoder(
-                    4 * units,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    activation="gelu",
-                    dtype=dtype,
-                    name=f"transformer_layer_{i}",
-                )
-                for i in range(num_layers)
-            ]
-            norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
         else:
-            # Keras' own ±0.05 is so near to zero that a small model spends epochs getting away.
+            # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
             self.token_embedding = keras.layers.Embedding(
                 vocabulary_size,
                 embedding_dim,
@@ -94,26 +74,23 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
                 name="token_embedding",
             )
             drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
-            recurrent = RecurrentEncoder(
-                encoder,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                dtype=dtype,
-                name="recurrent",
-            )
+        encode = build_encoder(
+            encoder,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=4 * units,
+            dropout=dropout,
+            activation="gelu",
+            dtype=dtype,
+        )
 
         # === Functional graph ===
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         states = drop(self.token_embedding(token_ids))  # [batch, time, embedding_dim]
-        if is_transformer:
-            for layer in layers:
-                states = layer(states, padding_mask=padding_mask)
-            states = norm(states)
-        else:
-            states = recurrent(states, padding_mask=padding_mask)
+        states = encode(states, padding_mask=padding_mask)
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=states,

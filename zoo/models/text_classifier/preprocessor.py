@@ -1,4 +1,4 @@
-"""Texts to padded token ids."""
+"""Preprocessor from texts to padded token ids."""
 
 import itertools
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.models.batching import pad
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.tokenizers import SubwordTokenizer
 
@@ -16,21 +17,20 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     """Tokenizes texts, truncates them and pads them on the right.
 
     Called on strings it pads to `sequence_length`, as a KerasHub preprocessor does, in
-    `tf.data` too. `encode` and `collate` are the two halves of that for bucketed batches.
+    `tf.data` too. For bucketed batches `encode` and `collate` do the same in two steps.
 
     Args:
         tokenizer: A `SubwordTokenizer`.
-        sequence_length: int. Longest sequence in tokens; what is longer is cut after it.
-            Defaults to `128`.
-        lowercase: bool. Whether the text is lower-cased first, for a model that has learnt
-            from nothing else. Defaults to `False`.
+        sequence_length: int. Most tokens of a text; longer ones are truncated. Defaults to
+            `128`.
+        lowercase: bool. Whether texts are lower-cased first. Defaults to `False`.
     """
 
     backbone_cls = TextClassifierBackbone
     tokenizer_cls = SubwordTokenizer
 
     def __init__(self, tokenizer, sequence_length=128, lowercase=False, **kwargs):
-        kwargs.pop("truncate", None)  # of the base class: for pairs of segments
+        kwargs.pop("truncate", None)  # an argument of the base class for pairs of segments
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
         self.lowercase = lowercase
 
@@ -50,36 +50,33 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     def encode(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
-        """Token ids of each text, truncated, not padded. See `SubwordTokenizer.encode`."""
+        """Truncated token ids of each text. See `SubwordTokenizer.encode`."""
         if self.lowercase:
             texts = [text.lower() for text in texts]
         encoded = self.tokenizer.encode(texts, sampling, seed)
         return [ids[: self.sequence_length] for ids in encoded]
 
     def pieces(self, text: str) -> list[str]:
-        """The text of each token of `encode`, in the case in which it was written."""
-        seen = text.lower() if self.lowercase else text
-        pieces = self.tokenizer.pieces(seen)[: self.sequence_length]
-        if len(seen) != len(text):  # a few characters are longer in lower case, such as "İ"
+        """The text of each token of `encode`, in its original case."""
+        encoded = text.lower() if self.lowercase else text
+        pieces = self.tokenizer.pieces(encoded)[: self.sequence_length]
+        if len(encoded) != len(text):  # a few characters are longer in lower case, such as "İ"
             return pieces
         ends = list(itertools.accumulate(map(len, pieces)))
         return [text[end - len(piece) : end] for piece, end in zip(pieces, ends, strict=True)]
 
     def collate(self, encoded: list[list[int]], length: int) -> dict[str, np.ndarray]:
-        """Pads encoded texts to one length, cutting the longer ones.
+        """Pads encoded texts to one length, truncating longer ones.
 
         Args:
             encoded: Lists of token ids.
             length: int. Length to pad to.
 
         Returns:
-            A dictionary: `token_ids`, int32 `[batch, length]`, and `padding_mask`, bool.
+            A dictionary: `token_ids`, int32 `[batch, length]`, and `padding_mask`, bool
+            `[batch, length]`.
         """
-        token_ids = np.full((len(encoded), length), self.tokenizer.pad_token_id, "int32")
-        for row, ids in zip(token_ids, encoded, strict=True):
-            row[: len(ids)] = ids[:length]
-        lengths = np.array([min(len(ids), length) for ids in encoded], "int32")
-        padding_mask = np.arange(length)[None, :] < lengths[:, None]
+        token_ids, padding_mask = pad(encoded, length, self.tokenizer.pad_token_id)
         return {"token_ids": token_ids, "padding_mask": padding_mask}
 
     def get_config(self):
@@ -87,11 +84,11 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
 
 
 def _lower(texts):
-    """Lower-cases strings as `call` may get them: alone, in lists, arrays or `tf.data`."""
+    """Lower-cases the inputs of `call`: a string, a list, an array or a `tf.data` tensor."""
     if isinstance(texts, str):
         return texts.lower()
     if isinstance(texts, (list, tuple)):
         return [text.lower() for text in texts]
-    import tensorflow as tf
+    import tensorflow as tf  # heavy, and only `tf.data` and arrays need it
 
     return tf.strings.lower(texts, encoding="utf-8")

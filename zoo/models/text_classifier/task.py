@@ -1,35 +1,32 @@
-"""The text classifier: what a user holds."""
+"""Text classification task with probabilities, scores and token weights."""
 
 import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from numbers import Integral
-from typing import TYPE_CHECKING
 
 import keras
 import keras_hub
 import numpy as np
 
+from zoo.explain import TokenWeights
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
+from zoo.models.batching import bucket_size, predict, run_batches
+from zoo.models.checks import check_columns, check_names, check_texts, require_preprocessor
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
-from zoo.models.texts import bucket, checked_texts, required
-
-if TYPE_CHECKING:
-    from zoo.explain import TokenWeights
 
 MIN_LENGTH = 16  # tokens
 
 
 @dataclass(frozen=True)
 class Classification:
-    """What the classifier says of one text.
+    """The label of one text.
 
     Attributes:
         label: The most probable label.
         probability: Its probability.
-        probabilities: That of every label.
+        probabilities: The probability of each label.
     """
 
     label: str
@@ -42,20 +39,20 @@ class Classification:
 
 @keras.saving.register_keras_serializable("zoo")
 class TextClassifier(keras_hub.models.TextClassifier):
-    """Reads a text and gives it a label: many-to-one.
+    """Maps a text to a label: many-to-one.
 
     Args:
         backbone: A `TextClassifierBackbone`.
         preprocessor: A `TextClassifierPreprocessor`, or `None`.
         labels: The names of the labels, in the order of their ids. Defaults to
             `("negative", "positive")`.
-        pooling: How the states become one vector: `"last"`, `"max"`, `"mean"`, or the
-            attention `"bahdanau"`, `"luong_general"`, `"scaled_dot"` or `"multi_head"`; see
+        pooling: The pooling of the hidden states to one vector: `"last"`, `"max"`, `"mean"`, or
+            the attention `"bahdanau"`, `"luong_general"`, `"scaled_dot"` or `"multi_head"`; see
             `zoo.layers.SequencePooling`. Defaults to `"bahdanau"`.
-        dropout: float. Of the pooled vector. Defaults to `0.0`.
+        dropout: float. Dropout rate of the pooled vector. Defaults to `0.0`.
 
     Raises:
-        ValueError: if fewer than two labels are given, or one twice.
+        ValueError: if `labels` are not two or more different strings.
 
     Example:
 
@@ -75,12 +72,8 @@ class TextClassifier(keras_hub.models.TextClassifier):
         dropout=0.0,
         **kwargs,
     ):
-        kwargs.pop("num_classes", None)  # of the base class: the labels tell
-        labels = tuple(labels)
-        if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise ValueError(
-                f"A classifier needs two or more labels, all different. Received: labels={labels}"
-            )
+        kwargs.pop("num_classes", None)  # an argument of the base class: the number of labels
+        labels = check_names("labels", labels, min_count=2)
 
         # === Layers ===
         self.backbone = backbone
@@ -117,18 +110,19 @@ class TextClassifier(keras_hub.models.TextClassifier):
         }
 
     def infer(self, texts: Iterable[str], batch_size: int = 64) -> list[Classification]:
-        """Labels texts.
+        """Classifies texts.
 
         Args:
-            texts: The texts, as a list; of any length (cut at the preprocessor's).
-            batch_size: int. How many are run at once. Defaults to `64`.
+            texts: A list of texts. Those longer than the preprocessor's `sequence_length` are
+                truncated.
+            batch_size: int. Most texts in a batch. Defaults to `64`.
 
         Returns:
             A `Classification` for each text, in order.
 
         Raises:
-            TypeError: if something else than strings is given.
-            ValueError: if `batch_size` is less than 1.
+            TypeError: if `texts` is not a list of strings.
+            ValueError: if `batch_size` is not an integer of at least 1.
         """
         return [
             Classification(
@@ -140,45 +134,46 @@ class TextClassifier(keras_hub.models.TextClassifier):
         ]
 
     def score(self, columns: dict[str, list], batch_size: int = 256) -> dict[str, float]:
-        """Compares the answers with the true labels.
+        """Compares predicted labels with the true ones.
 
         Args:
             columns: `"text"` and `"label"`, lists of strings of the same length.
-            batch_size: int. Defaults to `256`.
+            batch_size: int. Most texts in a batch. Defaults to `256`.
 
         Returns:
             `accuracy`, `macro_f1` and `loss` (mean cross-entropy in nats).
+
+        Raises:
+            ValueError: if a column is missing, their lengths differ, or they have no rows.
         """
-        probabilities = self._probabilities(columns["text"], batch_size)
+        check_columns(columns, "text", "label")
+        probabilities = np.array(self._probabilities(columns["text"], batch_size))
         return classification_scores(columns["label"], probabilities, self.labels)
 
-    def explain(self, text: str) -> "TokenWeights":
-        """How much of a say each token had in the answer.
+    def explain(self, text: str) -> TokenWeights:
+        """The weight of each token in the pooled vector.
 
         Args:
-            text: One text.
+            text: str. One text.
 
         Returns:
-            `zoo.explain.TokenWeights`, which draws itself with `.save("map.png")`. What the
-            weights are depends on the pooling: see `zoo.layers.SequencePooling`.
+            A `zoo.explain.TokenWeights`, which `.save("map.png")` draws. The definition of the
+            weights depends on the pooling: see `zoo.layers.SequencePooling`.
 
         Raises:
             TypeError: if `text` is not a string.
             ValueError: if it has no tokens.
         """
-        from zoo.explain import TokenWeights
-
-        encoded = self._encode([text])[0]
+        (encoded,) = self._encode([text])
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        pieces = self.preprocessor.pieces(text)
-        batch = self.preprocessor.collate([encoded], bucket(len(encoded), MIN_LENGTH))
-        logits, weights = self._explainer.predict_on_batch(batch)
-        probabilities = _softmax(np.asarray(logits))[0]
+        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
+        logits, weights = predict(self._explainer, batch)
+        probabilities = _softmax(logits[0])
         best = int(probabilities.argmax())
         return TokenWeights(
-            tokens=pieces,
-            weights=np.asarray(weights, "float32")[0, :, : len(encoded)],
+            tokens=self.preprocessor.pieces(text),
+            weights=weights.astype("float32")[0, :, : len(encoded)],
             prediction=self.labels[best],
             probability=float(probabilities[best]),
             text=text,
@@ -189,26 +184,20 @@ class TextClassifier(keras_hub.models.TextClassifier):
         return keras.Model(self.input, [self.output, self._attention_output])
 
     def _encode(self, texts):
-        return required(self.preprocessor).encode(checked_texts(texts))
+        return require_preprocessor(self.preprocessor).encode(check_texts(texts))
 
     def _probabilities(self, texts, batch_size):
-        """Floats `[texts, labels]`. Few shapes: lengths and batch sizes are powers of two."""
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"A batch holds one text or more. Received: batch_size={batch_size!r}")
+        """The probabilities of the labels of each text, float32 `[labels]`."""
         encoded = self._encode(texts)
-        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-        logits = np.zeros((len(encoded), self.num_classes), "float32")
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            length = bucket(len(encoded[rows[-1]]), MIN_LENGTH)
-            filling = [[]] * (min(bucket(len(rows)), batch_size) - len(rows))
-            batch = self.preprocessor.collate([encoded[i] for i in rows] + filling, length)
-            # `Task` would preprocess again.
-            output = keras.Model.predict_on_batch(self, batch)
-            logits[rows] = np.asarray(output, "float32")[: len(rows)]
-        return _softmax(logits)
+
+        def run(batch):
+            inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
+            return _softmax(predict(self, inputs)[: len(batch.rows)])
+
+        return run_batches(run, [len(ids) for ids in encoded], batch_size, MIN_LENGTH)
 
 
 def _softmax(logits):
+    logits = logits.astype("float32")
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Tagging: a sentence in, a tag for each of its words out."""
+"""Token classification models: tagging of words, and intents of sentences."""
 
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor

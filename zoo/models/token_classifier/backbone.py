@@ -1,25 +1,28 @@
-"""The encoder of the tagger: words and their characters in, a state for each word out."""
+"""Encoder backbone from words and their characters to a hidden state for each word."""
 
 import keras
 import keras_hub
 
-from zoo.layers import CharacterFeatures, RecurrentEncoder
+from zoo.choices import (
+    CHARACTERS,
+    ENCODERS,
+    TAGGER_ATTENTIONS,
+    check,
+    check_choice,
+    encoder_conflicts,
+)
+from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
-from zoo.layers.characters import KINDS
-from zoo.layers.recurrent import CELLS
-
-ENCODERS = (*CELLS, "transformer")
-CHARACTERS = ("none", *KINDS)
-ATTENTIONS = ("none", "bahdanau", "scaled_dot", "multi_head")
+from zoo.models.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
 class TokenClassifierBackbone(keras_hub.models.Backbone):
-    """Reads the words of a sentence, each as itself and as its characters.
+    """Word embeddings and character features, followed by a recurrent or Transformer encoder.
 
-    Inputs: `word_ids`, integers `[batch, words]`; `character_ids`, integers `[batch, words,
-    characters]`, which a model without character features has not; and `padding_mask`,
-    booleans `[batch, words]`, true on the first words of each row. Output: the states
+    Inputs: `word_ids`, integers `[batch, words]`; `padding_mask`, booleans `[batch, words]`,
+    true on the first words of each row; and, of a model with character features,
+    `character_ids`, integers `[batch, words, characters]`. Output: the hidden states
     `[batch, words, features]`.
 
     Args:
@@ -29,20 +32,21 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         characters: `"none"`, `"cnn"` or `"lstm"`: see `zoo.layers.CharacterFeatures`. Defaults
             to `"cnn"`.
         character_dim: int. Size of the character embeddings. Defaults to `32`.
-        character_units: int. Size of what the characters say of a word. Defaults to `64`.
+        character_units: int. Size of the character features of a word. Defaults to `64`.
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
-        units: int. Size of the state of each direction; of a Transformer. Defaults to `128`.
-        num_layers: int. Defaults to `1`.
-        bidirectional: bool. Whether a recurrent encoder reads both ways. Defaults to `True`.
-        attention: What each word looks at the others with: `"none"`, `"bahdanau"`,
-            `"scaled_dot"` or `"multi_head"`. What it sees stands beside its state. Defaults to
-            `"none"`.
+        units: int. Size of the hidden states, in each direction. Defaults to `128`.
+        num_layers: int. Number of layers. Defaults to `1`.
+        bidirectional: bool. Whether a recurrent encoder is bidirectional; not used by a
+            Transformer. Defaults to `True`.
+        attention: The self-attention over the hidden states, whose context is concatenated to
+            them: `"none"`, `"bahdanau"`, `"scaled_dot"` or `"multi_head"`. Defaults to `"none"`.
         num_heads: int. Heads of `"multi_head"` and of a Transformer. Defaults to `4`.
-        dropout: float. Of the embeddings, between layers and of the states. Defaults to `0.0`.
+        dropout: float. Dropout rate of the embeddings, between layers and of the hidden states.
+            Defaults to `0.0`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if something is unknown, or sizes do not fit together.
+        ValueError: if a name is unknown or sizes are incompatible.
 
     References:
         - Words and characters: Lample et al. 2016; Ma and Hovy 2016.
@@ -69,18 +73,11 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         for name, value, choices in (
             ("encoder", encoder, ENCODERS),
             ("characters", characters, CHARACTERS),
-            ("attention", attention, ATTENTIONS),
+            ("attention", attention, TAGGER_ATTENTIONS),
         ):
-            if value not in choices:
-                raise ValueError(
-                    f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}"
-                )
+            check_choice(name, value, choices)
+        check(encoder_conflicts(encoder, units, num_heads))
         is_transformer = encoder == "transformer"
-        if is_transformer and units % num_heads:
-            raise ValueError(
-                "A Transformer needs `units` divisible by `num_heads`. "
-                f"Received: units={units}, num_heads={num_heads}"
-            )
 
         # === Layers ===
         self.word_embedding = keras.layers.Embedding(
@@ -101,6 +98,16 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                 name="character_features",
             )
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+        encode = build_encoder(
+            encoder,
+            units,
+            num_layers,
+            bidirectional=bidirectional,
+            num_heads=num_heads,
+            intermediate_dim=4 * units,
+            dropout=dropout,
+            dtype=dtype,
+        )
 
         # === Functional graph ===
         word_ids = keras.Input((None,), dtype="int32", name="word_ids")
@@ -116,26 +123,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
             positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
             states = states + positions(states)
-            for i in range(num_layers):
-                states = keras_hub.layers.TransformerEncoder(
-                    4 * units,
-                    num_heads,
-                    dropout=dropout,
-                    normalize_first=True,
-                    dtype=dtype,
-                    name=f"transformer_layer_{i}",
-                )(states, padding_mask=padding_mask)
-            states = keras.layers.LayerNormalization(dtype=dtype, name="norm")(states)
-        else:
-            states = RecurrentEncoder(
-                encoder,
-                units,
-                num_layers,
-                bidirectional,
-                dropout=dropout,
-                dtype=dtype,
-                name="recurrent",
-            )(states, padding_mask=padding_mask)
+        states = encode(states, padding_mask=padding_mask)
         weights = None
         if attention != "none":
             attend = make_attention(

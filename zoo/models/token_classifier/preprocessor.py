@@ -1,4 +1,4 @@
-"""Sentences to padded ids of words and characters."""
+"""Preprocessor from sentences to padded ids of words and characters."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,20 +6,26 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.models.batching import pad
+from zoo.models.checks import check_integer
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.tokenizers import WordTokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
 class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
-    """Looks words and characters up, and pads them on the right.
+    """Maps words and characters to ids, and pads them on the right.
 
     A sentence is a list of words, or a text, which the tokenizer splits.
 
     Args:
         tokenizer: A `WordTokenizer`.
-        character_length: int. Most characters of a word that are read; `0` for a model without
-            character features. Defaults to `24`.
+        character_length: int. Most characters of a word, see
+            `WordTokenizer.encode_characters`; `0` for a model without character features.
+            Defaults to `24`.
+
+    Raises:
+        ValueError: if `character_length` is not an integer of at least 0.
     """
 
     backbone_cls = TokenClassifierBackbone
@@ -27,16 +33,15 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
 
     def __init__(self, tokenizer, character_length=24, **kwargs):
         super().__init__(**kwargs)
-        if character_length < 0:
-            raise ValueError(
-                "`character_length` must be at least 0. "
-                f"Received: character_length={character_length}"
-            )
+        check_integer("character_length", character_length, minimum=0)
         self.tokenizer = tokenizer
         self.character_length = character_length
 
+    def build(self, input_shape):
+        self.built = True  # no weights
+
     def words(self, sentence: str | Sequence[str]) -> list[str]:
-        """The words of a sentence; those of a text are split by the tokenizer."""
+        """The words of a sentence; a text is split by the tokenizer."""
         return self.tokenizer.split(sentence) if isinstance(sentence, str) else list(sentence)
 
     def encode(self, sentences: Iterable[Sequence[str]]) -> list[tuple[list[int], list[list[int]]]]:
@@ -55,25 +60,22 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
 
         Args:
             encoded: What `encode` returned.
-            length: int. Words to pad to; no sentence may have more.
+            length: int. Words to pad to; at least those of the longest sentence.
 
         Returns:
             The inputs of the backbone: `word_ids`, int32 `[batch, length]`; `padding_mask`,
-            bool `[batch, length]`; and `character_ids`, int32 `[batch, length,
-            character_length]`, unless that is `0`.
+            bool `[batch, length]`; and, unless `character_length` is 0, `character_ids`, int32
+            `[batch, length, character_length]`.
         """
-        word_ids = np.zeros((len(encoded), length), "int32")
-        characters = np.zeros((len(encoded), length, self.character_length), "int32")
-        for row, (ids, spelled) in enumerate(encoded):
-            word_ids[row, : len(ids)] = ids
-            for place, word in enumerate(spelled):
-                characters[row, place, : len(word)] = word
-        lengths = np.array([len(ids) for ids, _ in encoded], "int32")
-        batch = {
-            "word_ids": word_ids,
-            "padding_mask": np.arange(length)[None, :] < lengths[:, None],
-        }
-        return batch | {"character_ids": characters} if self.character_length else batch
+        word_ids, padding_mask = pad([ids for ids, _ in encoded], length, pad_id=0)
+        batch = {"word_ids": word_ids, "padding_mask": padding_mask}
+        if self.character_length:
+            character_ids = np.zeros((len(encoded), length, self.character_length), "int32")
+            for row, (_, words) in enumerate(encoded):
+                for position, ids in enumerate(words):
+                    character_ids[row, position, : len(ids)] = ids
+            batch["character_ids"] = character_ids
+        return batch
 
     def call(self, x, y=None, sample_weight=None):
         encoded = self.encode([self.words(sentence) for sentence in x])

@@ -1,36 +1,34 @@
-"""The tagger: what a user holds."""
+"""Token classification task with tags, spans, intents, scores and attention maps."""
 
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
-from typing import TYPE_CHECKING
 
 import keras
 import keras_hub
 import numpy as np
 
-from zoo.layers import LinearChainCRF, SequencePooling, bio_constraints
-from zoo.models.texts import bucket, required
+from zoo.choices import HEADS, check_choice
+from zoo.explain import Alignment
+from zoo.layers import LinearChainCRF, SequencePooling
+from zoo.metrics import tagging_scores
+from zoo.models.batching import bucket_size, predict, run_batches
+from zoo.models.checks import check_columns, check_integer, check_names, require_preprocessor
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.tags import SCHEMES, bio_constraints, spans
 
-if TYPE_CHECKING:
-    from zoo.explain import Alignment
-
-HEADS = ("softmax", "crf")
-SCHEMES = ("bio", "bioes")
 MIN_LENGTH = 16  # words
 
 
 @dataclass(frozen=True)
 class Span:
-    """Words that belong together.
+    """A span of words that the tags mark.
 
     Attributes:
-        type: What they are, the tag without its `B-` or `I-`.
-        start: The place of the first word.
-        end: The place after the last word.
+        type: The tag without its prefix `B-`, `I-`, …; `"_"` if the tags are prefixes alone.
+        start: The index of the first word.
+        end: The index after the last word.
         text: The words, with spaces between.
     """
 
@@ -42,16 +40,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Tagging:
-    """What the model makes of one sentence.
+    """The tags of one sentence.
 
     Attributes:
         tokens: The words.
-        tags: A tag for each.
-        confidences: The probability of each tag; of a CRF given the whole sentence.
-        spans: Where the tags follow a scheme, the spans that they mark, else empty.
-        intent: Of the sentence, where the model knows intents, else `None`.
-        hypotheses: The `n_best` sequences of tags with their probabilities, where more than one
-            was asked for.
+        tags: The tag of each word.
+        confidences: The probability of each tag; the marginal probability in a CRF.
+        spans: The spans that the tags mark; empty without a scheme.
+        intent: The intent of the sentence; `None` without intents.
+        hypotheses: The `n_best` sequences of tags with their probabilities; `None` if `n_best`
+            is 1.
     """
 
     tokens: list[str]
@@ -71,23 +69,23 @@ class Tagging:
 
 @keras.saving.register_keras_serializable("zoo")
 class TokenClassifier(keras_hub.models.Task):
-    """Reads a sentence and gives each word a tag: synced many-to-many.
+    """Maps each word of a sentence to a tag, and the sentence to an intent: synced many-to-many.
 
-    Outputs by name: `tags`, the potentials of each tag `[batch, words, tags]`; and with intents
+    Outputs by name: `tags`, the potentials of the tags `[batch, words, tags]`; and with intents
     `intent`, their logits `[batch, intents]`.
 
     Args:
         backbone: A `TokenClassifierBackbone`.
         preprocessor: A `TokenClassifierPreprocessor`, or `None`.
         tags: The names of the tags, in the order of their ids.
-        head: `"softmax"`: each word's tag is chosen by itself; or `"crf"`: all tags of the
-            sentence together. Defaults to `"crf"`.
-        scheme: `"bio"` or `"bioes"` where the tags mark spans: then impossible sequences are
-            never given, by either head. Defaults to `None`.
-        intents: The names of the intents of whole sentences. Defaults to none.
+        head: `"softmax"`: the tags of a sentence are independent; or `"crf"`: a linear-chain
+            CRF. Defaults to `"crf"`.
+        scheme: `"bio"`, `"bioes"` or `"io"` if the tags mark spans: either head then predicts
+            only well-formed sequences. Defaults to `None`.
+        intents: The names of the intents of sentences. Defaults to none.
 
     Raises:
-        ValueError: if the head or the scheme is unknown, or a name is given twice.
+        ValueError: if the head or the scheme is unknown, or names are not different strings.
 
     Example:
 
@@ -101,25 +99,20 @@ class TokenClassifier(keras_hub.models.Task):
     def __init__(
         self, backbone, preprocessor=None, tags=(), head="crf", scheme=None, intents=(), **kwargs
     ):
-        tags, intents = tuple(tags), tuple(intents)
-        if head not in HEADS:
-            raise ValueError(f"`head` must be one of {list(HEADS)}. Received: head={head!r}")
+        tags = check_names("tags", tags, min_count=1)
+        intents = check_names("intents", intents, min_count=0)
+        check_choice("head", head, HEADS)
         if scheme not in (None, *SCHEMES):
             raise ValueError(
                 f"`scheme` must be None or one of {list(SCHEMES)}. Received: scheme={scheme!r}"
-            )
-        if not tags or len(set(tags)) < len(tags) or len(set(intents)) < len(intents):
-            raise ValueError(
-                "A tagger needs tags, all different, and so must intents be. "
-                f"Received: tags={tags}, intents={intents}"
             )
 
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
         dtype = backbone.dtype_policy
-        allowed = None if scheme is None else bio_constraints(tags, scheme.upper())
-        # Under a softmax it has nothing to learn: it only keeps the tags to the scheme.
+        allowed = None if scheme is None else bio_constraints(tags, scheme)
+        # With a softmax head its transitions stay zero: it only decodes within the scheme.
         self.crf = LinearChainCRF(
             len(tags), allowed, trainable=head == "crf", dtype="float32", name="crf"
         )
@@ -156,78 +149,89 @@ class TokenClassifier(keras_hub.models.Task):
 
         Args:
             sentences: A list of texts, which the tokenizer splits, or of lists of words.
-            n_best: int. Sequences of tags to give for each sentence. Defaults to `1`.
-            batch_size: int. How many sentences are run at once. Defaults to `64`.
+            n_best: int. Sequences of tags to return for each sentence. Defaults to `1`.
+            batch_size: int. Most sentences in a batch. Defaults to `64`.
 
         Returns:
-            A `Tagging` for each sentence, in order; one without tokens for an empty one.
+            A `Tagging` for each sentence, in order; one without tokens for an empty sentence.
 
         Raises:
             TypeError: if a sentence is neither a string nor a list of strings.
-            ValueError: if a number is less than 1.
+            ValueError: if an option is not an integer of at least 1.
         """
-        if not isinstance(n_best, Integral) or n_best < 1:
-            raise ValueError(f"`n_best` must be at least 1. Received: n_best={n_best!r}")
-        words = self._words(sentences)
-        answers: list[Tagging] = [Tagging([], [], [], [])] * len(words)
-        for rows, batch, found in self._batches(words, batch_size):
-            hypotheses = self._n_best(batch, found, n_best)
-            for place, row in enumerate(rows):
-                answers[row] = self._answer(words[row], place, found, hypotheses)
-        return answers
+        check_integer("n_best", n_best, minimum=1)
+        sentences = self._words(sentences)
+        encoded = self.preprocessor.encode(sentences)
+
+        def run(batch):
+            inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
+            outputs = self._decode(inputs)
+            hypotheses = self._n_best(inputs, outputs, n_best)
+            return [
+                self._tagging(sentences[row], i, outputs, hypotheses)
+                for i, row in enumerate(batch.rows)
+            ]
+
+        lengths = [len(words) for words in sentences]
+        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=Tagging([], [], [], []))
 
     def score(self, columns: dict[str, list], batch_size: int = 64) -> dict[str, float]:
-        """Compares the tags with the true ones.
+        """Compares predicted tags with the true ones.
 
         Args:
-            columns: `"tokens"` and `"tags"`, lists of lists of strings; and, where they are
-                known, `"intent"`, a list of strings.
-            batch_size: int. Defaults to `64`.
+            columns: `"tokens"` and `"tags"`, lists of lists of strings; and optionally
+                `"intent"`, a list of strings.
+            batch_size: int. Most sentences in a batch. Defaults to `64`.
 
         Returns:
-            What `zoo.metrics.tagging_scores` does, and `intent_accuracy` where model and columns
-            have intents.
-        """
-        from zoo.metrics import tagging_scores
+            The scores of `zoo.metrics.tagging_scores`, and `intent_accuracy` if model and
+            columns have intents.
 
+        Raises:
+            ValueError: if a column is missing, their lengths differ, or they have no rows.
+        """
+        has_intents = bool(self.intents) and "intent" in columns
+        check_columns(columns, "tokens", "tags", *["intent"] * has_intents)
         answers = self.infer(columns["tokens"], batch_size=batch_size)
         scores = tagging_scores(columns["tags"], [answer.tags for answer in answers], self.scheme)
-        if self.intents and "intent" in columns:
+        if has_intents:
             pairs = zip(answers, columns["intent"], strict=True)
             right = [answer.intent == intent for answer, intent in pairs]
             scores["intent_accuracy"] = float(np.mean(right))
         return scores
 
-    def explain(self, sentence: str | Sequence[str]) -> "Alignment":
-        """What each word looked at.
+    def explain(self, sentence: str | Sequence[str]) -> Alignment:
+        """The self-attention weights between the words of a sentence.
 
         Args:
             sentence: A text, or a list of words.
 
         Returns:
-            `zoo.explain.Alignment`, from the words to the same words, which draws itself with
-            `.save("map.png")`.
+            A `zoo.explain.Alignment` from the words to the same words, which
+            `.save("map.png")` draws.
 
         Raises:
             ValueError: if there are no words, or the model has no attention.
         """
-        from zoo.explain import Alignment
-
         if self.backbone.attention == "none":
-            raise ValueError("A model without attention looks nowhere. Received: attention='none'")
+            raise ValueError(
+                "This model has no attention to explain; use one with another `attention`. "
+                "Received: attention='none'"
+            )
         (words,) = self._words([sentence])
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: {sentence!r}")
-        ((_, batch, found),) = self._batches([words], 1)
-        answer = self._answer(words, 0, found, None)
-        weights = np.asarray(self._explainer.predict_on_batch(batch), "float32")
-        labels = [f"{word}/{tag}" for word, tag in zip(words, answer.tags, strict=True)]
+        length = bucket_size(len(words), MIN_LENGTH)
+        inputs = self.preprocessor.collate(self.preprocessor.encode([words]), length)
+        tagging = self._tagging(words, 0, self._decode(inputs), None)
+        weights = predict(self._explainer, inputs).astype("float32")
+        labels = [f"{word}/{tag}" for word, tag in zip(words, tagging.tags, strict=True)]
         return Alignment(
             words,
             labels,
             weights[0, : len(words), : len(words)],
             text=" ".join(words),
-            translation=" ".join(answer.tags),
+            translation=" ".join(tagging.tags),
         )
 
     @functools.cached_property
@@ -235,8 +239,8 @@ class TokenClassifier(keras_hub.models.Task):
         return keras.Model(self.input, self.backbone.attention_output)
 
     @functools.cached_property
-    def _reader(self):
-        """All that is asked of a batch at once."""
+    def _decoder(self):
+        """The outputs with the best tags and their marginals, as one compiled graph."""
         potentials = self.output["tags"]
         return keras.Model(
             self.input,
@@ -247,11 +251,15 @@ class TokenClassifier(keras_hub.models.Task):
             },
         )
 
+    def _decode(self, inputs):
+        return predict(self._decoder, inputs)
+
     def _words(self, sentences):
-        preprocessor = required(self.preprocessor)
-        if isinstance(sentences, str):
+        """The words of each sentence."""
+        preprocessor = require_preprocessor(self.preprocessor)
+        if isinstance(sentences, str) or not isinstance(sentences, Iterable):
             raise TypeError(
-                "Sentences come in a list, also when there is only one. "
+                "Sentences must come in a list, even a single one. "
                 f"Received: sentences={sentences!r}"
             )
         words = []
@@ -267,44 +275,27 @@ class TokenClassifier(keras_hub.models.Task):
             words.append(preprocessor.words(sentence))
         return words
 
-    def _batches(self, words, batch_size):
-        """Yields rows, the shortest first, their batch, and what was found, as arrays."""
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(
-                f"A batch holds one sentence or more. Received: batch_size={batch_size!r}"
-            )
-        encoded = self.preprocessor.encode(words)
-        rows = [row for row in range(len(words)) if words[row]]
-        rows.sort(key=lambda row: len(words[row]))
-        for start in range(0, len(rows), batch_size):
-            some = rows[start : start + batch_size]
-            filling = [([], [])] * (min(bucket(len(some)), batch_size) - len(some))
-            length = bucket(len(words[some[-1]]), MIN_LENGTH)
-            batch = self.preprocessor.collate([encoded[row] for row in some] + filling, length)
-            found = self._reader.predict_on_batch(batch)
-            yield some, batch, {name: np.asarray(values) for name, values in found.items()}
-
-    def _n_best(self, batch, found, n_best):
+    def _n_best(self, inputs, outputs, n_best):
+        """The best sequences of tags and their log-probabilities, as arrays."""
         if n_best == 1:
             return None
-        tags, log_probabilities = self.crf.n_best(found["tags"], n_best, batch["padding_mask"])
+        tags, log_probabilities = self.crf.n_best(outputs["tags"], n_best, inputs["padding_mask"])
         to_array = keras.ops.convert_to_numpy
         return to_array(tags), to_array(log_probabilities).astype("float64")
 
-    def _answer(self, words, place, found, n_best):
+    def _tagging(self, words, row, outputs, n_best):
+        """The answer for one row of a batch."""
         count = len(words)
-        ids = found["best"][place, :count]
+        ids = outputs["best"][row, :count]
         tags = [self.tags[i] for i in ids]
-        confidences = found["marginals"][place, np.arange(count), ids]
+        confidences = outputs["marginals"][row, np.arange(count), ids]
         intent = hypotheses = None
         if self.intents:
-            intent = self.intents[int(found["intent"][place].argmax())]
+            intent = self.intents[int(outputs["intent"][row].argmax())]
         if n_best is not None:
             hypotheses = [
                 ([self.tags[i] for i in sequence[:count]], float(np.exp(log_probability)))
-                for sequence, log_probability in zip(
-                    n_best[0][place], n_best[1][place], strict=True
-                )
+                for sequence, log_probability in zip(n_best[0][row], n_best[1][row], strict=True)
                 if np.isfinite(log_probability)
             ]
         return Tagging(
@@ -319,8 +310,6 @@ class TokenClassifier(keras_hub.models.Task):
     def _spans(self, words, tags):
         if self.scheme is None:
             return []
-        from zoo.tags import spans
-
         return [
             Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
         ]

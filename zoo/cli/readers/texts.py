@@ -1,0 +1,66 @@
+"""Reader of texts: arguments of the command line, lines of a file, or lines of stdin."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+
+from zoo.cli import lines
+from zoo.cli.answers import print_answer
+from zoo.cli.errors import WrongUse
+from zoo.cli.models import FoundModel
+
+
+class TextReader:
+    """Texts, of which each gets one line of output."""
+
+    def __init__(self, args: Namespace, model: FoundModel):
+        if args.html:
+            raise WrongUse(
+                f"--html writes a page of images with captions, and `{args.model}` takes "
+                f"{model.task.inputs_name}. Received: --html {args.html}",
+                hint="zoo ls --task image_to_text",
+            )
+        self.task, self.as_json = model.task, args.json
+        self.inputs, self.total = read_inputs(args)
+
+    def answer(self, inputs, model, infer) -> None:
+        for text, answer in zip(inputs, infer(inputs), strict=True):
+            print_answer(self.task, text, answer.to_dict(), self.as_json)
+
+    def finish(self) -> None:
+        pass
+
+
+def read_inputs(args: Namespace) -> tuple[Iterable[str], int | None]:
+    """The inputs of the command line, of `--file`, or of stdin.
+
+    Returns:
+        The inputs, and their number if it is known before they are read.
+
+    Raises:
+        WrongUse: if inputs are given twice, are not UTF-8, or the file does not exist.
+        Failure: if the file is not UTF-8.
+    """
+    if args.inputs and args.file:
+        raise WrongUse(
+            f"Inputs come from the command line or from a file, not both. Received: "
+            f"{len(args.inputs)} on the command line, and --file {args.file}",
+            hint="zoo infer --help",
+        )
+    if args.inputs:
+        for text in args.inputs:
+            _require_unicode(text)
+        return args.inputs, len(args.inputs)
+    if args.file:
+        total = lines.count(args.file)
+        return lines.read(args.file.open("rb"), str(args.file)), total
+    return lines.read(sys.stdin.buffer, "stdin"), None
+
+
+def _require_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise WrongUse(
+            f"Texts must be UTF-8. Received: {text!r}", hint="locale, which should print UTF-8"
+        ) from None

@@ -1,0 +1,1 @@
+"""HTML pages without external resources; the modules are named as those that draw the same."""

@@ -1,0 +1,69 @@
+"""Options of beam search, declared once."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zoo.models.checks import check_integer, check_number
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of beam search, as keywords of `infer` and `score`.
+
+    Args:
+        beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
+        length_penalty: float. Wu's alpha: `0` favours short texts most. Defaults to `1.0`.
+        coverage_penalty: float. Wu's beta: ranks hypotheses lower that leave parts of the input
+            without attention. Needs a model with attention. Defaults to `0.0`.
+        n_best: int. Hypotheses returned for each input, at most `beam`. Defaults to `1`.
+        max_length: int. Most tokens of a generated text. Defaults to `None`: chosen by the task.
+        min_length: int. Fewest tokens of a generated text. Defaults to `0`.
+        no_repeat_ngram: int. Size of the n-grams that may not be repeated in a text. Defaults to
+            `0`: any may.
+
+    Raises:
+        ValueError: if an option is of another type or out of its range.
+
+    References:
+        - Penalties: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
+    """
+
+    beam: int = 5
+    length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
+    n_best: int = 1
+    max_length: int | None = None
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+
+    def __post_init__(self):
+        check_integer("beam", self.beam, 1)
+        check_number("length_penalty", self.length_penalty, 0)
+        check_number("coverage_penalty", self.coverage_penalty, 0)
+        check_integer("n_best", self.n_best, 1)
+        check_integer("min_length", self.min_length, 0)
+        check_integer("no_repeat_ngram", self.no_repeat_ngram, 0)
+        if self.n_best > self.beam:
+            raise ValueError(
+                f"`n_best` must be at most `beam`. Received: n_best={self.n_best}, beam={self.beam}"
+            )
+        if self.max_length is not None:
+            check_integer("max_length", self.max_length, 1)
+            if self.max_length <= self.min_length:
+                raise ValueError(
+                    "`max_length`, which counts the end token, must be larger than `min_length`. "
+                    f"Received: max_length={self.max_length}, min_length={self.min_length}"
+                )
+
+
+def takes_search_options(method: Callable) -> Callable:
+    """Shows the fields of `SearchOptions` in the signature of a method, in place of `**search`."""
+    signature = inspect.signature(method)
+    *parameters, _ = signature.parameters.values()
+    options = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(SearchOptions).parameters.values()
+    ]
+    method.__signature__ = signature.replace(parameters=[*parameters, *options])
+    return method

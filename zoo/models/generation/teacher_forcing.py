@@ -1,0 +1,33 @@
+"""Teacher forcing: the true previous tokens as inputs of a decoder."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo.models.batching import pad
+
+
+def teacher_forcing(
+    encoded: Sequence[Sequence[int]], length: int, tokenizer
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Inputs, labels and weights for training a decoder.
+
+    Args:
+        encoded: Token ids of each text, with the end token.
+        length: int. Length to pad to.
+        tokenizer: A `SubwordTokenizer`.
+
+    Returns:
+        A tuple: the inputs `decoder_token_ids`, int32 `[batch, length]`, each text shifted right
+        by one after the start token, and `decoder_padding_mask`, bool; the labels, int32
+        `[batch, length]`; and their weights, float32 `[batch, length]`, 0 in the padding and 1
+        elsewhere.
+    """
+    labels, mask = pad(encoded, length, tokenizer.pad_token_id)
+    previous = np.roll(labels, 1, axis=1)
+    previous[:, 0] = tokenizer.start_token_id
+    inputs = {
+        "decoder_token_ids": np.where(mask, previous, tokenizer.pad_token_id),
+        "decoder_padding_mask": mask,
+    }
+    return inputs, labels, mask.astype("float32")

@@ -1,0 +1,195 @@
+"""Table of the tasks: one row a folder of `zoo.models`.
+
+Code outside `zoo.models` that depends on the task (the command line, MLflow, model cards, export,
+listing, loading) reads this table. Importing it imports neither Keras nor any other library; a row
+names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imports.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a user's file.
+
+    Attributes:
+        argument: The argument of the task's `read_file` that selects the column.
+        default: Its default value.
+        in_datasets: Whether `zoo.data.load` takes the same argument for named datasets of the task.
+            Defaults to `False`.
+    """
+
+    argument: str
+    default: str
+    in_datasets: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a model's `infer`.
+
+    Attributes:
+        type: Its type in an MLflow signature.
+        default: Its default value.
+    """
+
+    type: Literal["long", "double"]
+    default: int | float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task.
+
+    Attributes:
+        name: The name on a card: the folder in `zoo.models`.
+        model: The task model, such as `"zoo.models.text_classifier.task:TextClassifier"`.
+        answer: The dataclass of which `infer` returns a list.
+        input: What `infer` takes a list of: texts, sentences split into words (or texts), or
+            images.
+        input_name: Key of the input beside the answer in the JSON of `zoo infer`.
+        read_file: The function of `zoo.data` that reads a user's file into the columns of
+            `score`.
+        input_column: The column to read; `None` if the format of the file determines it.
+        target_column: The column of the references.
+        language_options: The options of `zoo.data.load` that take the model's languages, in
+            order. Defaults to none.
+        outputs: The fields of an answer, with their types in an MLflow signature. Nested fields
+            are JSON strings.
+        optional_outputs: Those that `to_dict` of an answer leaves out if they are `None`. Defaults
+            to none.
+        options: The options of `infer`.
+        plain: The fields that `zoo infer` prints before the input.
+        plain_pairs: Two fields that `zoo infer` prints as pairs (`The/DET cat/NOUN`) in place of
+            the input. Defaults to `None`.
+        pipeline_tag: The task's name on Hugging Face.
+        headline: The metrics by which models are compared; the first that was measured counts.
+        explain_needs_attention: Whether `explain` works only for a backbone with attention.
+            Defaults to `True`.
+        export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
+            it cannot be exported.
+    """
+
+    name: str
+    model: str
+    answer: str
+    input: Literal["text", "words", "image"]
+    input_name: str
+    read_file: str
+    input_column: Column | None
+    target_column: Column
+    language_options: tuple[str, ...] = ()
+    outputs: Mapping[str, str]
+    optional_outputs: tuple[str, ...] = ()
+    options: Mapping[str, Option]
+    plain: tuple[str, ...]
+    plain_pairs: tuple[str, str] | None = None
+    pipeline_tag: str
+    headline: tuple[str, ...]
+    explain_needs_attention: bool = True
+    export_adapter: str | None = None
+
+    @property
+    def inputs_name(self) -> str:
+        """The inputs in a message: `"texts"`, `"sentences"` or `"images"`."""
+        return {"text": "texts", "words": "sentences", "image": "images"}[self.input]
+
+
+BATCH_SIZE = Option("long", 64)
+SEARCH_OPTIONS = {
+    "beam": Option("long", 5),
+    "length_penalty": Option("double", 1.0),
+    "coverage_penalty": Option("double", 0.0),
+    "n_best": Option("long", 1),
+    "max_length": Option("long", None),
+    "min_length": Option("long", 0),
+    "no_repeat_ngram": Option("long", 0),
+    "batch_size": BATCH_SIZE,
+}
+GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
+
+_ROWS = (
+    Task(
+        name="image_to_text",
+        model="zoo.models.image_to_text.task:ImageToText",
+        answer="zoo.models.image_to_text.task:Caption",
+        input="image",
+        input_name="image",
+        read_file="zoo.data:read_captioned",
+        input_column=Column("image", "image"),
+        target_column=Column("caption", "caption"),
+        outputs=GENERATION,
+        options=SEARCH_OPTIONS,
+        plain=("text", "score"),
+        pipeline_tag="image-to-text",
+        headline=("bleu_4",),
+    ),
+    Task(
+        name="seq2seq_lm",
+        model="zoo.models.seq2seq_lm.task:Seq2SeqLM",
+        answer="zoo.models.seq2seq_lm.task:Translation",
+        input="text",
+        input_name="source",
+        read_file="zoo.data:read_parallel",
+        input_column=Column("source", "source"),
+        target_column=Column("target", "target"),
+        language_options=("source", "target"),
+        outputs=GENERATION,
+        options=SEARCH_OPTIONS,
+        plain=("text", "score"),
+        pipeline_tag="translation",
+        headline=("bleu",),
+    ),
+    Task(
+        name="text_classifier",
+        model="zoo.models.text_classifier.task:TextClassifier",
+        answer="zoo.models.text_classifier.task:Classification",
+        input="text",
+        input_name="text",
+        read_file="zoo.data:read_labelled",
+        input_column=Column("text", "text"),
+        target_column=Column("label", "label"),
+        outputs={"label": "string", "probability": "double", "probabilities": "string"},
+        options={"batch_size": BATCH_SIZE},
+        plain=("label", "probability"),
+        pipeline_tag="text-classification",
+        headline=("accuracy",),
+        explain_needs_attention=False,
+        export_adapter="zoo.exporting.adapters:Classifier",
+    ),
+    Task(
+        name="token_classifier",
+        model="zoo.models.token_classifier.task:TokenClassifier",
+        answer="zoo.models.token_classifier.task:Tagging",
+        input="words",
+        input_name="text",
+        read_file="zoo.data:read_tagged",
+        input_column=None,
+        target_column=Column("column", "upos", in_datasets=True),
+        outputs={
+            "tokens": "string",
+            "tags": "string",
+            "confidences": "string",
+            "spans": "string",
+            "intent": "string",
+            "hypotheses": "string",
+        },
+        optional_outputs=("intent", "hypotheses"),
+        options={"n_best": Option("long", 1), "batch_size": BATCH_SIZE},
+        plain=("intent",),
+        plain_pairs=("tokens", "tags"),
+        pipeline_tag="token-classification",
+        headline=("f1_conlleval", "token_accuracy"),
+        export_adapter="zoo.exporting.adapters:Tagger",
+    ),
+)
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _ROWS})
+
+
+def task_of(model_class: type) -> Task | None:
+    """The task of a model's class, or `None` for a class that is not in the table."""
+    path = f"{model_class.__module__}:{model_class.__qualname__}"
+    return next((task for task in _ROWS if task.model == path), None)
