@@ -55,7 +55,8 @@ def fit_one_batch():
     """
     import keras
 
-    from zoo.data.batches import Batches, default_boundaries, plan_batches
+    from zoo.data.batches import Batches
+    from zoo.data.planning import default_boundaries, plan_batches
     from zoo.training.optimizer import compile_model
 
     def fit(recipe):

@@ -213,8 +213,8 @@ def test_mistakes_are_reported_before_heavy_imports():
         "from zoo.training import run\n"
         "try: run(RECIPE, 'quickstart', ['model.unit=3'])\n"
         "except ValueError as error: print(error)\n"
-        "slow = {'jax', 'keras', 'keras_hub', 'mlflow', 'tensorflow', 'torch'}\n"
-        "print(sorted(slow & set(sys.modules)))"
+        "heavy = {'jax', 'keras', 'keras_hub', 'mlflow', 'tensorflow', 'torch'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines() == [

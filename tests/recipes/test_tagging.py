@@ -12,7 +12,8 @@ from recipes.tagging.schema import TaggingConfig
 from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -68,7 +68,7 @@ def load(
             "A recipe is read from a YAML file; `zoo recipes RECIPE/NAME -o FILE` writes one to "
             f"start from. Received: {file}, which does not exist"
         )
-        error.exit_code, error.hint = 2, "zoo recipes"
+        error.exit_code, error.hint = 2, "zoo recipes"  # type: ignore[attr-defined]
         raise error from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(source, [f"the file is not valid YAML: {_one_line(error)}"]) from error
@@ -245,10 +245,11 @@ def _explain(schema: type[Section], path: KeyPath, error: dict) -> str:
     return f"{key}: {rule} Received: {error['input']!r}"
 
 
-def _field(schema, path):
+def _field(schema: type[Section], path: KeyPath):
+    section: Any = schema
     for name in path[:-1]:
-        schema = _section(schema, name)
-    return schema.model_fields[path[-1]]
+        section = _section(section, name)
+    return section.model_fields[path[-1]]
 
 
 def _choices(schema, path) -> list:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout

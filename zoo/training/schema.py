@@ -207,6 +207,8 @@ class RecipeSpec:
     def folder(self) -> Path:
         """Folder of its YAML files."""
         spec = importlib.util.find_spec(self.target.partition(":")[0])
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
 
 

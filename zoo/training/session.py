@@ -12,7 +12,7 @@ import keras_hub
 import zoo
 from zoo import presets
 from zoo.data import Dataset
-from zoo.data.batches import default_boundaries, plan_batches
+from zoo.data.planning import default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
@@ -312,6 +312,6 @@ class Session:
             return
         command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
         if isinstance(error, Exception):
-            error.hint = getattr(error, "hint", None) or command
+            error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:
             self.display.say(f"interrupted; to resume: {command}")

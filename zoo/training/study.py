@@ -88,7 +88,8 @@ def run_study(
         if finished is None:
             print(heading, flush=True)
             checkpoint = Checkpoint.of(values, dataset.digest)
-            result = run(resolved, changes, checkpoint and checkpoint.read_manifest())
+            manifest = checkpoint.read_manifest() if checkpoint else None
+            result = run(resolved, changes, manifest)
             finished = client.get_run(result.run_id)
         else:
             print(f"{heading}: already finished, run {finished.info.run_id}", flush=True)
@@ -121,9 +122,9 @@ def markdown(columns: dict[str, list]) -> str:
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
-    console = Console(file=StringIO(), width=MAX_WIDTH)
-    console.print(table)
-    lines = (line.strip() for line in console.file.getvalue().splitlines())
+    text = StringIO()
+    Console(file=text, width=MAX_WIDTH).print(table)
+    lines = (line.strip() for line in text.getvalue().splitlines())
     return "\n".join(filter(None, lines)) + "\n"
 
 
