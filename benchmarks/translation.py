@@ -171,7 +171,7 @@ class PlainTransformer(nn.Module):
         self.scale = units**0.5
         setting = {"dropout": 0.0, "batch_first": True, "norm_first": True}
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        for theirs in backbone.encoder_layers:
+        for theirs in backbone.encoder.layers:
             layer = nn.TransformerEncoderLayer(units, HEADS, HIDDEN, **setting)
             self._attention(layer.self_attn, theirs._self_attention_layer)
             self._norms(
@@ -189,7 +189,7 @@ class PlainTransformer(nn.Module):
             layer.linear1, layer.linear2 = linear(theirs.hidden), linear(theirs.output_dense)
             self.decoder.append(layer)
         self.norms = nn.ModuleList([nn.LayerNorm(units), nn.LayerNorm(units)])
-        self._norms((self.norms[0], backbone.encoder_norm), (self.norms[1], backbone.decoder.norm))
+        self._norms((self.norms[0], backbone.encoder.norm), (self.norms[1], backbone.decoder.norm))
 
     @staticmethod
     def _attention(layer, theirs):

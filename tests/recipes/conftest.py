@@ -24,7 +24,7 @@ def load_data(config):
 
 @pytest.fixture(autouse=True)
 def small_figures(monkeypatch):
-    """Logged figures have few pixels: compressing them takes longer than training."""
+    """Saves figures with few pixels: compressing them takes longer than training."""
     from matplotlib.figure import Figure
 
     save = Figure.savefig

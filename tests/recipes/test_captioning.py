@@ -222,8 +222,8 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     start = tmp_path / "start"
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")
     _, again = built(recipe(f"training.init_from={start}", "model.train_encoder=last_norm"))
-    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for found, expected in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         built(recipe(f"training.init_from={start}", "model.units=7"))
 
@@ -240,8 +240,8 @@ def test_cnn_weights_are_loaded_from_a_file(tmp_path):
     one.save_weights(tmp_path / "w.weights.h5")
     for name in ("w.npz", "w.weights.h5"):
         load_weights(other, "MobileNetV2", str(tmp_path / name))
-        for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        for found, expected in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
     same = keras.Model(one.input, one.get_layer("block_12_add").output)
     image = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     for name in ("w.npz", "w.weights.h5"):

@@ -49,9 +49,9 @@ def test_restore_returns_the_whole_state(settings):
     Checkpoint("run").save(model, progress)
     other = compiled(seed=1, **settings)
     assert Checkpoint("run").restore(other) == progress == Checkpoint("run").progress()
-    for mine, theirs in zip(state(model), state(other), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-        assert mine.dtype == theirs.dtype
+    for found, expected in zip(state(model), state(other), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
     assert int(other.optimizer.iterations) == 4
     assert any("seed" in variable.path for variable in other.variables)
 
@@ -63,8 +63,8 @@ def test_best_weights_are_stored_separately():
     model.set_weights([weight + 1 for weight in best])
     checkpoint.save(model, TrainerState())
     checkpoint.restore_best(model)
-    for mine, theirs in zip(best, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for found, expected in zip(best, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_state_of_another_model_is_refused():

@@ -73,9 +73,9 @@ def test_weight_decay_is_decoupled_and_excludes_biases():
     twin = compiled(optimizer="adamw", weight_decay=0.0, learning_rate=0.1)
     twin.layers[0].bias.assign([3.0, 3.0])
     fit(model), fit(twin)
-    mine, theirs = model.get_weights(), twin.get_weights()
-    np.testing.assert_allclose(mine[0], theirs[0] - 0.1 * 0.5 * kernel, atol=1e-5)
-    np.testing.assert_allclose(mine[1], theirs[1], atol=1e-6)
+    found, expected = model.get_weights(), twin.get_weights()
+    np.testing.assert_allclose(found[0], expected[0] - 0.1 * 0.5 * kernel, atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
 
 
 def test_gradients_are_clipped_by_their_global_norm():
@@ -104,14 +104,14 @@ def test_averages_are_evaluated_and_training_continues_from_the_raw_weights(prec
             if averages is None
             else [0.5 * a + 0.5 * w for a, w in zip(averages, weights, strict=True)]
         )
-        for mine, theirs in zip(model.get_weights(), weights, strict=True):
-            np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        for found, expected in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
         with averaged_weights(model):
-            for mine, theirs in zip(model.get_weights(), averages, strict=True):
-                np.testing.assert_allclose(mine, theirs, atol=1e-6)
+            for found, expected in zip(model.get_weights(), averages, strict=True):
+                np.testing.assert_allclose(found, expected, atol=1e-6)
             model.predict_on_batch(X)  # on JAX a compiled step may donate its arrays
-        for mine, theirs in zip(model.get_weights(), weights, strict=True):
-            np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        for found, expected in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
         assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
 
 
@@ -119,8 +119,8 @@ def test_averaged_weights_without_ema_changes_nothing():
     model = compiled()
     before = model.get_weights()
     with averaged_weights(model):
-        for mine, theirs in zip(model.get_weights(), before, strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        for found, expected in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_xla_is_the_default_on_jax_alone():

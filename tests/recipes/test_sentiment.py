@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras_hub
 import numpy as np
 import pytest
 
@@ -12,6 +13,8 @@ from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import SentimentConfig
 from tests.recipes.conftest import SMALL, load_data
 from zoo import presets
+from zoo.models import Seq2SeqLM
+from zoo.training import pretrained
 from zoo.training.config import read_yaml, resolve
 
 FOLDER = Path(__file__).parents[2] / "recipes"
@@ -71,6 +74,13 @@ def test_init_from_of_other_sizes_names_the_settings(start):
         "The sizes of the model must be those of training.init_from: set model.encoder=lstm "
         "model.units=5. Received: model.encoder=gru model.units=7"
     )
+
+
+def test_init_from_of_another_task_is_refused(start):
+    with pytest.raises(ValueError, match="name a Seq2SeqLM; `zoo ls --task seq2seq_lm` lists them"):
+        pretrained.load(str(start), Seq2SeqLM)
+    with pytest.raises(ValueError, match="name a Other. Received: .*, a TextClassifier"):
+        pretrained.load(str(start), type("Other", (keras_hub.models.Task,), {}))
 
 
 def test_examples_vary_by_epoch_only_with_sampling():

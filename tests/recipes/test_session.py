@@ -84,8 +84,8 @@ def test_same_seed_gives_the_same_numbers(run):
     one, same = run(*options), run(*options)
     other = run(*options, "seed=2")
     assert one.metrics == same.metrics
-    for mine, theirs in zip(one.model.get_weights(), same.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for found, expected in zip(one.model.get_weights(), same.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert one.metrics != other.metrics
 
 

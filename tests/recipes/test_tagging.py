@@ -129,8 +129,8 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")
     same = TaggingRecipe(config(f"training.init_from={start}", "tokenizer.least_count=9"))
     again = same.build(dataset, same.prepare(dataset), "float32")
-    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for found, expected in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
     other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         other.build(dataset, other.prepare(dataset), "float32")

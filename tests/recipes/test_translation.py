@@ -128,7 +128,7 @@ def test_invalid_combinations_are_refused(override, message):
 
 def test_unknown_language_is_refused():
     one = TranslationRecipe(config("data={name: multi30k, options: {source: en, target: xx}}"))
-    with pytest.raises(ValueError, match="multi30k has en, de, fr, cs.*target='xx'"):
+    with pytest.raises(ValueError, match="multi30k, which has en, de, fr, cs.*target='xx'"):
         load_data(one.config)
 
 
@@ -141,8 +141,8 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")
     same = TranslationRecipe(config(f"training.init_from={start}", "tokenizer.vocabulary_size=300"))
     again = same.build(dataset, same.prepare(dataset), "float32")
-    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for found, expected in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
     other = TranslationRecipe(config(f"training.init_from={start}", "model.units=16"))
     with pytest.raises(ValueError, match="set model.units=8. Received: model.units=16"):
         other.build(dataset, other.prepare(dataset), "float32")

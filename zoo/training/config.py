@@ -205,6 +205,7 @@ def _section(schema, name) -> type[Section] | None:
 
 
 def _remove(values: dict, path: KeyPath) -> bool:
+    """Removes a key; returns whether it was there."""
     for name in path[:-1]:
         values = values[name]
     return values.pop(path[-1], values) is not values

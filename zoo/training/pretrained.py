@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras_hub
 
 import zoo
+from zoo.tasks import task_of
 
 
 def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Task:
@@ -19,9 +20,10 @@ def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Tas
     """
     model = zoo.load(source)
     if not isinstance(model, task):
-        folder = task.__module__.split(".")[2]
+        row = task_of(task)  # None for a task of another package
+        remedy = f"; `zoo ls --task {row.name}` lists them" if row else ""
         raise ValueError(
-            f"training.init_from must be a {task.__name__}: `zoo ls --task {folder}`. "
+            f"training.init_from must name a {task.__name__}{remedy}. "
             f"Received: {source!r}, a {type(model).__name__}"
         )
     return model

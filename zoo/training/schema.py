@@ -28,10 +28,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 def one_of(choices: Collection[str]) -> BeforeValidator:
-    """Validator of a text that must be among choices, which are looked up at validation time.
+    """Validator of a name that must be one of the choices, looked up at validation time.
 
     Args:
-        choices: Names, such as `zoo.choices.ENCODERS`. Names registered later count.
+        choices: Names, such as `zoo.choices.ENCODERS`, and those registered later.
     """
 
     def validate(value: Any) -> Any:
@@ -213,7 +213,7 @@ class RecipeSpec:
 
 
 class DecoderConfig(Section):
-    """Decoder of a model that writes: arguments of `zoo.models.generation.GenerationBackbone`."""
+    """Decoder of a generation model: arguments of `zoo.models.generation.GenerationBackbone`."""
 
     cell: Annotated[str, one_of(CELLS)] = "gru"
     attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
