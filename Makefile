@@ -56,7 +56,7 @@ run: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/python -m tests
 
-lint: $(VENV)/installed-test
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 

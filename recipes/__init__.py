@@ -1,1 +1,1 @@
-"""The application: recipes that train the models of the zoo. The zoo does not know them."""
+"""Recipes: training of the zoo's models, one package per task. `zoo` does not import them."""

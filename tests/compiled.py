@@ -11,6 +11,14 @@ import keras
 def compiled(function):
     """`function`, as one program on JAX; on other backends the function itself.
 
-    What the function closes over, weights too, is constant: it is meant for one use.
+    What the function closes over, weights too, is constant: it is meant for one use, of layers
+    that are built and drop nothing (a seed that is drawn inside would be lost to the outside).
     """
     return jax.jit(function) if keras.config.backend() == "jax" else function
+
+
+def call(layer, inputs, **arrays):
+    """What a layer, which may not be built yet, makes of its inputs and other arrays."""
+    if not layer.built:
+        layer.build(inputs.shape)
+    return compiled(lambda inputs, arrays: layer(inputs, **arrays))(inputs, arrays)

@@ -29,8 +29,9 @@ WEATHER = {
 # Runs in the copy, in one process: what the steps have added is used as a person would.
 PROGRAM = """
 import json, sys
+import keras
 import pytest
-import zoo
+import zoo.layers
 from recipes.rating import RECIPE as rating
 from recipes.sentiment import RECIPE as sentiment
 from zoo import data
@@ -50,7 +51,7 @@ result = runner.run(sentiment, "quickstart", [*overrides, *quick], progress=Fals
 found["sentiment"] = [layers_of(result.model), result.metrics]
 plugin = runner.resolve(sentiment, "quickstart", ["model.pooling=negative_distance"])
 pool = zoo.layers.SequencePooling(plugin.model.pooling)
-pool(__import__("keras").random.normal((2, 3, 4)))
+pool(keras.random.normal((2, 3, 4)), keras.ops.ones((2, 3), "bool"))
 found["plugin"] = layers_of(pool)
 overrides = ["data.train=reviews.tsv", "model.vocabulary_size=300", "model.encoder=minimal_gated"]
 result = runner.run(rating, "quickstart", [*overrides, *quick], progress=False)

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from zoo.images import ImageError, ImageFile, read_image, zipped_pictures
+from zoo.images import ImageError, ImageFile, read_image, zipped_images
 
 pytestmark = pytest.mark.once
 
@@ -20,7 +20,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def image(width=40, height=20):
-    """Red, its right half blue."""
+    """A red image with a blue right half."""
     made = PIL.Image.new("RGB", (width, height), RED)
     made.paste(BLUE, (width // 2, 0, width, height))
     return made
@@ -39,7 +39,7 @@ def refused(source, **options):
 
 
 def png_of(width, height):
-    """The beginning of a PNG of that size, and next to no pixels."""
+    """A PNG with a header of that size and almost no pixels."""
 
     def chunk(name, content):
         check = zlib.crc32(name + content)
@@ -70,7 +70,7 @@ def test_every_format_gives_the_same_pixels(kind, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(224, 224), (7, 50), (1, 1), (20, 40)])
-def test_the_whole_picture_is_squeezed(size):
+def test_resizing_keeps_the_whole_image(size):
     pixels = read_image(image(), size)
     assert pixels.shape == (*size, 3)
     if size[1] > 1:
@@ -110,9 +110,9 @@ def test_cmyk_becomes_rgb():
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_the_rotation_that_a_camera_noted_is_applied(kind):
+def test_the_exif_orientation_is_applied(kind):
     exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # to be turned right by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     content = encoded(image(), kind, exif=exif)
     upright = read_image(content)
     assert upright.shape == (40, 20, 3)
@@ -121,7 +121,7 @@ def test_the_rotation_that_a_camera_noted_is_applied(kind):
     assert squeezed[0, 29, 0] > 250 and squeezed[9, 0, 2] > 250
 
 
-def test_of_several_frames_the_first():
+def test_the_first_of_several_frames_is_read():
     frames = [PIL.Image.new("RGB", (4, 4), colour) for colour in (BLUE, RED)]
     content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert (read_image(content) == BLUE).all()
@@ -141,7 +141,7 @@ def test_arrays(channels):
     pixels = read_image(array[::2], (3, 4))
     assert pixels.shape == (3, 4, 3) and (pixels == (255 if channels == (4,) else 200)).all()
     pixels[:] = 0
-    assert array.any()  # what was given is left alone
+    assert array.any()  # the input is unchanged
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_arrays(channels):
         (np.zeros((0, 3, 3), "uint8"), r"at least one pixel. Received: shape \(0, 3, 3\)"),
     ],
 )
-def test_arrays_that_are_no_picture(array, expected):
+def test_arrays_that_are_no_images_are_refused(array, expected):
     with pytest.raises(ImageError, match=expected):
         read_image(array)
 
@@ -163,7 +163,7 @@ def test_arrays_that_are_no_picture(array, expected):
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
 @pytest.mark.parametrize("size", [None, (8, 8)])
-def test_a_picture_cut_short_is_refused_by_its_name(kind, size, tmp_path):
+def test_a_truncated_image_is_refused(kind, size, tmp_path):
     noise = PIL.Image.effect_noise((200, 200), 40).convert("RGB")
     content = encoded(noise, kind)
     path = tmp_path / "mine.bin"
@@ -185,13 +185,13 @@ def test_a_picture_cut_short_is_refused_by_its_name(kind, size, tmp_path):
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     ],
 )
-def test_what_is_no_picture(content, tmp_path):
+def test_other_files_are_refused(content, tmp_path):
     message = refused(content)
-    assert "one of PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM" in message
+    assert "one of the formats PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM" in message
     assert message.endswith(f"{len(content)} bytes, which begins with {content[:16]!r}")
 
 
-def test_values_that_are_no_colours():
+def test_values_that_are_no_colours_are_refused():
     floats = encoded(PIL.Image.fromarray(np.ones((2, 2), "float32")), "TIFF")
     assert "of mode F (its values are not whole numbers)" in refused(floats)
     large = encoded(PIL.Image.fromarray(np.full((2, 2), 70_000, "int32")), "TIFF")
@@ -214,7 +214,7 @@ def test_too_many_pixels_are_refused_from_the_header(make, width, height, receiv
         assert "at most 50,000,000 pixels" in message and f"which has {received}" in message
 
 
-def test_a_large_jpeg_is_decoded_small():
+def test_a_large_jpeg_is_decoded_at_a_reduced_size():
     content = encoded(PIL.Image.linear_gradient("L").resize((6_000, 6_000)), "JPEG")
     code = (
         "import resource, sys, numpy, PIL.Image; from zoo.images import read_image;"
@@ -228,7 +228,7 @@ def test_a_large_jpeg_is_decoded_small():
     assert np.abs(read_image(content, (64, 64))[..., 0] - whole.astype(int)).max() <= 3
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_files(tmp_path):
     for path in (tmp_path / "none.jpg", str(tmp_path / "none.jpg")):
         with pytest.raises(FileNotFoundError, match="no such file.*none.jpg"):
             read_image(path)
@@ -239,7 +239,7 @@ def test_what_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("source", [None, 3, ["a.jpg"]])
-def test_other_sources(source):
+def test_sources_of_other_types_are_refused(source):
     with pytest.raises(TypeError, match="a path, bytes, a Pillow image.*Received: .* of type"):
         read_image(source)
 
@@ -250,13 +250,13 @@ def test_sizes_are_two_whole_numbers(size):
         read_image(image(), size)
 
 
-def test_where_a_picture_lies_does_not_change_it(tmp_path):
+def test_an_image_is_the_same_in_a_file_in_an_archive_and_in_memory(tmp_path):
     contents = {f"{name}.png": encoded(image(width)) for name, width in (("a", 8), ("가", 9))}
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for name, content in contents.items():
             (tmp_path / name).write_bytes(content)
             archive.writestr(f"in/{name}", content)
-    zipped = zipped_pictures(tmp_path / "all.zip", [f"in/{name}" for name in contents])
+    zipped = zipped_images(tmp_path / "all.zip", [f"in/{name}" for name in contents])
     for member, (name, content) in zip(zipped, contents.items(), strict=True):
         assert member.name == f"in/{name}"
         for picture in (member, ImageFile(name, tmp_path / name), ImageFile(name, content=content)):
@@ -271,7 +271,7 @@ def test_many_threads_read_one_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for i, content in enumerate(contents):
             archive.writestr(str(i), content)
-    pictures = zipped_pictures(tmp_path / "all.zip", [str(i) for i in range(50)])
+    pictures = zipped_images(tmp_path / "all.zip", [str(i) for i in range(50)])
     found = []
 
     def read():
@@ -285,22 +285,22 @@ def test_many_threads_read_one_archive(tmp_path):
     assert found == [contents] * 8
 
 
-def test_archives_that_do_not_hold_the_pictures(tmp_path):
+def test_archives_without_the_images_are_refused(tmp_path):
     path = tmp_path / "all.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", b"a" * 100)
     with pytest.raises(ValueError, match="'a.png' is compressed.*Received: .*all.zip"):
-        zipped_pictures(path, ["a.png"])
+        zipped_images(path, ["a.png"])
     with pytest.raises(ValueError, match="b.png.*all.zip"):
-        zipped_pictures(path, ["b.png"])
+        zipped_images(path, ["b.png"])
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match="must be a zip archive.*all.zip"):
-        zipped_pictures(path, ["a.png"])
+        zipped_images(path, ["a.png"])
     with pytest.raises(FileNotFoundError, match="none.zip"):
-        zipped_pictures(tmp_path / "none.zip", ["a.png"])
+        zipped_images(tmp_path / "none.zip", ["a.png"])
 
 
-def test_nothing_heavy_is_imported():
+def test_importing_zoo_images_imports_nothing_heavy():
     code = "import sys, zoo.images; print({'numpy', 'PIL'} & {*sys.modules})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""What is in the distribution, what it needs, and that set-up stays as the README says."""
+"""Contents and dependencies of the distribution, and the set-up that the README describes."""
 
 import ast
 import importlib.metadata
@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The names in the wheel, built of a copy."""
+    """The file names in a wheel that is built from a copy."""
     copy = tmp_path_factory.mktemp("copy")
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
@@ -37,7 +37,7 @@ def wheel(tmp_path_factory):
         return archive.namelist()
 
 
-def test_the_wheel_holds_every_module_and_nothing_else(wheel):
+def test_wheel_has_every_module_and_nothing_else(wheel):
     modules = {name for name in wheel if name.endswith(".py")}
     assert modules == {
         str(path.relative_to(ROOT))
@@ -47,7 +47,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"zoo", "recipes", "seqzoo"}
 
 
-def test_the_wheel_holds_recipes_presets_and_licence(wheel):
+def test_wheel_has_recipes_presets_and_licence(wheel):
     for path in [
         *(ROOT / "recipes").rglob("*.yaml"),
         *(ROOT / "zoo" / "presets" / "pretrained").rglob("*.json"),
@@ -56,7 +56,7 @@ def test_the_wheel_holds_recipes_presets_and_licence(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 
-def test_the_folder_mlflow_does_not_hide_the_library():
+def test_mlflow_folder_does_not_hide_the_library():
     assert not (ROOT / "mlflow.py").exists()
     import mlflow.version
 
@@ -73,7 +73,7 @@ def test_every_recipe_of_the_project_is_an_entry_point():
     assert ours == {path.parent.name for path in (ROOT / "recipes").glob("*/recipe.py")}
 
 
-def test_what_the_code_imports_is_declared():
+def test_imported_packages_are_declared():
     declared = {_plain(re.match(r"[\w.-]+", need)[0]) for need in PROJECT["dependencies"]}
     declared |= {"jax", "torch"}  # only where they are the backend
     providers = importlib.metadata.packages_distributions()
@@ -98,7 +98,7 @@ def _plain(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_constraints_pin_all_that_is_needed_and_name_no_place():
+def test_constraints_pin_every_dependency_without_urls():
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", pin) for pin in pins)
@@ -108,20 +108,20 @@ def test_constraints_pin_all_that_is_needed_and_name_no_place():
     assert needed <= names
 
 
-def test_what_is_installed_satisfies_the_constraints():
+def test_installed_versions_satisfy_the_constraints():
     pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     for name, version in (pin.split("==") for pin in pins if not pin.startswith("#")):
         installed = importlib.metadata.version(name).partition("+")[0]
         assert installed == version, name
 
 
-def test_set_up_names_no_registry():
+def test_set_up_names_no_package_index():
     for name in ("pyproject.toml", "constraints.txt", "Makefile", ".ci/run"):
         text = (ROOT / name).read_text("utf-8")
         assert "://" not in text and "--index-url" not in text, name
 
 
-def test_the_summary_ends_in_plain_sums():
+def test_summary_ends_with_totals():
     outcomes = {
         "tensorflow": Outcome(passed=10, skipped=1, seconds=12.4),
         "jax": Outcome(passed=9, failed=2, seconds=3.0),
@@ -140,7 +140,7 @@ def test_the_summary_ends_in_plain_sums():
         (2, 0, 0, Outcome(passed=6, failed=1, skipped=1, seconds=1.5)),
     ],
 )
-def test_a_report_is_read(tmp_path, code, failures, errors, expected):
+def test_report_is_read(tmp_path, code, failures, errors, expected):
     report = tmp_path / "jax.xml"
     report.write_text(
         f'<testsuites><testsuite tests="7" failures="{failures}" errors="{errors}" skipped="1" '
@@ -149,7 +149,7 @@ def test_a_report_is_read(tmp_path, code, failures, errors, expected):
     assert read(report, code) == expected
 
 
-def test_the_slowest_tests_of_all_backends_come_first(tmp_path):
+def test_slowest_tests_of_all_backends(tmp_path):
     for backend, times in (("jax", "9.5 0.5"), ("torch", "4 0.1")):
         cases = [
             f'<testcase classname="tests.of" name="number_{i}" time="{time}"/>'
@@ -165,11 +165,11 @@ def test_the_slowest_tests_of_all_backends_come_first(tmp_path):
     ]
 
 
-def test_a_suite_that_leaves_no_report_has_failed(tmp_path):
+def test_missing_report_is_a_failure(tmp_path):
     assert read(tmp_path / "none.xml", 0) == Outcome(failed=1)
 
 
-def test_layers_and_decoding_bring_nothing_but_keras():
+def test_layers_and_decoding_import_only_keras():
     program = (
         "import sys, keras; before = set(sys.modules); import zoo.layers, zoo.decoding; "
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"

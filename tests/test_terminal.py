@@ -1,4 +1,4 @@
-"""What is held back while TensorFlow is imported, and what is not."""
+"""Suppression of TensorFlow's notices, and the spinner."""
 
 import os
 import select
@@ -27,7 +27,7 @@ except ValueError:
 """
 
 
-def test_notices_are_dropped_and_all_else_is_shown():
+def test_notices_are_suppressed_and_the_rest_is_shown():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
     assert (
         done.stderr
@@ -45,8 +45,8 @@ with starting("Loading it …"):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
-def test_the_wheel_turns_while_notices_are_held_back():
-    """The process waits until the wheel has been seen."""
+def test_the_spinner_is_shown_while_notices_are_suppressed():
+    """The process waits until the spinner has been seen."""
     ours, theirs = os.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", WAITING],
@@ -75,5 +75,5 @@ def test_the_wheel_turns_while_notices_are_held_back():
         (b"RuntimeError: W0000 00:00:17", False),
     ],
 )
-def test_noise(line, noise):
+def test_the_pattern_of_notices(line, noise):
     assert bool(NOISE.match(line)) is noise

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
 
@@ -39,7 +39,7 @@ class Choice:
     needs_one_size: bool = False
 
 
-class Registry(Mapping[str, type]):
+class Registry(Mapping[str, Any]):
     """Classes by name. A built-in class is imported when it is looked up.
 
     Args:
@@ -53,7 +53,7 @@ class Registry(Mapping[str, type]):
         self.reserved = frozenset(reserved)
         self._choices = dict(choices)
 
-    def __getitem__(self, name: str) -> type:
+    def __getitem__(self, name: str) -> Any:
         choice = self._choices[name]
         if isinstance(choice.cls, str):
             module, _, attribute = choice.cls.partition(":")

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: write beside, then rename."""
+"""Atomic writing of files and directories, and checksums."""
 
 import hashlib
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Write a file so that `path` holds the old content or the new, never a part.
+    """Writes a file atomically: `path` has either its old content or all of the new.
 
     Args:
-        path: where the file shall be. Missing parent folders are made.
+        path: The file. Missing parent folders are created.
 
     Yields:
-        A path in the same folder, not yet existing, that ends in the same name
-        (so a writer that looks at the suffix is not misled). What is written to
-        it replaces `path` when the block ends, and is removed if it raises.
+        A temporary path in the same folder with the same suffix, at which no file exists. The
+        block writes the file there. It replaces `path` when the block ends, and is removed if
+        the block raises.
 
     Raises:
-        FileNotFoundError: if the block wrote no file at the path it was given.
+        FileNotFoundError: if the block wrote no file to the temporary path.
         IsADirectoryError: if `path` is a directory.
     """
     path = Path(path)
@@ -42,21 +42,20 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Fill a directory so that `path` appears whole or not at all.
+    """Writes a directory atomically: `path` appears complete or not at all.
 
     Args:
-        path: where the directory shall be. Missing parent folders are made; an
-            empty directory there counts as none.
-        overwrite: whether a directory that holds something is replaced.
-            Defaults to `False`.
+        path: The directory. Missing parent folders are created. An existing empty directory is
+            replaced.
+        overwrite: bool. Whether to replace a directory that is not empty. Defaults to `False`.
 
     Yields:
-        A new, empty directory in the same parent, renamed to `path` when the
-        block ends, and removed with all it holds if it raises.
+        A temporary, empty directory in the same parent folder, which the block fills. It is
+        renamed to `path` when the block ends, and removed if the block raises.
 
     Raises:
-        FileExistsError: if `path` holds something and `overwrite` is false, or
-            if `path` is a file. Raised before the block runs.
+        FileExistsError: if `path` is a file, or a directory that is not empty without
+            `overwrite`. Raised before the block runs.
     """
     path = Path(path)
     _refuse_existing(path, overwrite)
@@ -69,7 +68,7 @@ def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[P
             for name in names:
                 _flush(Path(folder, name))
             _flush(Path(folder))
-        _refuse_existing(path, overwrite)  # someone may have been quicker
+        _refuse_existing(path, overwrite)  # another process may have created it meanwhile
         _replace_directory(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -90,7 +89,7 @@ def _sibling(path: Path) -> Path:
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise FileExistsError(
-            f"A directory cannot replace a file or a link: remove it, or choose another path. "
+            f"A directory cannot replace a file or a link: remove that, or choose another path. "
             f"Received: path={str(path)!r}"
         )
     if not overwrite and path.is_dir() and any(path.iterdir()):
@@ -101,7 +100,7 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def _replace_directory(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; what was there is kept aside until that has worked."""
+    """Renames `new` to `path`; an existing directory is removed only after that has succeeded."""
     if not path.exists():
         os.rename(new, path)
         return
@@ -116,9 +115,9 @@ def _replace_directory(new: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file, or a folder's list of names, to the disk."""
+    """Flushes a file, or the entries of a folder, to the disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Pictures: where their bytes lie, and reading them as pixels, whatever was given."""
+"""Image files, and reading images from files, bytes, arrays and archives as RGB."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
 
-# What Pillow may read. Others are refused: EPS, for one, would run Ghostscript.
+# The formats that Pillow may read. Others are refused: EPS, for example, would run Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 
 
 class ImageError(ValueError):
-    """What was given is no picture that can be read."""
+    """The input is no image that can be read."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture of a dataset, read when it is needed.
+    """An image of a dataset, which is read when needed.
 
-    Its bytes are `content`, or else `length` bytes of the file `path` from `start` on: a file of
-    its own, or a part of an archive.
+    Its bytes are `content`, or else `length` bytes of the file `path` from `start` on, so that it
+    can be a file or a member of an archive.
 
     Attributes:
-        name: What to call it where it is shown.
+        name: The name of the image, for display.
         path: The file.
-        start: Where in the file it begins. Defaults to `0`.
-        length: Its length in bytes; -1 for all up to the end of the file. Defaults to `-1`.
-        content: Its bytes, if they are in no file.
+        start: The position of the first byte in the file. Defaults to `0`.
+        length: The number of bytes; -1 for all to the end of the file. Defaults to `-1`.
+        content: The bytes, if the image is in no file.
     """
 
     name: str
@@ -47,82 +47,86 @@ class ImageFile:
     content: bytes | None = field(default=None, repr=False)
 
     def read(self) -> bytes:
-        """The bytes, as they are in the file."""
+        """The bytes of the encoded image."""
         if self.content is not None:
             return self.content
+        if self.path is None:
+            raise ValueError(
+                f"An image file needs a path or its content. Received: name={self.name!r} alone"
+            )
         with open(self.path, "rb") as file:
             file.seek(self.start)
             return file.read(self.length)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the bytes, as 64 hexadecimal digits."""
+        """The SHA-256 of the bytes, as 64 hexadecimal digits."""
         return hashlib.sha256(self.read()).hexdigest()
 
 
-def zipped_pictures(archive: Path, names: Sequence[str]) -> list[ImageFile]:
-    """Pictures that are members of a zip archive, stored in it without compression.
+def zipped_images(archive: Path, names: Sequence[str]) -> list[ImageFile]:
+    """Images that are uncompressed members of a zip archive.
 
-    Where each begins is looked up once, here: to read one, the archive need not be opened as
-    such, and any number of threads and processes may do so at a time.
+    The position of each member is looked up once, so that images can then be read without opening
+    the archive, by several threads and processes at the same time.
 
     Args:
-        archive: Path.
-        names: The members' names.
+        archive: The path of the archive.
+        names: The names of the members.
 
     Returns:
         A list of `ImageFile`, one for each name.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no zip archive, lacks a member, or has compressed it.
+        ValueError: if it is no zip archive, or a member is missing or compressed.
     """
-    pictures = []
+    images = []
     try:
         with open(archive, "rb") as file, zipfile.ZipFile(file) as members:
             for name in names:
                 member = members.getinfo(name)
-                # A member's header is 30 bytes, of which the last four are the lengths of its
-                # name and of what else comes before the content.
+                # A member's header has 30 bytes, of which the last four are the lengths of the
+                # name and of the extra field, which both precede the content.
                 file.seek(member.header_offset)
                 lengths = struct.unpack("<26xHH", file.read(30))
                 if member.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"its member {name!r} is compressed")
                 start = member.header_offset + 30 + sum(lengths)
-                pictures.append(ImageFile(name, Path(archive), start, member.file_size))
+                images.append(ImageFile(name, Path(archive), start, member.file_size))
     except (zipfile.BadZipFile, struct.error, KeyError, ValueError) as error:
         raise ValueError(
-            f"The file must be a zip archive that holds each picture, uncompressed "
+            f"The file must be a zip archive with each image as an uncompressed member "
             f"({error}). Received: {str(archive)!r}"
         ) from error
-    return pictures
+    return images
 
 
 def read_image(
     source: str | Path | bytes | PIL.Image.Image | np.ndarray | ImageFile,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Reads a picture as RGB.
+    """Reads an image as RGB.
 
-    The rotation that a camera noted is applied, what is transparent is laid on white, 16-bit
-    greys become 8-bit ones, and of several frames the first is taken.
+    The EXIF orientation is applied, transparent regions become white, 16-bit greys are converted
+    to 8 bits, and of several frames the first is read.
 
     Args:
-        source: The path of a file, the bytes of one, a Pillow image, a `ImageFile`, or an array of
-            dtype uint8 of shape `[height, width]` or `[height, width, channels]` with 1, 3 (RGB)
-            or 4 (RGBA) channels. Files may be PNG, JPEG, GIF, BMP, WebP, TIFF or PPM.
-        size: `(height, width)` to resize to, bilinear and antialiased. The whole picture is
-            squeezed into it, whatever its shape, so that nothing that could be described is cut
-            off. Defaults to `None`, the picture's own size.
+        source: The path of a file, the bytes of a file, a Pillow image, an `ImageFile`, or an
+            array of dtype uint8 of shape `[height, width]` or `[height, width, channels]` with 1,
+            3 (RGB) or 4 (RGBA) channels. Files may be PNG, JPEG, GIF, BMP, WebP, TIFF or PPM.
+        size: `(height, width)` to resize to, bilinear and antialiased. The image is not cropped:
+            its aspect ratio changes, so that everything in it stays visible. Defaults to `None`,
+            the original size.
 
     Returns:
         An array of uint8, `[height, width, 3]`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageError: if it is no picture, is damaged or cut short, or has more than 50 million
-            pixels, which is seen before they are read.
-        TypeError: if `source` is none of the above.
+        ImageError: if the input is no image, is damaged or truncated, or has more than 50 million
+            pixels, which is checked before decoding.
+        TypeError: if `source` is of another type.
         ValueError: if `size` is not two whole numbers of at least 1.
     """
     import numpy as np
@@ -139,7 +143,7 @@ def read_image(
         return _read(io.BytesIO(source.read()), source.name, size)
     if not isinstance(source, str | Path):
         raise TypeError(
-            f"A picture must be given as a path, bytes, a Pillow image, an array or a `ImageFile`. "
+            f"An image must be given as a path, bytes, a Pillow image, an array or an `ImageFile`. "
             f"Received: {source!r:.80} of type {type(source).__name__}"
         )
     if not Path(source).is_file():
@@ -167,7 +171,8 @@ def _from_array(array: np.ndarray) -> PIL.Image.Image:
     if array.dtype != "uint8":
         raise ImageError(
             f"An array must have the dtype uint8, values from 0 to 255; one of values from 0 to 1 "
-            f"becomes so by `(255 * array).round().astype('uint8')`. Received: dtype {array.dtype}"
+            f"is converted by `(255 * array).round().astype('uint8')`. "
+            f"Received: dtype {array.dtype}"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -179,22 +184,22 @@ def _from_array(array: np.ndarray) -> PIL.Image.Image:
     return PIL.Image.fromarray(array)
 
 
-def _read(file: io.BufferedIOBase, name: str, size: tuple[int, int] | None) -> np.ndarray:
+def _read(file: IO[bytes], name: str, size: tuple[int, int] | None) -> np.ndarray:
     import PIL.Image
 
     try:
         image = PIL.Image.open(file, formats=FORMATS)
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise _too_large(name, "far more") from error
-    except Exception as error:  # what Pillow raises for damaged headers is of many kinds
+    except Exception as error:  # Pillow raises many kinds for damaged headers
         file.seek(0)
         raise ImageError(
-            f"A picture must be a whole file, and one of {', '.join(FORMATS)}. Received: {name}, "
-            f"which begins with {file.read(16)!r}"
+            f"An image must be a whole file in one of the formats {', '.join(FORMATS)}. "
+            f"Received: {name}, which begins with {file.read(16)!r}"
         ) from error
     if size and image.width * image.height <= MAX_PIXELS:
-        # A large JPEG is decoded at a half, a fourth or an eighth of its size, where that is
-        # still twice what is needed. Square, for the picture may yet be rotated.
+        # A large JPEG is decoded at a half, a quarter or an eighth of its size, if that is still
+        # twice the size needed. The limit is square because the image may yet be rotated.
         image.draft(None, (2 * max(size), 2 * max(size)))
     return _pixels(image, name, size)
 
@@ -209,9 +214,9 @@ def _pixels(image: PIL.Image.Image, name: str, size: tuple[int, int] | None) -> 
     try:
         image.load()
         rgb = _rgb(PIL.ImageOps.exif_transpose(image))
-    except Exception as error:  # as above, and of as many kinds
+    except Exception as error:  # many kinds, as above
         raise ImageError(
-            f"A picture must be whole, in colours or in greys of at most 16 bits: fetch it, or "
+            f"An image must be whole, in colours or in greys of at most 16 bits: download it, or "
             f"save it, again. Received: {name}, of mode {image.mode} ({error})"
         ) from error
     if size:
@@ -240,6 +245,6 @@ def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
 
 def _too_large(name: str, pixels: str) -> ImageError:
     return ImageError(
-        f"A picture may have at most {MAX_PIXELS:,} pixels: save it smaller. Received: {name}, "
+        f"An image may have at most {MAX_PIXELS:,} pixels: save it smaller. Received: {name}, "
         f"which has {pixels}"
     )

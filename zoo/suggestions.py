@@ -1,12 +1,20 @@
-"""What a person may have meant by a name that there is not."""
+"""Suggestions for misspelt names."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence, after a space, with the known words nearest to `word` or of which it is a part;
-    nothing if there is none."""
+    """Suggests known words for a misspelt one.
+
+    Args:
+        word: The misspelt word.
+        known: The words to choose from.
+
+    Returns:
+        A sentence that starts with a space, such as `" Did you mean `gru`?"`, with up to three
+        words that are similar, or else that contain `word`; `""` if there are none.
+    """
     known = list(known)
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     near = near or [name for name in known if word and word in name][:3]

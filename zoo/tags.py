@@ -96,7 +96,7 @@ def tagging_scheme(tags: Iterable[str]) -> str | None:
     parsed = {parse_tag(tag) for tag in tags}
     if None in parsed or parsed <= {_OUTSIDE}:
         return None
-    prefixes = {prefix for prefix, _ in parsed}
+    prefixes = {tag[0] for tag in parsed if tag is not None}
     return next(name for name, known in SCHEMES.items() if prefixes <= {*known})
 
 
@@ -179,7 +179,7 @@ def _continues(before: tuple[str, str], after: tuple[str, str]) -> bool:
 def _parsed(tag: str, scheme: str) -> tuple[str, str]:
     parsed = parse_tag(tag)
     if parsed is None or parsed[0] not in SCHEMES[scheme]:
-        *others, last = SCHEMES[scheme].replace("O", "")
+        *others, last = list(SCHEMES[scheme].replace("O", ""))
         prefixes = f"{', '.join(others)} or {last}" if others else last
         raise ValueError(
             f"A tag of the scheme {scheme!r} is O, or {prefixes}, alone or with a hyphen and a "

@@ -1,4 +1,4 @@
-"""What a person sees on a terminal while something takes its seconds, and what they are spared."""
+"""Terminal spinner and suppression of TensorFlow's startup messages."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-# Notices and warnings of TensorFlow, and that more than one library brought CUDA's factories.
+# TensorFlow's notices and warnings, and its errors about CUDA factories registered twice.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:\d+|"
     rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following"
@@ -15,7 +15,11 @@ NOISE = re.compile(
 
 
 class _Relay:
-    """Stands for a stream, so that a logger made meanwhile writes to the right one afterwards."""
+    """A stream that forwards to another one, which can be exchanged.
+
+    A logger that is created while `quiet` is active keeps this stream, and so writes to the
+    original one afterwards.
+    """
 
     def __init__(self, stream):
         self.stream = stream
@@ -25,7 +29,7 @@ class _Relay:
 
 
 def waiting(message: str) -> AbstractContextManager:
-    """A turning wheel on stderr while something takes its seconds; nothing in a pipe."""
+    """Shows a spinner with a message on stderr; shows nothing if stderr is no terminal."""
     if not sys.stderr.isatty():
         return nullcontext()
     from rich.console import Console
@@ -35,31 +39,32 @@ def waiting(message: str) -> AbstractContextManager:
 
 @contextmanager
 def starting(message: str) -> Iterator[None]:
-    """Waits for TensorFlow to be imported, without its notices."""
-    with quiet(), waiting(message):  # in this order: the wheel writes past what is held back
+    """Shows a spinner and suppresses TensorFlow's notices, for the time of heavy imports."""
+    with quiet(), waiting(message):  # in this order, so that the spinner is not suppressed
         yield
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drops TensorFlow's notices from what is written to file descriptor 2; the rest is shown at
-    the end. What Python writes to `sys.stderr` is not held back.
+    """Suppresses TensorFlow's notices on file descriptor 2.
 
-    No setting does it: TensorFlow writes some before it heeds `TF_CPP_MIN_LOG_LEVEL`.
+    Other output to the descriptor is shown when the block ends; what Python writes to
+    `sys.stderr` is shown immediately. `TF_CPP_MIN_LOG_LEVEL` does not suffice, because some notices
+    are written before TensorFlow reads it.
     """
     sys.stderr.flush()
     real, python = os.dup(2), sys.stderr
-    with tempfile.TemporaryFile() as heard, os.fdopen(real, "w", buffering=1) as shown:
+    with tempfile.TemporaryFile() as captured, os.fdopen(real, "w", buffering=1) as shown:
         if python is sys.__stderr__:
             sys.stderr = relay = _Relay(shown)
-        os.dup2(heard.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(real, 2)
             if sys.stderr is not python:
                 sys.stderr, relay.stream = python, python
-            heard.seek(0)
-            for line in heard:
+            captured.seek(0)
+            for line in captured:
                 if not NOISE.match(line):
                     os.write(2, line)

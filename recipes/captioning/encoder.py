@@ -1,4 +1,4 @@
-"""The CNN of a captioner in training: what it starts from, and what of it stays as it is."""
+"""CNN of a captioner in training: its initial weights, and its frozen and trained parts."""
 
 import math
 import zipfile
@@ -11,27 +11,27 @@ FORMATS = (".npz", ".weights.h5")
 
 
 def load_weights(encoder: keras.Model, name: str, weights: str, output: str | None = None) -> None:
-    """Puts pretrained weights into the CNN of a captioner.
+    """Loads pretrained weights into the CNN of a captioner.
 
     Args:
-        encoder: What `zoo.layers.image.make_image_encoder` made.
-        name: The name of the CNN.
-        weights: `"imagenet"`, those that Keras downloads; or the path of a file of the same CNN
-            without its classifier: `.weights.h5` of Keras, or `.npz` whose arrays are called
-            `LAYER/WEIGHT`, such as `Conv1/kernel`. What the captioner has not is left out.
-        output: The layer with which the CNN of the captioner ends. Defaults to `None`: its last.
+        encoder: The CNN, as `zoo.layers.image.make_image_encoder` returns it.
+        name: Name of the CNN in `keras.applications`.
+        weights: `"imagenet"` to download those of Keras; or the path of a file of the same CNN
+            without its classifier: `.weights.h5` of Keras, or `.npz` with arrays named
+            `LAYER/WEIGHT`, such as `Conv1/kernel`. Layers that the captioner lacks are ignored.
+        output: The last layer of the captioner's CNN. Defaults to `None`, that of the whole CNN.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is none of these, or not of this CNN.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is of another format, or of another CNN.
     """
     if weights == "imagenet":
         source = getattr(keras.applications, name)(include_top=False, weights="imagenet")
         if output is not None:
             source = keras.Model(source.input, source.get_layer(output).output)
-        # By place: some of its layers are named anew each time.
-        for mine, theirs in zip(encoder.weights, source.weights, strict=True):
-            mine.assign(theirs)
+        # By position: Keras numbers the names of some layers per process.
+        for variable, value in zip(encoder.weights, source.weights, strict=True):
+            variable.assign(value)
         return
     arrays = _read(encoder, name, Path(weights))
     if arrays is None:
@@ -52,29 +52,29 @@ def load_weights(encoder: keras.Model, name: str, weights: str, output: str | No
 
 
 def split(encoder: keras.Model, train: str) -> tuple[keras.Model | None, keras.Model | None]:
-    """What of a CNN stays as it is, so that it is computed once, and what training changes.
+    """Splits a CNN into a frozen part, whose features can be cached, and a trained part.
 
-    They are made of the CNN's own layers, and the second takes what the first gives. A CNN stays
-    in one piece where a shortcut leads past the cut, or where there is less in a picture than in
-    what would be kept of it.
+    Both consist of the CNN's own layers; the output of the first is the input of the second. The
+    CNN is left whole, as the trained part, where a shortcut bypasses the cut, or where the
+    features would take more space than the images.
 
     Args:
-        encoder: What `zoo.layers.image.make_image_encoder` made.
-        train: What it was given.
+        encoder: The CNN, as `zoo.layers.image.make_image_encoder` returns it.
+        train: Its argument `train`: `"none"`, `"all"`, or the first layer to train.
 
     Returns:
-        Two models, of which one may be `None`.
+        The frozen and the trained part; `None` for one that is empty.
     """
     if train == "none":
         return encoder, None
     if train == "all":
         return None, encoder
-    pictures, cut = encoder.input, encoder.get_layer(train).input
-    if not isinstance(cut, keras.KerasTensor) or _bytes(cut, "float16") > _bytes(pictures, "uint8"):
+    images, cut = encoder.input, encoder.get_layer(train).input
+    if not isinstance(cut, keras.KerasTensor) or _bytes(cut, "float16") > _bytes(images, "uint8"):
         return None, encoder
     try:
-        return keras.Model(pictures, cut), keras.Model(cut, encoder.output)
-    except ValueError:
+        return keras.Model(images, cut), keras.Model(cut, encoder.output)
+    except ValueError:  # the graph is disconnected: a shortcut bypasses the cut
         return None, encoder
 
 
@@ -83,15 +83,16 @@ def _bytes(tensor, dtype):
 
 
 def _read(encoder, name, file):
-    """The arrays of a file; `None` if Keras has read it by itself."""
+    """The arrays of a `.npz` file; `None` for a `.weights.h5` file, which Keras loads itself."""
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no such file of weights: name one that exists, imagenet, or null. "
+            "model.weights must be an existing file, imagenet, or null. "
             f"Received: model.weights={str(file)!r}"
         )
     if not file.name.endswith(FORMATS):
         raise ValueError(
-            f"Weights are read from {' or '.join(FORMATS)}. Received: model.weights={str(file)!r}"
+            f"A file of weights must end in {' or '.join(FORMATS)}. "
+            f"Received: model.weights={str(file)!r}"
         )
     try:
         if file.suffix == ".npz":

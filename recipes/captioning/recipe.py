@@ -1,4 +1,4 @@
-"""Trains a captioner."""
+"""Captioning recipe: trains an `ImageToText`."""
 
 import re
 
@@ -19,11 +19,11 @@ from zoo.training.schema import DECODER_SIZES
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
-SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # "leftmost" too
+SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # also "leftmost"
 
 
 class CaptioningRecipe(Recipe):
-    """One-to-many: image to sentence."""
+    """Recipe of captioners (one-to-many)."""
 
     Task = ImageToText
     config: CaptioningConfig
@@ -87,22 +87,22 @@ class CaptioningRecipe(Recipe):
             flipped = chosen & [not SIDES.search(text) for text in texts]
         frozen, _ = self._split(model)
         if frozen is None:
-            grids, mirrored = pixels(model, images), None
+            sources, mirrored = pixels(model, images), None
         else:
-            grids = features(model, frozen, images)
+            sources = features(model, frozen, images)
             mirrored = features(model, frozen, images, flipped=True) if settings.flip else None
 
-        def image(row):
-            if not flipped[row]:
-                return grids[image_of[row]]
-            return grids[image_of[row]][:, ::-1] if mirrored is None else mirrored[image_of[row]]
+        def source(row):
+            if flipped[row] and mirrored is not None:
+                return mirrored[image_of[row]]
+            return sources[image_of[row]][:, :: -1 if flipped[row] else 1]
 
         def collate(rows, length):
-            inputs, following, weights = model.preprocessor.collate(
+            inputs, targets, weights = model.preprocessor.collate(
                 [encoded[row] for row in rows], length
             )
-            source = np.stack([image(row) for row in rows]).astype("float32")
-            return {"source": source} | inputs, following, weights
+            batch = np.stack([source(row) for row in rows]).astype("float32")
+            return {"source": batch} | inputs, targets, weights
 
         return TrainingExamples([len(ids) for ids in encoded], collate)
 
@@ -111,8 +111,8 @@ class CaptioningRecipe(Recipe):
         backbone = model.backbone
         tokens, mask = (backbone.input[f"decoder_{part}"] for part in ("token_ids", "padding_mask"))
         frozen, trained = self._split(model)
-        seen = backbone.input["images"] if frozen is None else frozen.output
-        source = keras.Input(seen.shape[1:], name="source")
+        like = backbone.input["images"] if frozen is None else frozen.output
+        source = keras.Input(like.shape[1:], name="source")
         grid = source if trained is None else trained(source)
         states, attention = backbone.decode(tokens, **backbone.encode(grid))
         logits = model.head(states)
@@ -128,10 +128,10 @@ class CaptioningRecipe(Recipe):
         }
 
     def measure(self, model: ImageToText, columns: Columns) -> dict[str, float]:
-        """Scores greedy search, which is faster than a beam."""
+        """Scores greedy search, which is faster than beam search."""
         frozen, trained = self._split(model)
-        seen = features(model, frozen, columns["image"]) if trained is None else None
-        return model.score(columns, features=seen, beam=1)
+        grids = features(model, frozen, columns["image"]) if trained is None else None
+        return model.score(columns, features=grids, beam=1)
 
     def _target(self, caption: str) -> str:
         """The caption as a training target."""

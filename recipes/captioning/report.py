@@ -1,65 +1,58 @@
-"""What a captioning run shows of itself: a page of samples, and where it looked."""
+"""Report of a captioning run: a page and a table of samples, and attention maps."""
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zoo.training.samples import worst_and_best
+from zoo.data import Columns
+from zoo.explain import Gallery
+from zoo.metrics import caption_score_each, caption_signatures
+from zoo.models import ImageToText
+from zoo.tracking import Run
+from zoo.training.samples import log_attention, worst_and_best
 
-if TYPE_CHECKING:
-    from zoo.data import Columns
-    from zoo.models import ImageToText
-    from zoo.tracking import Run
-
-MAPS = 10
+NUM_MAPS = 10
 
 
-def report(model: "ImageToText", columns: "Columns", run: "Run", samples: int) -> None:
-    """Keeps with the run a page and a table of captions by greedy search, and pictures of where it
-    looked.
+def report(model: ImageToText, columns: Columns, run: Run, samples: int) -> None:
+    """Logs a page and a table of captions by greedy search, and attention maps.
 
     Args:
         model: The trained captioner.
-        columns: Pictures and captions that it was not trained on.
+        columns: Images and captions it was not trained on.
         run: The run.
-        samples: How many pictures the page has: those with the worst and the best captions by
-            CIDEr-D, in equal parts. With 0 there are neither samples nor maps.
+        samples: Number of images on the page: those with the worst and the best captions by
+            CIDEr-D, in equal parts. With 0, neither samples nor maps are logged.
     """
-    from zoo.explain import Gallery
-    from zoo.metrics import caption_score_each, caption_signatures
-
-    pictures, references = columns["image"], columns["captions"]
+    images, references = columns["image"], columns["captions"]
     signatures = caption_signatures(references)
     run.log_tags({f"signature.{name}": text for name, text in signatures.items()})
     if not samples:
         return
-    answers = model.infer(pictures, beam=1, length_penalty=0.0)  # as the maps are
+    answers = model.infer(images, beam=1, length_penalty=0.0)  # the search of `explain`
     scores = caption_score_each(references, [answer.text for answer in answers])
     rows = worst_and_best(scores, samples)
     run.log_table(
         {
-            "image": [pictures[row].name for row in rows],
-            "written": [answers[row].text for row in rows],
+            "image": [images[row].name for row in rows],
+            "predicted": [answers[row].text for row in rows],
             "references": [" / ".join(references[row]) for row in rows],
             "cider_d": [round(scores[row], 1) for row in rows],
             "score": [round(answers[row].score, 4) for row in rows],
         },
         "samples.json",
     )
-    attends = model.backbone.attention != "none"
+    has_attention = model.backbone.attention != "none"
     page = Gallery("Best and worst captions of the dev split", score_name="CIDEr-D")
     for row in reversed(rows):
         page.add(
-            pictures[row],
+            images[row],
             answers[row].text,
             score=scores[row],
             references=references[row],
-            explained=model.explain(pictures[row]) if attends else None,
-            note=pictures[row].name,
+            explained=model.explain(images[row]) if has_attention else None,
+            note=images[row].name,
         )
     with tempfile.TemporaryDirectory() as folder:
         run.log_file(page.save(Path(folder, "samples.html")))
-    if not attends:
-        return
-    for number, picture in enumerate(pictures[:MAPS], 1):
-        run.log_figure(model.explain(picture).figure(), f"attention/{number:02}.png")
+    if has_attention:
+        log_attention(run, model, images[:NUM_MAPS])

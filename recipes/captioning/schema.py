@@ -94,11 +94,15 @@ class ModelConfig(DecoderConfig):
 
 
 class CaptioningTraining(TrainingConfig):
+    """Optimizer, and what is special to captions."""
+
     flip: bool = False
     doubly_stochastic: Annotated[float, Field(ge=0)] = 0.0
 
 
 class CaptioningEvaluation(EvaluationConfig):
+    """Metrics of captions."""
+
     metric: Literal["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"] = "bleu_4"
 
 
@@ -114,7 +118,7 @@ class CaptioningConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         if self.training.init_from and self.model.weights:
             yield Conflict(
-                "training.init_from includes the weights of the CNN: set one of the two to null",
+                "training.init_from includes the weights of the CNN: set one of the two null",
                 training__init_from=self.training.init_from,
                 model__weights=self.model.weights,
             )

@@ -1,4 +1,4 @@
-"""Trains a text classifier."""
+"""Sentiment recipe: trains a `TextClassifier`."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from zoo.training.recipe import Recipe, TrainingExamples
 
 
 class SentimentRecipe(Recipe):
-    """Many-to-one: text to label."""
+    """Recipe of text classifiers (many-to-one)."""
 
     Task = TextClassifier
     config: SentimentConfig
@@ -40,7 +40,7 @@ class SentimentRecipe(Recipe):
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
     ) -> TextClassifier:
         settings = self.config.model
-        longest = max(settings.sequence_length, MIN_LENGTH)
+        max_length = max(settings.sequence_length, MIN_LENGTH)
         backbone = TextClassifierBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
             encoder=settings.encoder,
@@ -50,7 +50,8 @@ class SentimentRecipe(Recipe):
             bidirectional=settings.bidirectional,
             num_heads=settings.num_heads,
             dropout=settings.dropout,
-            max_sequence_length=1 << (longest - 1).bit_length(),
+            # `infer` pads to powers of two.
+            max_sequence_length=1 << (max_length - 1).bit_length(),
             dtype=dtype,
         )
         model = TextClassifier(
@@ -97,7 +98,6 @@ def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     Raises:
         ValueError: if the sizes of the backbones differ; names the settings the recipe needs.
     """
-
     keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
     if target.backbone.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]

@@ -1,42 +1,38 @@
-"""What a sentiment run shows of itself: confusions, samples, attention."""
-
-from typing import TYPE_CHECKING
+"""Report of a sentiment run: confusion matrix, samples, attention figures."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from zoo.data import Columns
 from zoo.metrics import confusion
+from zoo.models import TextClassifier
+from zoo.tracking import Run
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from zoo.data import Columns
-    from zoo.models import TextClassifier
-    from zoo.tracking import Run
-
-PICTURES = 1  # of each kind
-SCORED_AT_ONCE = 256  # as in `score`, whose compiled shapes serve again
+NUM_FIGURES = 1  # of mistakes, of doubts and of sure answers each
+BATCH_SIZE = 256  # as in `score`, so that its compiled shapes are reused
 
 
-def report(model: "TextClassifier", columns: "Columns", run: "Run", samples: int) -> None:
-    """Keeps with the run a confusion matrix, a table of answers, and attention pictures.
+def report(model: TextClassifier, columns: Columns, run: Run, samples: int) -> None:
+    """Logs a confusion matrix, a table of answers, and attention figures.
 
     Args:
         model: The trained classifier.
-        columns: Texts and labels that it was not trained on.
+        columns: Texts and labels it was not trained on.
         run: The run.
-        samples: How many rows the table has: its surest mistakes and its greatest doubts, in
-            equal parts. With 0 there are neither samples nor attention pictures.
+        samples: Number of rows in the table: the mistakes with the highest probability and the
+            right answers with the lowest, in equal parts. With 0, neither samples nor attention
+            figures are logged.
     """
     texts, truth = columns["text"], columns["label"]
-    answers = model.infer(texts, batch_size=SCORED_AT_ONCE)
+    answers = model.infer(texts, batch_size=BATCH_SIZE)
     predicted = [answer.label for answer in answers]
     matrix = confusion(truth, predicted, model.labels)
     run.log_figure(draw_confusion(matrix, model.labels), "figures/confusion.png")
     if not samples:
         return
-    by_doubt = sorted(range(len(texts)), key=lambda row: answers[row].probability)
-    mistakes = [row for row in reversed(by_doubt) if predicted[row] != truth[row]]
-    right = [row for row in by_doubt if predicted[row] == truth[row]]
+    by_probability = sorted(range(len(texts)), key=lambda row: answers[row].probability)
+    mistakes = [row for row in reversed(by_probability) if predicted[row] != truth[row]]
+    right = [row for row in by_probability if predicted[row] == truth[row]]
     rows = mistakes[: samples // 2]
     rows += right[: samples - len(rows)]
     run.log_table(
@@ -48,7 +44,11 @@ def report(model: "TextClassifier", columns: "Columns", run: "Run", samples: int
         },
         "samples.json",
     )
-    kinds = {"mistake": mistakes[:PICTURES], "doubt": right[:PICTURES], "sure": right[-PICTURES:]}
+    kinds = {
+        "mistake": mistakes[:NUM_FIGURES],
+        "doubt": right[:NUM_FIGURES],
+        "sure": right[-NUM_FIGURES:],
+    }
     for kind, chosen in kinds.items():
         for number, row in enumerate(chosen, 1):
             if model.preprocessor.encode([texts[row]])[0]:  # an empty text has no attention
@@ -56,10 +56,11 @@ def report(model: "TextClassifier", columns: "Columns", run: "Run", samples: int
                 run.log_figure(figure, f"attention/{kind}_{number}.png")
 
 
-def draw_confusion(matrix: np.ndarray, labels: tuple[str, ...]) -> "Figure":
-    """A confusion matrix: true labels down, predicted ones across, shaded by share of the row."""
-    from matplotlib.figure import Figure
+def draw_confusion(matrix: np.ndarray, labels: tuple[str, ...]) -> Figure:
+    """Draws a confusion matrix: a row for each true label, a column for each predicted one.
 
+    Cells show the count and its share of the row, which is their shade.
+    """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = 2 + 0.7 * len(labels)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")

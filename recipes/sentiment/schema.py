@@ -80,6 +80,8 @@ class ModelConfig(Section):
 
 
 class SentimentEvaluation(EvaluationConfig):
+    """Metrics of labels."""
+
     metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
 
 

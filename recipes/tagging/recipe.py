@@ -1,4 +1,4 @@
-"""Trains a tagger."""
+"""Tagging recipe: trains a `TokenClassifier`."""
 
 import keras
 import numpy as np
@@ -14,15 +14,25 @@ from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
-# Settings that a model given as `training.init_from` must share with the one that is trained; and
-# those its tags must share, or only its backbone is copied.
-SIZES = ["word_dim", "characters", "character_dim", "character_units", "encoder", "units"]
-SIZES += ["num_layers", "bidirectional", "attention", "num_heads"]
-TASK = ("tags", "head", "scheme", "intents")
+# Settings that a model given as `training.init_from` must share with the one that is trained.
+SIZES = (
+    "word_dim",
+    "characters",
+    "character_dim",
+    "character_units",
+    "encoder",
+    "units",
+    "num_layers",
+    "bidirectional",
+    "attention",
+    "num_heads",
+)
+# Where one of these differs, only the backbone is copied.
+HEAD_SETTINGS = ("tags", "head", "scheme", "intents")
 
 
 class TaggingRecipe(Recipe):
-    """Synced many-to-many: words to tags."""
+    """Recipe of taggers (synced many-to-many)."""
 
     Task = TokenClassifier
     config: TaggingConfig
@@ -74,7 +84,7 @@ class TaggingRecipe(Recipe):
             pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
             backbone.set_weights(pretrained.backbone.get_weights())
-            if all(getattr(pretrained, name) == getattr(model, name) for name in TASK):
+            if all(getattr(pretrained, name) == getattr(model, name) for name in HEAD_SETTINGS):
                 model.set_weights(pretrained.get_weights())
         return model
 
@@ -83,12 +93,12 @@ class TaggingRecipe(Recipe):
         return self.config.tokenizer.word_dropout > 0
 
     def examples(self, model: TokenClassifier, columns: Columns, epoch: int) -> TrainingExamples:
-        random = np.random.default_rng([self.config.seed, epoch])
+        rng = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
         if share := self.config.tokenizer.word_dropout:
             encoded = [
-                (np.where(random.random(len(ids)) < share, UNKNOWN, ids).tolist(), spelled)
-                for ids, spelled in encoded
+                (np.where(rng.random(len(ids)) < share, UNKNOWN, ids).tolist(), character_ids)
+                for ids, character_ids in encoded
             ]
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [[tag_ids[tag] for tag in tags] for tags in columns["tags"]]
@@ -96,8 +106,8 @@ class TaggingRecipe(Recipe):
 
         def collate(rows, length):
             tags = np.zeros((len(rows), length), "int32")
-            for place, row in enumerate(rows):
-                tags[place, : len(truth[row])] = truth[row]
+            for i, row in enumerate(rows):
+                tags[i, : len(truth[row])] = truth[row]
             y = {"tags": tags}
             if intent_ids:
                 y["intent"] = np.array([intent_ids[columns["intent"][row]] for row in rows])
@@ -106,10 +116,10 @@ class TaggingRecipe(Recipe):
         return TrainingExamples([len(tags) for tags in truth], collate)
 
     def compile_options(self, model: TokenClassifier) -> dict:
-        smoothing = self.config.training.label_smoothing
-        losses = {"tags": model.crf.loss}
-        if model.head == "softmax":
-            losses["tags"] = SentenceCrossentropy(smoothing)
+        if model.head == "crf":
+            losses = {"tags": model.crf.loss}
+        else:
+            losses = {"tags": SentenceCrossentropy(self.config.training.label_smoothing)}
         if model.intents:
             losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return {"loss": losses, "weighted_metrics": None}

@@ -43,7 +43,7 @@ class TaggingData(DataConfig):
 
     def load(self, seed: int) -> Dataset:
         """Loads the data, repairs ill-formed tags, and warns of tags that train lacks."""
-        dataset = well_formed(super().load(seed))
+        dataset = _repair_tags(super().load(seed))
         _warn_of_unknown_tags(dataset)
         return dataset
 
@@ -61,14 +61,14 @@ class TaggingData(DataConfig):
         yield from super().conflicts()
         if self.name is not None and self.column != "upos":
             yield Conflict(
-                f"the column of a named dataset is one of its options: set "
+                f"the tag column of a named dataset is one of its options: set "
                 f"data.options.column={self.column}",
                 name=self.name,
                 column=self.column,
             )
         if self.name is not None and self.language is not None:
             yield Conflict(
-                "a named dataset has its own language: leave language out",
+                "a named dataset defines its language: leave language out",
                 name=self.name,
                 language=self.language,
             )
@@ -107,6 +107,8 @@ class ModelConfig(Section):
 
 
 class TaggingEvaluation(EvaluationConfig):
+    """Metrics of tags, spans and intents."""
+
     metric: Literal[
         "token_accuracy", "sentence_accuracy", "f1_conlleval", "f1_strict", "intent_accuracy"
     ] = "token_accuracy"
@@ -123,7 +125,8 @@ class TaggingConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
-                "a CRF has no label smoothing: set model.head=softmax, or label_smoothing 0",
+                "a CRF does not support label smoothing: set model.head=softmax, or "
+                "label_smoothing 0",
                 model__head=self.model.head,
                 training__label_smoothing=self.training.label_smoothing,
             )
@@ -132,20 +135,20 @@ class TaggingConfig(RecipeConfig):
         metric = self.evaluation.metric
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(
-                f"{dataset.name} has no tags that mark spans, as BIO does, which {metric} needs: "
+                f"{metric} needs tags of spans, such as BIO, which {dataset.name} lacks: "
                 "set evaluation.metric=token_accuracy",
                 evaluation__metric=metric,
             )
         if metric == "intent_accuracy" and "intent" not in dataset.splits["train"]:
             yield Conflict(
-                f"{dataset.name} has no intents, which {metric} needs: set another "
+                f"{metric} needs intents, which {dataset.name} lacks: set another "
                 "evaluation.metric",
                 evaluation__metric=metric,
             )
 
 
-def well_formed(dataset: Dataset) -> Dataset:
-    """Repairs ill-formed tags as seqeval reads them: `I-X` that continues no span becomes `B-X`.
+def _repair_tags(dataset: Dataset) -> Dataset:
+    """Repairs ill-formed tags in the way of seqeval: `I-X` that continues no span becomes `B-X`.
 
     The scheme is that of the tags of all splits: train may lack a `B` that another has. Warns of
     the number of ill-formed transitions in train.
@@ -168,13 +171,13 @@ def well_formed(dataset: Dataset) -> Dataset:
 
 
 def _warn_of_unknown_tags(dataset: Dataset) -> None:
-    from zoo.metrics import unknown_tags  # NumPy, scikit-learn
+    from zoo.metrics import unknown_tags  # scikit-learn, heavy
 
     for split, columns in dataset.splits.items():
         if unknown := unknown_tags(dataset.splits["train"]["tags"], columns["tags"]):
             listed = ", ".join(f"{tag} ({count:,})" for tag, count in list(unknown.items())[:10])
             warnings.warn(
                 f"{dataset.name}: {split} has {len(unknown)} tags that train lacks, which count as "
-                f"errors: {listed}",
+                f"errors: {listed}.",
                 stacklevel=4,
             )

@@ -1,48 +1,48 @@
-"""What a study of translators shows: quality, quality by length, speed."""
+"""Comparison of the translators of a study: BLEU, BLEU by length, speed."""
 
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
-    from zoo.data import Columns
-    from zoo.models import Seq2SeqLM
-    from zoo.tracking import Run
+from zoo.data import Columns
+from zoo.metrics import bleu_by_length, signatures, translation_scores
+from zoo.models import Seq2SeqLM
+from zoo.tracking import Run
 
-BASELINE = "none"  # drawn apart: what all are measured against
+BASELINE = "none"  # highlighted in the figure
 
 
-def compare(models: "dict[str, Seq2SeqLM]", columns: "Columns", run: "Run") -> dict[str, list]:
-    """Translates the dev split with each model, twice: then all is compiled, and time is taken.
+def compare(models: dict[str, Seq2SeqLM], columns: Columns, run: Run) -> dict[str, list]:
+    """Translates the dev split with each model, and logs the figure `figures/study.png`.
+
+    Each model translates it twice; the second time, when everything is compiled, is measured.
 
     Args:
         models: The translators.
         columns: Sources and targets.
-        run: Gets the picture `figures/study.png`.
+        run: The summary run of the study.
 
     Returns:
-        Columns of the table: BLEU and chrF, sentences translated a second, BLEU by words of the
-        source.
+        Columns of the table: BLEU and chrF, translated sentences per second, BLEU by the number
+        of source words.
     """
-    from zoo.metrics import bleu_by_length, signatures, translation_scores
-
     sources, references = columns["source"], columns["target"]
     words = [len(source.split()) for source in sources]
-    written, seconds, language = {}, {}, None
+    predicted, seconds, language = {}, {}, None
     for _ in range(2):
         for name, model in models.items():
             language = model.languages and model.languages[1]
-            began = time.perf_counter()
-            written[name] = [answer.text for answer in model.infer(sources)]
-            seconds[name] = time.perf_counter() - began
+            start = time.perf_counter()
+            predicted[name] = [answer.text for answer in model.infer(sources)]
+            seconds[name] = time.perf_counter() - start
     run.log_tags({f"signature.{name}": text for name, text in signatures(language).items()})
     scores = {
-        name: translation_scores(references, texts, language) for name, texts in written.items()
+        name: translation_scores(references, texts, language) for name, texts in predicted.items()
     }
     by_length = {
         name: bleu_by_length(references, texts, words, language=language)
-        for name, texts in written.items()
+        for name, texts in predicted.items()
     }
     parameters = {name: model.count_params() for name, model in models.items()}
     speed = {name: len(sources) / spent for name, spent in seconds.items()}
@@ -53,9 +53,9 @@ def compare(models: "dict[str, Seq2SeqLM]", columns: "Columns", run: "Run") -> d
         for name in ("bleu", "bleu_lc_tok", "chrf")
     }
     table["translated sentences/s"] = [round(rate) for rate in speed.values()]
-    for place, (label, count, _) in enumerate(next(iter(by_length.values()))):
+    for i, (label, count, _) in enumerate(next(iter(by_length.values()))):
         table[f"bleu, {label} words ({count:,})"] = [
-            round(buckets[place][2], 1) for buckets in by_length.values()
+            round(buckets[i][2], 1) for buckets in by_length.values()
         ]
     return table
 
@@ -65,37 +65,40 @@ def draw(
     by_length: dict[str, list[tuple[str, int, float]]],
     parameters: dict[str, int],
     speed: dict[str, float],
-) -> "Figure":
-    """BLEU of each, with its size and speed; and by words in the source, a line for each."""
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
+) -> Figure:
+    """Draws BLEU of each model, with its size and speed, and BLEU by the number of source words.
 
+    Args:
+        bleu: BLEU of each model.
+        by_length: Label, number of sentences and BLEU of each bucket, for each model.
+        parameters: Number of weights of each model.
+        speed: Sentences per second of each model.
+    """
     names = sorted(bleu, key=bleu.__getitem__)
     palette = colormaps["viridis"].resampled(len(names) + 1)
-    colours = {name: palette(i) for i, name in enumerate(names)} | {BASELINE: "#e07b12"}
+    colors = {name: palette(i) for i, name in enumerate(names)} | {BASELINE: "#e07b12"}
     figure = Figure(figsize=(11, 0.4 * len(names) + 1.6), layout="constrained")
-    bars, lines = figure.subplots(1, 2, width_ratios=[1.2, 1])
-    drawn = bars.barh(names, [bleu[name] for name in names], color=[colours[n] for n in names])
+    left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
+    bars = left.barh(names, [bleu[name] for name in names], color=[colors[n] for n in names])
     labels = [
         f"{bleu[name]:.1f}   {parameters[name] / 1e6:.2f} M weights, {speed[name]:,.0f} sentences/s"
         for name in names
     ]
-    bars.bar_label(drawn, labels, padding=4, fontsize=8)
-    bars.set(xlabel="BLEU", xlim=(0, 2.2 * max(*bleu.values(), 1)))
+    left.bar_label(bars, labels, padding=4, fontsize=8)
+    left.set(xlabel="BLEU", xlim=(0, 2.2 * max(*bleu.values(), 1)))
     for name in reversed(names):
         buckets = by_length[name]
-        lines.plot(
+        right.plot(
             [label for label, _, _ in buckets],
             [value for _, _, value in buckets],
-            color=colours[name],
+            color=colors[name],
             label=name,
             marker="o",
             markersize=3,
             linewidth=2.5 if name == BASELINE else 1.2,
         )
-    lines.set(xlabel="words in the source", ylabel="BLEU", ylim=(0, None))
-    lines.legend(fontsize=7, frameon=False)
-    for axes in (bars, lines):
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+    right.set(xlabel="words in the source", ylabel="BLEU", ylim=(0, None))
+    right.legend(fontsize=7, frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

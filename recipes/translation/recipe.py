@@ -1,4 +1,4 @@
-"""Trains a translator."""
+"""Translation recipe: trains a `Seq2SeqLM`."""
 
 import functools
 
@@ -20,7 +20,7 @@ SIZES = ("bidirectional", *DECODER_SIZES)
 
 
 class TranslationRecipe(Recipe):
-    """Many-to-many: text to text."""
+    """Recipe of translators (many-to-many)."""
 
     Task = Seq2SeqLM
     config: TranslationConfig
@@ -30,8 +30,10 @@ class TranslationRecipe(Recipe):
     def prepare(self, dataset: Dataset) -> Seq2SeqLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
         if self.config.training.init_from:
-            theirs = self.initial_model.preprocessor
-            return Seq2SeqLMPreprocessor(theirs.tokenizer, length, length, theirs.source_tokenizer)
+            pretrained = self.initial_model.preprocessor
+            return Seq2SeqLMPreprocessor(
+                pretrained.tokenizer, length, length, pretrained.source_tokenizer
+            )
         train = dataset.splits["train"]
         sides = [train["target"], train["source"]]
         if not settings.separate:
@@ -70,10 +72,10 @@ class TranslationRecipe(Recipe):
 
         @functools.cache
         def target_length(bucket):
-            """Length of the bucket's longest target, which may be much shorter than its sources."""
+            """Padded length of the targets of a bucket, which may be shorter than its sources."""
             pairs = zip(lengths, targets, strict=True)
             longest = max(len(target) for length, target in pairs if length <= bucket)
-            return -(-longest // 8) * 8
+            return -(-longest // 8) * 8  # rounded up to a multiple of 8
 
         def collate(rows, length):
             return preprocessor.collate(
@@ -93,5 +95,5 @@ class TranslationRecipe(Recipe):
         }
 
     def measure(self, model: Seq2SeqLM, columns: Columns) -> dict[str, float]:
-        """Scores greedy search, which is faster than a beam."""
+        """Scores greedy search, which is faster than beam search."""
         return model.score(columns, beam=1)

@@ -75,6 +75,8 @@ class ModelConfig(DecoderConfig):
 
 
 class TranslationEvaluation(EvaluationConfig):
+    """Metrics of translations."""
+
     metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] = "bleu"
 
 

@@ -9,6 +9,8 @@ import pytest
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def fresh(monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 from zoo import presets
 from zoo.cli import main
 
+pytestmark = pytest.mark.once
+
 
 def test_output_file(loaded, tmp_path, capsys):
     picture = tmp_path / "look.svg"

@@ -12,6 +12,8 @@ import zoo
 from zoo.cli import lines, main
 from zoo.cli.errors import Failure
 
+pytestmark = pytest.mark.once
+
 
 def test_command_line_texts(loaded, capsys):
     assert main(["infer", "tiny_en", "a film", "not a film"]) == 0

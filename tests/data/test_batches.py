@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.data.batches import Batches, default_boundaries, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import default_boundaries, plan_batches
 
 LENGTHS = np.random.default_rng(0).integers(0, 40, 203)
 
@@ -51,7 +52,7 @@ def test_boundaries_of_many_different_lengths():
     assert padded_cells(lengths, boundaries) < 0.63 * len(lengths) * boundaries[-1]
 
 
-def test_boundaries_refuse_nonsense():
+def test_wrong_arguments_of_boundaries_are_refused():
     with pytest.raises(ValueError, match="at least one length"):
         default_boundaries([])
     with pytest.raises(ValueError, match="count=7"):
@@ -80,7 +81,7 @@ def test_without_a_seed_rows_keep_their_order():
     ]
 
 
-def test_the_order_is_that_of_seed_and_epoch_alone():
+def test_the_order_depends_on_seed_and_epoch_alone():
     def order(**options):
         plan = plan_batches(LENGTHS, [16, 40], 8, **options)
         return [batch.indices.tolist() for batch in plan]
@@ -93,7 +94,7 @@ def test_the_order_is_that_of_seed_and_epoch_alone():
     assert order(seed=4, epoch=2) != first
 
 
-def test_planning_refuses_nonsense_and_takes_nothing():
+def test_wrong_arguments_of_planning_are_refused_and_no_rows_give_no_batches():
     assert plan_batches([], [8], 4, seed=0) == []
     with pytest.raises(ValueError, match="boundaries"):
         plan_batches([1], [], 4)
@@ -114,7 +115,7 @@ def test_a_budget_of_tokens_gives_short_rows_larger_batches():
         plan_batches(lengths, [4, 10], batch_size=1, batch_tokens=9)
 
 
-def test_rows_that_fill_up_weigh_nothing():
+def test_filling_rows_have_weight_0():
     batches = Batches(plan_batches([1, 2, 3], [8], 2), collate)
     (x, y, weight), (_, _, last) = batches
     assert x["ids"].shape == (2, 8) and y.tolist() == [0, 1]
@@ -133,7 +134,7 @@ def test_weights_of_tokens_are_kept():
     assert weight.tolist() == [[0.5] * 8, [0] * 8]
 
 
-def test_a_start_passes_batches_over():
+def test_start_skips_batches():
     plan = plan_batches(LENGTHS, [16, 40], 8, seed=0)
     whole = [y.tolist() for _, y, _ in Batches(plan, collate)]
     rest = [y.tolist() for _, y, _ in Batches(plan, collate, start=5)]
@@ -169,8 +170,8 @@ def small_model():
     return model
 
 
-def test_fit_takes_them_in_order_whatever_lengths_come_first():
-    # The first batches are all short: shapes must not be learnt from them.
+def test_fit_takes_batches_of_varying_length_in_order():
+    # The first batches are all short: shapes must not be inferred from them.
     lengths = [4] * 20 + [12] * 8 + [30] * 5
     plan = plan_batches(lengths, [8, 16, 32], 4)
     taken = []
@@ -184,7 +185,7 @@ def test_fit_takes_them_in_order_whatever_lengths_come_first():
     assert np.isfinite(history.history["loss"][0])
 
 
-def test_half_an_epoch_and_the_rest_train_like_the_whole():
+def test_an_epoch_in_two_parts_trains_like_a_whole_one():
     plan = plan_batches(LENGTHS, [16, 40], 8, seed=5)
     whole, halves = small_model(), small_model()
     halves.set_weights(whole.get_weights())

@@ -8,7 +8,7 @@ from zoo.data import load_captioned, read_captioned
 
 pytestmark = pytest.mark.once
 
-# Two captions a picture, not always next to each other; two pictures in a folder of their own.
+# Two captions for each image, not always in adjacent rows; two images in a sub-folder.
 NAMES = [f"{'deep/' if i < 2 else ''}그림 {i}.png" for i in range(20)]
 ROWS = [(name, f"picture {i}, said once") for i, name in enumerate(NAMES)] + [
     (name, f"“{i}” again") for i, name in enumerate(NAMES)
@@ -18,7 +18,7 @@ CAPTIONS = [[f"picture {i}, said once", f"“{i}” again"] for i in range(20)]
 
 @pytest.fixture
 def folder(tmp_path):
-    """With pictures; whether they can be read as such is not looked at here."""
+    """A folder with files of images, which are not decoded in these tests."""
     (tmp_path / "deep").mkdir()
     for i, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(b"%d" % i)
@@ -50,7 +50,7 @@ def names(columns):
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
-def test_rows_of_a_picture_are_gathered(folder, kind, end):
+def test_rows_of_an_image_are_collected(folder, kind, end):
     file = write(folder, f"mine.{kind}{end}", table(kind))
     columns = read_captioned(file)
     assert names(columns) == NAMES and columns["captions"] == CAPTIONS
@@ -70,7 +70,7 @@ def test_a_list_of_captions_in_json(folder):
     assert columns["captions"] == [["one", "two", "four"], ["three"]]
 
 
-def test_columns_and_the_folder_of_pictures_are_chosen(folder):
+def test_columns_and_the_folder_of_images_are_chosen(folder):
     rows = [(file.partition("/")[2], text) for file, text in ROWS if "/" in file]
     file = write(folder, "a.csv", table("csv", rows, ("file", "text")))
     columns = read_captioned(file, images=folder / "deep", image="file", caption="text")
@@ -78,10 +78,10 @@ def test_columns_and_the_folder_of_pictures_are_chosen(folder):
     assert columns["image"][1].path == folder / "deep" / "그림 1.png"
     message = error(file, image="file", caption="txet")
     assert "there is no column 'txet'. Did you mean `text`?" in message
-    assert "`image` and `caption` say which columns" in message
+    assert "`image` and `caption` name the columns" in message
 
 
-def test_what_is_held_out_shares_no_picture(folder):
+def test_held_out_rows_share_no_image(folder):
     file = write(folder, "a.csv", table("csv"))
     dataset = load_captioned(file, dev_fraction=0.25)
     train, dev = dataset.splits["train"], dataset.splits["dev"]
@@ -96,19 +96,19 @@ def test_what_is_held_out_shares_no_picture(folder):
     )
 
 
-def test_the_digest_is_of_the_pictures_too(folder):
+def test_the_digest_covers_the_images(folder):
     file = write(folder, "a.csv", table("csv"))
     before = load_captioned(file, dev=file).digest
     (folder / NAMES[7]).write_bytes(b"other")
     assert load_captioned(file, dev=file).digest != before
 
 
-def test_absent_pictures_are_named_at_once(folder):
+def test_all_missing_images_are_reported(folder):
     file = write(folder, "a.csv", table("csv"))
     for name in NAMES[5:]:
         (folder / name).unlink()
     message = error(file, FileNotFoundError)
-    assert "a.csv names 15 of 20 pictures that are not in the folder" in message
+    assert "a.csv names 15 of 20 images that are not in the folder" in message
     assert "`images`" in message
     assert message.endswith("Received: '그림 5.png', '그림 6.png', '그림 7.png', …")
     message = error(write(folder, "b.csv", table("csv", ROWS[4:6])), FileNotFoundError)
@@ -118,7 +118,7 @@ def test_absent_pictures_are_named_at_once(folder):
 
 
 @pytest.mark.parametrize("name", ["../a.png", "deep/../../a.png", "{}/a.png", "", ".", "/", ".."])
-def test_paths_that_leave_the_folder(folder, name):
+def test_paths_outside_of_the_folder_are_refused(folder, name):
     (folder / "in").mkdir()
     (folder / "a.png").write_bytes(b"")
     rows = [("a.png", "fine"), (name.format(folder), "not")]
@@ -128,18 +128,18 @@ def test_paths_that_leave_the_folder(folder, name):
 
 
 @pytest.mark.parametrize("caption", ["", "  ", [], ["one", ""], None, 3, ["one", None]])
-def test_captions_have_words(folder, caption):
+def test_captions_without_words_are_refused(folder, caption):
     rows = [(NAMES[0], "fine"), (NAMES[0], caption)]
     message = error(write(folder, "a.jsonl", table("jsonl", rows)))
     assert "a.jsonl, line 2: the " in message and "Received: " in message
 
 
-def test_an_empty_field_is_reported_with_its_line(folder):
+def test_errors_of_empty_fields_name_the_line(folder):
     message = error(write(folder, "a.tsv", f"image\tcaption\n{NAMES[0]}\tfine\n{NAMES[1]}\t \n"))
     assert "a.tsv, line 3: the caption must have words. Leave out" in message
 
 
-def test_other_mistakes_are_named(folder):
+def test_other_errors(folder):
     assert "no such file" in error(folder / "none.csv", FileNotFoundError)
     assert "suffix must tell the format" in error(folder / NAMES[0])
     assert "has no rows" in error(write(folder, "a.csv", "image,caption\n"))

@@ -38,14 +38,14 @@ def test_syntactic_words_are_read_and_ranges_and_empty_nodes_are_not():
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_ends_of_lines_blank_lines_and_comments_change_nothing(end):
+def test_line_ends_blank_lines_and_comments_are_ignored(end):
     lines = ["", " ", "# newdoc", "", *HAVENT, "", "\t", "# the end"]
     assert [words for words, _ in conllu_sentences(line + end for line in lines)] == WORDS
     assert [words for words, _ in conllu_sentences(HAVENT[:-1])] == WORDS  # no line after the last
     assert list(conllu_sentences([])) == list(conllu_sentences(["# alone", ""])) == []
 
 
-def test_an_empty_node_may_come_first_and_two_tokens_may_be_ranges():
+def test_an_empty_node_first_and_two_multiword_tokens():
     lines = [
         word("0.1", "_", "_", "_"),
         word("1-2", "du", "_", "_"),
@@ -74,7 +74,7 @@ def test_a_sentence_of_1000_words():
 @pytest.mark.parametrize(
     "line, expected",
     [
-        ("2\tb\t_\tNOUN", "line 2: .*10 fields, a tab between each. Received: 4 in"),
+        ("2\tb\t_\tNOUN", "line 2: .*10 fields, separated by tabs. Received: 4 in"),
         (word(2, "b").replace("\t", "  "), "line 2: .*Received: 1 in"),
         (word(3, "b"), "line 2: .*2 must follow. Received: '3'"),
         (word(1, "b"), "line 2: .*sentences end with a blank line; here 2.*Received: '1'"),
@@ -85,7 +85,7 @@ def test_a_sentence_of_1000_words():
         (word(2, "b", upos="_"), "line 2: every word must have its upos. Received: '_'"),
     ],
 )
-def test_mistakes_in_conllu_have_their_line(line, expected):
+def test_errors_in_conllu_name_the_line(line, expected):
     with pytest.raises(FormatError, match=expected):
         list(conllu_sentences([word(1, "a"), line]))
 
@@ -133,6 +133,6 @@ def test_words_may_hold_spaces_between_tabs_and_other_spaces_anywhere():
         ("\tO", "line 2: neither the word nor its tag may be empty"),
     ],
 )
-def test_mistakes_in_columns_have_their_line(line, expected):
+def test_errors_in_columns_name_the_line(line, expected):
     with pytest.raises(FormatError, match=expected):
         list(column_sentences(["a\tO", line]))

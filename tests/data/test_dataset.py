@@ -22,14 +22,14 @@ def test_held_out_rows_are_in_proportion_and_in_order():
     assert list(zip(rest["text"], rest["label"], strict=True)) == kept
 
 
-def test_the_parts_share_no_text_spaces_aside():
+def test_the_parts_share_no_text_apart_from_white_space():
     rows = [(text, label) for text, label in ROWS] + [(f" {t}  ", label) for t, label in ROWS]
     rest, held = hold_out(columns(rows), 40)
     assert not set(map(str.strip, rest["text"])) & set(map(str.strip, held["text"]))
     assert len(held["text"]) == 40
 
 
-def test_the_rule_looks_at_content_not_at_order():
+def test_held_out_rows_depend_on_content_and_not_on_order():
     def texts(rows, **options):
         return sorted(hold_out(columns(rows), 20, **options)[1]["text"])
 
@@ -37,12 +37,12 @@ def test_the_rule_looks_at_content_not_at_order():
     assert texts(ROWS, seed=1) == texts(ROWS, seed=1) != texts(ROWS)
 
 
-def test_a_text_too_frequent_is_passed_over():
+def test_a_text_that_exceeds_the_size_is_not_held_out():
     rest, held = hold_out(columns([("ㅋㅋ", "positive")] * 50 + ROWS), 10)
     assert "ㅋㅋ" not in held["text"] and rest["text"].count("ㅋㅋ") == 50
 
 
-def test_rows_without_labels_are_held_out_by_the_column_named():
+def test_rows_without_labels_are_held_out_by_a_given_column():
     sources = [f"source {i % 40}{' ' * (i % 3)}" for i in range(60)]
     pairs = {"source": sources, "target": [f"target {i}" for i in range(60)]}
     rest, held = hold_out(pairs, 12, by="source")
@@ -52,7 +52,7 @@ def test_rows_without_labels_are_held_out_by_the_column_named():
     assert rows == set(zip(*pairs.values(), strict=True))
 
 
-def test_digests_change_with_any_part_of_the_content():
+def test_the_digest_covers_all_content():
     a = columns([("a", "x"), ("b", "y")])
     variants = [
         a,
@@ -68,7 +68,7 @@ def test_digests_change_with_any_part_of_the_content():
     assert splits_digest({"train": a, "dev": {}}) == splits_digest({"dev": {}, "train": a})
 
 
-def test_pictures_count_by_their_bytes(tmp_path):
+def test_the_digest_of_images_covers_their_bytes(tmp_path):
     (tmp_path / "a.png").write_bytes(b"one")
     captions = [["a picture", "the same"]]
     digests = [

@@ -25,7 +25,7 @@ def captions(name):
 
 
 def photograph(name):
-    """100 wide and 50 high, its left half of a grey of its own."""
+    """A JPEG, 100 wide and 50 high, the grey of whose left half depends on the name."""
     image = PIL.Image.new("RGB", (100, 50), "white")
     image.paste((20 * (ord(name[0]) - 96),) * 3, (0, 0, 50, 50))
     content = io.BytesIO()
@@ -35,7 +35,7 @@ def photograph(name):
 
 @pytest.fixture
 def downloads(tmp_path):
-    """The two archives as published, but for their size."""
+    """The two archives in the published format, with few images."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     every = [name for names in NAMES.values() for name in names] + ["in_no_split.jpg"]
@@ -45,17 +45,17 @@ def downloads(tmp_path):
         for split, names in NAMES.items():
             texts.writestr(f"Flickr_8k.{split}Images.txt", "\n".join(names) + "\n")
         texts.writestr("../escaped.txt", "x")
-    with zipfile.ZipFile(folder / "Flickr8k_Dataset.zip", "w") as pictures:
+    with zipfile.ZipFile(folder / "Flickr8k_Dataset.zip", "w") as images:
         for name in every:
-            pictures.writestr(f"Flicker8k_Dataset/{name}", photograph(name))
-            pictures.writestr(f"__MACOSX/Flicker8k_Dataset/._{name}", b"x")
-        pictures.writestr("../../escaped.jpg", photograph("a"))
+            images.writestr(f"Flicker8k_Dataset/{name}", photograph(name))
+            images.writestr(f"__MACOSX/Flicker8k_Dataset/._{name}", b"x")
+        images.writestr("../../escaped.jpg", photograph("a"))
     return folder
 
 
 @pytest.fixture
 def small(monkeypatch, downloads):
-    """Puts a dataset with those archives in the registry; nothing is downloaded."""
+    """Puts a dataset of those archives in the registry and replaces the download by a copy."""
     digests = {
         split: content_digest({"image": sorted(names), "captions": map(captions, sorted(names))})
         for split, names in NAMES.items()
@@ -70,7 +70,7 @@ def small(monkeypatch, downloads):
 
 
 def rewrite(archive, change):
-    """Replaces members by what `change` makes of their content, or leaves them out for `None`."""
+    """Replaces the content of members by `change(name, content)`; `None` removes a member."""
     with zipfile.ZipFile(archive) as old:
         members = {name: change(name, old.read(name)) for name in old.namelist()}
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as new:
@@ -79,7 +79,7 @@ def rewrite(archive, change):
                 new.writestr(name, content)
 
 
-def test_what_is_unpacked(small, home, tmp_path):
+def test_unpacking_writes_captions_and_resized_images(small, home, tmp_path):
     folder = zoo.data.get("flickr8k")
     assert folder == home / "data" / "flickr8k" == zoo.data.path("flickr8k")
     parts = ("dev", "test", "train")
@@ -89,19 +89,19 @@ def test_what_is_unpacked(small, home, tmp_path):
     table = (folder / "captions_train.tsv").read_text("utf-8").split("\n")
     assert table[0] == "image\tcaption_0\tcaption_1\tcaption_2\tcaption_3\tcaption_4"
     assert table[1] == "\t".join(["a_1.jpg", *captions("a_1.jpg")])
-    with zipfile.ZipFile(folder / "images_train.zip") as pictures:
-        assert pictures.namelist() == ["a_1.jpg", "b_1.jpg"]
-        for name in pictures.namelist():
-            reduced = PIL.Image.open(pictures.open(name))
-            assert (reduced.size, reduced.mode, reduced.format) == ((224, 224), "RGB", "JPEG")
+    with zipfile.ZipFile(folder / "images_train.zip") as images:
+        assert images.namelist() == ["a_1.jpg", "b_1.jpg"]
+        for name in images.namelist():
+            resized = PIL.Image.open(images.open(name))
+            assert (resized.size, resized.mode, resized.format) == ((224, 224), "RGB", "JPEG")
 
 
-def test_what_is_loaded(small):
+def test_loading(small):
     dataset = zoo.data.load("flickr8k")
     assert dataset.task == "image_to_text" and dataset.labels == ()
     assert list(dataset.splits) == ["train", "dev", "test"]
     for split, columns in dataset.splits.items():
-        assert [picture.name for picture in columns["image"]] == sorted(NAMES[split])
+        assert [image.name for image in columns["image"]] == sorted(NAMES[split])
         assert columns["captions"] == [captions(name) for name in sorted(NAMES[split])]
     pixels = read_image(dataset.splits["train"]["image"][1], (10, 10)).astype(int)
     assert np.abs(pixels[:, :4] - 40).max() < 5 and pixels[:, 6:].min() > 250
@@ -127,16 +127,16 @@ def test_all_six_files_are_needed(small, tmp_path, monkeypatch):
     [
         ("Dataset", "Flicker8k_Dataset/c_1.jpg", None, "no item named .*c_1.jpg"),
         ("Dataset", "Flicker8k_Dataset/c_1.jpg", b"<html>", "Received: c_1.jpg, which begins"),
-        ("Dataset", "Flicker8k_Dataset/c_1.jpg", bytes(1 << 25), "c_1.jpg is of 33,554,432 bytes"),
+        ("Dataset", "Flicker8k_Dataset/c_1.jpg", bytes(1 << 25), "c_1.jpg has 33,554,432 bytes"),
         ("text", "Flickr_8k.devImages.txt", None, "no item named .*devImages"),
-        ("text", "Flickr_8k.devImages.txt", b"x.jpg\n", "archives we know"),
+        ("text", "Flickr_8k.devImages.txt", b"x.jpg\n", "not the published ones"),
         ("text", "Flickr_8k.devImages.txt", b"d_1.jpg\n", "not that of flickr8k's dev split"),
         ("text", "Flickr_8k.devImages.txt", b"in_no_split.jpg\n", "not that of flickr8k's dev"),
-        ("text", "Flickr8k.token.txt", b"a_1.jpg#0\tone\n", "archives we know"),
+        ("text", "Flickr8k.token.txt", b"a_1.jpg#0\tone\n", "not the published ones"),
         ("text", "Flickr_8k.devImages.txt", b"\xff", "utf-8"),
     ],
 )
-def test_other_archives_are_refused_and_nothing_stays(
+def test_other_archives_are_refused_and_nothing_is_kept(
     small, home, archive, member, content, expected
 ):
     file = small / f"Flickr8k_{archive}.zip"
@@ -146,13 +146,13 @@ def test_other_archives_are_refused_and_nothing_stays(
     assert os.listdir(home / "data") == []
 
 
-def test_what_is_no_archive(small):
+def test_a_file_that_is_no_archive_is_refused(small):
     (small / "Flickr8k_Dataset.zip").write_bytes(b"<html>sign in</html>")
-    with pytest.raises(ValueError, match=r"not the archives we know.*\$ZOO_DATA"):
+    with pytest.raises(ValueError, match=r"not the published ones.*\$ZOO_DATA"):
         zoo.data.get("flickr8k")
 
 
-def test_a_changed_folder_is_noticed(small):
+def test_changed_files_are_refused(small):
     folder = zoo.data.get("flickr8k")
     rewrite(folder / "images_test.zip", lambda name, old: None)
     with pytest.raises(ValueError, match="d_1.jpg.*images_test.zip.*zoo data get flickr8k"):

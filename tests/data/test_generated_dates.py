@@ -41,7 +41,7 @@ def dataset():
 
 
 def read_english(text):
-    """The day, and the first letters of the weekday, which `strptime` does not check."""
+    """Parses the date, and the first letters of the weekday, which `strptime` does not check."""
     text = re.sub(r"\bthe |\bof ", "", text)
     text = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", text)
     for tens, words in (("twenty-", 20), ("thirty-", 30)):
@@ -75,7 +75,7 @@ def read_korean(text):
 
 
 @pytest.mark.parametrize("pattern", ENGLISH + KOREAN)
-def test_every_way_reads_back_as_the_day(pattern):
+def test_every_pattern_parses_back_to_the_date(pattern):
     read, names = read_english, "Mon Tue Wed Thu Fri Sat Sun".split()
     if pattern in KOREAN:
         read, names = read_korean, "월화수목금토일"
@@ -88,7 +88,7 @@ def test_every_way_reads_back_as_the_day(pattern):
         assert weekday in (None, names[day.weekday()])
 
 
-def test_ways_are_many_half_of_them_korean():
+def test_half_of_the_patterns_are_korean():
     assert len(ENGLISH) == len(KOREAN) >= 6
     day = date(2022, 3, 12)
     texts = {write(day, pattern) for pattern in ENGLISH + KOREAN}
@@ -98,7 +98,7 @@ def test_ways_are_many_half_of_them_korean():
     assert write(date(2022, 6, 21), "{month_ko} {day_ko} {nth}") == "유월 이십일일 21st"
 
 
-def test_splits_share_no_day_and_each_has_every_way(dataset):
+def test_splits_share_no_day_and_have_every_pattern(dataset):
     assert dataset.labels == () and dataset.languages == ("en", "ko")
     sizes = {name: len(split["source"]) for name, split in dataset.splits.items()}
     assert sizes == {"train": 8000, "dev": 500, "test": 500}
@@ -116,7 +116,7 @@ def test_splits_share_no_day_and_each_has_every_way(dataset):
         assert set(ways) == {*ENGLISH, *KOREAN}
 
 
-def test_the_seed_decides(dataset):
+def test_the_dataset_depends_on_the_seed(dataset):
     assert zoo.data.load("generated_dates", seed=0) == dataset
     assert dataset.digest.startswith("2aa62d44f703")
     small = zoo.data.load("generated_dates", train=20, dev=2, test=0, seed=1)
@@ -130,7 +130,7 @@ def test_sizes_are_whole_numbers(options):
         zoo.data.load("generated_dates", **options)
 
 
-def test_there_are_only_so_many_days():
+def test_more_rows_than_days_are_refused():
     whole = zoo.data.load("generated_dates", train=73_047, dev=1, test=1)
     assert len(set(whole.splits["train"]["target"])) == 73_047
     with pytest.raises(ValueError, match="must not exceed 73,049 together. Received: train=73048"):

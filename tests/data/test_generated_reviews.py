@@ -17,7 +17,7 @@ def dataset():
 
 
 def accuracy(dataset, longest):
-    """Of a logistic regression on the counts of runs of 1 to `longest` words."""
+    """Accuracy of a logistic regression on the counts of n-grams of 1 to `longest` words."""
     words = CountVectorizer(token_pattern=r"[\w]+|[.,!]", ngram_range=(1, longest))
     model = make_pipeline(words, LogisticRegression(max_iter=1000))
     train, test = dataset.splits["train"], dataset.splits["test"]
@@ -54,7 +54,7 @@ def test_there_is_negation_intensity_and_contrast(dataset):
         assert phrase in text
 
 
-def test_the_seed_decides(dataset):
+def test_the_dataset_depends_on_the_seed(dataset):
     again = zoo.data.load("generated_reviews", seed=0)
     assert again == dataset
     small = zoo.data.load("generated_reviews", train=20, dev=2, test=0, seed=1)

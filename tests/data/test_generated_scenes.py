@@ -23,7 +23,7 @@ def scenes():
     return make_scenes(0, 400)
 
 
-def test_pictures_and_captions(dataset):
+def test_images_and_captions(dataset):
     assert dataset.task == "image_to_text" and dataset.labels == ()
     sizes = {split: len(columns["image"]) for split, columns in dataset.splits.items()}
     assert sizes == {"train": 600, "dev": 200, "test": 200}
@@ -36,7 +36,7 @@ def test_pictures_and_captions(dataset):
         assert read_image(picture).shape == (64, 64, 3)
 
 
-def test_the_dataset_is_what_scenes_of_its_seed_look_like(dataset):
+def test_make_scenes_gives_the_scenes_of_the_dataset(dataset):
     for split, columns in dataset.splits.items():
         made = make_scenes(0, 5, split)
         assert columns["captions"][:5] == [describe(scene) for scene in made]
@@ -44,7 +44,7 @@ def test_the_dataset_is_what_scenes_of_its_seed_look_like(dataset):
             np.testing.assert_array_equal(read_image(picture), np.asarray(draw(scene)))
 
 
-def test_few_words_say_all(dataset):
+def test_the_vocabulary_is_small(dataset):
     captions = [
         caption
         for columns in dataset.splits.values()
@@ -100,14 +100,14 @@ def test_captions_are_true(scenes):
                 raise AssertionError(caption)
 
 
-def test_a_word_is_of_one_shape(scenes):
+def test_a_word_refers_to_one_shape(scenes):
     pairs = [scene.shapes for scene in scenes if len(scene.shapes) == 2]
     assert 0.6 < len(pairs) / len(scenes) < 0.9
     for first, second in pairs:
         assert first.kind != second.kind and first.colour != second.colour
 
 
-def test_shapes_lie_in_the_picture_apart_and_are_not_small(scenes):
+def test_shapes_lie_in_the_image_apart_and_are_not_small(scenes):
     for scene in scenes:
         for shape in scene.shapes:
             left, top, right, bottom = shape.box
@@ -137,10 +137,10 @@ def test_the_colour_of_a_shape_is_in_its_box_and_nowhere_else(scenes, size):
         assert grey[~inside].all()
 
 
-def test_the_seed_decides(dataset):
+def test_the_dataset_depends_on_the_seed(dataset):
     again = zoo.data.load("generated_scenes", train=600)
     assert again == dataset
-    # Of the captions alone: how a PNG is packed is for Pillow and its zlib to say.
+    # The digest of the captions alone: the bytes of a PNG depend on Pillow's version.
     captions = {split: {"c": dataset.splits[split]["captions"]} for split in SPLITS}
     assert splits_digest(captions).startswith("a7ff9a52bf90")
     small = zoo.data.load("generated_scenes", train=20, dev=2, test=0, seed=1, size=32)

@@ -7,7 +7,8 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 
 import zoo.data
-from zoo.data.generated_slots import PATTERNS, PLACEHOLDERS
+from zoo.data.generated_slots import PLACEHOLDERS
+from zoo.data.slot_grammar import PATTERNS
 from zoo.metrics import tagging_scores
 from zoo.tags import count_ill_formed, spans, tagging_scheme
 
@@ -32,7 +33,7 @@ def f1(dataset, predict):
 
 
 def linear(dataset, letters, reach):
-    """F1 of a linear model of the words up to `reach` away, and of the ends of words."""
+    """F1 of a linear model of the words in a window, and of their endings with `letters`."""
 
     def features(words):
         padded = [""] * reach + words + [""] * reach
@@ -52,7 +53,7 @@ def linear(dataset, letters, reach):
     return f1(dataset, lambda words: model.predict(list(features(words))).tolist())
 
 
-def test_a_list_of_words_cannot_tag_them(dataset):
+def test_a_dictionary_of_words_does_not_suffice(dataset):
     counts = defaultdict(Counter)
     train = dataset.splits["train"]
     for words, tags in zip(train["tokens"], train["tags"], strict=True):
@@ -67,7 +68,7 @@ def test_a_list_of_words_cannot_tag_them(dataset):
     assert {tag[0] for tag in counts["of"]} == {tag[0] for tag in counts["in"]} == {"O", "I"}
 
 
-def test_words_around_help_and_letters_help_too(dataset):
+def test_context_and_characters_help(dataset):
     small = zoo.data.load("generated_slots", train=1_500)
     assert linear(small, letters=True, reach=0) < 0.75
     words_around = linear(small, letters=False, reach=2)
@@ -118,7 +119,7 @@ def test_words_of_dev_are_held_out_however_large_train_is():
     assert sum(word not in known for word in dev) / len(dev) > 0.02
 
 
-def test_the_seed_decides(dataset):
+def test_the_dataset_depends_on_the_seed(dataset):
     assert zoo.data.load("generated_slots", seed=0) == dataset
     assert dataset.digest.startswith("9e4959b8c123")
     small = zoo.data.load("generated_slots", train=20, dev=2, test=0, seed=1)

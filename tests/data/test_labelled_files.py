@@ -37,7 +37,7 @@ def as_format(suffix):
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
-def test_formats_hold_the_same(tmp_path, suffix, end):
+def test_every_format_gives_the_same_dataset(tmp_path, suffix, end):
     path = write(tmp_path, f"mine.{suffix}{end}", as_format(suffix))
     dataset = load_labelled(path, test=path)
     assert dataset.name == "mine" and dataset.task == "text_classifier"
@@ -50,7 +50,7 @@ def test_formats_hold_the_same(tmp_path, suffix, end):
     assert dataset.digest == load_labelled(write(tmp_path, "a.csv", csv_bytes()), test=path).digest
 
 
-def test_dev_is_held_out_by_the_seed_or_named(tmp_path):
+def test_dev_is_held_out_by_the_seed_or_given(tmp_path):
     path = write(tmp_path, "a.csv", csv_bytes())
     assert load_labelled(path).splits == load_labelled(path).splits
     assert load_labelled(path).splits["dev"] != load_labelled(path, seed=1).splits["dev"]
@@ -59,7 +59,7 @@ def test_dev_is_held_out_by_the_seed_or_named(tmp_path):
     assert named.splits["dev"] == named.splits["train"]
 
 
-def test_quotes_line_breaks_marks_and_other_columns(tmp_path):
+def test_quotes_line_breaks_a_byte_order_mark_and_other_columns(tmp_path):
     content = '\ufeffid,score,words\r\n1,1,"a ""quoted"", one"\r\n2,0,"two\nlines"\r\n\r\n3,0,\r\n'
     path = write(tmp_path, "a.csv", content.encode())
     dataset = load_labelled(path, dev=path, text="words", label="score")
@@ -67,7 +67,7 @@ def test_quotes_line_breaks_marks_and_other_columns(tmp_path):
     assert dataset.labels == ("0", "1")
 
 
-def test_labels_may_be_numbers_or_truths(tmp_path):
+def test_labels_may_be_numbers_or_booleans(tmp_path):
     rows = [{"text": str(i), "label": label} for i, label in enumerate([10, 9, -1, 9])]
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)).encode())
     assert load_labelled(path, dev=path).labels == ("-1", "9", "10")
@@ -81,14 +81,14 @@ def test_a_text_of_100_000_words(tmp_path):
     assert load_labelled(path, dev=path).splits["train"]["text"][0] == long
 
 
-def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path):
+def test_errors_in_encoding_name_the_line(tmp_path):
     content = csv_bytes() + "정말 재미있어요,good\n".encode("cp949")
     message = error(tmp_path, "a.csv", content)
     assert "a.csv, line 32: the file must be UTF-8" in message and "byte 0xc1" in message
     assert "line 1:" in error(tmp_path, "b.tsv", "text\tlabel\n".encode("utf-16"))
 
 
-def test_a_missing_column_lists_those_found(tmp_path):
+def test_the_error_of_a_missing_column_lists_the_others(tmp_path):
     message = error(tmp_path, "a.csv", csv_bytes(header="txt,label"))
     assert "line 1: there is no column 'text'. Did you mean `txt`?" in message
     assert "Received: 'txt', 'label'" in message
@@ -139,7 +139,7 @@ def test_too_few_rows_to_hold_any_out(tmp_path):
         ("a", b"", "suffix must tell the format"),
     ],
 )
-def test_other_mistakes_are_named(tmp_path, name, content, expected):
+def test_other_errors(tmp_path, name, content, expected):
     assert expected in error(tmp_path, name, content)
 
 

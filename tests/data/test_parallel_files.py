@@ -43,7 +43,7 @@ def as_table(suffix, names=("source", "target")):
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 @pytest.mark.parametrize("suffix", ["txt", "csv", "tsv", "jsonl"])
-def test_formats_hold_the_same(tmp_path, suffix, end):
+def test_every_format_gives_the_same_dataset(tmp_path, suffix, end):
     if suffix == "txt":
         files = write_pair(tmp_path, end=end)
     else:
@@ -58,7 +58,7 @@ def test_formats_hold_the_same(tmp_path, suffix, end):
     assert dataset.digest == load_parallel(list(map(str, pair)), dev=pair, test=pair).digest
 
 
-def test_columns_are_chosen_and_turned_round(tmp_path):
+def test_columns_are_chosen_and_swapped(tmp_path):
     table = write(tmp_path, "a.tsv", as_table("tsv", names=("en", "ko")))
     forth = load_parallel(table, source="en", target="ko")
     back = load_parallel(table, dev=table, source="ko", target="en")
@@ -66,11 +66,11 @@ def test_columns_are_chosen_and_turned_round(tmp_path):
     assert forth.digest != back.digest
     message = error(table, source="ne", target="ko")
     assert "a.tsv, line 1: there is no column 'ne'. Did you mean `en`?" in message
-    assert "The arguments `source` and `target` say which" in message
+    assert "The arguments `source` and `target` name the" in message
     assert "Received: 'en', 'ko'" in message
 
 
-def test_what_is_held_out_shares_no_source_text(tmp_path):
+def test_held_out_rows_share_no_source_text(tmp_path):
     pair = write_pair(tmp_path)
     dataset = load_parallel(pair, dev_fraction=0.3)
     train, dev = dataset.splits["train"], dataset.splits["dev"]
@@ -80,7 +80,7 @@ def test_what_is_held_out_shares_no_source_text(tmp_path):
     assert rows == set(zip(SOURCES, TARGETS, strict=True))
 
 
-def test_the_seed_decides_what_is_held_out(tmp_path):
+def test_held_out_rows_depend_on_the_seed(tmp_path):
     pair = write_pair(tmp_path)
     assert load_parallel(pair) == load_parallel(pair)
     assert load_parallel(pair).digest != load_parallel(pair, seed=1).digest
@@ -99,7 +99,7 @@ def test_files_of_unequal_length(tmp_path):
     assert "mine.en ends after line 0." in error(write_pair(tmp_path, sources=[]))
 
 
-def test_ends_of_lines_and_a_mark_are_no_text(tmp_path):
+def test_line_ends_and_a_byte_order_mark_are_removed(tmp_path):
     first = write(tmp_path, "a.txt", "\ufeffone\r\n\r\n two \u2028\x0b\r\n")
     second = write(tmp_path, "b.txt", "하나\n둘\n")
     assert "b.txt ends after line 2" in error((first, second))
@@ -125,7 +125,7 @@ def test_too_few_rows_to_hold_any_out(tmp_path):
         load_parallel(write_pair(tmp_path), dev_fraction=0)
 
 
-def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path):
+def test_errors_in_encoding_name_the_line(tmp_path):
     first, _ = write_pair(tmp_path)
     second = write(tmp_path, "b.ko", "하나\n".encode() + "둘\n".encode("cp949"))
     assert "b.ko, line 2: the file must be UTF-8" in error((first, second))
@@ -135,15 +135,15 @@ def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path):
     "count, expected",
     [(0, "Received: 0 files"), (1, "Received: 1 files"), (3, "Received: 3 files")],
 )
-def test_a_pair_is_two(tmp_path, count, expected):
+def test_a_pair_needs_two_files(tmp_path, count, expected):
     pair = write_pair(tmp_path)
     message = error([*pair, *pair][:count])
     assert "two text files, (source, target), or one table" in message and expected in message
 
 
-def test_other_mistakes_are_named(tmp_path):
+def test_other_errors(tmp_path):
     first, second = write_pair(tmp_path)
-    assert "of text files name two, (source, target)" in error(first)
+    assert "text files come in pairs, (source, target)" in error(first)
     assert "no such file" in error((first, tmp_path / "c"), kind=FileNotFoundError)
     assert "no such file" in error(tmp_path / "c.tsv", kind=FileNotFoundError)
     rows = b'{"source": "a", "target": null}\n'

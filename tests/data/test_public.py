@@ -39,7 +39,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def site(tmp_path):
-    """A folder, and the address under which it is served."""
+    """A folder, and the address of a local server of its files."""
     folder = tmp_path / "site"
     folder.mkdir()
 
@@ -66,7 +66,7 @@ def nsmc_bytes(rows=FILMS):
 
 
 def substitute(monkeypatch, dataset, site, digests, dev_size=0, pinned=True):
-    """Puts a dataset of the given content at a local address in the registry."""
+    """Replaces a dataset in the registry by one with local addresses and the given digests."""
     folder, address = site
     files = tuple(
         RemoteFile(file.name, f"{address}/{file.name}", pinned and sha256(folder / file.name))
@@ -228,7 +228,7 @@ PAIRS = list(itertools.permutations(Multi30k.card.languages, 2))
 
 @pytest.fixture
 def small_multi30k(monkeypatch, site):
-    """Three lines a file, the second of train empty in English."""
+    """Files of three lines; the second of train is empty in English."""
     digests = {}
     for key, name in Multi30k.stored.items():
         split, language = key.split(".")

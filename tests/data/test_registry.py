@@ -27,7 +27,7 @@ PUBLIC = [name for name in CARDS if name not in GENERATED]
 
 
 def check(dataset, card):
-    """What holds for each loaded dataset."""
+    """Checks the properties that every loaded dataset has."""
     assert (dataset.name, dataset.task, dataset.licence) == (card.name, card.task, card.licence)
     assert set(dataset.languages) <= set(card.languages) and len(dataset.digest) == 64
     assert list(dataset.splits) == [s for s in ("train", "dev", "test") if s in dataset.splits]

@@ -45,7 +45,7 @@ def error(file, kind=ValueError, **options):
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 @pytest.mark.parametrize("suffix", ["conllu", "CONLL", "txt", "tsv"])
-def test_formats_hold_the_same(tmp_path, suffix, end):
+def test_every_format_gives_the_same_dataset(tmp_path, suffix, end):
     content = as_conllu() if suffix == "conllu" else as_columns(" " if suffix == "txt" else "\t")
     path = write(tmp_path, f"mine.{suffix}{end}", content)
     assert read_tagged(path) == {"tokens": TOKENS, "tags": TAGS}
@@ -59,7 +59,7 @@ def test_formats_hold_the_same(tmp_path, suffix, end):
     assert dataset.digest == load_tagged(other, dev=other, test=other).digest
 
 
-def test_ends_of_lines_and_a_mark_are_no_text(tmp_path):
+def test_line_ends_and_a_byte_order_mark_are_removed(tmp_path):
     path = write(tmp_path, "a.txt", "\ufeff" + as_columns(" ", "\r\n"))
     assert read_tagged(path) == {"tokens": TOKENS, "tags": TAGS}
     path = write(tmp_path, "a.conllu", as_conllu().replace("\n", "\r\n"))
@@ -76,7 +76,7 @@ def test_the_column_of_conllu_is_chosen(tmp_path):
     assert "Received: column='pos'" in message
 
 
-def test_what_is_held_out_shares_no_sentence(tmp_path):
+def test_held_out_rows_share_no_sentence(tmp_path):
     path = write(tmp_path, "a.tsv", as_columns() + "\n" + as_columns())
     dataset = load_tagged(path, dev_fraction=0.3)
     train, dev = dataset.splits["train"], dataset.splits["dev"]
@@ -114,7 +114,7 @@ def test_too_few_sentences_to_hold_any_out(tmp_path):
     assert "Too few rows" in message and "a.tsv with 1 rows" in message
 
 
-def test_mistakes_have_their_file_and_line(tmp_path):
+def test_errors_name_the_file_and_the_line(tmp_path):
     message = error(write(tmp_path, "a.conll", "a O\n\nb\n"))
     assert message.startswith(f"{tmp_path}/a.conll, line 3: a line must have at least two columns")
     message = error(write(tmp_path, "a.conllu.gz", as_conllu() + "1\ta\n"))
@@ -123,7 +123,7 @@ def test_mistakes_have_their_file_and_line(tmp_path):
     assert message.startswith(f"{tmp_path}/a.tsv, line 2: the file must be UTF-8")
 
 
-def test_other_mistakes_are_named(tmp_path):
+def test_other_errors(tmp_path):
     for name in ("a.csv", "a", "a.gz", "a.conllu.zip"):
         message = error(write(tmp_path, name, ""))
         assert ".conllu for CoNLL-U, .conll, .txt, .tsv for columns" in message

@@ -21,7 +21,7 @@ SPLITS = ("train", "dev", "test")
 
 @pytest.fixture
 def put(monkeypatch, tmp_path):
-    """Puts the same content for every split in `$ZOO_DATA`, and its digest on the card."""
+    """A function that writes the same content for every split to `$ZOO_DATA`."""
 
     def put(dataset, content, columns):
         folder = tmp_path / dataset.card.name

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.compiled import compiled as one_program
 from tests.decoding.conftest import END, SOURCE, START, VOCABULARY, SecondOrderModel, wu_score
 from zoo.decoding import beam_search, compiled, coverage_penalty, length_penalty, sample, score
 from zoo.layers import AttentiveDecoder
@@ -10,7 +11,12 @@ MASK = np.ones((2, SOURCE), bool)
 
 
 def search(model, max_length=4, **options):
-    found = beam_search(model.step, model.state(), model.batch, START, END, max_length, **options)
+    def run():
+        return beam_search(
+            model.step, model.state(), model.batch, START, END, max_length, **options
+        )
+
+    found = one_program(run)()
     return type(found)(*(None if x is None else ops.convert_to_numpy(x) for x in found))
 
 

@@ -42,7 +42,7 @@ def test_korean_is_drawn_in_nanum_gothic():
 
 
 def test_characters_that_no_font_has_are_replaced():
-    # Private use: no font of this test's machines has it. A symbol has a name, others do not.
+    # Private-use characters are in no font. A symbol has a name, others do not.
     assert drawable("a\U0010fffdb") == "aU+10FFFDb"
     for symbol, name in {"🔥": ":fire:", "🦭": ":seal:"}.items():
         assert drawable(symbol) in (symbol, name)

@@ -13,6 +13,8 @@ from zoo.explain import TokenWeights
 from zoo.explain.shaded_text import BAR, BAR_COLOR, MARGIN, WIDTH
 from zoo.explain.text_boxes import TextBox, to_boxes, window
 
+pytestmark = pytest.mark.once
+
 KOREAN = ["정말", " 재미", "있", "어요", " ", "😂", "", "", "", " 👍🏻"]
 WEIGHTS = [0.1, 0.4, 0.1, 0.1, 0.05, 0.05, 0.02, 0.02, 0.01, 0.15]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.compiled import compiled
 from zoo import layers
 from zoo.layers import LinearChainCRF, bio_constraints
 from zoo.layers.crf import CRFLoss
@@ -55,6 +56,12 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
+def run(method, *inputs):
+    """What a method of a layer makes of arrays, as an array or a list of them."""
+    found = compiled(method)(*inputs)
+    return list(map(numpy, found)) if isinstance(found, tuple) else numpy(found)
+
+
 def all_paths(layer, potentials):
     """All allowed sequences of tags of one unpadded row with their scores, in float64."""
     transitions, start, end = (w.astype("float64") for w in layer.get_weights())
@@ -80,7 +87,7 @@ def log_probabilities(layer, potentials):
 @constrained
 def test_log_likelihood_equals_brute_force(constrained):
     chain = layer(constrained)
-    result = numpy(chain.log_likelihood(GOLD, POTENTIALS, MASK))
+    result = run(chain.log_likelihood, GOLD, POTENTIALS, MASK)
     for row, valid in enumerate(MASK):
         expected = log_probabilities(chain, POTENTIALS[row, valid])
         assert result[row] == pytest.approx(expected[tuple(GOLD[row, valid])], abs=1e-5)
@@ -90,7 +97,7 @@ def test_log_likelihood_equals_brute_force(constrained):
 @constrained
 def test_decode_finds_the_best_path(constrained):
     chain = layer(constrained)
-    tags = numpy(chain.decode(POTENTIALS, MASK))
+    tags = run(chain.decode, POTENTIALS, MASK)
     assert tags.dtype == np.int32
     for row, valid in enumerate(MASK):
         expected = log_probabilities(chain, POTENTIALS[row, valid])
@@ -101,7 +108,7 @@ def test_decode_finds_the_best_path(constrained):
 @constrained
 def test_marginals_equal_brute_force(constrained):
     chain = layer(constrained)
-    marginals = numpy(chain.marginals(POTENTIALS, MASK))
+    marginals = run(chain.marginals, POTENTIALS, MASK)
     for row, valid in enumerate(MASK):
         expected = np.zeros((valid.sum(), 3))
         for path, value in log_probabilities(chain, POTENTIALS[row, valid]).items():
@@ -114,7 +121,7 @@ def test_marginals_equal_brute_force(constrained):
 @pytest.mark.parametrize("n", [1, 4, 50])
 def test_n_best_are_the_n_best_in_order(constrained, n):
     chain = layer(constrained)
-    tags, values = map(numpy, chain.n_best(POTENTIALS, n, MASK))
+    tags, values = run(lambda *inputs: chain.n_best(inputs[0], n, inputs[1]), POTENTIALS, MASK)
     assert tags.shape == (6, n, 5) and values.shape == (6, n)
     for row, valid in enumerate(MASK):
         expected = log_probabilities(chain, POTENTIALS[row, valid])
@@ -124,7 +131,7 @@ def test_n_best_are_the_n_best_in_order(constrained, n):
         np.testing.assert_allclose(values[row, : len(best)], [expected[p] for p in best], atol=1e-5)
         assert np.all(values[row, len(best) :] == -np.inf)
         assert np.all(tags[row][:, ~valid] == 0)
-    np.testing.assert_array_equal(tags[:, 0], numpy(chain.decode(POTENTIALS, MASK)))
+    np.testing.assert_array_equal(tags[:, 0], run(chain.decode, POTENTIALS, MASK))
 
 
 def test_n_best_paths_of_equal_score_are_different():
@@ -312,17 +319,17 @@ def test_one_model_has_several_outputs_of_the_same_layer():
         assert output.shape[1:] == result.shape[1:]
     np.testing.assert_array_equal(results[0][MASK], POTENTIALS[MASK])
     assert np.all(results[0][~MASK] == IMPOSSIBLE)
-    np.testing.assert_array_equal(results[1], numpy(chain.decode(POTENTIALS, MASK)))
-    np.testing.assert_allclose(results[2], numpy(chain.marginals(POTENTIALS, MASK)), atol=1e-6)
+    np.testing.assert_array_equal(results[1], run(chain.decode, POTENTIALS, MASK))
+    np.testing.assert_allclose(results[2], run(chain.marginals, POTENTIALS, MASK), atol=1e-6)
 
 
 def test_without_transitions_marginals_are_a_softmax_at_each_step():
     chain = LinearChainCRF(3)
     softmax = numpy(ops.softmax(POTENTIALS))
-    np.testing.assert_allclose(numpy(chain.marginals(POTENTIALS)), softmax, atol=1e-6)
-    np.testing.assert_array_equal(numpy(chain.decode(POTENTIALS)), POTENTIALS.argmax(-1))
+    np.testing.assert_allclose(run(chain.marginals, POTENTIALS), softmax, atol=1e-6)
+    np.testing.assert_array_equal(run(chain.decode, POTENTIALS), POTENTIALS.argmax(-1))
     expected = np.log(softmax[np.arange(6)[:, None], np.arange(5), np.abs(GOLD) % 3]).sum(1)
-    found = numpy(chain.log_likelihood(np.abs(GOLD) % 3, POTENTIALS))
+    found = run(chain.log_likelihood, np.abs(GOLD) % 3, POTENTIALS)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -334,7 +341,7 @@ def test_log_likelihood_is_accurate_for_long_sequences_of_large_potentials():
     wide = potentials.astype("float64")
     expected = (wide.max(-1) - np.logaddexp.reduce(wide, axis=-1)).sum()
     chain = LinearChainCRF(3)
-    assert numpy(chain.log_likelihood(tags, potentials))[0] == pytest.approx(expected, rel=1e-4)
+    assert run(chain.log_likelihood, tags, potentials)[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_half_precision_with_masks_differs_by_rounding_only():
@@ -363,10 +370,10 @@ def test_a_potential_of_minus_infinity_excludes_a_tag():
     potentials = POTENTIALS.copy()
     potentials[:, 2, 1] = -np.inf
     chain = layer()
-    marginals = numpy(chain.marginals(potentials, MASK))
+    marginals = run(chain.marginals, potentials, MASK)
     assert np.all(np.isfinite(marginals)) and np.all(marginals[:, 2, 1] == 0)
-    assert np.all(numpy(chain.decode(potentials, MASK))[:, 2] != 1)
-    assert np.all(np.isfinite(numpy(chain.log_likelihood(GOLD * 0, potentials, MASK))))
+    assert np.all(run(chain.decode, potentials, MASK)[:, 2] != 1)
+    assert np.all(np.isfinite(run(chain.log_likelihood, GOLD * 0, potentials, MASK)))
 
 
 def test_wrong_tags_are_errors_outside_of_compiled_functions():
@@ -462,7 +469,7 @@ def test_constraints_without_boundaries_allow_any_first_and_last_tag():
     chain = LinearChainCRF(2, allowed_transitions=[[1, 0], [1, 1]])
     assert chain.allowed_transitions == [[1, 0, 1], [1, 1, 1], [1, 1, 1]]
     potentials = np.array([[[1.0, 0.0], [0.0, 3.0]]])
-    np.testing.assert_array_equal(numpy(chain.decode(potentials)), [[1, 1]])
+    np.testing.assert_array_equal(run(chain.decode, potentials), [[1, 1]])
 
 
 def test_the_examples_run():

@@ -5,7 +5,8 @@ from keras import ops
 
 from tests.compiled import compiled
 from zoo.choices import ATTENTIONS
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.layers import Attention, AttentiveDecoder, BahdanauAttention, RecurrentEncoder
 from zoo.layers.recurrence import scanning
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.compiled import call, compiled
 from zoo.choices import CELLS
 from zoo.layers import RecurrentEncoder
 from zoo.layers.recurrence import run_recurrent
@@ -17,20 +18,27 @@ def sequences(features=5, seed=0):
 
 def stock_states(encoder, inputs):
     """The same stack from Keras' own masked layers, on the encoder's weights."""
-    states = ops.convert_to_tensor(inputs)
-    mask = ops.convert_to_tensor(MASK)
+    shape, stack = inputs.shape, []
     for directions in encoder.stack:
-        outputs = []
+        stack.append([])
         for backwards, layer in enumerate(directions):
             stock = CELLS[encoder.cell](
                 encoder.units, return_sequences=True, go_backwards=bool(backwards)
             )
-            stock.build(states.shape)
+            stock.build(shape)
             stock.set_weights(layer.get_weights())
-            output = stock(states, mask=mask)
-            outputs.append(ops.flip(output, axis=1) if backwards else output)
-        states = ops.concatenate(outputs, axis=-1) * ops.cast(mask, "float32")[:, :, None]
-    return ops.convert_to_numpy(states)
+            stack[-1].append(stock)
+        shape = (*shape[:2], encoder.units * len(directions))
+
+    def run(states, mask):
+        for directions in stack:
+            outputs = [stock(states, mask=mask) for stock in directions]
+            outputs[1:] = [ops.flip(output, axis=1) for output in outputs[1:]]  # backwards
+            states = ops.concatenate(outputs, axis=-1) * ops.cast(mask, "float32")[:, :, None]
+        return states
+
+    arrays = ops.convert_to_tensor(inputs), ops.convert_to_tensor(MASK)
+    return ops.convert_to_numpy(compiled(run)(*arrays))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -38,7 +46,7 @@ def stock_states(encoder, inputs):
 def test_outputs_equal_those_of_keras_masked_layers(cell, bidirectional):
     encoder = RecurrentEncoder(cell, units=4, num_layers=2, bidirectional=bidirectional)
     inputs = sequences()
-    states = ops.convert_to_numpy(encoder(inputs, padding_mask=MASK))
+    states = ops.convert_to_numpy(call(encoder, inputs, padding_mask=MASK))
     np.testing.assert_allclose(states, stock_states(encoder, inputs), atol=1e-5)
     assert states.shape == (4, 6, 8 if bidirectional else 4)
 
@@ -68,8 +76,8 @@ def test_without_a_mask_every_step_counts():
     inputs = sequences()
     everything = np.ones_like(MASK)
     np.testing.assert_allclose(
-        ops.convert_to_numpy(encoder(inputs)),
-        ops.convert_to_numpy(encoder(inputs, padding_mask=everything)),
+        ops.convert_to_numpy(call(encoder, inputs)),
+        ops.convert_to_numpy(call(encoder, inputs, padding_mask=everything)),
         atol=1e-6,
     )
 
@@ -85,7 +93,7 @@ def test_dropout_acts_between_layers_in_training_only():
 
 def last_states(encoder, inputs, **arguments):
     """Outputs and states of an encoder as arrays."""
-    outputs, states = encoder(inputs, **arguments)
+    outputs, states = call(encoder, inputs, **arguments)
     return ops.convert_to_numpy(outputs), [list(map(ops.convert_to_numpy, s)) for s in states]
 
 
@@ -199,9 +207,9 @@ def test_residual_layers_add_their_input():
     first = RecurrentEncoder("gru", 5)
     first.build(inputs.shape)
     first.set_weights(plain.get_weights()[:3])
-    added = plain(inputs, padding_mask=MASK) + first(inputs, padding_mask=MASK)
+    added = call(plain, inputs, padding_mask=MASK) + call(first, inputs, padding_mask=MASK)
     np.testing.assert_allclose(
-        ops.convert_to_numpy(residual(inputs, padding_mask=MASK)),
+        ops.convert_to_numpy(call(residual, inputs, padding_mask=MASK)),
         ops.convert_to_numpy(added),
         atol=1e-6,
     )
@@ -211,8 +219,10 @@ def test_residual_layers_add_their_input():
 def test_recurrent_dropout_acts_in_training_only(cell):
     encoder = RecurrentEncoder(cell, 8, recurrent_dropout=0.5, return_state=True)
     inputs = sequences()
-    still, again = (last_states(encoder, inputs, padding_mask=MASK)[0] for _ in range(2))
-    dropped, _ = last_states(encoder, inputs, padding_mask=MASK, training=True)
+    still, again, dropped = (
+        ops.convert_to_numpy(encoder(inputs, padding_mask=MASK, training=training)[0])
+        for training in (False, False, True)
+    )
     np.testing.assert_array_equal(still, again)
     # The first step has no state before it to drop.
     np.testing.assert_allclose(dropped[:, 0], still[:, 0], atol=1e-6)

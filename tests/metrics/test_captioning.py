@@ -1,4 +1,4 @@
-"""Scores of captions: by hand, as COCO's tool has them, and of odd input."""
+"""Scores of captions: computed by hand, compared with COCO's tool, and of unusual input."""
 
 import logging
 import math
@@ -74,7 +74,7 @@ def test_rouge_takes_the_reference_with_the_greatest_f1():
 
 
 def test_cider_by_hand():
-    # Of 2 pictures, "a" is in references of both, and weighs nothing; anything else log 2.
+    # Of 2 images, "a" is in references of both and has weight 0; all else has log 2.
     references = [["a dog", "dog"], ["a cat"]]
     written = ["a dog dog", "a cat"]
     clipped, half = 1 / 2, math.exp(-(2**2) / 72)  # (2, 1)·(1)/(2·1); two words more: sigma 6
@@ -88,8 +88,8 @@ def test_cider_by_hand():
     assert caption_scores(references, written)["cider_d"] == pytest.approx((first + second) / 2)
 
 
-def test_as_coco_has_it():
-    # What pycocoevalcap 1.2 gives for the same words, times 100. It adds 1e-9 to counts in BLEU.
+def test_scores_equal_those_of_cocos_tool():
+    # The values of pycocoevalcap 1.2 for the same words, times 100. It adds 1e-9 to counts in BLEU.
     scores = caption_scores(REFERENCES, WRITTEN)
     assert list(scores) == KEYS
     assert all(type(score) is float for score in scores.values())
@@ -114,14 +114,14 @@ def test_identical_captions():
     assert scores == pytest.approx(dict.fromkeys(KEYS, 100) | {"cider_d": 1000})
 
 
-def test_one_picture_alone_has_no_cider():
-    # Nothing tells it from others. The rest has its value.
+def test_cider_of_one_image_is_0():
+    # Every n-gram is in all images, so its weight is 0. The other scores have their values.
     scores = caption_scores([["a dog runs through snow"]], ["a dog runs through snow"])
     assert scores == pytest.approx(dict.fromkeys(KEYS, 100) | {"cider_d": 0})
 
 
 @pytest.mark.parametrize("empty", ["", " ", "."])
-def test_empty_captions_score_nothing(empty):
+def test_empty_captions_score_0(empty):
     assert caption_scores([["a dog"], ["a cat"]], [empty, empty]) == dict.fromkeys(KEYS, 0)
     scores = caption_scores(REFERENCES, [empty, *WRITTEN[1:]])
     whole = caption_scores(REFERENCES, WRITTEN)
@@ -132,11 +132,11 @@ def test_empty_captions_score_nothing(empty):
 def test_a_reference_without_words():
     scores = caption_scores([["a dog", "."], ["a cat"]], ["a dog", "a cat"])
     assert scores["bleu_2"] == pytest.approx(100)
-    # Half of what it is without the reference that nothing is like.
+    # Half of the value without the second reference, which has no n-gram in common.
     assert scores["cider_d"] == pytest.approx((250 + 500) / 2)
 
 
-def test_each_ranks():
+def test_caption_score_each_ranks_captions():
     each = caption_score_each(REFERENCES, WRITTEN)
     assert sum(each) / 3 == pytest.approx(caption_scores(REFERENCES, WRITTEN)["cider_d"])
     swapped = caption_score_each(REFERENCES, [WRITTEN[1], WRITTEN[0], WRITTEN[2]])
@@ -153,14 +153,14 @@ def test_signatures():
     assert caption_signatures([["a", "b"], ["c", "d"]])["bleu"] == f"nrefs:2|{bleu}"
 
 
-def test_nothing_is_said_of_split_texts(caplog):
+def test_no_warning_about_tokenised_texts(caplog):
     with caplog.at_level(logging.INFO):
         caption_scores([["a dog ."]] * 120, ["a dog ."] * 120)
     assert caplog.records == []
 
 
-def test_unequal_counts_and_nothing_are_refused():
-    with pytest.raises(ValueError, match="references of 3 pictures, 1 captions"):
+def test_unequal_counts_and_empty_splits_are_refused():
+    with pytest.raises(ValueError, match="references of 3 images, 1 captions"):
         caption_scores(REFERENCES, ["a"])
     with pytest.raises(ValueError, match="no examples"):
         caption_scores([], [])
@@ -176,16 +176,16 @@ def test_unequal_counts_and_nothing_are_refused():
     [
         (["a dog"], ["a"], r"list of references.*references\[0\]='a dog'"),
         ([["a", 1]], ["a"], r"must be strings. Received: 1 in references\[0\]"),
-        ([["a"]], [None], r"must be strings. Received: written\[0\]=None"),
-        ([["a"]], "a", "not one text. Received: written='a'"),
+        ([["a"]], [None], r"must be strings. Received: hypotheses\[0\]=None"),
+        ([["a"]], "a", "not a string. Received: hypotheses='a'"),
     ],
 )
-def test_what_is_no_text_is_refused(references, written, message):
+def test_wrong_types_are_refused(references, written, message):
     with pytest.raises(TypeError, match=message):
         caption_scores(references, written)
 
 
-def test_importing_brings_nothing_heavy():
+def test_importing_imports_nothing_heavy():
     script = (
         "import sys, zoo.metrics.captioning\n"
         "assert not {'sacrebleu', 'rouge_score', 'nltk', 'keras'} & set(sys.modules)"

@@ -18,7 +18,7 @@ def test_scores_of_a_small_example():
     assert scores["loss"] == pytest.approx(-np.mean(np.log([0.9, 0.4, 0.8, 0.7])))
 
 
-def test_one_label_may_be_all_there_is_to_score():
+def test_scores_of_a_single_label():
     scores = classification_scores(["positive"], np.array([[0.25, 0.75]], "float32"), LABELS)
     assert scores["accuracy"] == 1.0 and scores["loss"] == pytest.approx(-np.log(0.75))
 
@@ -32,6 +32,6 @@ def test_unknown_labels_and_empty_splits_are_refused():
         classification_scores([], np.zeros((0, 2)), LABELS)
 
 
-def test_confusion_has_the_truth_in_rows():
+def test_confusion_has_true_labels_in_rows():
     matrix = confusion(["negative", "negative", "positive"], ["positive"] * 3, LABELS)
     np.testing.assert_array_equal(matrix, [[0, 2], [0, 1]])

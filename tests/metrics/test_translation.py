@@ -1,4 +1,4 @@
-"""Scores of translations: sacreBLEU's own, and what papers report."""
+"""Scores of translations: compared with sacreBLEU, and computed by hand."""
 
 import logging
 import math
@@ -29,7 +29,7 @@ HYPOTHESES = [
 ]
 
 
-def test_scores_are_those_of_sacrebleu():
+def test_scores_equal_those_of_sacrebleu():
     scores = translation_scores(REFERENCES, HYPOTHESES, "de")
     assert list(scores) == ["bleu", "chrf", "bleu_lc_tok", "exact"]
     assert scores["bleu"] == sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score
@@ -61,8 +61,8 @@ def test_bleu_by_hand():
         (None, "It's Tom's.", "it &apos;s tom &apos;s ."),
     ],
 )
-def test_lower_cased_tokens_are_those_of_moses(language, text, tokens):
-    # Some words are missing, so that the score tells how many the text was split into.
+def test_lower_cased_tokens_equal_those_of_moses(language, text, tokens):
+    # Some words are missing, so that the score depends on the number of tokens.
     rest = "eins zwei drei "
     score = translation_scores([rest + text], [text], language)["bleu_lc_tok"]
     expected = sacrebleu.corpus_bleu([tokens], [[rest + tokens]], tokenize="none", force=True)
@@ -93,7 +93,7 @@ def test_tokenizers(language, tokenizer):
     assert f"|tok:{tokenizer}|" in signatures(language)["bleu"]
 
 
-def test_empty_hypotheses_score_nothing():
+def test_empty_hypotheses_score_0():
     assert translation_scores(["a b c d"], [""]) == {
         "bleu": 0.0,
         "chrf": 0.0,
@@ -108,7 +108,7 @@ def test_both_empty_are_exact():
     assert translation_scores([""], [""])["exact"] == 1.0
 
 
-def test_nothing_is_said_of_split_texts(caplog):
+def test_no_warning_about_tokenised_texts(caplog):
     texts = ["Ein Satz."] * 120
     with caplog.at_level(logging.WARNING):
         translation_scores(texts, texts, "de")
@@ -140,7 +140,7 @@ def test_buckets_hold_every_length():
     assert [row[:2] for row in rows] == [("up to 1", 2), ("2", 1), ("over 2", 2)]
 
 
-def test_unequal_counts_and_nothing_are_refused():
+def test_unequal_counts_and_empty_splits_are_refused():
     with pytest.raises(ValueError, match="needs one reference.* 2 references, 1 hypotheses"):
         translation_scores(["a", "b"], ["a"])
     with pytest.raises(ValueError, match="no examples"):
@@ -152,16 +152,16 @@ def test_unequal_counts_and_nothing_are_refused():
             bleu_by_length(["a"], ["a"], [1], edges)
 
 
-def test_what_is_no_text_is_refused():
+def test_wrong_types_are_refused():
     with pytest.raises(TypeError, match=r"must be strings. Received: hypotheses\[1\]=None"):
         translation_scores(["a", "b"], ["a", None])
     with pytest.raises(TypeError, match=r"must be strings. Received: references\[0\]=\['a'\]"):
         translation_scores([["a"]], ["a"])
-    with pytest.raises(TypeError, match="not one. Received: hypotheses='ab'"):
+    with pytest.raises(TypeError, match="not a string. Received: hypotheses='ab'"):
         translation_scores(["a", "b"], "ab")
 
 
-def test_importing_brings_nothing_heavy():
+def test_importing_imports_nothing_heavy():
     script = (
         "import sys, zoo.metrics\n"
         "assert not {'sacrebleu', 'sacremoses', 'sklearn', 'keras'} & set(sys.modules)"

@@ -157,7 +157,7 @@ def test_training_learns_tags_from_characters(head):
     sentences = [words[i : i + 4] for i in range(0, 240, 4)]
     tags = [[f"ends-{word[-1]}" for word in sentence] for sentence in sentences]
     keras.utils.set_random_seed(0)
-    tokenizer = train_word_tokenizer(sentences, least_count=1000)  # no word is known
+    tokenizer = train_word_tokenizer(sentences, min_count=1000)  # characters alone
     backbone = TokenClassifierBackbone(
         tokenizer.vocabulary_size(), tokenizer.character_vocabulary_size(), 4, units=8
     )

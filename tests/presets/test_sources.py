@@ -18,8 +18,6 @@ def logged(preset, tmp_path, monkeypatch):
     """A model as MLflow downloads it, which a test may modify."""
     import mlflow.artifacts
 
-    import zoo.tracking
-
     model = tmp_path / "logged"
     shutil.copytree(preset, model / "preset")
     flavors = {"zoo": {"preset": "preset"}, "python_function": {"loader_module": "os"}}
@@ -30,7 +28,7 @@ def logged(preset, tmp_path, monkeypatch):
         return shutil.copytree(model, f"{dst_path}/model")
 
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
-    monkeypatch.setattr(zoo.tracking, "prepare_store", lambda: "sqlite:///runs.db")
+    monkeypatch.setattr("zoo.tracking_store.prepare_store", lambda: "sqlite:///runs.db")
     return model
 
 

@@ -1,4 +1,4 @@
-"""Small recipes, and small pictures of their runs."""
+"""Fixtures: a small recipe, small figures, a training step."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ def load_data(config):
 
 
 @pytest.fixture(autouse=True)
-def small_pictures(monkeypatch):
-    """Figures that a run keeps have few pixels: to compress them takes longer than to train."""
+def small_figures(monkeypatch):
+    """Logged figures have few pixels: compressing them takes longer than training."""
     from matplotlib.figure import Figure
 
     save = Figure.savefig
@@ -37,7 +37,7 @@ def small_pictures(monkeypatch):
 
 @pytest.fixture
 def run(client):
-    """Runs the quickstart, made small, with overrides."""
+    """Function that runs a small sentiment quickstart with overrides."""
     from recipes import sentiment
     from zoo.training import run as run_recipe
 
@@ -49,28 +49,28 @@ def run(client):
 
 @pytest.fixture
 def fit_one_batch():
-    """Fits a recipe's model to one batch, compiled and fed as in a run: with any backend.
+    """Function that trains a recipe's model on one batch, compiled and fed as in a run.
 
-    Gives the loss, and the paths of the trainable weights that stayed as they were.
+    It returns the loss and the paths of the trainable weights that did not change.
     """
     import keras
 
-    from zoo.data.batches import Batches, default_boundaries, plan_batches
+    from zoo.data.batches import Batches
+    from zoo.data.planning import default_boundaries, plan_batches
     from zoo.training.optimizer import compile_model
 
     def fit(recipe):
         settings, dataset = recipe.config.training, load_data(recipe.config)
         model = recipe.build(dataset, recipe.prepare(dataset), settings.precision)
-        examples, fitted = (
-            recipe.examples(model, dataset.splits["train"], 0),
-            recipe.training_model(model),
-        )
+        examples = recipe.examples(model, dataset.splits["train"], 0)
+        training_model = recipe.training_model(model)
         boundaries = default_boundaries(examples.lengths, settings.buckets)
         plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
-        compile_model(fitted, settings, 1, **recipe.compile_options(model))
+        compile_model(training_model, settings, 1, **recipe.compile_options(model))
         weights = model.trainable_weights
         before = [np.array(weight) for weight in weights]
-        history = keras.Model.fit(fitted, Batches(plan, examples.collate), verbose=0).history
+        batches = Batches(plan, examples.collate)
+        history = keras.Model.fit(training_model, batches, verbose=0).history
         unchanged = [
             weight.path
             for weight, start in zip(weights, before, strict=True)

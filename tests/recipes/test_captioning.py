@@ -1,4 +1,4 @@
-"""What is special to captioners: the recipe, its CNN, what is kept of pictures, its report."""
+"""Captioning recipe: its CNN, cached features, training model, report."""
 
 import keras
 import numpy as np
@@ -39,13 +39,13 @@ def recipe(*overrides):
     return CaptioningRecipe(resolve(CaptioningConfig, values, [*TINY, *overrides], source="test"))
 
 
-def made(one):
+def built(one):
     dataset = load_data(one.config)
     return dataset, one.build(dataset, one.prepare(dataset), "float32")
 
 
 @pytest.mark.once
-def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     result = run_recipe(
         captioning.RECIPE,
         "quickstart",
@@ -62,9 +62,9 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
     assert {"samples.html", "samples.json", "attention/06.png"} <= artifacts
     tags = client.get_run(result.run_id).data.tags
     assert "input:lc.words" in tags["signature.bleu"]
-    picture = np.zeros((40, 50, 3), "uint8")
+    image = np.zeros((40, 50, 3), "uint8")
     again = zoo.load(result.model_uri)
-    assert again.infer([picture])[0].text == result.model.infer([picture])[0].text
+    assert again.infer([image])[0].text == result.model.infer([image])[0].text
     card = presets.read_card(tmp_path / "preset")
     assert card.task == "image_to_text" and card.dataset == "generated_scenes"
 
@@ -72,29 +72,29 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
 @pytest.mark.parametrize(
     "trained", [pytest.param("all", marks=pytest.mark.once), "block_1_pool", "none"]
 )
-def test_one_batch_changes_every_weight(fit_one_batch, trained):
-    """Also where the CNN, or a part of it, is frozen and its features are computed before."""
+def test_one_batch_updates_every_weight(fit_one_batch, trained):
+    """Also if the CNN or a part of it is frozen, with its features computed beforehand."""
     options = ["training.doubly_stochastic=1.0", "model.gate=true"]
     loss, unchanged = fit_one_batch(recipe(f"model.train_encoder={trained}", *options))
     assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
-def test_what_a_frozen_cnn_sees_is_computed_once(client):
+def test_features_of_a_frozen_cnn_are_cached(client):
     frozen = ["model.train_encoder=none", "training.flip=true", "evaluation.test=false"]
     files = None
     for epochs in (1, 2):
         overrides = [*TINY, *frozen, f"training.epochs={epochs}"]
         result = run_recipe(captioning.RECIPE, "quickstart", overrides, progress=False)
         found = {file: file.stat().st_mtime_ns for file in (home() / "pictures").iterdir()}
-        assert len(found) == 3 and files in (None, found)  # train, its mirror images, dev
+        assert len(found) == 3 and files in (None, found)  # train, flipped train, dev
         files = found
     assert result.model.backbone.trainable_weights
     assert not result.model.backbone.image_encoder.trainable_weights
 
 
 @pytest.mark.once
-def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
+def test_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
     frozen = [*TINY, "model.train_encoder=none", "evaluation.test=false", "training.epochs=2"]
     measure, measured = CaptioningRecipe.measure, []
 
@@ -109,28 +109,28 @@ def test_a_resumed_run_has_the_same_frozen_cnn(client, monkeypatch):
         run_recipe(captioning.RECIPE, "quickstart", frozen, progress=False)
     files = set((home() / "pictures").iterdir())
     (run,) = (home() / "checkpoints").iterdir()
-    keras.utils.set_random_seed(7)  # whatever came before
+    keras.utils.set_random_seed(7)  # resuming must not depend on the global seed
     run_recipe(captioning.RECIPE, "quickstart", resume=run.name, progress=False)
     assert len(measured) == 3 and set((home() / "pictures").iterdir()) == files
 
 
 @pytest.mark.once
-def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
+def test_training_model_equals_the_captioner_at_every_split():
     for train, shape in (("all", (32, 32, 3)), ("block_1_pool", (8, 8, 4)), ("none", (4, 4, 8))):
         one = recipe(f"model.train_encoder={train}", "model.dropout=0.0")
-        dataset, model = made(one)
+        dataset, model = built(one)
         columns = dataset.splits["train"]
         examples = one.examples(model, columns, 0)
         x, y, weights = examples.collate(np.arange(6), 16)
-        fitted = one.training_model(model)
-        pictures = [columns["image"][row // 3] for row in range(6)]  # three captions each
+        training_model = one.training_model(model)
+        images = [columns["image"][row // 3] for row in range(6)]  # three captions each
         expected = keras.Model.predict_on_batch(
-            model, {"images": model.preprocessor.read(pictures)} | _tokens(x)
+            model, {"images": model.preprocessor.read(images)} | _tokens(x)
         )
-        found = keras.Model.predict_on_batch(fitted, x)
+        found = keras.Model.predict_on_batch(training_model, x)
         assert x["source"].shape[1:] == shape
         np.testing.assert_allclose(found, expected, atol=1e-4 if train == "all" else 1e-3)
-        trained = {weight.path for weight in fitted.trainable_weights}
+        trained = {weight.path for weight in training_model.trainable_weights}
         assert trained == {weight.path for weight in model.trainable_weights}
         assert y.shape == weights.shape == (6, 16)
 
@@ -140,21 +140,21 @@ def test_the_fitted_model_is_the_captioner_whatever_it_starts_from():
     ("layer", "parts"),
     [
         ("block_1_pool", 2),
-        ("block_1_conv_a", 1),  # the shortcut leads past it
-        ("stem", 1),  # nothing to keep but the picture
-        ("block_1_add", 1),  # which takes two
+        ("block_1_conv_a", 1),  # a shortcut bypasses it
+        ("stem", 1),  # its input is the image itself
+        ("block_1_add", 1),  # it has two inputs
     ],
 )
-def test_a_cnn_is_cut_where_one_grid_is_all_that_the_rest_needs(layer, parts):
+def test_cnn_is_split_only_where_the_trained_part_has_one_input(layer, parts):
     encoder = make_image_encoder("residual", (32, 32), (4, 8), train=layer)
     frozen, trained = split(encoder, layer)
     if parts == 1:
         assert frozen is None and trained is encoder
     else:
         assert not frozen.trainable_weights and trained.trainable_weights
-        picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+        image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
         one, other = (
-            keras.ops.convert_to_numpy(it) for it in (trained(frozen(picture)), encoder(picture))
+            keras.ops.convert_to_numpy(it) for it in (trained(frozen(image)), encoder(image))
         )
         np.testing.assert_allclose(one, other, atol=1e-5)
 
@@ -163,34 +163,38 @@ def _tokens(x):
     return {name: x[name] for name in ("decoder_token_ids", "decoder_padding_mask")}
 
 
-def test_pictures_are_mirrored_unless_the_caption_tells_sides():
+def test_images_are_flipped_unless_the_caption_names_a_side():
     one = recipe("training.flip=true", "data.options={train: 60, dev: 6, test: 0}")
-    dataset, model = made(one)
+    dataset, model = built(one)
     columns = dataset.splits["train"]
     texts = [text for captions in columns["captions"] for text in captions]
-    shown = [i for i, captions in enumerate(columns["captions"]) for _ in captions]
-    seen = pixels(model, columns["image"])
+    image_of = [i for i, captions in enumerate(columns["captions"]) for _ in captions]
+    unflipped = pixels(model, columns["image"])
     assert one.examples_vary_by_epoch
-    mirrored = []
+    flips = []
     for epoch in (0, 1):
         x, _, _ = one.examples(model, columns, epoch).collate(np.arange(len(texts)), 16)
-        plain = np.array([(x["source"][i] == seen[shown[i]]).all() for i in range(len(texts))])
-        other = [(x["source"][i] == seen[shown[i]][:, ::-1]).all() for i in range(len(texts))]
+        plain = np.array(
+            [(x["source"][i] == unflipped[image_of[i]]).all() for i in range(len(texts))]
+        )
+        other = [
+            (x["source"][i] == unflipped[image_of[i]][:, ::-1]).all() for i in range(len(texts))
+        ]
         assert (plain | other).all()
-        mirrored.append(~plain)
+        flips.append(~plain)
         sided = np.array(["left" in text or "right" in text for text in texts])
         assert plain[sided].all()
         sideless = ~plain[~sided]
         assert 0.25 < np.mean(sideless) < 0.75
-    assert (mirrored[0] != mirrored[1]).any()
+    assert (flips[0] != flips[1]).any()
     again, _, _ = one.examples(model, columns, 1).collate(np.arange(len(texts)), 16)
     np.testing.assert_array_equal(again["source"], x["source"])
 
 
 @pytest.mark.once
-def test_tables_of_ones_own(client, tmp_path):
-    for number, picture in enumerate(load_data(recipe().config).splits["train"]["image"]):
-        (tmp_path / f"{number}.png").write_bytes(picture.read())
+def test_user_tables(client, tmp_path):
+    for number, image in enumerate(load_data(recipe().config).splits["train"]["image"]):
+        (tmp_path / f"{number}.png").write_bytes(image.read())
     lines = ["image,caption", *(f"{i}.png,A picture number {i % 2} ." for i in range(24))]
     (tmp_path / "mine.csv").write_text("\n".join(lines))
     result = run_recipe(
@@ -213,19 +217,19 @@ def test_tables_of_ones_own(client, tmp_path):
 
 
 @pytest.mark.once
-def test_init_from_brings_words_and_weights(tmp_path):
-    dataset, model = made(recipe())
+def test_init_from_copies_tokenizer_and_weights(tmp_path):
+    dataset, model = built(recipe())
     start = tmp_path / "start"
     presets.save(model, start, name="start", dataset=dataset, dtype="float32")
-    _, again = made(recipe(f"training.init_from={start}", "model.train_encoder=last_norm"))
+    _, again = built(recipe(f"training.init_from={start}", "model.train_encoder=last_norm"))
     for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
-        made(recipe(f"training.init_from={start}", "model.units=7"))
+        built(recipe(f"training.init_from={start}", "model.units=7"))
 
 
 @pytest.mark.once
-def test_weights_of_a_cnn_come_from_a_file(tmp_path):
+def test_cnn_weights_are_loaded_from_a_file(tmp_path):
     one, other = (make_image_encoder("MobileNetV2", (32, 32)) for _ in range(2))
     arrays = {
         f"{la.name}/{w.name}": keras.ops.convert_to_numpy(w)
@@ -239,12 +243,12 @@ def test_weights_of_a_cnn_come_from_a_file(tmp_path):
         for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
     same = keras.Model(one.input, one.get_layer("block_12_add").output)
-    picture = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    image = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     for name in ("w.npz", "w.weights.h5"):
         cut = make_image_encoder("MobileNetV2", (32, 32), output="block_12_add")
         load_weights(cut, "MobileNetV2", str(tmp_path / name))
         np.testing.assert_allclose(
-            *(keras.ops.convert_to_numpy(model(picture)) for model in (cut, same)), atol=1e-5
+            *(keras.ops.convert_to_numpy(model(image)) for model in (cut, same)), atol=1e-5
         )
     arrays.pop("Conv1/kernel")
     np.savez(tmp_path / "w.npz", **arrays)
@@ -255,7 +259,7 @@ def test_weights_of_a_cnn_come_from_a_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.npz"):
         load_weights(other, "MobileNetV2", "nowhere.npz")
     (tmp_path / "w.txt").write_text("")
-    with pytest.raises(ValueError, match="read from .npz or .weights.h5"):
+    with pytest.raises(ValueError, match="must end in .npz or .weights.h5"):
         load_weights(other, "MobileNetV2", str(tmp_path / "w.txt"))
     (tmp_path / "w.npz").write_text("no archive")
     with pytest.raises(ValueError, match="must be those of MobileNetV2"):
@@ -263,12 +267,14 @@ def test_weights_of_a_cnn_come_from_a_file(tmp_path):
 
 
 def test_doubly_stochastic_attention():
-    """Equation 14 of Xu et al. by hand, of a row of two steps, one of a step, and a filling one."""
+    """Equation 14 of Xu et al. by hand: rows with two steps, one step and none."""
     layer = DoublyStochastic(2.0)
     attention = np.array([[[1.0, 0.0], [0.5, 0.5], [0.3, 0.7]]] * 3, "float32")
     mask = np.array([[True, True, False], [True, False, False], [False] * 3])
-    given = np.ones((3, 3, 4), "float32")
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(given, attention, mask)), given)
+    inputs = np.ones((3, 3, 4), "float32")
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(layer(inputs, attention, mask)), inputs
+    )
     assert float(layer.losses[0]) == pytest.approx(2.0 * (0.5**2 + 0.5**2 + 0 + 1) / 3)
 
 
@@ -287,6 +293,6 @@ def test_doubly_stochastic_attention():
         ("data.name=multi30k", "flickr8k, generated_scenes"),
     ],
 )
-def test_what_does_not_go_together_is_refused(override, message):
+def test_invalid_combinations_are_refused(override, message):
     with pytest.raises(ConfigError, match=message):
         recipe(*override.split())

@@ -1,4 +1,4 @@
-"""Checkpoints: all of the state, whole or not there."""
+"""Checkpoints: complete state, atomic writes, damaged files."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def state(model):
 
 
 @pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"optimizer": "sgd"}])
-def test_everything_comes_back(settings):
+def test_restore_returns_the_whole_state(settings):
     model = trained(**settings)
     progress = TrainerState(epoch=2, batch=3, step=11, sums={"loss": 0.5}, boundaries=[8], best=0.7)
     Checkpoint("run").save(model, progress)
@@ -56,24 +56,24 @@ def test_everything_comes_back(settings):
     assert any("seed" in variable.path for variable in other.variables)
 
 
-def test_the_best_weights_are_apart_from_the_last():
-    model, kept = trained(), Checkpoint("run")
-    kept.save_best(model)
+def test_best_weights_are_stored_separately():
+    model, checkpoint = trained(), Checkpoint("run")
+    checkpoint.save_best(model)
     best = model.get_weights()
     model.set_weights([weight + 1 for weight in best])
-    kept.save(model, TrainerState())
-    kept.restore_best(model)
+    checkpoint.save(model, TrainerState())
+    checkpoint.restore_best(model)
     for mine, theirs in zip(best, model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_another_model_is_refused():
+def test_state_of_another_model_is_refused():
     Checkpoint("run").save(trained(), TrainerState())
     with pytest.raises(CheckpointError, match="belongs to another model"):
         Checkpoint("run").restore(compiled(units=5))
 
 
-def test_a_damaged_file_is_refused(home):
+def test_damaged_state_is_refused(home):
     Checkpoint("run").save(trained(), TrainerState())
     path = home / "checkpoints" / "run" / "state.npz"
     path.write_bytes(path.read_bytes()[:-200])
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_refused(home):
         Checkpoint("run").restore(compiled())
 
 
-def test_a_run_is_found_by_its_first_letters():
+def test_find_by_id_prefix():
     for run_id in ("abc1", "abd2"):
         Checkpoint(run_id).save(trained(), TrainerState())
     assert Checkpoint.find("abc").run_id == "abc1"
@@ -94,7 +94,7 @@ def test_a_run_is_found_by_its_first_letters():
         Checkpoint.find("abc")
 
 
-KEPT = RunManifest("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
+MANIFEST = RunManifest("run", "sentiment/x", ["a.b=c"], "0f", {"description": "한국어", "n": 1e-4})
 
 
 def classifier():
@@ -105,16 +105,16 @@ def classifier():
     )
 
 
-def test_the_recipe_and_the_preprocessor_come_back():
-    kept = Checkpoint("run")
-    kept.create(KEPT, classifier(), "reviews")
-    assert kept.read_manifest() == KEPT
-    assert zoo.load(kept.model).preprocessor.sequence_length == 7
+def test_manifest_and_preprocessor_are_restored():
+    checkpoint = Checkpoint("run")
+    checkpoint.create(MANIFEST, classifier(), "reviews")
+    assert checkpoint.read_manifest() == MANIFEST
+    assert zoo.load(checkpoint.model).preprocessor.sequence_length == 7
 
 
 @contextmanager
 def full_disk(size):
-    """The system itself refuses to write files on beyond a size, as a full disk does."""
+    """Limits the size of files: a write beyond it fails in the system, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -123,33 +123,33 @@ def full_disk(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_at_the_beginning(home, monkeypatch):
-    model, kept = classifier(), Checkpoint("run")
+def test_full_disk_at_the_start(home, monkeypatch):
+    model, checkpoint = classifier(), Checkpoint("run")
     with full_disk(100), pytest.raises(CheckpointError, match=r"written \(File too large\)"):
-        kept.create(KEPT, model, "reviews")
-    assert os.listdir(kept.folder) == []
+        checkpoint.create(MANIFEST, model, "reviews")
+    assert os.listdir(checkpoint.folder) == []
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 20))
     with pytest.raises(CheckpointError, match=r"written \(No space left on device\)"):
-        kept.create(KEPT, model, "reviews")
-    assert os.listdir(kept.folder) == ["recipe.yaml"]
+        checkpoint.create(MANIFEST, model, "reviews")
+    assert os.listdir(checkpoint.folder) == ["recipe.yaml"]
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(home):
-    model, kept = trained(), Checkpoint("run")
-    kept.save(model, TrainerState(step=1))
+def test_full_disk_leaves_the_previous_checkpoint(home):
+    model, checkpoint = trained(), Checkpoint("run")
+    checkpoint.save(model, TrainerState(step=1))
     with full_disk(300):
         with pytest.raises(CheckpointError, match="could not be written .* previous one is intact"):
-            kept.save(model, TrainerState(step=2))
+            checkpoint.save(model, TrainerState(step=2))
         with pytest.raises(CheckpointError, match="there is no previous one"):
-            kept.save_best(model)
+            checkpoint.save_best(model)
     assert os.listdir(home / "checkpoints" / "run") == ["state.npz"]
-    assert kept.progress().step == 1
+    assert checkpoint.progress().step == 1
 
 
-def test_a_kill_while_writing_leaves_the_checkpoint_before(home):
-    """In a process that SIGKILL ends when half of the file is there."""
-    model, kept = trained(), Checkpoint("run")
-    kept.save(model, TrainerState(step=1))
+def test_kill_while_writing_leaves_the_previous_checkpoint(home):
+    """In a process that receives SIGKILL when half of the file is written."""
+    model, checkpoint = trained(), Checkpoint("run")
+    checkpoint.save(model, TrainerState(step=1))
     code = (
         "import os, signal, numpy as np\n"
         "from zoo.training import checkpoint\n"
@@ -161,10 +161,10 @@ def test_a_kill_while_writing_leaves_the_checkpoint_before(home):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == -9
-    assert kept.progress().step == 1
+    assert checkpoint.progress().step == 1
 
 
-def test_progress_is_plain_json(home):
+def test_progress_is_stored_as_json(home):
     Checkpoint("run").save(trained(), TrainerState(best=0.5))
     with np.load(home / "checkpoints" / "run" / module.STATE_FILE, allow_pickle=False) as file:
         assert json.loads(file["progress"].tobytes())["best"] == 0.5

@@ -1,4 +1,4 @@
-"""Recipe files: every mistake in one message, with what was meant."""
+"""Recipe files: validation, overrides, suggestions."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def resolved(*overrides, **values):
     return resolve(SentimentConfig, DATA | values, overrides, source="sentiment/test")
 
 
-def test_defaults_stand_in():
+def test_missing_keys_have_defaults():
     config = resolved()
     assert config.training.epochs == 10 and config.model.pooling == "bahdanau"
     assert config.evaluation.metric == "accuracy" and config.evaluation.mode == "max"
@@ -46,17 +46,17 @@ def test_overrides_are_yaml_split_at_the_first_equals_sign():
     assert config.data.train == "x.csv" and config.data.label == "verdict"
 
 
-def test_a_number_may_be_whole_where_any_is_asked_for():
+def test_int_is_accepted_as_float():
     assert resolved("training.learning_rate=1").training.learning_rate == 1.0
 
 
-def test_the_values_that_were_given_are_left_alone():
+def test_resolve_does_not_modify_its_input():
     values = {"data": {"name": "sst2"}}
     resolve(SentimentConfig, values, ["data.name=imdb", "model.units=7"], source="x")
     assert values == {"data": {"name": "sst2"}}
 
 
-def test_all_mistakes_in_one_message():
+def test_all_mistakes_are_in_one_message():
     values = DATA | {
         "modell": {},
         "units": 3,
@@ -103,7 +103,7 @@ def test_all_mistakes_in_one_message():
         ("seed.x=1", "seed: must be a whole number. Received: {'x': 1}"),
         ("data.options=[1]", "data.options: must be keys with values. Received: [1]"),
         ("data.options={train: much}", "data.options: must be a whole number. Received: 'much'"),
-        ("description=7", "description: must be a text. Received: 7"),
+        ("description=7", "description: must be a string. Received: 7"),
         (
             "model.pooling=bahdanow",
             "model.pooling: must be one of last, max, mean, bahdanau, luong_general, scaled_dot, "
@@ -115,7 +115,7 @@ def test_all_mistakes_in_one_message():
         ),
     ],
 )
-def test_one_mistake(override, mistake):
+def test_message_of_a_mistake(override, mistake):
     (found,) = mistakes(DATA, override)
     assert found.startswith(mistake)
 
@@ -135,13 +135,13 @@ def test_one_mistake(override, mistake):
         ),
         (
             ["training.optimizer=adam", "training.weight_decay=0.1"],
-            "training: Adam has no decoupled weight decay: use adamw, or 0. "
+            "training: adam has no decoupled weight decay: set optimizer adamw, or weight_decay 0. "
             "Received: optimizer='adam', weight_decay=0.1",
         ),
         (
             ["data.name=null"],
-            "data: give either the name of a dataset or a file to train on, and null for the "
-            "other. Received: name=None, train=None",
+            "data: give either the name of a dataset or a file to train on, and set the other "
+            "null. Received: name=None, train=None",
         ),
         (
             ["data.name=sst"],
@@ -150,26 +150,26 @@ def test_one_mistake(override, mistake):
         ),
         (
             ["data.dev=mine.csv"],
-            "data: a named dataset has its own splits: leave dev and test out. "
+            "data: a named dataset defines its splits: leave out dev and test. "
             "Received: name='generated_reviews', dev='mine.csv', test=None",
         ),
         (
             ["data.name=null", "data.train=a.csv", "data.options.seed=1"],
-            "data: options are those of a named dataset; files have none. "
+            "data: only a named dataset has options: leave out options. "
             "Received: train='a.csv', options={'seed': 1}",
         ),
     ],
 )
-def test_impossible_combinations(overrides, mistake):
+def test_invalid_combinations(overrides, mistake):
     assert mistakes(DATA, *overrides) == [mistake]
 
 
-def test_a_combination_is_not_judged_by_a_default_that_stands_in():
+def test_combinations_with_an_invalid_key_are_not_checked():
     found = mistakes(DATA, "model.encoder=transformer", "model.embedding_dim=x", "model.units=64")
     assert found == ["model.embedding_dim: must be a whole number. Received: 'x'"]
 
 
-def test_a_resolved_recipe_resolves_to_itself():
+def test_resolve_is_idempotent():
     config = resolved("training.epochs=3", "data.options.train=100")
     again = resolve(SentimentConfig, config.model_dump(), source="x")
     assert again == config
@@ -180,10 +180,10 @@ def test_a_resolved_recipe_resolves_to_itself():
     [
         ("a: [", "the file is not valid YAML: while parsing"),
         ("seed: 1\nseed: 2", "the file is not valid YAML: the key 'seed' is given twice"),
-        ("- 1", "a recipe file holds keys with values. Received: [1]"),
+        ("- 1", "a recipe file must hold keys with values. Received: [1]"),
     ],
 )
-def test_a_file_that_is_no_recipe(tmp_path, text, mistake):
+def test_invalid_file(tmp_path, text, mistake):
     file = tmp_path / "r.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError) as raised:
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_recipe(tmp_path, text, mistake):
     assert raised.value.mistakes[0].startswith(mistake)
 
 
-def test_bytes_that_are_not_utf_8(tmp_path):
+def test_file_that_is_not_utf_8(tmp_path):
     file = tmp_path / "r.yaml"
     file.write_bytes(b"description: caf\xe9")
     with pytest.raises(ConfigError, match="not valid YAML"):
@@ -202,22 +202,22 @@ def test_bytes_that_are_not_utf_8(tmp_path):
     "text, value",
     [("1e-3", 0.001), ("2E5", 2e5), ("-1.5e+3", -1500.0), ("1e", "1e"), ("e3", "e3"), ("12", 12)],
 )
-def test_numbers_as_people_write_them(text, value):
+def test_numbers_with_exponents(text, value):
     assert read_yaml(text) == value and type(read_yaml(text)) is type(value)
 
 
-def test_a_mistake_is_told_before_anything_heavy_is_imported():
+def test_mistakes_are_reported_before_heavy_imports():
     code = (
         "import sys\n"
         "from recipes.sentiment import RECIPE\n"
         "from zoo.training import run\n"
         "try: run(RECIPE, 'quickstart', ['model.unit=3'])\n"
         "except ValueError as error: print(error)\n"
-        "slow = {'jax', 'keras', 'keras_hub', 'mlflow', 'tensorflow', 'torch'}\n"
-        "print(sorted(slow & set(sys.modules)))"
+        "heavy = {'jax', 'keras', 'keras_hub', 'mlflow', 'tensorflow', 'torch'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert said.stdout.splitlines() == [
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
         "The recipe sentiment/quickstart has a mistake:",
         "  model.unit: there is no such key. Did you mean model.units? Received: 3",
         "[]",

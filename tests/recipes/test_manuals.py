@@ -1,4 +1,4 @@
-"""The recipe files that come with the project, and the quickstart of each task as its manual."""
+"""Published recipe files are valid; the quickstart of each task documents every key."""
 
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,7 +22,7 @@ def recipe_of(task):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_every_recipe_file_is_valid_and_says_what_it_is(file):
+def test_recipe_file_is_valid_and_described(file):
     recipe = recipe_of(file.parent.name)
     assert recipe.name == file.parent.name
     assert load(recipe.Config, file).description
@@ -38,7 +38,7 @@ def keys(schema, path=()):
 
 
 @every_task
-def test_the_quickstart_is_the_manual_and_names_every_key(task):
+def test_quickstart_has_every_key(task):
     content = read_yaml((FOLDER / task / "quickstart.yaml").read_text("utf-8"))
     for path in keys(recipe_of(task).Config):
         section = content
@@ -48,11 +48,11 @@ def test_the_quickstart_is_the_manual_and_names_every_key(task):
 
 
 @every_task
-def test_the_manual_tells_the_defaults(task):
+def test_quickstart_documents_the_defaults(task):
     """Where a comment says `Default x`, the schema has x."""
     text = (FOLDER / task / "quickstart.yaml").read_text("utf-8")
     defaults = recipe_of(task).Config().model_dump()
-    section, key, told = "", "", {}
+    section, key, documented = "", "", {}
     for line in text.splitlines():
         if line and not line.startswith((" ", "#")):
             section, key = line.partition(":")[0], ""
@@ -61,8 +61,8 @@ def test_the_manual_tells_the_defaults(task):
         for word in ("Default ", "default "):
             if (comment := line.partition("#")[2]) and word in comment:
                 value = comment.partition(word)[2].strip().split()[0].rstrip(":,.")
-                told[section, key or section] = value
-    assert len(told) > 30
-    for (section, key), value in told.items():
+                documented[section, key or section] = value
+    assert len(documented) > 30
+    for (section, key), value in documented.items():
         expected = defaults[section] if key == section else defaults[section][key]
         assert read_yaml(value) == expected, f"{section}.{key}"

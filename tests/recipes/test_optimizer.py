@@ -1,4 +1,4 @@
-"""The learning rate, the optimizer's settings, averages of weights."""
+"""Learning-rate schedule, optimizer settings, averaged weights."""
 
 import keras
 import numpy as np
@@ -29,20 +29,20 @@ def rates(schedule, steps=(0, 1, 3, 4, 7, 10, 12)):
         ("cosine", [0.1, 0.05, 0.0, 0.0]),
     ],
 )
-def test_a_rise_then_a_fall(schedule, after):
+def test_warmup_then_decay(schedule, after):
     assert rates(schedule) == pytest.approx([0.025, 0.05, 0.1, *after], abs=1e-6)
 
 
-def test_cosine_falls_slowly_at_first():
+def test_cosine_decay():
     (early,) = rates("cosine", [5])
     assert early == pytest.approx(0.1 * 0.5 * (1 + np.cos(np.pi / 6)), rel=1e-5)
 
 
-def test_without_warm_up_the_first_step_has_the_peak():
+def test_first_step_without_warmup_has_the_peak_rate():
     assert float(WarmupSchedule(0.1, "linear", 0, 10)(0)) == pytest.approx(0.1)
 
 
-def test_a_warm_up_longer_than_training():
+def test_warmup_longer_than_training():
     assert float(WarmupSchedule(0.1, "cosine", 20, 10)(9)) == pytest.approx(0.05)
 
 
@@ -58,7 +58,7 @@ def fit(model, epochs=1, **options):
     model.fit(X, Y, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **options)
 
 
-def test_the_rate_of_a_step_is_the_optimizers():
+def test_learning_rate_is_that_of_the_optimizer():
     model = compiled(schedule="linear", warmup_steps=2)
     for step in range(3):
         at = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
@@ -66,7 +66,7 @@ def test_the_rate_of_a_step_is_the_optimizers():
         fit(model)
 
 
-def test_weight_decay_is_decoupled_and_spares_biases():
+def test_weight_decay_is_decoupled_and_excludes_biases():
     model = compiled(optimizer="adamw", weight_decay=0.5, learning_rate=0.1)
     kernel = np.array(model.layers[0].kernel)
     model.layers[0].bias.assign([3.0, 3.0])
@@ -78,7 +78,7 @@ def test_weight_decay_is_decoupled_and_spares_biases():
     np.testing.assert_allclose(mine[1], theirs[1], atol=1e-6)
 
 
-def test_the_gradient_of_all_weights_is_clipped_together():
+def test_gradients_are_clipped_by_their_global_norm():
     model = compiled(clip_norm=0.01, learning_rate=1.0)
     before = model.get_weights()
     fit(model)
@@ -88,7 +88,7 @@ def test_the_gradient_of_all_weights_is_clipped_together():
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-def test_averages_are_measured_and_training_goes_on_from_the_raw_weights(precision):
+def test_averages_are_evaluated_and_training_continues_from_the_raw_weights(precision):
     settings = {"ema": 0.5, "precision": precision}
     model, twin = compiled(**settings), compiled()
     averages = None
@@ -98,7 +98,7 @@ def test_averages_are_measured_and_training_goes_on_from_the_raw_weights(precisi
         raw.restore()
         fit(twin)
         weights = [np.array(w) for w in twin.get_weights()]
-        # Keras begins the average with the first weights
+        # Keras starts the average from the weights after the first step
         averages = (
             weights
             if averages is None
@@ -109,13 +109,13 @@ def test_averages_are_measured_and_training_goes_on_from_the_raw_weights(precisi
         with averaged_weights(model):
             for mine, theirs in zip(model.get_weights(), averages, strict=True):
                 np.testing.assert_allclose(mine, theirs, atol=1e-6)
-            model.predict_on_batch(X)  # on JAX a compiled step takes the arrays it is given
+            model.predict_on_batch(X)  # on JAX a compiled step may donate its arrays
         for mine, theirs in zip(model.get_weights(), weights, strict=True):
             np.testing.assert_allclose(mine, theirs, atol=1e-6)
         assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
 
 
-def test_without_averages_nothing_is_touched():
+def test_averaged_weights_without_ema_changes_nothing():
     model = compiled()
     before = model.get_weights()
     with averaged_weights(model):
@@ -123,7 +123,7 @@ def test_without_averages_nothing_is_touched():
             np.testing.assert_array_equal(mine, theirs)
 
 
-def test_xla_compiles_on_jax_and_where_it_is_asked_to():
+def test_xla_is_the_default_on_jax_alone():
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     for chosen, expected in ((None, keras.config.backend() == "jax"), (True, True), (False, False)):

@@ -1,4 +1,4 @@
-"""The sentiment recipe: its files, its schema, starting from another model."""
+"""Sentiment recipe: schema, `init_from`, examples, report."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def built(one, dataset):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """A preset to start from, which lower-cases."""
+    """A preset to start from, with a lower-casing preprocessor."""
     one = recipe("tokenizer.lowercase=true")
     dataset = load_data(one.config)
     directory = tmp_path_factory.mktemp("start") / "preset"
@@ -37,33 +37,33 @@ def start(tmp_path_factory):
     return directory
 
 
-def test_init_from_brings_tokenizer_and_weights(start):
+def test_init_from_copies_tokenizer_and_weights(start):
     one = recipe(f"training.init_from={start}", "tokenizer.vocabulary_size=300")
-    model, theirs = built(one, load_data(one.config)), zoo.load(start)
-    assert model.preprocessor.tokenizer.proto == theirs.preprocessor.tokenizer.proto
+    model, expected = built(one, load_data(one.config)), zoo.load(start)
+    assert model.preprocessor.tokenizer.proto == expected.preprocessor.tokenizer.proto
     assert model.preprocessor.lowercase is True
-    for mine, other in zip(model.get_weights(), theirs.get_weights(), strict=True):
+    for mine, other in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_init_from_leaves_a_head_of_other_labels_alone(start):
+def test_init_from_with_other_labels_copies_backbone_and_pooling(start):
     one = recipe(f"training.init_from={start}")
     dataset = SimpleNamespace(splits=load_data(one.config).splits, labels=("bad", "fair", "good"))
-    model, theirs = built(one, dataset), zoo.load(start)
+    model, expected = built(one, dataset), zoo.load(start)
     for part in ("backbone", "pool"):
-        mine, other = getattr(model, part).get_weights(), getattr(theirs, part).get_weights()
+        mine, other = getattr(model, part).get_weights(), getattr(expected, part).get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
     assert model.output_shape == (None, 3)
 
 
-def test_init_from_with_another_pooling_takes_the_backbone(start):
+def test_init_from_with_another_pooling_copies_the_backbone(start):
     one = recipe(f"training.init_from={start}", "model.pooling=mean")
-    model, theirs = built(one, load_data(one.config)), zoo.load(start)
-    mine, other = model.backbone.get_weights(), theirs.backbone.get_weights()
+    model, expected = built(one, load_data(one.config)), zoo.load(start)
+    mine, other = model.backbone.get_weights(), expected.backbone.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
 
 
-def test_init_from_of_other_sizes_says_what_to_set(start):
+def test_init_from_of_other_sizes_names_the_settings(start):
     one = recipe(f"training.init_from={start}", "model.units=7", "model.encoder=gru")
     with pytest.raises(ValueError) as raised:
         built(one, load_data(one.config))
@@ -73,7 +73,7 @@ def test_init_from_of_other_sizes_says_what_to_set(start):
     )
 
 
-def test_examples_by_epoch_change_only_with_sampling():
+def test_examples_vary_by_epoch_only_with_sampling():
     one = recipe()
     columns = load_data(one.config).splits["train"]
     model = SimpleNamespace(
@@ -81,16 +81,16 @@ def test_examples_by_epoch_change_only_with_sampling():
     )
     assert not one.examples_vary_by_epoch
     assert one.examples(model, columns, 0).lengths == one.examples(model, columns, 1).lengths
-    drawn = recipe("tokenizer.sampling=0.1")
-    assert drawn.examples_vary_by_epoch
-    lengths = [drawn.examples(model, columns, epoch).lengths for epoch in (0, 1, 1)]
+    sampled = recipe("tokenizer.sampling=0.1")
+    assert sampled.examples_vary_by_epoch
+    lengths = [sampled.examples(model, columns, epoch).lengths for epoch in (0, 1, 1)]
     assert lengths[0] != lengths[1] == lengths[2]
     x, y = one.examples(model, columns, 0).collate(np.array([3, 1]), 24)
     assert x["token_ids"].shape == (2, 24) and y.shape == (2, 2)
     assert [model.labels[i] for i in y.argmax(axis=1)] == [columns["label"][i] for i in (3, 1)]
 
 
-class Watcher:
+class RecordingRun:
     def __init__(self):
         self.tables, self.figures = {}, {}
 
@@ -101,13 +101,13 @@ class Watcher:
         self.figures[name] = figure
 
 
-def test_the_report_shows_the_worst_first(start):
-    model, run = zoo.load(start), Watcher()
+def test_report_lists_mistakes_first(start):
+    model, run = zoo.load(start), RecordingRun()
     texts = ["good", "bad", "", "fine"] * 5
-    said = [answer.label for answer in model.infer(texts)]
+    predicted = [answer.label for answer in model.infer(texts)]
     other = {"negative": "positive", "positive": "negative"}
     # Every second answer is wrong.
-    columns = {"text": texts, "label": [x if i % 2 else other[x] for i, x in enumerate(said)]}
+    columns = {"text": texts, "label": [x if i % 2 else other[x] for i, x in enumerate(predicted)]}
     report(model, columns, run, samples=6)
     table = run.tables["samples.json"]
     assert list(table)[1] == "predicted" and len(table["text"]) == 6
@@ -115,11 +115,11 @@ def test_the_report_shows_the_worst_first(start):
     assert wrong == sorted(wrong, reverse=True) and sum(wrong) == 3
     assert "figures/confusion.png" in run.figures
     assert any(name.startswith("attention/") for name in run.figures)
-    report(model, columns, run := Watcher(), samples=0)
+    report(model, columns, run := RecordingRun(), samples=0)
     assert run.tables == {} and list(run.figures) == ["figures/confusion.png"]
 
 
-def test_a_confusion_matrix_has_counts_and_shares():
+def test_confusion_matrix_shows_counts_and_shares():
     figure = draw_confusion(np.array([[3, 1], [0, 0]]), ("no", "yes"))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "0\n0.0%"]

@@ -1,4 +1,4 @@
-"""The whole path of a recipe, on real if small data."""
+"""Runs of a recipe: result, tracking, interruption, errors."""
 
 import time
 
@@ -30,8 +30,8 @@ def only_run(client):
 
 
 @pytest.mark.once
-def test_quickstart(client, home, tmp_path, capsys):
-    """Learns what no bag of words can, and ends where a user can take it from."""
+def test_quickstart_reaches_its_gate(client, home, tmp_path, capsys):
+    """The quickstart learns word order, registers its model and writes a preset."""
     began = time.perf_counter()
     result = run_recipe(sentiment.RECIPE, "quickstart", output=tmp_path / "preset", progress=False)
     seconds = time.perf_counter() - began
@@ -64,14 +64,14 @@ def test_quickstart(client, home, tmp_path, capsys):
     )
     assert zoo.load(tmp_path / "preset").infer(texts[:1])[0].label == "positive"
     assert checkpoints(home) == []
-    said = capsys.readouterr()
-    assert "registered: quickstart version 1, champion: first to pass the gate" in said.out
-    assert 'next: zoo infer models:/quickstart@champion "…"' in said.out
-    assert len([line for line in said.err.splitlines() if line.startswith("epoch ")]) == 6
+    captured = capsys.readouterr()
+    assert "registered: quickstart version 1, champion: first to pass the gate" in captured.out
+    assert 'next: zoo infer models:/quickstart@champion "…"' in captured.out
+    assert len([line for line in captured.err.splitlines() if line.startswith("epoch ")]) == 6
 
 
 @pytest.mark.once
-def test_a_gate_that_is_not_passed_registers_nothing(run, client, capsys):
+def test_failed_gate_registers_nothing(run, client, capsys):
     result = run("evaluation.gate=1.01", "training.max_steps=1")
     assert result.gate.passed is False and result.registered is None
     assert client.search_registered_models() == []
@@ -79,7 +79,7 @@ def test_a_gate_that_is_not_passed_registers_nothing(run, client, capsys):
     assert "gate: accuracy" in capsys.readouterr().out
 
 
-def test_the_same_seed_gives_the_same_numbers(run):
+def test_same_seed_gives_the_same_numbers(run):
     options = ["training.max_steps=3", "tokenizer.sampling=0.2"]
     one, same = run(*options), run(*options)
     other = run(*options, "seed=2")
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_numbers(run):
 @pytest.mark.parametrize(
     "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.once)]
 )
-def test_half_precision_is_stored_as_any_other(run, precision):
+def test_mixed_precision_is_stored_as_float32(run, precision):
     result = run(f"training.precision={precision}", "training.max_steps=2", "training.ema=0.9")
     assert result.model.backbone.dtype_policy.name == "float32"
     assert 0 <= result.metrics["dev/accuracy"] <= 1
@@ -106,15 +106,15 @@ def test_half_precision_is_stored_as_any_other(run, precision):
         ["model.encoder=gru", "model.bidirectional=false", "model.pooling=last"],
     ],
 )
-def test_other_models(run, encoder):
-    # 100 tokens are padded to 128, which a Transformer must have positions for
+def test_other_encoders(run, encoder):
+    # 100 tokens are padded to 128, for which a Transformer needs positions
     result = run(*encoder, "training.max_steps=2", "model.sequence_length=100")
     (answer,) = result.model.infer(["very " * 200])
     assert answer.label in ("negative", "positive")
 
 
 @pytest.mark.once
-def test_the_wrong_metric_falls_and_training_stops_early(run, client, monkeypatch):
+def test_early_stopping_keeps_the_best_epoch(run, client, monkeypatch):
     scores = iter([0.5, 0.6, 0.55, 0.6, 0.9])
 
     def score(model, columns, batch_size=256):
@@ -122,19 +122,19 @@ def test_the_wrong_metric_falls_and_training_stops_early(run, client, monkeypatc
 
     monkeypatch.setattr("zoo.models.TextClassifier.score", score)
     result = run("training.epochs=9", "training.patience=2")
-    # 0.6 in epoch 2 is not bettered in 3 and 4; the fifth score is that of the stored model
+    # Epochs 3 and 4 do not exceed the 0.6 of epoch 2; the fifth score is of the stored model.
     assert [point.value for point in client.get_metric_history(result.run_id, "dev/accuracy")] == [
         0.5, 0.6, 0.55, 0.6, 0.9,
     ]  # fmt: skip
     assert result.card.training["best_epoch"] == 2
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(run, client, monkeypatch):
+def test_loss_that_is_not_finite_stops_the_run(run, client, monkeypatch):
     options = SentimentRecipe.compile_options
 
     def diverging(self, model):
         def loss(truth, logits):
-            # not a number as soon as the weights have grown
+            # NaN once the weights have grown
             large = keras.ops.max(keras.ops.abs(logits)) > 50
             return keras.ops.where(large, np.nan, keras.ops.sum(-truth * logits, axis=-1))
 
@@ -143,18 +143,19 @@ def test_a_loss_that_is_not_a_number_stops_the_run(run, client, monkeypatch):
     monkeypatch.setattr(SentimentRecipe, "compile_options", diverging)
     with pytest.raises(TrainingError) as raised:
         run("training.learning_rate=5", "training.checkpoint_every=1", "training.epochs=5")
-    said = str(raised.value)
-    assert said.startswith("The loss is nan at step ")
-    assert "where the learning rate is" in said and "Try a lower training.learning_rate" in said
+    message = str(raised.value)
+    assert message.startswith("The loss is nan at step ")
+    assert "where the learning rate is" in message
+    assert "Try a lower training.learning_rate" in message
     entity = only_run(client)
     assert entity.info.status == "FAILED"
     step = Checkpoint(entity.info.run_id).progress().step  # of the last good state
-    assert f"step {step + 1} " in said
+    assert f"step {step + 1} " in message
     assert raised.value.hint.startswith("zoo run sentiment/quickstart --resume ")
 
 
 def stop_at(step, monkeypatch, error):
-    """Makes training raise at a step, before the checkpoint of that step."""
+    """Makes training raise an error at a step, before the checkpoint of that step."""
     count = loop._Steps.on_train_batch_end
 
     def raising(self, batch, logs=None):
@@ -166,7 +167,7 @@ def stop_at(step, monkeypatch, error):
 
 
 @pytest.mark.once
-def test_an_interruption_before_the_first_checkpoint_leaves_nothing(
+def test_interruption_before_the_first_checkpoint_leaves_no_files(
     run, client, home, monkeypatch, capsys
 ):
     stop_at(3, monkeypatch, KeyboardInterrupt)
@@ -177,7 +178,7 @@ def test_an_interruption_before_the_first_checkpoint_leaves_nothing(
     assert "to resume" not in capsys.readouterr().err
 
 
-def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch, capsys):
+def test_interrupted_run_is_resumed(run, client, home, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_at(6, patch, KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -189,8 +190,8 @@ def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch,
     with pytest.raises(ConfigError) as raised:
         run_recipe(sentiment.RECIPE, "quickstart", ["model.units=9", "seed=3"], resume=run_id)
     assert [mistake.partition(";")[0] for mistake in raised.value.mistakes] == [
-        "model.units: a resumed run keeps it",
-        "seed: a resumed run keeps it",
+        "model.units: a resumed run cannot change it",
+        "seed: a resumed run cannot change it",
     ]
     with pytest.raises(ConfigError, match="belongs to sentiment/quickstart: name that recipe"):
         run_recipe(sentiment.RECIPE, "bilstm_bahdanau_nsmc_ko", resume=run_id)
@@ -219,16 +220,16 @@ def test_an_interrupted_run_is_resumed_as_it_was(run, client, home, monkeypatch,
 
 
 @pytest.mark.once
-def test_an_output_that_holds_something(run, client, tmp_path):
+def test_output_must_be_empty(run, client, tmp_path):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(FileExistsError, match="a new or an empty directory. Received: "):
+    with pytest.raises(FileExistsError, match="a new or empty directory. Received: "):
         run(output=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert client.search_experiments(filter_string="name = 'sentiment'") == []
 
 
 @pytest.mark.once
-def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
+def test_unreachable_server_is_reported_before_training(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI=http://127.0.0.1:9"):
         run_recipe(sentiment.RECIPE, "quickstart")
@@ -243,7 +244,7 @@ def test_an_unreachable_server_is_told_before_training(home, monkeypatch):
         ([], "no rows"),
     ],
 )
-def test_files_that_nothing_can_be_learnt_from(run, client, tmp_path, rows, message):
+def test_files_without_two_classes_are_refused(run, client, tmp_path, rows, message):
     file = tmp_path / "mine.tsv"
     file.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
     with pytest.raises(ValueError, match=message):
@@ -252,13 +253,13 @@ def test_files_that_nothing_can_be_learnt_from(run, client, tmp_path, rows, mess
 
 
 @pytest.mark.once
-def test_a_test_split_that_is_not_there(run):
+def test_missing_test_split(run):
     with pytest.raises(ValueError, match="no rows in its test split: set evaluation.test=false"):
         run("data.options.test=0", "evaluation.test=true")
 
 
 @pytest.mark.once
-def test_files_of_ones_own(run, tmp_path):
+def test_user_files(run, tmp_path):
     reviews = zoo.data.load("generated_reviews", train=60, dev=10, test=0).splits["train"]
     file = tmp_path / "mine.csv"
     rows = [
@@ -273,7 +274,7 @@ def test_files_of_ones_own(run, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "progress, over",
+    "progress, expected",
     [
         (TrainerState(epoch=0), False),
         (TrainerState(epoch=5, best_epoch=4), True),
@@ -284,14 +285,14 @@ def test_files_of_ones_own(run, tmp_path):
         (TrainerState(epoch=4, best_epoch=1, batch=3), False),
     ],
 )
-def test_when_training_is_over(progress, over):
+def test_is_over(progress, expected):
     settings = TrainingConfig(epochs=5, patience=2, max_steps=7)
-    assert loop._is_over(progress, settings) is over
+    assert loop._is_over(progress, settings) is expected
 
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "value, best, mode, better",
+    "value, best, mode, expected",
     [
         (0.5, None, "max", True),
         (0.5, 0.5, "max", False),
@@ -301,5 +302,5 @@ def test_when_training_is_over(progress, over):
         (float("nan"), None, "max", False),
     ],
 )
-def test_what_is_better(value, best, mode, better):
-    assert loop._is_better(value, best, mode) is better
+def test_is_better(value, best, mode, expected):
+    assert loop._is_better(value, best, mode) is expected

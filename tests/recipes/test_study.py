@@ -1,4 +1,4 @@
-"""A recipe with variants: each is run once, under one budget, and they are compared."""
+"""Studies: each variant is run once, and all are compared."""
 
 import pytest
 
@@ -22,37 +22,37 @@ TINY = [
     "evaluation={metric: bleu, samples: 0}",
     "tracking.register_as=null",
 ]
-VARIANTS = "variants={none: [model.attention=none], attends: [model.attention=luong_general]}"
+VARIANTS = "variants={none: [model.attention=none], general: [model.attention=luong_general]}"
 
 
 def study(*overrides):
     return run_recipe(translation.RECIPE, "quickstart", [*TINY, *overrides], progress=False)
 
 
-def test_each_variant_is_run_once_and_they_are_compared(client, capsys):
+def test_variants_are_run_once_and_compared(client, capsys):
     result = study(VARIANTS)
-    assert result.columns["variant"] == ["none", "attends"]
+    assert result.columns["variant"] == ["none", "general"]
     assert result.columns["parameters"][0] != result.columns["parameters"][1]
     assert all(len(values) == 2 for values in result.columns.values())
     runs = client.search_runs(
         [client.get_run(result.run_id).info.experiment_id], f"tags.study = '{result.study}'"
     )
-    assert sorted(run.info.run_name for run in runs) == ["attends", "none", "quickstart"]
+    assert sorted(run.info.run_name for run in runs) == ["general", "none", "quickstart"]
     assert all("mlflow.parentRunId" not in run.data.tags for run in runs)
     artifacts = {item.path for item in client.list_artifacts(result.run_id)}
     assert {"study.json", "study.md", "figures"} <= artifacts
     assert "| variant" in capsys.readouterr().out
 
-    # Again, with one more: only that is trained.
+    # With one more variant, only that one is trained.
     more = study(VARIANTS.replace("}", ", deep: [model.attention=none, model.num_layers=2]}"))
     assert more.study == result.study and more.columns["variant"][2] == "deep"
-    told = capsys.readouterr().out
-    assert told.count("already finished") == 2
+    output = capsys.readouterr().out
+    assert output.count("already finished") == 2
     for name in ("parameters", "bleu", "chrf"):
         assert more.columns[name][:2] == result.columns[name]
 
 
-def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
+def test_interrupted_variant_is_resumed(client, home, monkeypatch):
     import zoo.training.loop
 
     class Stop(Exception):
@@ -66,19 +66,19 @@ def test_an_interrupted_variant_goes_on(client, home, monkeypatch):
         with pytest.raises(Stop):
             study(VARIANTS, "training.checkpoint_every=1")
     (folder,) = (home / "checkpoints").iterdir()
-    kept = Checkpoint(folder.name).read_manifest()
-    assert Checkpoint.of(kept.config, kept.digest).run_id == folder.name
-    assert Checkpoint.of(kept.config | {"seed": 99}, kept.digest) is None
-    assert Checkpoint.of(kept.config, "other data") is None
+    manifest = Checkpoint(folder.name).read_manifest()
+    assert Checkpoint.of(manifest.config, manifest.digest).run_id == folder.name
+    assert Checkpoint.of(manifest.config | {"seed": 99}, manifest.digest) is None
+    assert Checkpoint.of(manifest.config, "other data") is None
     result = study(VARIANTS, "training.checkpoint_every=1")
-    run = client.get_run(kept.run_id)
+    run = client.get_run(manifest.run_id)
     assert run.info.status == "FINISHED" and run.data.tags["study"] == result.study
 
 
-def test_mistakes_in_a_variant_are_told_before_any_is_trained(client, tmp_path):
+def test_mistakes_in_a_variant_are_reported_before_training(client, tmp_path):
     with pytest.raises(ConfigError, match="luong_general"):
         study("variants={good: [], bad: [model.attention=luong_genral]}")
-    with pytest.raises(ConfigError, match="leave --output out"):
+    with pytest.raises(ConfigError, match="leave out --output"):
         run_recipe(translation.RECIPE, "quickstart", [*TINY, VARIANTS], output=tmp_path / "x")
     assert not client.search_runs([e.experiment_id for e in client.search_experiments()])
 
@@ -86,17 +86,17 @@ def test_mistakes_in_a_variant_are_told_before_any_is_trained(client, tmp_path):
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        ("{a: [data.options.seed=2]}", "variants.a: variants share data"),
+        ("{a: [data.options.seed=2]}", "variants.a: variants cannot change data"),
         ("{a: [model.unit=2], b: [model.cell=x]}", r"(?s)variants.a: .*units.*variants.b: "),
         ('{"a b": []}', "variants"),
     ],
 )
-def test_what_a_variant_may_not_be(variants, message):
+def test_invalid_variants(variants, message):
     with pytest.raises(ConfigError, match=message):
         study(f"variants={variants}")
 
 
-def test_a_study_goes_on_with_its_own_data_alone(client, home):
+def test_config_digest(client, home):
     config = resolve_recipe(translation.RECIPE, "quickstart", TINY).model_dump()
     digest = config_digest(config, "data", "torch")
     assert digest == config_digest(config | {"description": "another"}, "data", "torch")
@@ -109,7 +109,7 @@ def test_a_study_goes_on_with_its_own_data_alone(client, home):
     assert Checkpoint.of(config, "data") is None
 
 
-def test_the_table_is_markdown():
+def test_table_in_markdown():
     text = markdown({"variant": ["a"], "parameters": [1234567], "bleu": [1.5]})
     head, rule, row = text.splitlines()
     assert [cell.strip() for cell in row.strip("|").split("|")] == ["a", "1,234,567", "1.5"]
@@ -117,7 +117,7 @@ def test_the_table_is_markdown():
 
 
 @pytest.mark.parametrize(
-    ("key", "within"),
+    ("key", "expected"),
     [
         ("data", True),
         ("data.name", True),
@@ -126,5 +126,5 @@ def test_the_table_is_markdown():
         ("seed", False),
     ],
 )
-def test_a_key_is_within_a_section_by_whole_names(key, within):
-    assert _is_within(key, ("data", "tracking")) is within
+def test_a_key_is_within_a_section_by_whole_names(key, expected):
+    assert _is_within(key, ("data", "tracking")) is expected

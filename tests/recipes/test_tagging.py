@@ -1,4 +1,4 @@
-"""What is special to taggers: the recipe, its losses, its report."""
+"""Tagging recipe: schema, examples, losses, report."""
 
 import keras
 import numpy as np
@@ -12,7 +12,8 @@ from recipes.tagging.schema import TaggingConfig
 from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
 from zoo import presets
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
@@ -36,7 +37,7 @@ def config(*overrides):
 
 
 @pytest.mark.once
-def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     result = run_recipe(
         tagging.RECIPE,
         "quickstart",
@@ -66,14 +67,14 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])
-def test_one_batch_changes_every_weight(fit_one_batch, head):
+def test_one_batch_updates_every_weight(fit_one_batch, head):
     recipe = TaggingRecipe(config(f"model.head={head}", "model.attention=scaled_dot"))
     loss, unchanged = fit_one_batch(recipe)
     assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
-def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
+def test_user_files_with_softmax_and_without_characters(client, tmp_path):
     for name, rows in (("train", 40), ("dev", 5)):
         text = "the\tDET\ncat\tNOUN\nsat\tVERB\n\n" * rows + "Oh\tINTJ\n" * (name == "dev")
         (tmp_path / f"{name}.conll").write_text(text)
@@ -95,11 +96,11 @@ def test_files_of_ones_own_by_a_softmax_without_characters(client, tmp_path):
         progress=False,
     )
     assert result.model.tags == ("DET", "NOUN", "VERB") and result.model.scheme is None
-    assert result.metrics["dev/token_accuracy"] == pytest.approx(15 / 16)  # INTJ cannot be known
+    assert result.metrics["dev/token_accuracy"] == pytest.approx(15 / 16)  # the model lacks INTJ
     assert client.get_run(result.run_id).data.tags["unknown_tags"] == "INTJ (1)"
 
 
-def test_words_are_read_as_unknown_in_training_alone():
+def test_word_dropout_varies_by_epoch():
     recipe = TaggingRecipe(config("tokenizer.word_dropout=0.5"))
     dataset = load_data(recipe.config)
     model = recipe.build(dataset, recipe.prepare(dataset), "float32")
@@ -120,7 +121,7 @@ def test_words_are_read_as_unknown_in_training_alone():
 
 
 @pytest.mark.once
-def test_init_from_brings_words_and_weights(tmp_path):
+def test_init_from_copies_tokenizer_and_weights(tmp_path):
     one = TaggingRecipe(config())
     dataset = load_data(one.config)
     model = one.build(dataset, one.prepare(dataset), "float32")
@@ -139,25 +140,25 @@ def test_init_from_brings_words_and_weights(tmp_path):
     ("override", "message"),
     [
         ("model.encoder=transformer model.units=10", "divisible by num_heads"),
-        ("model.characters=lstm model.character_units=7", "make it even"),
+        ("model.characters=lstm model.character_units=7", "make character_units even"),
         ("model.head=crff", "did you mean|crf"),
         ("data.name=ud_english", "did you mean ud_english_ewt"),
         ("data.column=xpos", "data.options.column=xpos"),
-        ("training.label_smoothing=0.1", "a CRF has no label smoothing"),
+        ("training.label_smoothing=0.1", "does not support label smoothing"),
         ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
     ],
 )
-def test_what_does_not_go_together_is_told(override, message):
+def test_invalid_combinations_are_refused(override, message):
     with pytest.raises(ConfigError, match=message):
         config(*override.split())
 
 
-def test_a_metric_that_the_data_cannot_give_is_told_before_training(tmp_path):
+def test_metric_that_the_data_lacks_is_refused_before_training(tmp_path):
     file = tmp_path / "train.conll"
     file.write_text("the\tDET\ncat\tNOUN\n\n" * 9)
     files = f"data={{name: null, train: {file}, dev: {file}}}"
     for metric in ("f1_strict", "intent_accuracy"):
-        with pytest.raises(ConfigError, match=f"{metric} needs: .*evaluation.metric"):
+        with pytest.raises(ConfigError, match=f"{metric} needs .*evaluation.metric"):
             run_recipe(tagging.RECIPE, "quickstart", [files, f"evaluation.metric={metric}"])
 
 
@@ -194,7 +195,7 @@ def test_tags_of_every_form_are_trained(tmp_path, tags, scheme, kind):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_of_a_sentence_is_the_sum_over_its_words(smoothing):
+def test_sentence_loss_is_the_sum_over_its_words(smoothing):
     random = np.random.default_rng(0)
     potentials = random.normal(size=(2, 3, 4)).astype("float32")
     truth = np.array([[1, 3, 2], [2, 0, 0]])
@@ -207,7 +208,7 @@ def test_the_loss_of_a_sentence_is_the_sum_over_its_words(smoothing):
     assert value == pytest.approx(expected, rel=1e-5)
 
 
-def test_pictures_have_a_row_for_each_tag():
+def test_figures_have_a_row_for_each_tag():
     recipe = TaggingRecipe(config())
     dataset = load_data(recipe.config)
     model = recipe.build(dataset, recipe.prepare(dataset), "float32")

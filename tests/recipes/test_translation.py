@@ -1,4 +1,4 @@
-"""The translation recipe: its schema, a run of it, starting from another model."""
+"""Translation recipe: schema, runs, `init_from`, loss."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def config(*overrides):
 
 
 @pytest.mark.once
-def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_path):
+def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     result = run_recipe(
         translation.RECIPE, "quickstart", TINY, output=tmp_path / "preset", progress=False
     )
@@ -64,13 +64,13 @@ def test_a_run_is_tracked_with_its_pictures_and_its_model_answers(client, tmp_pa
 
 
 @pytest.mark.parametrize("attention", ["bahdanau", "transformer"])
-def test_one_batch_changes_every_weight(fit_one_batch, attention):
+def test_one_batch_updates_every_weight(fit_one_batch, attention):
     loss, unchanged = fit_one_batch(TranslationRecipe(config(f"model.attention={attention}")))
     assert np.isfinite(loss) and unchanged == []
 
 
 @pytest.mark.once
-def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_path):
+def test_user_files_with_two_vocabularies_and_batch_tokens(client, tmp_path):
     rows = data.load("generated_dates", train=60, dev=2, test=0).splits["train"]
     for side in ("source", "target"):
         (tmp_path / side).write_text("\n".join(rows[side]) + "\n")
@@ -97,7 +97,7 @@ def test_files_of_ones_own_two_vocabularies_and_a_budget_of_tokens(client, tmp_p
 
 
 @pytest.mark.once
-def test_a_transformer_learns_in_the_same_recipe(client):
+def test_transformer_run(client):
     result = run_recipe(
         translation.RECIPE,
         "quickstart",
@@ -121,19 +121,19 @@ def test_a_transformer_learns_in_the_same_recipe(client):
         ("data.name=null data.options={} data.train=[only.en]", "two text files"),
     ],
 )
-def test_what_does_not_go_together_is_told(override, message):
+def test_invalid_combinations_are_refused(override, message):
     with pytest.raises(ConfigError, match=message):
         config(*override.split())
 
 
-def test_a_language_that_the_data_lacks():
+def test_unknown_language_is_refused():
     one = TranslationRecipe(config("data={name: multi30k, options: {source: en, target: xx}}"))
     with pytest.raises(ValueError, match="multi30k has en, de, fr, cs.*target='xx'"):
         load_data(one.config)
 
 
 @pytest.mark.once
-def test_init_from_brings_tokenizer_and_weights(tmp_path):
+def test_init_from_copies_tokenizer_and_weights(tmp_path):
     one = TranslationRecipe(config())
     dataset = load_data(one.config)
     model = one.build(dataset, one.prepare(dataset), "float32")
@@ -149,7 +149,7 @@ def test_init_from_brings_tokenizer_and_weights(tmp_path):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_is_the_mean_over_the_tokens_that_count(smoothing):
+def test_loss_is_the_weighted_mean_over_tokens(smoothing):
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(2, 3, 5)).astype("float32")
     truth = np.array([[1, 4, 0], [2, 0, 0]])

@@ -1,4 +1,4 @@
-"""Segmentations by chance: with the right probabilities, and the same from the same seed."""
+"""Sampling of segmentations: their probabilities, and unusual texts."""
 
 import math
 import random
@@ -7,6 +7,8 @@ from collections import Counter
 import pytest
 
 from zoo.tokenizers.sampling import Sampler
+
+pytestmark = pytest.mark.once
 
 SCORES = {"a": math.log(0.5), "b": math.log(0.3), "ab": math.log(0.2)}
 
@@ -17,7 +19,7 @@ def shares(alpha, text="ab", draws=4000):
     return {pieces: count / draws for pieces, count in counts.items()}
 
 
-def test_a_segmentation_comes_as_often_as_its_probability_says():
+def test_segmentations_are_drawn_with_their_probability():
     # p(a, b) = 0.15 and p(ab) = 0.2, normalised, to the power of alpha
     assert shares(1.0)["ab",] == pytest.approx(0.2 / 0.35, abs=0.02)
     half = 0.2**0.5 / (0.2**0.5 + 0.15**0.5)
@@ -25,7 +27,7 @@ def test_a_segmentation_comes_as_often_as_its_probability_says():
     assert shares(0.0)["ab",] == pytest.approx(0.5, abs=0.02)
 
 
-def test_all_segmentations_are_reached_and_join_to_the_text():
+def test_all_segmentations_are_drawn_and_join_to_the_text():
     drawn = shares(0.0, "abab")
     assert set(drawn) == {
         ("a", "b", "a", "b"),
@@ -40,11 +42,11 @@ def test_a_large_alpha_takes_the_best():
     assert shares(1000.0) == {("ab",): 1.0}
 
 
-def test_a_character_without_a_piece_is_one_by_itself():
+def test_a_character_without_a_piece_is_a_piece():
     assert Sampler(SCORES).draw("a😀ab", 1000.0, random.Random(0)) == ["a", "😀", "ab"]
 
 
-def test_nothing_to_draw():
+def test_an_empty_text():
     assert Sampler(SCORES).draw("", 0.1, random.Random(0)) == []
 
 

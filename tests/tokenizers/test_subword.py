@@ -21,7 +21,7 @@ def tokenizer():
 
 
 @pytest.mark.parametrize("text", [*TEXTS[:3], *STRANGE])
-def test_nothing_is_lost(tokenizer, text):
+def test_encoding_is_lossless(tokenizer, text):
     ids = tokenizer.encode([text])[0]
     assert "".join(tokenizer.pieces(text)) == text
     assert len(tokenizer.pieces(text)) == len(ids)
@@ -36,7 +36,7 @@ def test_encode_gives_the_ids_of_the_keras_hub_call(tokenizer):
         assert tokenizer.encode([text])[0] == called
 
 
-def test_a_dataset_outlives_a_change_of_seed(tokenizer):
+def test_a_tf_dataset_survives_a_change_of_seed(tokenizer):
     tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensors(["영화 좋다", "the end"]).map(tokenizer)
     before = [batch.to_list() for batch in dataset]
@@ -78,6 +78,6 @@ def test_training_is_repeatable():
     ("texts", "size", "message"),
     [([], 400, "at least one text"), (["", "  "], 400, "at least one"), (TEXTS, 100, "size=100")],
 )
-def test_bad_input_is_named(texts, size, message):
+def test_wrong_arguments_are_refused(texts, size, message):
     with pytest.raises(ValueError, match=message):
         train_subword_tokenizer(texts, size)

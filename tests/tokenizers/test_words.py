@@ -1,4 +1,4 @@
-"""Words and characters as ids."""
+"""Word tokenizer: ids of words and characters, splitting, and assets."""
 
 import keras
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.once
 SENTENCES = [["The", "cat", "sat"], ["the", "dog", "sat", "."], ["한국", "사람"]]
 
 
-def test_frequent_words_come_first_and_unknown_ones_are_one():
+def test_frequent_words_come_first_and_unknown_words_have_id_1():
     tokenizer = train_word_tokenizer(SENTENCES)
     assert tokenizer.get_vocabulary()[0] == "sat" and tokenizer.vocabulary_size() == 8 + 2
     assert tokenizer.encode(["sat", "bird", "sat"]) == [2, 1, 2]
@@ -20,7 +20,7 @@ def test_frequent_words_come_first_and_unknown_ones_are_one():
 
 
 def test_rare_words_are_unknown_but_their_characters_are_not():
-    tokenizer = train_word_tokenizer(SENTENCES, least_count=2)
+    tokenizer = train_word_tokenizer(SENTENCES, min_count=2)
     assert tokenizer.get_vocabulary() == ["sat"]
     assert train_word_tokenizer(SENTENCES, 2, lowercase=True).get_vocabulary() == ["sat", "the"]
     (cat,) = tokenizer.encode_characters(["cat"])
@@ -63,17 +63,17 @@ def test_a_long_word_keeps_both_ends():
         (None, "  ", []),
     ],
 )
-def test_raw_text_is_cut_by_the_rule_of_its_language(language, text, words):
+def test_raw_text_is_split_by_the_rule_of_its_language(language, text, words):
     tokenizer = train_word_tokenizer(SENTENCES, language=language)
     assert tokenizer.split(text) == words
     assert tokenizer.tokenize([text]) == [tokenizer.encode(words)]
 
 
-def test_assets_bring_the_vocabulary_back(tmp_path):
+def test_assets_restore_the_vocabulary(tmp_path):
     tokenizer = train_word_tokenizer([["a\u2028b", "c\x85d", "한국"]], jamo=True, language="ko")
     tokenizer.save_assets(tmp_path)
     again = keras.layers.deserialize(keras.layers.serialize(tokenizer))
-    with pytest.raises(ValueError, match="knows no words yet"):
+    with pytest.raises(ValueError, match="has no vocabulary"):
         again.encode(["a"])
     again.load_assets(tmp_path)
     assert (again.words, again.characters) == (tokenizer.words, tokenizer.characters)
@@ -84,7 +84,7 @@ def test_assets_bring_the_vocabulary_back(tmp_path):
     ("words", "message"),
     [(["a", "a"], "'a' twice"), ([""], "not empty"), (["a\nb"], "line breaks")],
 )
-def test_impossible_vocabularies_are_named(words, message):
+def test_wrong_vocabularies_are_refused(words, message):
     with pytest.raises(ValueError, match=message):
         WordTokenizer(words, ["a"])
     with pytest.raises(ValueError, match="at least one word"):

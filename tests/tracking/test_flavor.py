@@ -11,6 +11,8 @@ from mlflow.types import DataType
 import zoo
 from zoo.tracking import flavor
 
+pytestmark = pytest.mark.once
+
 
 @dataclass
 class Answer:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.tracking import StoreError, prepare_store, store, tracking_uri
+from zoo import tracking_store as store
+from zoo.tracking import StoreError, prepare_store, tracking_uri
 
 pytestmark = pytest.mark.once
 

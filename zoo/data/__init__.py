@@ -1,6 +1,6 @@
-"""Named datasets, generated ones, and files of one's own.
+"""Named datasets, generated datasets, and datasets of a user's files.
 
-`zoo.data.batches` is imported by its own name: it imports Keras, and nothing here does.
+`zoo.data.batches` is not imported here, because it imports Keras.
 """
 
 from zoo.data.captioned_files import load_captioned, read_captioned

@@ -1,4 +1,4 @@
-"""Pictures and their captions from files of one's own."""
+"""Reads captioning datasets from tables of image files and captions."""
 
 from pathlib import Path, PurePath
 from typing import Any
@@ -7,7 +7,7 @@ from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import as_text, hold_out_share, read_table
 from zoo.images import ImageFile
 
-_NAMED = 3  # of the absent pictures, in an error
+MAX_NAMED = 3  # missing images named in an error
 
 
 def load_captioned(
@@ -20,32 +20,32 @@ def load_captioned(
     dev_fraction: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """Loads a dataset of captioned pictures from tables.
+    """Loads a captioning dataset from tables.
 
-    A split is one table, whose suffix tells its format as for `load_labelled`. One of its columns
-    names the file of a picture, relative to the folder `images` and within it; another has what
-    it shows. Rows of one picture are gathered: it has all their captions. In `.jsonl` a caption
-    may also be a list of them.
+    A split is one table in a format of `load_labelled`, with a column of image files, as paths
+    relative to the folder `images` and within it, and a column of captions. All captions of an
+    image are collected from its rows; in `.jsonl` a caption may also be a list of captions.
 
     Args:
         train: Path.
-        dev: Path. Without it, pictures are held out of `train`, none of which remain there.
+        dev: Path. By default images are held out of `train`.
         test: Path.
-        images: Path of the folder with the pictures. Defaults to `None`, that of each table.
-        image: Name of the column with the pictures' files.
-        caption: Name of the column with the captions.
-        dev_fraction: float. Share of the pictures of `train` to hold out if there is no `dev`.
-        seed: int. Another seed holds out other pictures.
+        images: Path of the folder with the images. Defaults to `None`, the folder of each table.
+        image: Name of the column with the image files. Defaults to `"image"`.
+        caption: Name of the column with the captions. Defaults to `"caption"`.
+        dev_fraction: float. Share of the images of `train` to hold out if `dev` is not given.
+            Defaults to `0.1`.
+        seed: int. Seed of the choice of those images. Defaults to `0`.
 
     Returns:
-        A `Dataset` with the columns `"image"`, of `zoo.images.ImageFile`, and `"captions"`, of
-        lists of strings. Its name is that of the file. Each picture's bytes are read once, for
-        the digest.
+        A `Dataset` named after the file, with the columns `"image"`, of `zoo.images.ImageFile`,
+        and `"captions"`, of lists of strings. The bytes of each image are read once, for the
+        digest.
 
     Raises:
-        FileNotFoundError: if there is no such file, or pictures are absent that it names.
-        ValueError: if a file cannot be read as said above (with the number of the line), or
-            has no such column or no rows.
+        FileNotFoundError: if there is no such file, or an image is missing.
+        ValueError: if a file is not in such a format (with the number of the line), lacks a column
+            or has no rows.
     """
     files = {"train": train, "dev": dev, "test": test}
     splits = {
@@ -64,20 +64,20 @@ def read_captioned(
     image: str = "image",
     caption: str = "caption",
 ) -> Columns:
-    """Reads one table, as `load_captioned` does.
+    """Reads one table in a format of `load_captioned`.
 
     Args:
         file: Path.
-        images: Path of the folder with the pictures. Defaults to `None`, that of the table.
-        image: Name of the column with the pictures' files.
+        images: Path of the folder with the images. Defaults to `None`, the folder of the table.
+        image: Name of the column with the image files.
         caption: Name of the column with the captions.
 
     Returns:
-        The columns `"image"`, of `ImageFile`, each once, and `"captions"`, of lists of strings.
+        The columns `"image"`, of different `ImageFile`, and `"captions"`, of lists of strings.
 
     Raises:
-        FileNotFoundError: if there is no such file, or pictures are absent that it names.
-        ValueError: if it cannot be read, or has no such column or no rows.
+        FileNotFoundError: if there is no such file, or an image is missing.
+        ValueError: if the file is not in such a format, lacks a column or has no rows.
     """
     file = Path(file)
     folder = file.parent if images is None else Path(images)
@@ -90,11 +90,11 @@ def read_captioned(
     for name, found in zip(table["image"], table["caption"], strict=True):
         captions.setdefault(name, []).extend(found)
     if absent := [name for name in captions if not (folder / name).is_file()]:
-        more = ", …" if len(absent) > _NAMED else ""
+        more = ", …" if len(absent) > MAX_NAMED else ""
         raise FileNotFoundError(
-            f"{file} names {len(absent)} of {len(captions)} pictures that are not in the folder "
-            f"{str(folder)!r}. The argument `images` says which folder to look in. Received: "
-            f"{', '.join(map(repr, absent[:_NAMED]))}{more}"
+            f"{file} names {len(absent)} of {len(captions)} images that are not in the folder "
+            f"{str(folder)!r}. Name the folder by the argument `images`. Received: "
+            f"{', '.join(map(repr, absent[:MAX_NAMED]))}{more}"
         )
     return {
         "image": [ImageFile(name, folder / name) for name in captions],
@@ -103,7 +103,7 @@ def read_captioned(
 
 
 def _image(file: Path, number: int, value: Any) -> str:
-    """A path within the folder, in one spelling."""
+    """Normalises a path and checks that it is within the folder of images."""
     path = PurePath(as_text(file, number, value))
     if not path.name or path.anchor or ".." in path.parts:
         raise ValueError(
@@ -119,7 +119,7 @@ def _captions(file: Path, number: int, value: Any) -> list[str]:
     ]
     if not captions or not all(caption.strip() for caption in captions):
         raise ValueError(
-            f"{file}, line {number}: the caption must have words. Leave out what has none. "
+            f"{file}, line {number}: the caption must have words. Leave out rows without. "
             f"Received: {value!r}"
         )
     return captions
@@ -128,7 +128,7 @@ def _captions(file: Path, number: int, value: Any) -> list[str]:
 def _hold_out(
     columns: Columns, fraction: float, seed: int, file: object
 ) -> tuple[Columns, Columns]:
-    names = [picture.name for picture in columns["image"]]
+    names = [image.name for image in columns["image"]]
     parts = hold_out_share({"text": names, **columns}, fraction, seed, file)
     rest, held = ({name: part[name] for name in columns} for part in parts)
     return rest, held

@@ -1,37 +1,36 @@
-"""The two formats of tagged words: CoNLL-U, and columns as of the CoNLL shared tasks.
+"""Parsers of tagged sentences: CoNLL-U, and the columns of the CoNLL shared tasks.
 
-The readers take lines, with or without their ends, and yield sentences; they know no file.
+They take lines, with or without line ends, and yield sentences.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
-# Where CoNLL-U has a tag: ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC.
+# Indices of the columns with tags: ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC.
 TAG_COLUMNS = {"upos": 3, "xpos": 4}
 
 
 class FormatError(ValueError):
-    """A line that the format forbids; the message begins with its number."""
+    """A line is not in the format; the message begins with its number."""
 
 
 def conllu_sentences(
     lines: Iterable[str], columns: Sequence[str] = ("upos",)
 ) -> Iterator[tuple[list[str], ...]]:
-    """Reads CoNLL-U: the syntactic words of each sentence, and their tags.
+    """Parses CoNLL-U: the syntactic words of each sentence, and their tags.
 
-    A multiword token (ID `3-4`) is passed over for the words that it consists of, which follow
-    it, and so is an empty node (ID `8.1`), which stands for a word that was not written.
-    Comments are passed over. Blank lines in a row, or comments alone, make no sentence.
+    Multiword tokens (ID `3-4`), whose words follow them, empty nodes (ID `8.1`) and comments are
+    skipped. Consecutive blank lines, and comments alone, give no sentence.
 
     Args:
-        lines: Of the file.
-        columns: Which tags to read, of `TAG_COLUMNS`.
+        lines: The lines of a file.
+        columns: The tags to read, of `TAG_COLUMNS`.
 
     Yields:
-        For each sentence the list of its words, and one list of tags for each of `columns`.
+        For each sentence the list of its words, and a list of tags for each of `columns`.
 
     Raises:
-        FormatError: if a line has not 10 fields, its ID is none, words are not numbered
-            1, 2, 3, …, or a word has no form or lacks a tag.
+        FormatError: if a line does not have 10 fields, an ID is invalid, words are not numbered
+            1, 2, 3, …, or a word lacks its form or a tag.
     """
     from conllu.exceptions import ParseException
     from conllu.parser import parse_id_value
@@ -49,15 +48,15 @@ def conllu_sentences(
         fields = line.split("\t")
         if len(fields) != 10:
             raise FormatError(
-                f"line {number}: a line of CoNLL-U must have 10 fields, a tab between each. "
+                f"line {number}: a line of CoNLL-U must have 10 fields, separated by tabs. "
                 f"Received: {len(fields)} in {line[:60]!r}"
             )
         try:
             position = parse_id_value(fields[0])
         except ParseException as error:
             raise FormatError(
-                f"line {number}: the first field must be the number of the word (3), of words "
-                f"that are written as one (3-4), or of an empty node (8.1). "
+                f"line {number}: the first field must be the number of a word (3), of a multiword "
+                f"token (3-4) or of an empty node (8.1). "
                 f"Received: {fields[0]!r}"
             ) from error
         if isinstance(position, tuple):
@@ -80,21 +79,21 @@ def conllu_sentences(
 
 
 def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Reads CoNLL columns: one word a line, first the word and last its tag.
+    """Parses CoNLL columns: the first column of a line is a word, the last its tag.
 
-    Columns stand between tabs if the line has one, else between spaces; what is between the
-    first and the last is passed over, and so are `-DOCSTART-` lines. A blank line ends a
-    sentence; several in a row make no sentence.
+    Columns are separated by tabs if the line has any, else by spaces; those between the first and
+    the last are skipped, and so are `-DOCSTART-` lines. A blank line ends a sentence;
+    consecutive blank lines give no sentence.
 
     Args:
-        lines: Of the file.
+        lines: The lines of a file.
 
     Yields:
         For each sentence the list of its words and the list of their tags.
 
     Raises:
-        FormatError: if a line has one column only, another number of columns than the lines
-            before, or an empty word or tag.
+        FormatError: if a line has one column only, a different number of columns than the first,
+            or an empty word or tag.
     """
     words: list[str] = []
     tags: list[str] = []
@@ -111,7 +110,7 @@ def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str
         if len(fields) < 2:
             raise FormatError(
                 f"line {number}: a line must have at least two columns, first the word and last "
-                f"its tag, with a tab or spaces between. Received: {line[:60]!r}"
+                f"its tag, separated by tabs or spaces. Received: {line[:60]!r}"
             )
         width = width or len(fields)
         if len(fields) != width:
@@ -130,5 +129,5 @@ def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str
 
 
 def _between_spaces(line: str) -> list[str]:
-    """Not `str.split()`: a no-break space is part of a word."""
+    """Splits at spaces alone; unlike `str.split()`, keeps a no-break space within a word."""
     return [part for part in line.split(" ") if part]

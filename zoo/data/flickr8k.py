@@ -1,4 +1,4 @@
-"""Flickr8k: photographs with five captions each."""
+"""The Flickr8k dataset: photographs with five captions each."""
 
 import io
 import sys
@@ -9,27 +9,26 @@ from pathlib import Path
 
 from zoo.data.dataset import Columns, DatasetCard, RemoteFile
 from zoo.data.public import PublicDataset, rows
-from zoo.images import ImageFile, read_image, zipped_pictures
+from zoo.images import ImageFile, read_image, zipped_images
 
 _ADDRESS = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 _SPLITS = ("train", "dev", "test")
 _CAPTIONS = 5
-_LONGEST_FILE = 1 << 24  # in an archive, in bytes
-_SIDE = 224  # of a stored picture, in pixels
+MAX_FILE_BYTES = 1 << 24  # of a member of an archive
+_SIDE = 224  # of a stored image, in pixels
 
 
 class Flickr8k(PublicDataset):
-    """The official split; pictures of 224 by 224 pixels, whatever shape they had.
+    """The official splits, with images resized to 224 by 224 pixels.
 
-    It has the columns `"image"`, of `ImageFile`, and `"captions"`, of lists of five strings,
-    tokens with spaces between.
+    The columns are `"image"`, of `ImageFile`, and `"captions"`, of lists of five strings, which
+    are tokens separated by spaces.
     """
 
-    # The original was handed out on request, for non-commercial research and education; the
-    # photographs are their authors'. The publisher's bytes are not pinned. What is checked is
-    # the content of the captions and the names of their pictures, and that each picture is
-    # there; not the pictures themselves: reduced anew from the originals, they are not the
-    # bytes that others reduced them to.
+    # The original was distributed on request, for non-commercial research and education; the
+    # photographs belong to their authors. The downloaded bytes have no checksum. Captions, names
+    # of images and the presence of each image are verified, but not the images themselves:
+    # resizing the originals does not give the same bytes on every machine.
     card = DatasetCard(
         name="flickr8k",
         task="image_to_text",
@@ -61,39 +60,39 @@ class Flickr8k(PublicDataset):
             yield image, captions
 
     def read(self, folder: Path, split: str) -> Columns:
-        """Reads one split, as all datasets do, with its pictures in place of their names."""
+        """Reads a split, with an `ImageFile` in place of each name; see `PublicDataset.read`."""
         columns = super().read(folder, split)
         try:
-            pictures = zipped_pictures(folder / f"images_{split}.zip", columns["image"])
+            images = zipped_images(folder / f"images_{split}.zip", columns["image"])
         except ValueError as error:
             raise ValueError(
                 f"{error}. Remove it, and run `zoo data get {self.card.name}` again."
             ) from error
-        return {**columns, "image": pictures}
+        return {**columns, "image": images}
 
     def unpack(self, downloads: Path, folder: Path) -> None:
-        """Makes a table of captions and an archive of reduced pictures for each split.
+        """Writes a table of captions and an archive of resized images for each split.
 
-        Nothing in the archives is given a path here: the texts are read by their names, and of
-        the pictures those that the lists of the splits name.
+        No member is extracted to a path. Only texts with known names and the images in the lists
+        of the splits are read.
         """
         try:
             with zipfile.ZipFile(downloads / "Flickr8k_text.zip") as texts:
                 names = self._write_captions(texts, folder)
-            with zipfile.ZipFile(downloads / "Flickr8k_Dataset.zip") as pictures:
-                _write_pictures(pictures, names, folder)
+            with zipfile.ZipFile(downloads / "Flickr8k_Dataset.zip") as images:
+                _write_images(images, names, folder)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError) as error:
             raise ValueError(
-                f"What {_ADDRESS} serves is not the archives we know ({error}). Try again, or "
-                f"fetch the dataset elsewhere and name the folder that holds its folder in "
-                f"$ZOO_DATA."
+                f"The archives at {_ADDRESS} are damaged or not the published ones ({error}). Try "
+                f"again, or copy the dataset's folder from another machine and set $ZOO_DATA to "
+                f"the folder that contains it."
             ) from error
 
     def _write_captions(self, texts: zipfile.ZipFile, folder: Path) -> dict[str, list[str]]:
-        """Writes the tables, and returns the names of each split's pictures."""
+        """Writes the tables, and returns the names of the images of each split."""
         captions: dict[str, list[str]] = {}
         for line in _text(texts, "Flickr8k.token.txt").split("\n"):
-            number, _, caption = line.partition("\t")  # NAME.jpg#0, and what it says
+            number, _, caption = line.partition("\t")  # NAME.jpg#0<tab>CAPTION
             captions.setdefault(number.partition("#")[0], []).append(caption)
         names = {}
         for split, name in self.stored.items():
@@ -105,24 +104,24 @@ class Flickr8k(PublicDataset):
         return names
 
 
-def _write_pictures(pictures: zipfile.ZipFile, names: dict[str, list[str]], folder: Path) -> None:
+def _write_images(images: zipfile.ZipFile, names: dict[str, list[str]], folder: Path) -> None:
     from tqdm import tqdm
 
     for split in names:
-        with zipfile.ZipFile(folder / f"images_{split}.zip", "w") as reduced:
-            for name in tqdm(names[split], f"reducing {split}", disable=not sys.stderr.isatty()):
-                # The folder is spelt so. Without a date, the archive is the same each time.
-                content = _member(pictures, f"Flicker8k_Dataset/{name}")
-                reduced.writestr(zipfile.ZipInfo(name), _reduced(content, name))
+        with zipfile.ZipFile(folder / f"images_{split}.zip", "w") as resized:
+            for name in tqdm(names[split], f"resizing {split}", disable=not sys.stderr.isatty()):
+                # The archive spells its folder so. Without dates the result is reproducible.
+                content = _member(images, f"Flicker8k_Dataset/{name}")
+                resized.writestr(zipfile.ZipInfo(name), _resized(content, name))
 
 
-def _reduced(content: bytes, name: str) -> bytes:
+def _resized(content: bytes, name: str) -> bytes:
     import PIL.Image
 
-    reduced = io.BytesIO()
+    resized = io.BytesIO()
     pixels = read_image(ImageFile(name, content=content), (_SIDE, _SIDE))
-    PIL.Image.fromarray(pixels).save(reduced, "JPEG", quality=90)
-    return reduced.getvalue()
+    PIL.Image.fromarray(pixels).save(resized, "JPEG", quality=90)
+    return resized.getvalue()
 
 
 def _text(texts: zipfile.ZipFile, name: str) -> str:
@@ -131,6 +130,6 @@ def _text(texts: zipfile.ZipFile, name: str) -> str:
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     member = archive.getinfo(name)
-    if member.file_size > _LONGEST_FILE:
-        raise zipfile.BadZipFile(f"{name} is of {member.file_size:,} bytes")
+    if member.file_size > MAX_FILE_BYTES:
+        raise zipfile.BadZipFile(f"{name} has {member.file_size:,} bytes")
     return archive.read(member)

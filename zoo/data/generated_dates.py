@@ -1,7 +1,7 @@
-"""Dates written in many ways, in English and Korean, to be turned into ISO form.
+"""Generated dates in English and Korean, to be translated into ISO form.
 
-What is asked for stands somewhere in the text, in another order and often in other words, so a
-model that looks at the right place needs little else.
+Day, month and year occur in varying order and wording, so that attention to the right part of the
+source nearly solves the task.
 """
 
 import random
@@ -31,8 +31,7 @@ MONTHS_KO = (
     "십이월",
 )  # fmt: skip
 
-# Every one names a single day: years have four digits, and of two numbers between slashes the
-# month comes first.
+# Every pattern is unambiguous: years have four digits, and between slashes the month comes first.
 ENGLISH = (
     "{weekday}, {month} {d}, {y}",
     "{weekday:.3}, {d} {month:.3} {y}",
@@ -62,7 +61,7 @@ KOREAN = (
 
 
 class GeneratedDates:
-    """Made anew at each load, from a seed, without any file."""
+    """Dates and their ISO form, generated from a seed at each load."""
 
     card = DatasetCard(
         name="generated_dates",
@@ -76,13 +75,13 @@ class GeneratedDates:
     )
 
     def load(self, train: int = 8_000, dev: int = 500, test: int = 500, seed: int = 0) -> Dataset:
-        """Makes three splits of different days, each day once, written in one of the ways.
+        """Generates three splits, in which each day occurs at most once, in a random pattern.
 
         Args:
-            train: int. Rows of the split.
-            dev: int. As `train`.
-            test: int. As `train`; 0 for none.
-            seed: int. The same seed makes the same dates. Defaults to `0`.
+            train: int. Number of rows of train.
+            dev: int. Number of rows of dev.
+            test: int. Number of rows of test; 0 for no test split.
+            seed: int. Seed of the generator. Defaults to `0`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
         check_sizes(sizes)
@@ -104,7 +103,7 @@ class GeneratedDates:
 
 
 def write(day: date, pattern: str) -> str:
-    """A date in one of the ways, such as `ENGLISH[0]`."""
+    """Formats a date by a pattern, such as `ENGLISH[0]`."""
     return pattern.format(
         y=day.year,
         m=day.month,
@@ -128,7 +127,7 @@ def _split(source: random.Random, days: list[date]) -> Columns:
 
 
 def _nth(day: int) -> str:
-    """1st, 2nd, 3rd, 4th, …, 11th, …, 31st."""
+    """The English ordinal: 1st, 2nd, 3rd, 4th, …, 11th, …, 31st."""
     ends = {1: "st", 2: "nd", 3: "rd"}
     return f"{day}{'th' if day in (11, 12, 13) else ends.get(day % 10, 'th')}"
 

@@ -1,9 +1,8 @@
-"""English film reviews, made up, that no bag of words can tell apart.
+"""Generated English film reviews that no bag of words can classify.
 
-Every review has a twin of the other label with the very same words in another order, in the
-same split. Counting words says the same of both, so any classifier that does only that is right
-in exactly half of the cases; what decides is what is negated, what is intensified, and which
-clause has the last word.
+Every review has a twin with the other label in the same split: the same words in another order.
+A classifier of word counts is therefore right in exactly half of the cases. The label depends on
+negation, intensity and contrast.
 """
 
 import random
@@ -26,7 +25,7 @@ THINGS = (
 STRONGLY = ("deeply", "really", "truly", "very")
 WEAKLY = ("barely", "hardly", "not", "scarcely")
 
-# `{w}` wins: the review is of its side, though it holds a word of the other, `{l}`, as well.
+# The word `{w}` has the sentiment of the label, the word `{l}` the opposite one.
 OPINIONS = (
     "The {a} was not {l}, and the {b} was {w}.",
     "The {a} was {w}, not {l}.",
@@ -55,7 +54,7 @@ ASIDES = (
 
 
 class GeneratedReviews:
-    """Made anew at each load, from a seed, without any file."""
+    """Reviews with a label, generated from a seed at each load."""
 
     card = DatasetCard(
         name="generated_reviews",
@@ -69,13 +68,13 @@ class GeneratedReviews:
     )
 
     def load(self, train: int = 4_000, dev: int = 500, test: int = 500, seed: int = 0) -> Dataset:
-        """Makes three splits that share no review, half of each positive.
+        """Generates three splits that share no review, half of each positive.
 
         Args:
-            train: int. Rows of the split: twins come in pairs, so an even number.
-            dev: int. As `train`.
-            test: int. As `train`; 0 for none.
-            seed: int. The same seed makes the same reviews. Defaults to `0`.
+            train: int. Number of rows of train; even, because twins come in pairs.
+            dev: int. Number of rows of dev, even.
+            test: int. Number of rows of test, even; 0 for no test split.
+            seed: int. Seed of the generator. Defaults to `0`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
         for split, size in sizes.items():

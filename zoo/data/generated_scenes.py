@@ -1,8 +1,7 @@
-"""Pictures of one or two shapes, drawn from a seed, and what they show, in words.
+"""Generated images of one or two shapes, with captions.
 
-Each shape of a scene has a kind and a colour of its own, so that a word such as "circle" or "red"
-says of one place in the picture that it is meant, which a test of attention can look up
-(`Shape.box`).
+The shapes of a scene differ in kind and colour, so that a word such as "circle" or "red" refers to
+one region of the image (`Shape.box`), with which attention can be compared.
 """
 
 import io
@@ -17,7 +16,7 @@ from zoo.images import ImageFile
 if TYPE_CHECKING:
     import PIL.Image
 
-# In units of the radius, from the centre.
+# Corners of each kind, relative to the centre, in units of the radius.
 CORNERS = {
     "square": ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)),
     "triangle": ((0, -1), (1, 0.9), (-1, 0.9)),
@@ -36,7 +35,7 @@ COLOURS = {
     "orange": (245, 130, 20),
 }
 RADII = {"small": (0.10, 0.125), "big": (0.17, 0.195)}
-# Where the centre of a shape that is alone may be, from the left and from the top.
+# Centre of a shape that is alone in its scene: (x, y) from the top left corner.
 PLACES = {
     "top left": (0.25, 0.25),
     "top right": (0.75, 0.25),
@@ -44,23 +43,23 @@ PLACES = {
     "bottom right": (0.75, 0.75),
     "middle": (0.5, 0.5),
 }
-ALONE = 0.25  # of scenes have one shape
-SHIFT = 0.03  # to either side, of a centre: two shapes stay apart
-ACROSS = 0.12  # the same, of one of two shapes, up and down for those side by side
+ALONE = 0.25  # share of scenes with one shape
+SHIFT = 0.03  # greatest shift of a centre along each axis; two shapes do not touch
+ACROSS = 0.12  # greatest shift of each of two shapes, across the line between them
 NOISE = bytes(value % 16 for value in range(256))
 OVERSAMPLING = 4  # for smooth edges
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape. All lengths are shares of the picture's side.
+    """A shape. Lengths are fractions of the image's side.
 
     Attributes:
         kind: One of `KINDS`.
         colour: One of `COLOURS`.
         size: `"small"` or `"big"`.
-        x, y: Its centre, from the left and from the top.
-        radius: From its centre to its edge.
+        x, y: The centre, from the left and from the top.
+        radius: The distance from the centre to the edge.
     """
 
     kind: str
@@ -72,7 +71,7 @@ class Shape:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of the square that holds it."""
+        """Left, top, right and bottom of the bounding square."""
         x, y, r = self.x, self.y, self.radius
         return x - r, y - r, x + r, y + r
 
@@ -82,11 +81,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows.
+    """The content of an image.
 
     Attributes:
-        shapes: One; or two, of which the first is left of the second, or above it.
-        seed: Decides the background and the shades.
+        shapes: One shape, or two, of which the first is left of the second or above it.
+        seed: Seed of the background and the shades.
     """
 
     shapes: tuple[Shape, ...]
@@ -94,7 +93,7 @@ class Scene:
 
 
 class GeneratedScenes:
-    """Made anew at each load, from a seed, without any file."""
+    """Images of shapes with three captions each, generated from a seed at each load."""
 
     card = DatasetCard(
         name="generated_scenes",
@@ -115,13 +114,13 @@ class GeneratedScenes:
         seed: int = 0,
         size: int = 64,
     ) -> Dataset:
-        """Makes three splits; no two of them have a caption in common.
+        """Generates three splits that share no caption.
 
         Args:
-            train: int. Pictures of the split.
-            dev: int. As `train`.
-            test: int. As `train`; 0 for none.
-            seed: int. The same seed makes the same pictures. Defaults to `0`.
+            train: int. Number of images of train.
+            dev: int. Number of images of dev.
+            test: int. Number of images of test; 0 for no test split.
+            seed: int. Seed of the generator. Defaults to `0`.
             size: int. Height and width in pixels, at least 16. Defaults to `64`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
@@ -139,14 +138,14 @@ class GeneratedScenes:
 
 
 def make_scenes(seed: int, n: int, split: str = "test") -> list[Scene]:
-    """Scenes of a split, those with which the dataset of this seed begins.
+    """The first scenes of a split of the generated dataset.
 
-    Of ten things that a scene can show, eight are for train and one each for dev and test,
-    whatever the seed: none is described as one of another split is.
+    A scene belongs to a split by its caption, whatever the seed: eight of ten captions belong to
+    train, one each to dev and test.
 
     Args:
-        seed: int. The same seed makes the same scenes.
-        n: int. How many.
+        seed: int. Seed of the generator.
+        n: int. Number of scenes.
         split: `"train"`, `"dev"` or `"test"`. Defaults to `"test"`.
     """
     source = random.Random(f"{seed} {split}")
@@ -159,7 +158,7 @@ def make_scenes(seed: int, n: int, split: str = "test") -> list[Scene]:
 
 
 def describe(scene: Scene) -> list[str]:
-    """Three ways to say what a scene shows, all of them true."""
+    """The three captions of a scene."""
     if len(scene.shapes) == 1:
         (shape,) = scene.shapes
         place = min(PLACES, key=lambda place: _distance(shape, *PLACES[place]))
@@ -183,7 +182,7 @@ def describe(scene: Scene) -> list[str]:
 
 
 def draw(scene: Scene, size: int = 64) -> "PIL.Image.Image":
-    """The picture of a scene: smooth edges, on a grey that varies, with noise over all.
+    """Draws a scene, with smooth edges, on a varying grey background, and adds noise.
 
     Args:
         scene: A `Scene`.
@@ -233,7 +232,7 @@ def _columns(split: str, scenes: list[Scene], size: int) -> Columns:
 
 
 def _png(image: "PIL.Image.Image") -> bytes:
-    """Uncompressed: noise can hardly be, and how it is differs between versions of zlib."""
+    """Encodes an image as an uncompressed PNG, the same bytes with every version of zlib."""
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=0)
     return content.getvalue()

@@ -62,8 +62,10 @@ class Imdb(PublicDataset):
                 review = _REVIEW.fullmatch(member.name)
                 if not review or not member.isfile() or member.size > MAX_FILE_BYTES:
                     continue
+                if (file := archive.extractfile(member)) is None:
+                    continue
                 split, label, number, rating = review.groups()
-                text = archive.extractfile(member).read().decode("utf-8")
+                text = file.read().decode("utf-8")
                 row = (("neg", "pos").index(label), int(number), rating, " ".join(text.split()))
                 reviews[split].append(row)
         for split, name in self.stored.items():

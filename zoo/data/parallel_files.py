@@ -1,4 +1,4 @@
-"""Texts and their translations from files of one's own."""
+"""Reads translation datasets from pairs of text files or from tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,28 +28,27 @@ def load_parallel(
 ) -> Dataset:
     """Loads a translation dataset from pairs of text files, or from tables.
 
-    A split is either a pair of text files, `(source, target)`, of one sentence a line, where
-    line N of one translates line N of the other; or one table, whose suffix tells its format
-    as for `load_labelled`. Both may be gzipped (`.gz`), and all are in UTF-8. Empty lines are
-    kept, so that the two sides stay aligned.
+    A split is either a pair of text files, `(source, target)`, with one sentence in each line, of
+    which line N of one translates line N of the other; or a table in a format of `load_labelled`.
+    All are in UTF-8 and may be gzipped (`.gz`). Empty lines are kept, so that the two sides stay
+    aligned.
 
     Args:
         train: Paths of two text files, or path of a table.
-        dev: As `train`. Without it, rows are held out of `train`, none of whose source texts
-            remain there.
-        test: As `train`.
+        dev: Likewise. By default rows are held out of `train`, with no source text in common.
+        test: Likewise.
         source: Name of a table's column to translate from.
         target: Name of a table's column to translate into.
-        dev_fraction: float. Share of `train` to hold out if there is no `dev`.
-        seed: int. Another seed holds out other rows.
+        dev_fraction: float. Share of `train` to hold out if `dev` is not given. Defaults to `0.1`.
+        seed: int. Seed of the choice of those rows. Defaults to `0`.
 
     Returns:
-        A `Dataset`; its name is that of the (first) file.
+        A `Dataset` named after the (first) file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file cannot be read as said above (with the number of the line), has
-            no such column or no rows, or if two files are not of one length.
+        ValueError: if a file is not in such a format (with the number of the line), lacks a column
+            or has no rows; if the two files differ in length.
     """
     files = {"train": train, "dev": dev, "test": test}
     splits = {
@@ -66,7 +65,7 @@ def load_parallel(
 
 
 def read_parallel(files: Files, source: str = "source", target: str = "target") -> Columns:
-    """Reads one split, as `load_parallel` does.
+    """Reads one split in a format of `load_parallel`.
 
     Args:
         files: Paths of two text files, or path of a table.
@@ -78,15 +77,15 @@ def read_parallel(files: Files, source: str = "source", target: str = "target") 
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file cannot be read, has no such column or no rows, or if two files
-            are not of one length.
+        ValueError: if a file is not in such a format, lacks a column or has no rows; if the two
+            files differ in length.
     """
     if isinstance(files, str | Path):
         file = Path(files)
         if table_format(file) is None:
             raise ValueError(
                 f"One file must be a table ({', '.join(FORMATS)}, and .gz after it if gzipped); "
-                f"of text files name two, (source, target). Received: {str(file)!r}"
+                f"text files come in pairs, (source, target). Received: {str(file)!r}"
             )
         return read_table(
             file, {"source": source, "target": target}, {"source": as_text, "target": as_text}
@@ -100,8 +99,8 @@ def read_parallel(files: Files, source: str = "source", target: str = "target") 
     shorter, longer = sorted((0, 1), key=lambda side: len(texts[side]))
     if len(texts[shorter]) < len(texts[longer]):
         raise ValueError(
-            f"Line N of one file must translate line N of the other, and an empty line stand for "
-            f"what is not translated: {pair[shorter]} ends after line {len(texts[shorter])}. "
+            f"Line N of one file must translate line N of the other, with an empty line where "
+            f"there is no translation: {pair[shorter]} ends after line {len(texts[shorter])}. "
             f"Received: {pair[0]} with {len(texts[0])} lines, {pair[1]} with {len(texts[1])}"
         )
     if not texts[0]:

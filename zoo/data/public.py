@@ -8,6 +8,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from zoo.data.dataset import (
     Columns,
@@ -49,7 +50,7 @@ class PublicDataset(ABC):
     dev_size: int = 0
 
     @abstractmethod
-    def parse(self, lines: Iterator[str]) -> Iterator[tuple[str, ...]]:
+    def parse(self, lines: Iterator[str]) -> Iterator[tuple[Any, ...]]:
         """Yields rows of `columns`, given the lines of a stored file without line ends."""
 
     def unpack(self, downloads: Path, folder: Path) -> None:
@@ -123,7 +124,8 @@ class PublicDataset(ABC):
         if self.dev_size:
             train, dev = hold_out(splits["train"], self.dev_size)
             splits = {**splits, "train": train, "dev": dev}
-        splits = {name: splits[name] for name in ("train", "dev", "test") if name in splits}
+        order: tuple[str, ...] = ("train", "dev", "test")
+        splits = {name: splits[name] for name in order if name in splits}
         return as_dataset(self.card, splits, labels=self.ordered_labels(splits))
 
     def ordered_labels(self, splits: dict[str, Columns]) -> tuple[str, ...]:

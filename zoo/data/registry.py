@@ -32,7 +32,7 @@ class NamedDataset(Protocol):
     def load(self) -> Callable[..., Dataset]: ...
 
 
-_DATASETS: dict[str, Callable[[], NamedDataset]] = {
+_DATASETS: dict[str, type[NamedDataset]] = {
     dataset.card.name: dataset
     for dataset in (
         Atis,

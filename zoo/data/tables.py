@@ -1,10 +1,10 @@
-"""Reading files of one's own: tables in a few formats, and lines of text."""
+"""Reading tables (CSV, TSV, JSON lines) and lines of text from a user's files."""
 
 import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ FORMATS = (".csv", ".tsv", ".jsonl")
 
 
 def table_format(file: Path) -> str | None:
-    """One of `FORMATS`, by the suffix, `.gz` aside; `None` for any other."""
+    """The format of a file by its suffix (ignoring `.gz`): one of `FORMATS`, or `None`."""
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
@@ -23,20 +23,23 @@ def table_format(file: Path) -> str | None:
 
 
 def read_table(
-    file: Path, columns: dict[str, str], convert: dict[str, Callable[[Path, int, Any], str]]
+    file: Path, columns: dict[str, str], convert: Mapping[str, Callable[[Path, int, Any], Any]]
 ) -> Columns:
-    """Reads columns of a table, the suffix telling its format.
+    """Reads columns of a table, in the format that the suffix of the file names.
 
     Args:
         file: Path.
-        columns: The name in the file of each column, by the name that it gets here; errors
-            take the latter for the argument that says the former.
-        convert: For each column a function `(file, line, value)` that returns the string,
-            or raises a `ValueError`.
+        columns: The name of each column in the file, by its name in the result, which is also the
+            name of the caller's argument that errors refer to.
+        convert: For each column a function `(file, line, value)` that returns the converted
+            value or raises a `ValueError`.
+
+    Returns:
+        The columns.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, has no such column, or has no rows.
+        ValueError: if the file is in no such format, lacks a column or has no rows.
     """
     kind = table_format(file)
     if kind is None:
@@ -55,11 +58,11 @@ def read_table(
 
 
 def lines(file: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file with their ends, a byte order mark removed.
+    """Yields the lines of a UTF-8 file with their ends, without a byte order mark.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, or a damaged gzip file.
+        ValueError: if the file is not UTF-8, or is a damaged gzip file.
     """
     if not file.is_file():
         raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
@@ -70,14 +73,14 @@ def lines(file: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{file}, line {number}: the file must be UTF-8 (`iconv -f CP949 -t UTF-8` turns a "
-            f"common Korean encoding into it). Received: byte 0x{error.object[error.start]:02x} "
+            f"{file}, line {number}: the file must be UTF-8 (`iconv -f CP949 -t UTF-8` converts a "
+            f"common Korean encoding). Received: byte 0x{error.object[error.start]:02x} "
             f"at byte {error.start + 1} of the line"
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{file}, after line {number}: the gzip file is damaged or cut short ({error}). "
-            f"Fetch or write it again."
+            f"Download or write it again."
         ) from error
 
 
@@ -89,7 +92,7 @@ def _table_rows(
     else:
         reader = csv.reader(content, delimiter="\t", quoting=csv.QUOTE_NONE)
     header = None
-    limit = csv.field_size_limit(2**31 - 1)  # a long text is no mistake
+    limit = csv.field_size_limit(2**31 - 1)  # long texts are allowed
     try:
         for fields in reader:
             if not fields:
@@ -140,13 +143,13 @@ def _check_columns(file: Path, number: int, found: list[str], columns: dict[str,
         if name not in found:
             raise ValueError(
                 f"{file}, line {number}: there is no column {name!r}.{did_you_mean(name, found)} "
-                f"The arguments {' and '.join(f'`{argument}`' for argument in columns)} say which "
+                f"The arguments {' and '.join(f'`{argument}`' for argument in columns)} name the "
                 f"columns to read. Received: {', '.join(map(repr, found))}"
             )
 
 
 def as_text(file: Path, number: int, value: Any) -> str:
-    """A value of a column of texts, as `read_table` converts it."""
+    """Checks that a value is a string without surrogates; a converter for `read_table`."""
     if not isinstance(value, str):
         raise ValueError(
             f"{file}, line {number}: the text must be a string. Received: {value!r} of type "
@@ -154,31 +157,29 @@ def as_text(file: Path, number: int, value: Any) -> str:
         )
     try:
         value.encode()
-    except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair
+    except UnicodeEncodeError as error:  # JSON can contain half of a surrogate pair
         raise ValueError(
-            f"{file}, line {number}: the text holds half of a surrogate pair, which is no "
+            f"{file}, line {number}: the text has half of a surrogate pair, which is no "
             f"character. Received: {value[error.start : error.end]!a}"
         ) from error
     return value
 
 
 def no_rows(file: object) -> ValueError:
-    """What to raise for a file that has none."""
+    """The error for a file without rows."""
     return ValueError(f"The file has no rows. Received: {str(file)!r}")
 
 
 def hold_out_share(
     columns: Columns, fraction: float, seed: int, file: object, by: str = "text"
 ) -> tuple[Columns, Columns]:
-    """`hold_out` of a share of a file's rows, of which both parts must get some.
+    """Splits a share of a file's rows off by `hold_out`, and checks that both parts have rows.
 
     Raises:
-        ValueError: if the share is none, or there are too few rows.
+        ValueError: if the share is not between 0 and 1, or there are too few rows.
     """
     if not 0 < fraction < 1:
-        raise ValueError(
-            f"dev_fraction must lie between 0 and 1. Received: dev_fraction={fraction}"
-        )
+        raise ValueError(f"dev_fraction must be between 0 and 1. Received: dev_fraction={fraction}")
     rows = len(columns[by])
     rest, held = hold_out(columns, max(1, round(rows * fraction)), by=by, seed=seed)
     labels = set(columns.get("label", ()))

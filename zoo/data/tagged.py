@@ -22,7 +22,7 @@ class TaggedDataset(PublicDataset):
     a list of as many tags, and `"intent"`, a string, if each sentence has one.
     """
 
-    columns = ("tokens", "tags")
+    columns: tuple[str, ...] = ("tokens", "tags")
 
     def ordered_labels(self, splits: dict[str, Columns]) -> tuple[str, ...]:
         """The tags in the order of their ids: `labels`, by default the tags of train, sorted.

@@ -1,4 +1,4 @@
-"""Tagged words from files of one's own."""
+"""Reads tagging datasets from CoNLL-U files and files of columns."""
 
 from pathlib import Path
 
@@ -19,35 +19,35 @@ def load_tagged(
     dev_fraction: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """Loads a dataset of tagged words, of CoNLL-U files or of columns.
+    """Loads a tagging dataset from CoNLL-U files or files of columns.
 
-    The suffix tells the format, each also gzipped (`.gz` after it), all in UTF-8:
+    The format is chosen by the suffix. Files are in UTF-8 and may be gzipped (with `.gz` after the
+    suffix).
 
-    - `.conllu` is CoNLL-U. Its syntactic words are read, one tag each: a multiword token
-      (ID `3-4`) is passed over for the words that follow it, and empty nodes (ID `8.1`) and
-      comments are passed over.
-    - `.conll`, `.txt` and `.tsv` have one word a line, first the word and last its tag, with
-      tabs or spaces between the columns; a blank line ends a sentence. Columns between the two
-      and `-DOCSTART-` lines are passed over. There is no header and there are no comments.
+    - `.conllu` is CoNLL-U. Its syntactic words are read, with one tag each. Multiword tokens
+      (ID `3-4`), empty nodes (ID `8.1`) and comments are skipped.
+    - `.conll`, `.txt` and `.tsv` have one word in each line: the first column is the word, the
+      last its tag, with tabs or spaces between columns; a blank line ends a sentence. Columns
+      between the two and `-DOCSTART-` lines are skipped. There are no header and no comments.
 
     Args:
         train: Path.
-        dev: Path. Without it, sentences are held out of `train`, none of which remain there.
+        dev: Path. By default sentences are held out of `train`, with none in common.
         test: Path.
-        column: Which tags of CoNLL-U to take: `"upos"` (universal parts of speech) or `"xpos"`
+        column: The tags of CoNLL-U to read: `"upos"` (universal parts of speech) or `"xpos"`
             (those of the language). Defaults to `"upos"`.
-        dev_fraction: float. Share of `train` to hold out if there is no `dev`.
-        seed: int. Another seed holds out other sentences.
+        dev_fraction: float. Share of `train` to hold out if `dev` is not given. Defaults to `0.1`.
+        seed: int. Seed of the choice of those sentences. Defaults to `0`.
 
     Returns:
-        A `Dataset` with the columns `"tokens"` and `"tags"`, whose labels are the tags of
-        `train`, sorted; other tags in `dev` or `test` are no error
-        (`zoo.metrics.unknown_tags` lists them). Its name is that of the file.
+        A `Dataset` named after the file, with the columns `"tokens"` and `"tags"`. Its labels are
+        the tags of `train`, sorted; further tags in `dev` or `test` are allowed
+        (`zoo.metrics.unknown_tags` lists them).
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file cannot be read as said above (with the number of the line), has
-            no sentences, or if `train` has one tag only.
+        ValueError: if a file is not in such a format (with the number of the line) or has no
+            sentences; if `train` has one tag only.
     """
     files = {"train": train, "dev": dev, "test": test}
     splits = {split: read_tagged(file, column) for split, file in files.items() if file is not None}
@@ -64,19 +64,19 @@ def load_tagged(
 
 
 def read_tagged(file: str | Path, column: str = "upos") -> Columns:
-    """Reads one file, as `load_tagged` does.
+    """Reads one file in a format of `load_tagged`.
 
     Args:
         file: Path.
-        column: Which tags of CoNLL-U to take, `"upos"` or `"xpos"`; of no matter for others.
+        column: The tags of CoNLL-U to read, `"upos"` or `"xpos"`; ignored for other formats.
 
     Returns:
-        The columns `"tokens"` and `"tags"`: for each sentence a list of words, and one of as
+        The columns `"tokens"` and `"tags"`: for each sentence a list of words and a list of as
         many tags.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, or has no sentences.
+        ValueError: if the file is not in such a format, or has no sentences.
     """
     file = Path(file)
     kind = _format(file)
@@ -99,10 +99,10 @@ def read_tagged(file: str | Path, column: str = "upos") -> Columns:
 
 
 def check_column(column: str) -> None:
-    """Raises a `ValueError` unless it is a column of CoNLL-U that has tags."""
+    """Raises a `ValueError` unless `column` names tags of CoNLL-U."""
     if column not in TAG_COLUMNS:
         raise ValueError(
-            f"column must be one of {', '.join(TAG_COLUMNS)}, the tags of CoNLL-U."
+            f"column must be one of {', '.join(TAG_COLUMNS)}, the columns of tags in CoNLL-U."
             f"{did_you_mean(str(column), TAG_COLUMNS)} Received: column={column!r}"
         )
 

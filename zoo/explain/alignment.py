@@ -42,8 +42,8 @@ class Alignment(Drawable):
     source: list[str]
     target: list[str]
     weights: list[list[float]]
-    text: str | None = None
-    translation: str | None = None
+    text: str = None  # type: ignore[assignment]  # `__post_init__` sets it
+    translation: str = None  # type: ignore[assignment]
 
     def __post_init__(self):
         self.source = [str(token) for token in self.source]
@@ -96,7 +96,7 @@ class Alignment(Drawable):
                 )
         return row
 
-    def _shown(self):
+    def _shown(self) -> tuple[list[str], list[str], list[list[float]], str]:
         """The labels of columns and rows, the weights, and a note on what is not drawn."""
         source = labels(self.source, self.text)[:MAX_TOKENS]
         target = labels(self.target, self.translation)[:MAX_TOKENS]

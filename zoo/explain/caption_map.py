@@ -48,7 +48,7 @@ class CaptionMap(Drawable):
     image: "np.ndarray" = field(repr=False)
     tokens: list[str]
     weights: "np.ndarray" = field(repr=False)
-    caption: str | None = None
+    caption: str = None  # type: ignore[assignment]  # `__post_init__` sets it
 
     def __post_init__(self):
         import numpy as np  # here, so that importing zoo.explain stays light

@@ -83,7 +83,7 @@ def _width(figure, family, note):
 
 def _lines(text, measure, room):
     """Breaks a text into lines between words; cuts words that are wider than a line."""
-    lines = []
+    lines: list[str] = []
     for word in drawable(" ".join(text.split())).split():
         if lines and measure(f"{lines[-1]} {word}") <= room:
             lines[-1] += f" {word}"

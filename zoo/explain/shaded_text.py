@@ -105,7 +105,7 @@ def draw(boxes: Sequence[TextBox], prediction: str | None, probability: float | 
 def _flow(boxes, measure):
     """Arranges boxes in lines, broken before a word where possible."""
     room = WIDTH - 2 * MARGIN
-    words = []  # of parts
+    words: list[list[_PlacedBox]] = []
     for box in boxes:
         for part in _parts(box, measure, room):
             # A word begins after white space, which is a gap or a token.
@@ -114,7 +114,8 @@ def _flow(boxes, measure):
                 words[-1].append(part)
             else:
                 words.append([part])
-    lines, x = [], room
+    lines: list[list[_PlacedBox]] = []
+    x = room
     for word in words:
         gap = WORD_GAP if word[0].box.gap else TOKEN_GAP
         if not lines or x + gap + _length(word) > room:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from zoo.explain.drawable import Drawable, listed
 from zoo.explain.html import shaded_text
@@ -40,13 +41,15 @@ class TokenWeights(Drawable):
     weights: list[float] | list[list[float]]
     prediction: str | None = None
     probability: float | None = None
-    text: str | None = None
+    text: str = None  # type: ignore[assignment]  # `__post_init__` sets it
 
     def __post_init__(self):
         self.tokens = [str(token) for token in self.tokens]
         if self.text is None:
             self.text = " ".join(self.tokens)
-        rows = [row if isinstance(row, Sequence) else listed(row) for row in listed(self.weights)]
+        rows: list[Any] = [
+            row if isinstance(row, Sequence) else listed(row) for row in listed(self.weights)
+        ]
         if not rows or not isinstance(rows[0], Sequence):
             rows = [rows]
         heads = [[float(weight) for weight in row] for row in rows]
@@ -67,8 +70,8 @@ class TokenWeights(Drawable):
     @property
     def heads(self) -> list[list[float]]:
         """The weights as `[heads, tokens]`, also if there is one head."""
-        multiple = bool(self.weights) and isinstance(self.weights[0], list)
-        return self.weights if multiple else [self.weights]
+        weights: list[Any] = self.weights
+        return weights if weights and isinstance(weights[0], list) else [weights]
 
     @property
     def boxes(self) -> list[TextBox]:

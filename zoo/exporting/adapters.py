@@ -57,7 +57,8 @@ class Tagger:
             "tags": tags,
             "confidences": ops.take_along_axis(marginals, tags[:, :, None], axis=2)[:, :, 0],
         }
-        self.shapes = {name: ("batch", "words") for name in ("word_ids", "padding_mask", *outputs)}
+        names = ("word_ids", "padding_mask", *outputs)
+        self.shapes: dict[str, tuple[str | int, ...]] = dict.fromkeys(names, ("batch", "words"))
         self.shapes["character_ids"] = ("batch", "words", "characters")
         if model.intents:
             outputs["intents"] = _probabilities(model.output["intent"])

@@ -1,4 +1,4 @@
-"""The formats: how a graph is written in each, and how what was written is run again."""
+"""Export formats: writes a graph in each format, and loads it for the check."""
 
 import importlib
 import logging
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     Shapes = Mapping[str, tuple[str | int, ...]]
 
 BACKEND = "tensorflow"
-# Why no other; a preset is the same on all of them, so nothing is lost.
+# Reasons why other backends do not export. A preset is the same on every backend.
 OTHER_BACKENDS = {
-    "torch": "from torch SavedModel fails, and ONNX is silently wrong for sentences of another "
-    "length than the one it was traced with",
-    "jax": "only TensorFlow's graphs keep loops that ONNX can be made of, for sentences of any "
-    "length",
+    "torch": "on torch, SavedModel fails, and ONNX is silently wrong for sentences whose length "
+    "differs from the traced one",
+    "jax": "only TensorFlow's graphs keep the loops that ONNX needs for sentences of any length",
 }
+# Formats that are refused, with the reason.
 REFUSED = {
-    "torchscript": "a trace repeats the steps of the one sentence that it saw, and is silently "
-    "wrong for others; with torch installed, load the preset itself",
+    "torchscript": "a trace repeats the steps of the traced sentence, and is silently wrong for "
+    "other lengths; with torch installed, load the preset itself",
     "openvino": "its conversion fails for LSTMs",
-    "litert": "the loops over a sentence need TensorFlow's own operations, which its interpreter "
-    "lacks, so that the result could not be checked",
+    "litert": "the loops over a sentence need TensorFlow operations that its interpreter lacks, so "
+    "the result could not be checked",
 }
-REFUSED["tflite"] = REFUSED["litert"]  # its former name
+REFUSED["tflite"] = REFUSED["litert"]  # the former name of LiteRT
 
 ONNX_FILE, ONNX_OPSET = "model.onnx", 18
 
 
 class SavedModel:
-    """A directory for `tf.saved_model.load`, TensorFlow Serving and their kin."""
+    """A SavedModel directory, for `tf.saved_model.load` and TensorFlow Serving."""
 
     needs = ()
 
@@ -42,7 +42,7 @@ class SavedModel:
     def write(graph: "keras.Model", shapes: "Shapes", directory: Path) -> None:
         import tensorflow as tf
 
-        module = tf.Module()  # Keras' own archive stores each weight twice
+        module = tf.Module()  # Keras' ExportArchive stores each weight twice
         module.weights = [weight.value for weight in graph.weights]
         module.serve = _traceable(graph)
         tf.saved_model.save(module, str(directory), module.serve)
@@ -51,7 +51,7 @@ class SavedModel:
     def load(directory: Path) -> "Callable[[Arrays], Arrays]":
         import tensorflow as tf
 
-        saved = tf.saved_model.load(str(directory))  # which must live as long as its functions
+        saved = tf.saved_model.load(str(directory))  # must not be garbage-collected before `run`
 
         def run(batch):
             tensors = {name: tf.constant(array) for name, array in batch.items()}
@@ -62,27 +62,27 @@ class SavedModel:
 
 
 class Onnx:
-    """A directory with a file for ONNX Runtime."""
+    """A directory with `model.onnx`, for ONNX Runtime."""
 
-    needs = ("tf2onnx", "onnxruntime")  # the second to check what the first has made
+    needs = ("tf2onnx", "onnxruntime")  # onnxruntime runs the check
 
     @staticmethod
     def write(graph: "keras.Model", shapes: "Shapes", directory: Path) -> None:
         convert = importlib.import_module("tf2onnx.convert")
-        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # a failure shows in the check
+        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # the check finds failures
         function = _traceable(graph)
-        made, _ = convert.from_function(
+        onnx_model, _ = convert.from_function(
             function,
             function.input_signature,
             opset=ONNX_OPSET,
-            custom_op_handlers={"Erfc": (_erfc, [])},  # of Gelu, which Transformers have
+            custom_op_handlers={"Erfc": (_erfc, [])},  # part of GELU in Transformers
         )
-        for value in (*made.graph.input, *made.graph.output):
+        for value in (*onnx_model.graph.input, *onnx_model.graph.output):
             sizes = zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
             for dimension, size in sizes:
                 if isinstance(size, str):
                     dimension.dim_param = size
-        (directory / ONNX_FILE).write_bytes(made.SerializeToString())
+        (directory / ONNX_FILE).write_bytes(onnx_model.SerializeToString())
 
     @staticmethod
     def load(directory: Path) -> "Callable[[Arrays], Arrays]":
@@ -94,11 +94,11 @@ class Onnx:
         return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
 
 
-FORMATS = {"saved_model": SavedModel, "onnx": Onnx}
+FORMATS: dict[str, type[SavedModel | Onnx]] = {"saved_model": SavedModel, "onnx": Onnx}
 
 
 def _traceable(graph):
-    """A function that TensorFlow will trace, for inputs of any sizes."""
+    """The graph as a `tf.function` with an input signature of any batch size and length."""
     import tensorflow as tf
 
     signature = {
@@ -109,7 +109,7 @@ def _traceable(graph):
 
 
 def _erfc(graph, node, name, arguments):
-    """Has tf2onnx write `erfc(x)`, which ONNX has not, as `1 - erf(x)`."""
+    """Converts `erfc(x)`, which ONNX lacks, to `1 - erf(x)`."""
     import numpy as np
 
     node.type = "Erf"

@@ -1,13 +1,11 @@
-"""Thin faces over the metrics of well-kept libraries. Depends on no model."""
+"""Metrics of every task: wrappers around sacreBLEU, sacremoses, rouge-score, seqeval, scikit-learn.
+
+CIDEr-D is implemented here. Nothing depends on a model, and the libraries are imported when needed.
+"""
 
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
-from zoo.metrics.tagging import (
-    per_tag_table,
-    tag_confusion,
-    tagging_scores,
-    unknown_tags,
-)
+from zoo.metrics.tagging import per_tag_table, tag_confusion, tagging_scores, unknown_tags
 from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
 
 __all__ = [

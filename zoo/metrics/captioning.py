@@ -1,4 +1,4 @@
-"""Metrics of captions of pictures, each with several references: BLEU, ROUGE-L and CIDEr-D."""
+"""Metrics of captions with several references: BLEU, ROUGE-L and CIDEr-D."""
 
 import math
 from collections import Counter
@@ -6,153 +6,157 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from types import SimpleNamespace
 
-# What all three count: lower-cased words, and no punctuation. Runs of letters and digits; hyphens
-# within join (`t-shirt`), apostrophes part (`man's` is `man` and `s`, as is `man 's`). So spaces
-# around punctuation do not matter, and the words are as many as those of the Java tokeniser of
-# COCO's tool: over the 5,000 captions of Flickr8k's dev split, in all but 3.
+# The words that all three metrics count: lower-cased runs of letters and digits, without
+# punctuation. Hyphens within a word join (`t-shirt`), apostrophes split (`man's` is `man` and `s`,
+# as is `man 's`), so that spaces around punctuation do not matter. The number of words equals that
+# of the Java tokeniser of COCO's tool in all but 3 of the 5,000 captions of Flickr8k's dev split.
 WORD = r"\w+(?:-\w+)*"
-TOKENIZATION = "lc.words"  # the name of this rule, on signatures
+TOKENIZATION = "lc.words"  # the name of this rule in signatures
 
-LONGEST_NGRAM = 4
-SIGMA = 6.0  # of CIDEr-D: how many words more or less than the reference are forgiven
+MAX_NGRAM = 4
+SIGMA = 6.0  # of CIDEr-D: width of the Gaussian penalty on the difference in length
 
 
-def caption_scores(references: Sequence[Sequence[str]], written: Sequence[str]) -> dict[str, float]:
-    """Scores of captions against all references of their pictures.
+def caption_scores(
+    references: Sequence[Sequence[str]], hypotheses: Sequence[str]
+) -> dict[str, float]:
+    """Scores of captions against all references of their images.
 
-    All are as papers print them: a hundred times the fraction.
+    All scores are percentages, as in papers.
 
     Args:
-        references: The captions that people wrote of each picture: at least one, not
-            necessarily equally many.
-        written: The caption to score of each picture.
+        references: The reference captions of each image, at least one; their number may vary.
+        hypotheses: The caption of each image to score.
 
     Returns:
-        `bleu_1` to `bleu_4`: sacreBLEU of the corpus with n-grams up to that length, not
-        smoothed, and the closest reference's length for the brevity penalty. `rouge_l`: the mean
-        over pictures of the F1 of the longest common subsequence with the reference for which
-        it is greatest, as in `rouge-score`. (COCO's tool prints another: recall counts for more,
-        and precision and recall may come from different references.) `cider_d`: the mean over
-        pictures of CIDEr-D (Vedantam et al. 2015, section 7), how many of the telling n-grams
-        agree, with n-grams weighted by how few of *these* pictures have them in a reference;
-        at most 1,000, a hundred times what COCO's tool prints. Of Flickr8k's dev split, one
-        person's captions have 80 against the other four's.
+        - `bleu_1` to `bleu_4`: corpus BLEU by sacreBLEU with n-grams up to that length, without
+          smoothing; the brevity penalty uses the length of the closest reference.
+        - `rouge_l`: the mean over images of the greatest F1 of the longest common subsequence
+          with a reference, as in `rouge-score`. (COCO's tool differs: it gives recall more
+          weight, and takes precision and recall from different references.)
+        - `cider_d`: the mean over images of CIDEr-D (Vedantam et al. 2015, section 7): the
+          similarity of n-grams weighted by TF-IDF, with document frequencies from these
+          references. At most 1,000, a hundred times the value of COCO's tool. On Flickr8k's dev
+          split, the captions of one annotator score 80 against those of the other four.
 
     Raises:
-        ValueError: if there is nothing to score, references and captions differ in number, or a
-            picture has no reference.
+        ValueError: if there is nothing to score, references and captions differ in number, or an
+            image has no reference.
         TypeError: if a text is not a string.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
-    references, written = _counted(*_checked(references, written))
+    references, hypotheses = _counted(*_checked(references, hypotheses))
     scores = {}
-    for order in range(1, LONGEST_NGRAM + 1):
-        scores[f"bleu_{order}"] = _bleu(order, references, written)[0]
+    for order in range(1, MAX_NGRAM + 1):
+        scores[f"bleu_{order}"] = _bleu(order, references, hypotheses)[0]
     rouge = RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=str.split))
     scores["rouge_l"] = 100 * _mean(
         rouge.score_multi(captions, text)["rougeL"].fmeasure
-        for captions, text in zip(references, written, strict=True)
+        for captions, text in zip(references, hypotheses, strict=True)
     )
-    scores["cider_d"] = _mean(_cider_d(references, written))
+    scores["cider_d"] = _mean(_cider_d(references, hypotheses))
     return scores
 
 
-def caption_score_each(references: Sequence[Sequence[str]], written: Sequence[str]) -> list[float]:
-    """CIDEr-D of each caption: their mean is `cider_d` of `caption_scores`.
+def caption_score_each(
+    references: Sequence[Sequence[str]], hypotheses: Sequence[str]
+) -> list[float]:
+    """CIDEr-D of each caption; their mean is `cider_d` of `caption_scores`.
 
-    N-grams are weighted by their rarity among the pictures given: one picture alone always
-    scores 0, as does a caption that shares nothing but what all pictures have.
+    N-grams are weighted by their inverse document frequency over the given images, so that a
+    single image always scores 0.
 
     Args:
-        references: As for `caption_scores`.
-        written: Likewise.
+        references: See `caption_scores`.
+        hypotheses: See `caption_scores`.
 
     Returns:
-        A score for each picture, between 0 and 1,000.
+        A score for each image, between 0 and 1,000.
 
     Raises:
-        ValueError: if there is nothing to score, references and captions differ in number, or a
-            picture has no reference.
+        ValueError: if there is nothing to score, references and captions differ in number, or an
+            image has no reference.
         TypeError: if a text is not a string.
     """
-    return _cider_d(*_counted(*_checked(references, written)))
+    return _cider_d(*_counted(*_checked(references, hypotheses)))
 
 
 def caption_signatures(references: Sequence[Sequence[str]]) -> dict[str, str]:
-    """What to print beside the scores, so that others can repeat them.
+    """Signatures of the scores, with which they can be reproduced.
 
     Args:
-        references: As for `caption_scores`: their number is part of it.
+        references: See `caption_scores`; their number is part of the signatures.
 
     Returns:
-        `bleu`, sacreBLEU's signature of `bleu_1` to `bleu_4`; `rouge_l`; `cider_d`. All name
-        what was done to the texts before: `input:lc.words`, the rule `WORD`.
+        `bleu`, sacreBLEU's signature of `bleu_1` to `bleu_4`; `rouge_l`; `cider_d`. All include
+        the preprocessing of the texts, `input:lc.words`, which is the rule `WORD`.
 
     Raises:
-        ValueError: if there are no references, or a picture has none.
+        ValueError: if there are no references, or an image has none.
         TypeError: if a text is not a string.
     """
     from importlib.metadata import version
 
     references = list(references)
-    references, written = _checked(references, [""] * len(references))
-    bleu = _bleu(LONGEST_NGRAM, references, written)[1]
+    references, hypotheses = _checked(references, [""] * len(references))
+    bleu = _bleu(MAX_NGRAM, references, hypotheses)[1]
     number = bleu.partition("|")[0]
     return {
         "bleu": f"{bleu}|input:{TOKENIZATION}",
         "rouge_l": f"{number}|f:1|refs:best|rouge-score:{version('rouge-score')}"
         f"|input:{TOKENIZATION}",
-        "cider_d": f"{number}|n:{LONGEST_NGRAM}|sigma:{SIGMA:g}|idf:references|max:1000"
+        "cider_d": f"{number}|n:{MAX_NGRAM}|sigma:{SIGMA:g}|idf:references|max:1000"
         f"|input:{TOKENIZATION}",
     }
 
 
 def caption_words(text: str) -> list[str]:
-    """The words of a caption that are counted, by the rule `WORD`."""
-    import regex  # whose \w has the vowel signs of all scripts
+    """The words of a caption by the rule `WORD`."""
+    import regex  # its \w includes the vowel signs of all scripts
 
     return regex.findall(WORD, text.lower())
 
 
-def _counted(references, written):
-    """The texts with nothing but the words that are counted, a space between each two."""
+def _counted(references, hypotheses):
+    """The texts reduced to the words that are counted, separated by spaces."""
 
     def prepared(texts):
         return [" ".join(caption_words(text)) for text in texts]
 
-    return [prepared(captions) for captions in references], prepared(written)
+    return [prepared(captions) for captions in references], prepared(hypotheses)
 
 
-def _bleu(order, references, written):
+def _bleu(order, references, hypotheses):
     """The score and its signature."""
     from sacrebleu.metrics import BLEU
 
-    # Texts are split already. Forced, or it warns of that.
+    # `force` suppresses a warning about texts that are tokenised already.
     metric = BLEU(
         lowercase=True, tokenize="none", force=True, smooth_method="none", max_ngram_order=order
     )
-    streams = list(zip_longest(*references))  # `None` where a picture has fewer
-    return float(metric.corpus_score(written, streams).score), str(metric.get_signature())
+    streams = list(zip_longest(*references))  # `None` where an image has fewer
+    return float(metric.corpus_score(hypotheses, streams).score), str(metric.get_signature())
 
 
-def _cider_d(references, written):
-    """A score for each picture."""
+def _cider_d(references, hypotheses):
+    """A score for each image."""
     references = [[text.split() for text in captions] for captions in references]
-    pictures = Counter()  # that have the n-gram in a reference
+    # Number of images with the n-gram in a reference.
+    document_frequencies: Counter[tuple[str, ...]] = Counter()
     for captions in references:
-        pictures.update({gram for words in captions for gram in _ngrams(words)})
+        document_frequencies.update({gram for words in captions for gram in _ngrams(words)})
 
     def vectors(words):
-        """The weight of each n-gram, for each n: eq. 1 of the paper, with counts as they are."""
-        by_order = [{} for _ in range(LONGEST_NGRAM)]
+        """TF-IDF of each n-gram, for each n: eq. 1 of the paper, with counts not normalised."""
+        by_order: list[dict[tuple[str, ...], float]] = [{} for _ in range(MAX_NGRAM)]
         for gram, count in Counter(_ngrams(words)).items():
-            rarity = math.log(len(references) / max(pictures[gram], 1))
+            rarity = math.log(len(references) / max(document_frequencies[gram], 1))
             by_order[len(gram) - 1][gram] = count * rarity
         return by_order
 
     scores = []
-    for captions, text in zip(references, written, strict=True):
+    for captions, text in zip(references, hypotheses, strict=True):
         words = text.split()
         found = vectors(words)
         scores.append(
@@ -167,7 +171,7 @@ def _cider_d(references, written):
 
 
 def _clipped_cosine(found, reference):
-    """How alike two vectors are, where more of an n-gram than the reference has gains nothing."""
+    """Cosine similarity of two vectors, with the first clipped to the second (CIDEr-D)."""
     lengths = math.hypot(*found.values()) * math.hypot(*reference.values())
     shared = found.keys() & reference.keys()
     product = math.fsum(min(found[gram], reference[gram]) * reference[gram] for gram in shared)
@@ -175,7 +179,7 @@ def _clipped_cosine(found, reference):
 
 
 def _ngrams(words):
-    for order in range(1, LONGEST_NGRAM + 1):
+    for order in range(1, MAX_NGRAM + 1):
         for start in range(len(words) - order + 1):
             yield tuple(words[start : start + order])
 
@@ -185,34 +189,33 @@ def _mean(values):
     return math.fsum(values) / len(values)
 
 
-def _checked(references, written):
+def _checked(references, hypotheses):
     """Lists of references and the captions, equally many."""
-    for name, texts in {"references": references, "written": written}.items():
+    for name, texts in {"references": references, "hypotheses": hypotheses}.items():
         if isinstance(texts, str):
-            raise TypeError(f"Give a list, not one text. Received: {name}={texts!r}")
-    references, written = list(references), list(written)
+            raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
+    references, hypotheses = list(references), list(hypotheses)
     for i, captions in enumerate(references):
         if isinstance(captions, str) or not isinstance(captions, Sequence):
             raise TypeError(
-                "Each picture has a list of references, be it of one. "
-                f"Received: references[{i}]={captions!r}"
+                f"Each image needs a list of references. Received: references[{i}]={captions!r}"
             )
         if not captions:
             raise ValueError(
-                "Each picture needs a reference: leave out those without. "
+                "Each image needs a reference: leave out images without. "
                 f"Received: references[{i}]={captions!r}"
             )
         for text in captions:
             if not isinstance(text, str):
                 raise TypeError(f"Texts must be strings. Received: {text!r} in references[{i}]")
-    for i, text in enumerate(written):
+    for i, text in enumerate(hypotheses):
         if not isinstance(text, str):
-            raise TypeError(f"Texts must be strings. Received: written[{i}]={text!r}")
-    if len(references) != len(written):
+            raise TypeError(f"Texts must be strings. Received: hypotheses[{i}]={text!r}")
+    if len(references) != len(hypotheses):
         raise ValueError(
-            "Each picture needs its references and one caption. "
-            f"Received: references of {len(references)} pictures, {len(written)} captions"
+            "Each image needs references and one caption. "
+            f"Received: references of {len(references)} images, {len(hypotheses)} captions"
         )
     if not references:
         raise ValueError("There is nothing to score: the split has no examples.")
-    return references, written
+    return references, hypotheses

@@ -1,4 +1,4 @@
-"""Metrics of labels, from scikit-learn."""
+"""Metrics of classification, from scikit-learn."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def classification_scores(
             f"Received: {strange}"
         )
     probabilities = probabilities.astype("float64")
-    probabilities /= probabilities.sum(axis=-1, keepdims=True)  # to the last digit
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)  # sums may be off by rounding
     index = {label: i for i, label in enumerate(labels)}
     expected = np.array([index[label] for label in truth])
     predicted = probabilities.argmax(axis=-1)
@@ -48,7 +48,7 @@ def classification_scores(
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """How often each true label (row) was predicted as each label (column): integers."""
+    """Confusion matrix, integers `[labels, labels]`: true labels in rows, predicted in columns."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(truth, predicted, labels=list(labels))

@@ -1,14 +1,16 @@
-"""Metrics of tagged words; spans from seqeval.
+"""Metrics of tagging; scores of spans are computed by seqeval.
 
-Sentences without words count nowhere: there is nothing in them to be right or wrong.
+Sentences without words are left out of every score.
 """
 
 import operator
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 
+from zoo.metrics.classification import confusion
 from zoo.tags import Sentences, count_ill_formed
 
 OTHER = "(other)"
@@ -22,26 +24,26 @@ def tagging_scores(
     Args:
         references: The true tags of each sentence.
         predictions: The tags to score, as many.
-        scheme: `"bio"` or `"bioes"`, if the tags mark spans in one of these ways
-            (`tagging_scheme` tells). Defaults to `None`, tags by themselves.
+        scheme: `"bio"`, `"bioes"` or `"io"` if the tags mark spans (see
+            `zoo.tags.tagging_scheme`). Defaults to `None`.
 
     Returns:
-        `token_accuracy`, and `sentence_accuracy`, the share of sentences with every tag right;
-        both between 0 and 1. With a scheme also, of all spans together and between 0 and 1,
+        `token_accuracy`, and `sentence_accuracy`, the share of sentences with all tags right;
+        both between 0 and 1. With a scheme also micro-averages over all spans, between 0 and 1:
 
-        - `precision_conlleval`, `recall_conlleval` and `f1_conlleval`: as the script of the
-          CoNLL shared tasks counts, and nearly all papers. An ill-formed sequence is repaired:
-          an `I-X` that continues nothing begins a span.
-        - `precision_strict`, `recall_strict` and `f1_strict`: what is ill-formed is no span.
-        - `repaired_predictions` and `repaired_references`: how many transitions were
-          ill-formed (`ill_formed`).
+        - `precision_conlleval`, `recall_conlleval` and `f1_conlleval`: as computed by the script
+          of the CoNLL shared tasks and nearly all papers. Ill-formed sequences are repaired: an
+          `I-X` that continues no span begins one.
+        - `precision_strict`, `recall_strict` and `f1_strict`: ill-formed spans are ignored.
+        - `repaired_predictions` and `repaired_references`: the numbers of ill-formed transitions
+          (`zoo.tags.count_ill_formed`).
 
-        Where there is nothing to divide by, the score is 0.
+        A score with a denominator of 0 is 0.
 
     Raises:
         TypeError: if sentences are not lists of strings.
         ValueError: if there is nothing to score, references and predictions differ in length,
-            there is no such scheme, or a tag is not of it.
+            the scheme is unknown, or a tag does not belong to it.
     """
     from seqeval.metrics import sequence_labeling, v1
     from seqeval.scheme import IOB1, IOB2, IOBES
@@ -83,8 +85,8 @@ def per_tag_table(references: Sentences, predictions: Sentences) -> list[dict]:
 
     Returns:
         For each tag that occurs, the most frequent first, a row with `tag`, `precision`,
-        `recall` and `f1` between 0 and 1 (0 where there is nothing to divide by), and
-        `support`, how often it is the true tag.
+        `recall` and `f1` between 0 and 1 (0 if the denominator is 0), and `support`, the number of
+        words with this true tag.
 
     Raises:
         TypeError, ValueError: as `tagging_scores`.
@@ -108,33 +110,31 @@ def per_tag_table(references: Sentences, predictions: Sentences) -> list[dict]:
 
 
 def tag_confusion(
-    references: Sentences, predictions: Sentences, most: int = 20
+    references: Sentences, predictions: Sentences, max_tags: int = 20
 ) -> tuple[np.ndarray, list[str]]:
-    """How often each true tag was predicted as each tag.
+    """The confusion matrix of tags.
 
     Args:
         references: The true tags of each sentence.
         predictions: The tags to count, as many.
-        most: int. If more tags occur, those least frequent in the references are counted
-            together, as `"(other)"`, so that there are this many. Defaults to `20`.
+        max_tags: int. The greatest number of tags. If more occur, the least frequent in the
+            references are counted together as `"(other)"`. Defaults to `20`.
 
     Returns:
         Integers `[tags, tags]`, the true tag in rows, the predicted in columns, and the tags,
         the most frequent first.
 
     Raises:
-        TypeError, ValueError: as `tagging_scores`, and if `most` is less than 2.
+        TypeError, ValueError: as `tagging_scores`, and if `max_tags` is less than 2.
     """
-    from zoo.metrics.classification import confusion
-
-    if most < 2:
-        raise ValueError(f"most must be at least 2. Received: most={most}")
+    if max_tags < 2:
+        raise ValueError(f"max_tags must be at least 2. Received: max_tags={max_tags}")
     truth, predicted = _flat(references, predictions)
     counts = Counter(truth)
     tags = sorted({*truth, *predicted}, key=lambda tag: (-counts[tag], tag))
-    if len(tags) > most:
-        kept = set(tags[: most - 1])
-        tags = [*tags[: most - 1], OTHER]
+    if len(tags) > max_tags:
+        kept = set(tags[: max_tags - 1])
+        tags = [*tags[: max_tags - 1], OTHER]
         truth, predicted = (
             [tag if tag in kept else OTHER for tag in column] for column in (truth, predicted)
         )
@@ -142,14 +142,14 @@ def tag_confusion(
 
 
 def unknown_tags(train: Sentences, other: Sentences) -> dict[str, int]:
-    """The tags of other sentences that training lacks, which no model can predict.
+    """The tags that do not occur in train, which no model can predict.
 
     Args:
-        train: The tags of each sentence of training.
-        other: Those of dev or test.
+        train: The tags of each sentence of train.
+        other: The tags of each sentence of dev or test.
 
     Returns:
-        How often each occurs in `other`, the most frequent first.
+        The number of occurrences of each such tag in `other`, the most frequent first.
     """
     known = {tag for tags in train for tag in tags}
     counts = Counter(tag for tags in other for tag in tags if tag not in known)
@@ -163,12 +163,14 @@ def _flat(references: Sentences, predictions: Sentences) -> tuple[list[str], lis
 
 def _checked(
     references: Sentences, predictions: Sentences
-) -> tuple[list[list[str]], list[list[str]]]:
+) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
     """Both as lists of lists of tags, equally long, without empty sentences."""
     both = {"references": references, "predictions": predictions}
     for name, sentences in both.items():
         if isinstance(sentences, str):
-            raise TypeError(f"Give a list of sentences. Received: {name}={sentences!r}")
+            raise TypeError(
+                f"Give a list of sentences, not a string. Received: {name}={sentences!r}"
+            )
         both[name] = [tags if isinstance(tags, str) else list(tags) for tags in sentences]
         for i, tags in enumerate(both[name]):
             if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):

@@ -4,8 +4,8 @@ import operator
 from collections.abc import Sequence
 from itertools import pairwise
 
-# sacreBLEU's own choice for Japanese and Korean needs a morphological analyser beside it. Scores
-# that depend on what is installed cannot be compared: these are scored by characters everywhere.
+# sacreBLEU's defaults for Japanese and Korean need a morphological analyser. Scores that depend on
+# installed packages cannot be compared, so both languages are tokenised by characters.
 TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
 DEFAULT_TOKENIZER = "13a"
 
@@ -16,17 +16,17 @@ def translation_scores(
     """Scores of translations, one reference each.
 
     Args:
-        references: The true translations, as written.
-        hypotheses: The translations to score, as a reader is to see them.
-        language: str. The two-letter code of the language they are in, such as `"de"`. Chinese
-            is split by sacreBLEU's `zh`, Japanese and Korean by characters, anything else by
-            `13a`. Defaults to `None`, any other language, with the Moses rules of English.
+        references: The reference translations, not tokenised.
+        hypotheses: The translations to score, not tokenised.
+        language: str. The two-letter code of the target language, such as `"de"`. Chinese is
+            tokenised by sacreBLEU's `zh`, Japanese and Korean by characters, other languages by
+            `13a`. Defaults to `None`, another language, with the Moses rules of English.
 
     Returns:
-        `bleu` (sacreBLEU with its defaults) and `chrf` of the texts as they are; `bleu_lc_tok`,
-        BLEU as papers on Multi30k report it: lower-cased, punctuation normalised and split by
-        the Moses scripts; all three of the corpus, between 0 and 100. `exact`, between 0 and 1,
-        is the share of hypotheses that are their reference, character for character.
+        Corpus scores between 0 and 100: `bleu` (sacreBLEU with its defaults), `chrf`, and
+        `bleu_lc_tok`, BLEU as papers on Multi30k report it (lower-cased, with punctuation
+        normalised and tokenised by the Moses scripts). `exact`, between 0 and 1, is the share of
+        hypotheses that equal their reference.
 
     Raises:
         ValueError: if there is nothing to score, or references and hypotheses differ in number.
@@ -45,25 +45,25 @@ def translation_scores(
 
 
 def signatures(language: str | None = None) -> dict[str, str]:
-    """What to print beside the scores, so that others can repeat them.
+    """Signatures of the scores, with which they can be reproduced.
 
     Args:
-        language: As for `translation_scores`.
+        language: See `translation_scores`.
 
     Returns:
-        sacreBLEU's signature of `bleu`, `chrf` and `bleu_lc_tok`. The last also says what was
-        done to the texts before, in the words of the Multi30k files: `input:lc.norm.tok.de` and
-        the version of sacremoses.
+        sacreBLEU's signatures of `bleu`, `chrf` and `bleu_lc_tok`. The last also includes the
+        preprocessing, named as in the files of Multi30k (`input:lc.norm.tok.de`), and the version
+        of sacremoses.
     """
     from importlib.metadata import version
 
-    written = {}
+    found = {}
     for name, metric in _metrics(language).items():
-        _score(metric, ["a"], ["a"])  # before, it does not know the number of references
-        written[name] = str(metric.get_signature())
-    written["bleu_lc_tok"] += f"|input:lc.norm.tok.{language or 'en'}"
-    written["bleu_lc_tok"] += f"|sacremoses:{version('sacremoses')}"
-    return written
+        _score(metric, ["a"], ["a"])  # sets the number of references
+        found[name] = str(metric.get_signature())
+    found["bleu_lc_tok"] += f"|input:lc.norm.tok.{language or 'en'}"
+    found["bleu_lc_tok"] += f"|sacremoses:{version('sacremoses')}"
+    return found
 
 
 def bleu_by_length(
@@ -73,18 +73,18 @@ def bleu_by_length(
     edges: Sequence[int] = (10, 15, 20, 30),
     language: str | None = None,
 ) -> list[tuple[str, int, float]]:
-    """BLEU of short and of long sentences.
+    """BLEU by length of the source sentence.
 
     Args:
         references: The true translations.
         hypotheses: The translations to score.
         lengths: The number of words of each source.
-        edges: The longest length of each bucket but the last, in rising order.
-        language: As for `translation_scores`.
+        edges: The greatest length of each bucket but the last, in rising order.
+        language: See `translation_scores`.
 
     Returns:
-        The label of each bucket (`"up to 10"`, `"11 to 15"`, …, `"over 30"`), the number of
-        sentences in it, and their `bleu`. A bucket without sentences is left out.
+        For each bucket that is not empty its label (`"up to 10"`, `"11 to 15"`, …, `"over 30"`),
+        the number of its sentences, and their `bleu`.
 
     Raises:
         ValueError: if there is nothing to score, references, hypotheses and lengths differ in
@@ -100,7 +100,7 @@ def bleu_by_length(
         )
     if not edges or any(low >= high for low, high in pairwise(edges)):
         raise ValueError(
-            "Edges are whole numbers in rising order, such as (10, 20, 30). "
+            "Edges must be whole numbers in rising order, such as (10, 20, 30). "
             f"Received: edges={edges}"
         )
     metric = _metrics(language)["bleu"]
@@ -128,7 +128,7 @@ def _metrics(language):
     return {
         "bleu": BLEU(tokenize=TOKENIZERS.get(language, DEFAULT_TOKENIZER)),
         "chrf": CHRF(),
-        # Forced, or it warns of texts that are split already.
+        # `force` suppresses a warning about texts that are tokenised already.
         "bleu_lc_tok": BLEU(lowercase=True, tokenize="none", force=True),
     }
 
@@ -138,7 +138,8 @@ def _score(metric, references, hypotheses):
 
 
 def _lower_cased_tokens(language):
-    """What made the `lc.norm.tok` files of Multi30k: lower case, then punctuation, then words."""
+    """The preprocessing of the `lc.norm.tok` files of Multi30k, as a function: lower-casing, Moses
+    punctuation normalisation, Moses tokenisation."""
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)
@@ -151,7 +152,7 @@ def _checked(references, hypotheses):
     both = {"references": references, "hypotheses": hypotheses}
     for name, texts in both.items():
         if isinstance(texts, str):
-            raise TypeError(f"Give a list of texts, not one. Received: {name}={texts!r}")
+            raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
         both[name] = list(texts)
         for i, text in enumerate(both[name]):
             if not isinstance(text, str):

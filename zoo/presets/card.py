@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 CARD_FILE, README_FILE = "card.json", "README.md"
 
@@ -111,7 +112,7 @@ def digest_of(files: dict[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read_json(path: Path) -> object:
+def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:

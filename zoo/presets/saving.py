@@ -100,7 +100,7 @@ def save(
         card = Card(
             name=name,
             task=task.name,
-            dataset=getattr(dataset, "name", dataset),
+            dataset=dataset if isinstance(dataset, str) else dataset.name,
             languages=tuple(_or_of(languages, dataset, "languages", ())),
             parameters=model.count_params(),
             bytes=sum((temporary / file).stat().st_size for file in files),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zoo import tracking_store
 from zoo.files import atomic_directory
 from zoo.home import home
 from zoo.presets import builtin
@@ -95,9 +96,7 @@ def _from_mlflow(uri, folder):
     import mlflow.artifacts
     import yaml
 
-    from zoo.tracking import prepare_store
-
-    store = prepare_store()
+    store = tracking_store.prepare_store()
     with _downloading(uri):
         path = mlflow.artifacts.download_artifacts(
             artifact_uri=uri, dst_path=str(folder), tracking_uri=store

@@ -1,4 +1,4 @@
-"""Text to token ids and back."""
+"""Tokenizers: subwords by SentencePiece, and words with characters."""
 
 from zoo.tokenizers.subword import SubwordTokenizer, train_subword_tokenizer
 from zoo.tokenizers.words import WordTokenizer, train_word_tokenizer

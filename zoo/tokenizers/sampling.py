@@ -1,25 +1,24 @@
-"""Draws one of the many segmentations of a text, the same ones from the same seed.
+"""Sampling of segmentations from a unigram model, reproducible by a seed.
 
-SentencePiece draws too, but seeds its generator with something of the process besides the seed that
-it is given, so that no other process can draw the same again.
+SentencePiece's own sampling is not reproducible: it combines the seed with a state of the process.
 """
 
 import math
 import random
 from collections.abc import Mapping
 
-# The score of a character without a piece, relative to the worst piece, as in SentencePiece.
+# Score of a character that has no piece, below the lowest score of a piece, as in SentencePiece.
 UNKNOWN_PENALTY = 10.0
 
 
 class Sampler:
-    """Samples from a unigram model: P(segmentation)^alpha, normalised.
+    """Samples segmentations with probability proportional to P(segmentation)^alpha.
 
-    Forward, the weights of all segmentations of each prefix are summed; backward, a last piece is
-    drawn again and again.
+    Forward filtering, backward sampling: the weights of all segmentations of each prefix are
+    summed, then pieces are drawn from the last to the first.
 
     Args:
-        scores: The log-probability of each piece that may be drawn; spaces are written `▁`.
+        scores: The log-probability of each piece, with `▁` for spaces.
 
     References:
         - Kudo 2018, "Subword Regularization", equation 9 without a limit on the candidates.
@@ -27,17 +26,21 @@ class Sampler:
 
     def __init__(self, scores: Mapping[str, float]):
         self.scores = scores
-        # Every beginning of a piece: a longer one need not be looked up once none begins so.
-        self.beginnings = {piece[:end] for piece in scores for end in range(1, len(piece) + 1)}
+        # All prefixes of pieces, at which the search for longer pieces ends.
+        self.prefixes = {piece[:end] for piece in scores for end in range(1, len(piece) + 1)}
         self.unknown = min(scores.values(), default=0.0) - UNKNOWN_PENALTY
 
     def draw(self, text: str, alpha: float, source: random.Random) -> list[str]:
-        """Pieces that join to `text`; a character without a piece is one by itself.
+        """Draws a segmentation.
 
         Args:
             text: The text, with `▁` for spaces.
-            alpha: float. 0 makes all segmentations equally probable, a large one takes the best.
-            source: Where chance comes from.
+            alpha: float. With 0 all segmentations are equally probable; a large value draws the
+                best one.
+            source: The random generator.
+
+        Returns:
+            Pieces that join to `text`. A character that has no piece is a piece by itself.
         """
         size = len(text)
         # ending[i]: (log-weight of all segmentations of text[:i] with this last piece, its start)
@@ -47,7 +50,7 @@ class Sampler:
             if start:
                 total = _log_sum(ending[start])
             end, found_one = start + 1, False
-            while end <= size and (piece := text[start:end]) in self.beginnings:
+            while end <= size and (piece := text[start:end]) in self.prefixes:
                 if piece in self.scores:
                     ending[end].append((total + alpha * self.scores[piece], start))
                     found_one = found_one or end == start + 1

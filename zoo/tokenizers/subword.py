@@ -1,4 +1,4 @@
-"""Subwords by SentencePiece, without loss: decoding the ids of a text gives the text back."""
+"""Lossless subword tokenizer by SentencePiece: decoding the ids of a text gives the text."""
 
 import io
 import random
@@ -11,10 +11,10 @@ import sentencepiece
 
 from zoo.tokenizers.sampling import Sampler
 
-sentencepiece.set_min_log_level(1)  # warnings, no notices
+sentencepiece.set_min_log_level(1)  # warnings, but no notices
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
-# A piece of a character that the vocabulary lacks, by `byte_fallback`.
+# The pieces for bytes of characters that have no piece (`byte_fallback`).
 _BYTE_PIECES = {f"<0x{byte:02X}>": byte for byte in range(256)}
 
 
@@ -22,33 +22,31 @@ _BYTE_PIECES = {f"<0x{byte:02X}>": byte for byte in range(256)}
 class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     """A SentencePiece tokenizer with ids 0 to 3 for padding, unknown, start and end.
 
-    Called on strings it is a KerasHub tokenizer, in `tf.data` and SavedModels too. `encode`
-    is the fast path of the zoo's own models.
+    Called on strings it is a KerasHub tokenizer, also in `tf.data` and SavedModels. `encode` is
+    the fast path that the zoo's models use.
 
     Args:
-        proto: A path to a SentencePiece model, its bytes, or those in base64.
+        proto: A SentencePiece model: its path, its bytes, or its bytes in base64.
         **kwargs: See `keras_hub.tokenizers.SentencePieceTokenizer`.
 
     References:
         - Kudo and Richardson 2018, "SentencePiece".
     """
 
-    backbone_cls = None  # set where a backbone adopts it
-
     def _update_special_token_ids(self):
         super()._update_special_token_ids()
         self.pad_token_id, self.unk_token_id = PADDING, UNKNOWN
         self.start_token_id, self.end_token_id = START, END
-        self.__dict__.pop("_sampler", None)  # of the pieces before
+        self.__dict__.pop("_sampler", None)  # of the former pieces
 
     def _set_proto_tf(self, proto):
-        """Nothing yet: outside of TensorFlow's graphs it is never needed."""
+        """Does nothing: the TensorFlow model is only needed in graphs (`_maybe_initialized_tf`)."""
 
     def _maybe_initialized_tf(self):
-        """Makes the model a part of the graph that is being traced.
+        """Creates the TensorFlow model in the graph that is being traced.
 
-        A copy shared by the graphs would live in TensorFlow's kernel cache, and die under them
-        when `keras.utils.set_random_seed` empties it.
+        A model shared by several graphs would be lost when `keras.utils.set_random_seed` clears
+        TensorFlow's kernel cache.
         """
         super()._set_proto_tf(self.proto)
 
@@ -59,11 +57,10 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
         Args:
             texts: The texts.
-            sampling: float. Above zero, each call draws one of the many segmentations of a
-                text, flatter the nearer it is to zero: subword regularisation (Kudo 2018,
-                equation 9, where it is called α). For training. Defaults to `0.0`, which
-                takes the best segmentation.
-            seed: int. Makes the draws repeat. Defaults to `None`.
+            sampling: float. For training with subword regularisation: if above 0, a segmentation
+                is drawn with this exponent of its probability (α in Kudo 2018, equation 9).
+                Defaults to `0.0`, which takes the best segmentation.
+            seed: int. Seed of the draws. Defaults to `None`.
 
         Returns:
             A list of lists of ids.
@@ -76,7 +73,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         return [
             [
                 token_id
-                for piece in self._sampler.draw(_as_written(text), sampling, source)
+                for piece in self._sampler.draw(_with_spaces(text), sampling, source)
                 for token_id in self._ids(piece)
             ]
             for text in texts
@@ -95,7 +92,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         )
 
     def _ids(self, piece: str) -> list[int]:
-        """The id of a piece, or of the bytes of a character that is none."""
+        """The id of a piece, or the ids of the bytes of a character that has no piece."""
         token_id = self._sentence_piece_spm.piece_to_id(piece)
         if token_id != UNKNOWN:
             return [token_id]
@@ -105,10 +102,10 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         ]
 
     def pieces(self, text: str) -> list[str]:
-        """The text of each token id of `encode`, as a reader would cut it.
+        """The text of each token id of `encode`.
 
-        They join to the text again. Where one character takes several ids, for want of a
-        piece of its own, the first of them has the character and the others are empty.
+        The texts join to the original text. If a character takes several ids because it has no
+        piece, the first text is the character and the others are empty.
         """
         self._maybe_initialized_spm()
         pieces = self._sentence_piece_spm.encode([text], out_type=str, num_threads=1)[0]
@@ -126,33 +123,33 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
                 spelled.clear()
             except UnicodeDecodeError:
                 continue
-        if readable:  # SentencePiece writes a space before the first word
+        if readable:  # SentencePiece adds a space before the first word
             readable[0] = readable[0].removeprefix(" ")
         return readable
 
 
-def _as_written(text: str) -> str:
-    """As SentencePiece sees it: `▁` for spaces, one more before the first word."""
+def _with_spaces(text: str) -> str:
+    """A text as SentencePiece represents it: `▁` for spaces, and one before the first word."""
     return "▁" + text.replace(" ", "▁") if text else ""
 
 
 def train_subword_tokenizer(
     texts: Iterable[str], vocabulary_size: int, algorithm: str = "unigram"
 ) -> SubwordTokenizer:
-    """Learns subwords from texts: lossless, bytes for unknown characters.
+    """Trains a lossless subword tokenizer, which encodes unknown characters as bytes.
 
     Args:
         texts: Training texts.
-        vocabulary_size: int. At most as many pieces as this are learnt, fewer where the text
-            gives no more; 260 of them are special tokens and bytes.
-        algorithm: `"unigram"`, or `"bpe"`, which makes whole words of few words that are
-            frequent. Defaults to `"unigram"`.
+        vocabulary_size: int. The greatest number of pieces, 260 of which are special tokens and
+            bytes. There are fewer if the texts do not give as many.
+        algorithm: `"unigram"` or `"bpe"`. Defaults to `"unigram"`.
 
     Returns:
         A `SubwordTokenizer`.
 
     Raises:
-        ValueError: if there is no text, or the vocabulary is too small for the characters.
+        ValueError: if there is no text, or SentencePiece cannot learn such a vocabulary, for
+            example because it is too small for the characters.
 
     References:
         - Kudo 2018, "Subword Regularization"; byte-pair encoding: Sennrich et al. 2016.
@@ -160,7 +157,7 @@ def train_subword_tokenizer(
     model = io.BytesIO()
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
     if not lines:
-        raise ValueError("A tokenizer needs at least one text that is not empty to learn from.")
+        raise ValueError("A tokenizer needs at least one text that is not empty. Received: none")
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
@@ -170,7 +167,7 @@ def train_subword_tokenizer(
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             byte_fallback=True,
-            character_coverage=0.9995,  # rarer characters are spelled in bytes
+            character_coverage=0.9995,  # rarer characters are encoded as bytes
             pad_id=PADDING,
             unk_id=UNKNOWN,
             bos_id=START,

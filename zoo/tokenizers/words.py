@@ -1,4 +1,4 @@
-"""Words and their characters as ids, for models that read what was cut into words already."""
+"""Word tokenizer with character ids, for models that read text split into words."""
 
 import unicodedata
 from collections import Counter
@@ -12,34 +12,35 @@ import regex
 PADDING, UNKNOWN = 0, 1
 WORDS_FILE, CHARACTERS_FILE = "words.txt", "characters.txt"
 
-# English as the Penn treebank cuts it: "don't" is "do" and "n't", "it's" is "it" and "'s".
+# English as in the Penn Treebank: "don't" is "do" and "n't", "it's" is "it" and "'s".
 _ENGLISH = regex.compile(
     r"\w+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b"
     r"|\d+(?:[.,:]\d+)+|[\w\p{M}]+(?:[-.@/][\w\p{M}]+)*|\.{2,}|-{2,}|[^\w\s]",
     regex.IGNORECASE,
 )
-# Else words are what stands between spaces, and each mark of punctuation is one.
+# Other languages: words end at spaces, and each punctuation mark is a word.
 _PLAIN = regex.compile(r"[\w\p{M}]+|[^\w\s]")
 _HANGUL = regex.compile("[가-힣]")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class WordTokenizer(keras_hub.tokenizers.Tokenizer):
-    """Gives each known word and each known character an id; `0` is padding, `1` the unknown.
+    """Maps words and characters to ids; id 0 is padding, id 1 is unknown.
 
-    Made by `train_word_tokenizer`. Text is put in Unicode's composed form (NFC) first.
+    Created by `train_word_tokenizer`. Text is normalised to Unicode's composed form (NFC).
 
     Args:
-        words: The known words, in the order of their ids. Defaults to `None`: a preset's.
-        characters: The known characters, likewise.
-        lowercase: bool. Whether words are looked up in lower case; characters never are.
-            Defaults to `False`.
-        jamo: bool. Whether a Hangul syllable is two or three characters, its jamo. Defaults to
+        words: The vocabulary of words, in the order of their ids. Defaults to `None`, for a
+            vocabulary that is loaded from a preset.
+        characters: The vocabulary of characters, likewise.
+        lowercase: bool. Whether words are lower-cased; characters are not. Defaults to `False`.
+        jamo: bool. Whether a Hangul syllable is split into its two or three jamo. Defaults to
             `False`.
-        language: A code such as `"en"`, by which `split` goes. Defaults to `None`.
+        language: The code of the language, such as `"en"`, which `split` depends on. Defaults to
+            `None`.
 
     Raises:
-        ValueError: if a word or a character is given twice, is empty, or holds a line break.
+        ValueError: if a word or a character occurs twice, is empty, or contains a line break.
     """
 
     def __init__(
@@ -55,17 +56,17 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
             self.set_vocabulary(words, characters or ())
 
     def set_vocabulary(self, words: Sequence[str], characters: Sequence[str]) -> None:
-        """Sets what is known; see the class."""
+        """Sets the vocabularies of words and characters; see the class."""
         self.words, self.characters = _checked("words", words), _checked("characters", characters)
         self._word_ids = {word: i for i, word in enumerate(self.words, 2)}
         self._character_ids = {character: i for i, character in enumerate(self.characters, 2)}
 
     def vocabulary_size(self) -> int:
-        """Number of word ids, padding and the unknown included."""
+        """The number of word ids, including padding and unknown."""
         return len(self._known("words")) + 2
 
     def character_vocabulary_size(self) -> int:
-        """The same of characters."""
+        """The number of character ids, including padding and unknown."""
         return len(self._known("characters")) + 2
 
     def encode(self, words: Iterable[str]) -> list[int]:
@@ -78,8 +79,8 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
         Args:
             words: The words.
-            length: int. Most characters of a word: of a longer one the first and the last
-                half. Defaults to `32`.
+            length: int. The greatest number of characters. Of longer words the first and the
+                last half of that number are encoded. Defaults to `32`.
         """
         self._known("characters")
         encoded = []
@@ -91,11 +92,11 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         return encoded
 
     def split(self, text: str) -> list[str]:
-        """Cuts raw text into words.
+        """Splits raw text into words.
 
-        English is cut as in the Penn treebank (`don't`: `do`, `n't`); other languages at spaces
-        and around each mark of punctuation. What a treebank does beyond that, it does not know:
-        give lists of words where that matters.
+        English is split approximately as in the Penn Treebank (`don't`: `do`, `n't`), other
+        languages at spaces and around punctuation. If a model needs the exact tokenisation of a
+        treebank, give it lists of words.
         """
         rule = _ENGLISH if self.language == "en" else _PLAIN
         return rule.findall(unicodedata.normalize("NFC", text))
@@ -107,15 +108,15 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         return [self.tokenize(text) for text in inputs]
 
     def id_to_token(self, id: int) -> str:
-        """The word of an id, `""` for padding and the unknown."""
+        """The word of an id; `""` for padding and unknown."""
         return ("", "", *self._known("words"))[id]
 
     def token_to_id(self, token: str) -> int:
-        """The id of a word."""
+        """The id of a word; 1 if it is unknown."""
         return self.encode([token])[0]
 
     def get_vocabulary(self) -> list[str]:
-        """The known words."""
+        """The vocabulary of words."""
         return list(self._known("words"))
 
     def save_assets(self, dir_path):
@@ -139,8 +140,8 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         known = getattr(self, entries)
         if known is None:
             raise ValueError(
-                "This tokenizer knows no words yet: make it with `train_word_tokenizer`, or load "
-                "it with its preset. Received: words=None"
+                "This tokenizer has no vocabulary: create it with `train_word_tokenizer`, or load "
+                "its preset. Received: words=None"
             )
         return known
 
@@ -153,7 +154,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
 
 def spell(word: str, jamo: bool = False) -> str:
-    """A word as its characters are read: composed, or with each Hangul syllable as its jamo.
+    """Normalises a word to composed characters, or splits its Hangul syllables into jamo.
 
     >>> len(spell("한국")), len(spell("한국", jamo=True))
     (2, 6)
@@ -166,17 +167,17 @@ def spell(word: str, jamo: bool = False) -> str:
 
 def train_word_tokenizer(
     sentences: Iterable[Sequence[str]],
-    least_count: int = 1,
+    min_count: int = 1,
     lowercase: bool = False,
     jamo: bool = False,
     language: str | None = None,
 ) -> WordTokenizer:
-    """Collects the words and characters of sentences.
+    """Creates a tokenizer from the words and characters of sentences.
 
     Args:
         sentences: Lists of words.
-        least_count: int. How often a word must occur to be known. Characters are known from
-            their first. Defaults to `1`.
+        min_count: int. Number of occurrences from which a word is in the vocabulary. All
+            characters are in the vocabulary. Defaults to `1`.
         lowercase, jamo, language: See `WordTokenizer`.
 
     Returns:
@@ -185,15 +186,16 @@ def train_word_tokenizer(
     Raises:
         ValueError: if there is no word.
     """
-    words, characters = Counter(), Counter()
+    words: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
     for sentence in sentences:
         for word in sentence:
             composed = unicodedata.normalize("NFC", word)
             words[composed.lower() if lowercase else composed] += 1
             characters.update(spell(word, jamo))
     if not words:
-        raise ValueError("A tokenizer needs at least one word to learn from. Received: none")
-    known = [word for word, count in words.most_common() if count >= least_count]
+        raise ValueError("A tokenizer needs at least one word. Received: none")
+    known = [word for word, count in words.most_common() if count >= min_count]
     return WordTokenizer(
         sorted(known, key=lambda word: (-words[word], word)),
         sorted(characters, key=lambda one: (-characters[one], one)),

@@ -2,29 +2,24 @@
 
 `start_run` tracks a training run, `Gate` decides whether its model may become the champion, and
 `serve` opens the runs in a browser. By default everything is stored in `~/.zoo/runs`; set
-`MLFLOW_TRACKING_URI` to use a server. Names are imported when they are first used, because the
-import of MLflow takes seconds.
+`MLFLOW_TRACKING_URI` to use a server. Names that need MLflow are imported when they are first
+used, because its import takes seconds.
 """
 
 import importlib
-import os
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # see `Run.url`
+from zoo.tracking_store import StoreError, prepare_store, tracking_uri
 
 _MODULES = {
     "Gate": "registry",
     "GateResult": "registry",
     "Registered": "registry",
     "Run": "run",
-    "StoreError": "store",
-    "prepare_store": "store",
     "serve": "ui",
     "start_run": "lifecycle",
-    "tracking_uri": "store",
 }
 
-__all__ = sorted(_MODULES)
+__all__ = ["StoreError", "prepare_store", "tracking_uri", *_MODULES]
 
 
 def __getattr__(name: str):

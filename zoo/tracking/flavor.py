@@ -49,14 +49,15 @@ def signature(task: str) -> ModelSignature:
     row = TASKS.get(task)
     if row is None:
         return ModelSignature(inputs=Schema([ColSpec("string")]))
-    outputs = [
-        ColSpec(kind, name, required=name not in row.optional_outputs)
-        for name, kind in row.outputs.items()
-    ]
     options = [ParamSpec(name, option.type, option.default) for name, option in row.options.items()]
     return ModelSignature(
         inputs=Schema([ColSpec("binary" if row.input == "image" else "string")]),
-        outputs=Schema(outputs),
+        outputs=Schema(
+            [
+                ColSpec(kind, name, required=name not in row.optional_outputs)
+                for name, kind in row.outputs.items()
+            ]
+        ),
         params=ParamSchema(options),
     )
 

@@ -5,7 +5,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import yaml
@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from zoo.tracking.environment import environment
 from zoo.tracking.run import MAX_TAG_LENGTH, MODEL_TAG, Run
 from zoo.tracking.signals import sigterm_raises
-from zoo.tracking.store import artifact_root, failure, prepare_store
+from zoo.tracking_store import artifact_root, failure, prepare_store
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -114,7 +114,7 @@ def get_experiment(client: MlflowClient, name: str) -> Experiment:
         except MlflowException as error:  # created by another process in the meantime
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        experiment = client.get_experiment_by_name(name)
+        experiment = cast(Experiment, client.get_experiment_by_name(name))
     if experiment.lifecycle_stage != "active":
         raise ValueError(
             "The experiment was deleted. Choose another name (tracking.experiment=…), or restore "

@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
 from zoo.tracking.signals import sigterm_raises
-from zoo.tracking.store import artifact_root, is_server, prepare_store
+from zoo.tracking_store import database_root, is_server, prepare_store
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 90
@@ -78,7 +78,7 @@ def _command(uri: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", uri),
-        *("--default-artifact-root", artifact_root(uri).as_uri()),
+        *("--default-artifact-root", database_root(uri).as_uri()),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         *("--uvicorn-opts", "--log-level warning"),  # no line per request
     ]

@@ -1,9 +1,9 @@
 """The training engine that every recipe runs on.
 
-`run` runs a recipe file, `resolve` gives the configuration it would be trained with. A recipe is a
-`RecipeSpec` (light: its name, the schema of its files) and a `Recipe` (how its model is built and
-its data encoded). Each module imports only those before it: `schema`, `config`, `recipe`, `loop`,
-`session`, `study`, `runner`. Nothing is imported before it is used.
+`run` runs a recipe file, `resolve` returns the configuration that `run` would train with. A recipe
+consists of a `RecipeSpec` (its name and the schema of its files, without Keras) and a `Recipe`
+(builds the model, encodes the data). Each module imports only those before it: `schema`, `config`,
+`recipe`, `loop`, `session`, `study`, `runner`. Names are imported on first use.
 """
 
 import importlib

@@ -193,6 +193,12 @@ class Checkpoint:
     def restore(self, model: "keras.Model") -> TrainerState:
         """Restores the state into a compiled model whose optimizer is built.
 
+        Args:
+            model: The model.
+
+        Returns:
+            Progress of the run.
+
         Raises:
             CheckpointError: if the state cannot be read, or belongs to another model.
         """
@@ -271,15 +277,16 @@ class Checkpoint:
         if shapes != expected:
             raise CheckpointError(
                 "The checkpoint belongs to another model, or another version of the zoo or of "
-                f"Keras: run the recipe again from the start. Received: {self.folder}, "
-                f"{prefix} with {len(shapes)} arrays instead of {len(expected)} of other shapes"
+                f"Keras: run the recipe again from the start. Received: {self.folder}, whose "
+                f"{len(shapes)} arrays of the {prefix} have other shapes than the {len(expected)} "
+                "expected ones"
             )
         for variable, array in zip(variables, stored, strict=True):
             variable.assign(array)
 
 
 def _arrays(prefix, variables) -> dict[str, np.ndarray]:
-    from keras import ops  # late: that a run cannot be resumed is reported before Keras starts
+    from keras import ops  # heavy: a wrong --resume is reported before Keras is imported
 
     return {
         f"{prefix}/{i:05}": ops.convert_to_numpy(variable.value)

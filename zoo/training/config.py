@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -15,7 +15,10 @@ from pydantic import ValidationError
 from zoo.training.schema import Conflict, RecipeConfig, Section
 
 Config = TypeVar("Config", bound=RecipeConfig)
-Path_ = tuple[str, ...]
+KeyPath = tuple[str, ...]
+
+DIGEST_TAG = "config.digest"
+COSMETIC = ("description", "recipe", "tracking", "variants")  # keys without effect on a result
 
 
 class ConfigError(ValueError):
@@ -43,11 +46,11 @@ def load(
     """Reads a recipe file.
 
     Args:
-        schema: What the file must hold, a `RecipeConfig`.
+        schema: Schema of the file, a `RecipeConfig`.
         file: The YAML file.
         overrides: Changes to it, each `key.sub=value`; split at the first `=`, the value is read
             as YAML.
-        source: The recipe's name in an error. Defaults to the path.
+        source: Name of the recipe in error messages. Defaults to the path.
 
     Returns:
         The resolved configuration.
@@ -65,7 +68,7 @@ def load(
             "A recipe is read from a YAML file; `zoo recipes RECIPE/NAME -o FILE` writes one to "
             f"start from. Received: {file}, which does not exist"
         )
-        error.exit_code, error.hint = 2, "zoo recipes"
+        error.exit_code, error.hint = 2, "zoo recipes"  # type: ignore[attr-defined]
         raise error from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(source, [f"the file is not valid YAML: {_one_line(error)}"]) from error
@@ -81,7 +84,7 @@ def resolve(
         schema: A `RecipeConfig`.
         values: The content of a recipe file: nested dictionaries.
         overrides: As in `load`.
-        source: The recipe's name in an error.
+        source: Name of the recipe in error messages.
 
     Returns:
         The resolved configuration.
@@ -91,13 +94,13 @@ def resolve(
     """
     if not isinstance(values, dict):
         raise ConfigError(
-            source, [f"a recipe file holds keys with values. Received: {values!r:.80}"]
+            source, [f"a recipe file must hold keys with values. Received: {values!r:.80}"]
         )
     values, mistakes = copy.deepcopy(values), []
     for override in overrides:
         if mistake := _override(values, override):
             mistakes.append(mistake)
-    wrong: set[Path_] = set()
+    wrong: set[KeyPath] = set()
     while True:
         try:
             config = schema.model_validate(values)
@@ -106,7 +109,7 @@ def resolve(
             found = {_path(schema, one["loc"]): one for one in reversed(error.errors())}
         mistakes += [_explain(schema, path, one) for path, one in reversed(found.items())]
         wrong |= found.keys()
-        # Validated again with their defaults instead, which shows the remaining mistakes.
+        # Without these keys, their defaults apply and the next pass finds the remaining mistakes.
         if not all([_remove(values, path) for path in found]):
             raise ConfigError(source, mistakes)
     mistakes += _conflicts(config, wrong)
@@ -143,7 +146,7 @@ _Loader.add_implicit_resolver(
 
 
 def _override(values: dict, override: str) -> str | None:
-    """Applies one override, or says why it could not."""
+    """Applies one override; returns the mistake in it, or `None`."""
     key, equals, text = override.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
@@ -160,8 +163,8 @@ def _override(values: dict, override: str) -> str | None:
     return None
 
 
-def _conflicts(section: Section, wrong: set[Path_], path: Path_ = ()) -> Iterator[str]:
-    """Invalid combinations in a section and its sections, but of keys that are `wrong`."""
+def _conflicts(section: Section, wrong: set[KeyPath], path: KeyPath = ()) -> Iterator[str]:
+    """Invalid combinations in a section and its subsections, except those of keys in `wrong`."""
     for conflict in section.conflicts():
         keys = {(*path, *name.split("__")) for name in conflict.values}
         if keys & wrong:
@@ -173,8 +176,8 @@ def _conflicts(section: Section, wrong: set[Path_], path: Path_ = ()) -> Iterato
             yield from _conflicts(value, wrong, (*path, name))
 
 
-def format_conflict(conflict: Conflict, path: Path_ = ()) -> str:
-    """One sentence: the section, the rule, and the values that break it."""
+def format_conflict(conflict: Conflict, path: KeyPath = ()) -> str:
+    """Formats a conflict as one sentence: section, rule, received values."""
     received = ", ".join(
         f"{name.replace('__', '.')}={value!r}" for name, value in conflict.values.items()
     )
@@ -182,8 +185,8 @@ def format_conflict(conflict: Conflict, path: Path_ = ()) -> str:
     return f"{place}{conflict.rule}. Received: {received}"
 
 
-def _path(schema: type[Section], location: tuple) -> Path_:
-    """The keys that lead to an error, without the union branches that pydantic adds."""
+def _path(schema: type[Section], location: tuple) -> KeyPath:
+    """Keys that lead to an error, without the union branches that pydantic adds."""
     path: list[str] = []
     inside: object = schema
     for part in location:
@@ -200,7 +203,7 @@ def _section(schema, name) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-def _remove(values: dict, path: Path_) -> bool:
+def _remove(values: dict, path: KeyPath) -> bool:
     for name in path[:-1]:
         values = values[name]
     return values.pop(path[-1], values) is not values
@@ -210,7 +213,7 @@ _TYPES = {
     "int": "a whole number",
     "float": "a number",
     "finite_number": "a finite number",
-    "string": "a text",
+    "string": "a string",
     "bool": "true or false",
     "dict": "keys with values",
     "list": "a list",
@@ -218,8 +221,8 @@ _TYPES = {
 }
 
 
-def _explain(schema: type[Section], path: Path_, error: dict) -> str:
-    """One mistake as a sentence: the key, the rule, a suggestion, the received value."""
+def _explain(schema: type[Section], path: KeyPath, error: dict) -> str:
+    """Formats a mistake as one sentence: key, rule, suggestion, received value."""
     key, kind, context = ".".join(path), error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         rule = f"there is no such key.{_meant_key(schema, path)}"
@@ -241,10 +244,11 @@ def _explain(schema: type[Section], path: Path_, error: dict) -> str:
     return f"{key}: {rule} Received: {error['input']!r}"
 
 
-def _field(schema, path):
+def _field(schema: type[Section], path: KeyPath):
+    section: Any = schema
     for name in path[:-1]:
-        schema = _section(schema, name)
-    return schema.model_fields[path[-1]]
+        section = _section(section, name)
+    return section.model_fields[path[-1]]
 
 
 def _choices(schema, path) -> list:
@@ -262,7 +266,7 @@ def _may_be_null(schema, path) -> bool:
 
 
 def _meant_key(schema, path) -> str:
-    """The nearest key of the same section, else the key of that name in another."""
+    """Suggests the nearest keys of the same section, else those of that name in another."""
     keys = list(_keys(schema))
     siblings = {key[-1]: key for key in keys if key[:-1] == path[:-1]}
     near = [siblings[n] for n in difflib.get_close_matches(path[-1], siblings, n=2, cutoff=0.6)]
@@ -270,7 +274,7 @@ def _meant_key(schema, path) -> str:
     return _list_meant([".".join(key) for key in near or elsewhere])
 
 
-def _keys(schema: type[Section], path: Path_ = ()) -> Iterator[Path_]:
+def _keys(schema: type[Section], path: KeyPath = ()) -> Iterator[KeyPath]:
     for name in schema.model_fields:
         yield (*path, name)
         if section := _section(schema, name):
@@ -290,17 +294,11 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-DIGEST_TAG = "config.digest"
-
-
-COSMETIC = ("description", "recipe", "tracking", "variants")  # keys without effect on a result
-
-
 def config_digest(config: dict, data: str, backend: str) -> str:
-    """Digest of everything that decides the result of a run, in hexadecimal.
+    """SHA-256 of everything that determines the result of a run, in hexadecimal.
 
     Args:
-        config: The resolved configuration. Its name and tracking do not count.
+        config: The resolved configuration; its `COSMETIC` keys are ignored.
         data: The digest of the dataset.
         backend: The Keras backend.
     """

@@ -44,13 +44,13 @@ class Display:
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        """Starts the bar of an epoch of which `done` batches are done."""
+    def epoch(self, number: int, epochs: int, batches: int, done: int) -> None:
+        """Starts the bar of an epoch, `done` of whose batches are done."""
         if self._progress:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
             self._progress.add_task(
-                f"epoch {number}/{of}", total=batches, completed=done, loss="compiling"
+                f"epoch {number}/{epochs}", total=batches, completed=done, loss="compiling"
             )
 
     def batch(self, done: int, loss: float | None) -> None:
@@ -61,7 +61,7 @@ class Display:
 
 
 def format_metrics(metrics: dict[str, float]) -> str:
-    """Metrics on one line: `loss 0.1234, accuracy 0.9876`."""
+    """Formats metrics on one line: `loss 0.1234, accuracy 0.9876`."""
     return ", ".join(
         f"{name} {value:.4f}" if math.isfinite(value) else f"{name} {value}"
         for name, value in metrics.items()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from zoo.data.batches import Batches, plan_batches
+from zoo.data.batches import Batches
+from zoo.data.planning import plan_batches
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
@@ -32,27 +33,27 @@ def train(
     log: Callable[[dict[str, float], int], None],
     display: Display,
 ) -> None:
-    """Trains until the epochs, the steps or the patience are used up.
+    """Trains until the limit of epochs, steps or patience is reached.
 
-    Afterwards the model has its last weights; the best are in the checkpoint.
+    Leaves the last weights in the model, and the best in the checkpoint.
 
     Args:
         model: Compiled by `zoo.training.optimizer.compile_model`.
         config: The recipe.
         progress: Progress to continue from; updated in place.
-        checkpoint: Receives the state and the best weights.
+        checkpoint: Stores the state and the best weights.
         examples: Function from the epoch to its training examples.
         evaluate: Scores the model on the dev split.
         log: Function of metrics and the number of finished epochs.
         display: Shows the progress.
 
     Raises:
-        TrainingError: if the loss is not a number.
+        TrainingError: if the loss is not finite, or the metric was never a number.
         zoo.training.checkpoint.CheckpointError: if a checkpoint cannot be written.
     """
     settings, evaluation = config.training, config.evaluation
     while not _is_over(progress, settings):
-        began = time.perf_counter()
+        start = time.perf_counter()
         data = examples(progress.epoch)
         plan = plan_batches(
             data.lengths,
@@ -64,16 +65,17 @@ def train(
         )
         if settings.max_steps:
             plan = plan[: progress.batch + settings.max_steps - progress.step]
-        rest = plan[progress.batch :]
+        remaining = plan[progress.batch :]
         display.epoch(progress.epoch + 1, settings.epochs, len(plan), progress.batch)
-        if rest:
+        if remaining:
             raw = KeepRawWeights()
             steps = _Steps(config, progress, checkpoint, display)
             batches = Batches(plan, data.collate, start=progress.batch)
             # One epoch per call of `fit`; evaluation and checkpoints are done below.
             keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
             raw.restore()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
+        num_examples = sum(batch.num_real for batch in remaining)
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
         with averaged_weights(model):
             measured = evaluate()
@@ -82,13 +84,13 @@ def train(
                 checkpoint.save_best(model)
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
-        progress.seconds += time.perf_counter() - began
+        progress.seconds += time.perf_counter() - start
         log(
             {f"train/{name}": value for name, value in trained.items()}
             | {f"dev/{name}": value for name, value in measured.items()}
             | {
-                "progress/examples_per_second": sum(batch.num_real for batch in rest) / seconds,
-                "progress/tokens_per_second": _tokens(data, rest) / seconds,
+                "progress/examples_per_second": num_examples / seconds,
+                "progress/tokens_per_second": _tokens(data, remaining) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
             },
@@ -108,7 +110,7 @@ def train(
 
 
 class _Steps(keras.callbacks.Callback):
-    """Updates the progress during one call of `fit`, checks the loss, writes checkpoints."""
+    """Callback of one call of `fit`: updates the progress, checks the loss, writes checkpoints."""
 
     def __init__(
         self, config: RecipeConfig, progress: TrainerState, checkpoint: Checkpoint, display: Display
@@ -129,8 +131,8 @@ class _Steps(keras.callbacks.Callback):
         progress, done = self.progress, batch + 1
         progress.batch, progress.step = self.batch_before + done, self.step_before + done
         is_due = progress.step % self.every == 0
-        read = is_due or done % STEPS_PER_LOSS_READ == 0
-        self.display.batch(progress.batch, self._read_loss(logs) if read else None)
+        is_read = is_due or done % STEPS_PER_LOSS_READ == 0
+        self.display.batch(progress.batch, self._read_loss(logs) if is_read else None)
         if is_due:
             self.checkpoint.save(self.model, progress)  # `self.model` syncs the state on JAX
 
@@ -138,16 +140,16 @@ class _Steps(keras.callbacks.Callback):
         self._read_loss(logs)
 
     def _read_loss(self, logs) -> float:
-        """Adds up the metrics, which are means since `fit` started, and returns the loss."""
+        """Updates the sums from `logs`, which are means since `fit` began; returns the loss."""
         progress = self.progress
         means = {name: float(value) for name, value in logs.items()}
-        if not math.isfinite(means["loss"]):  # a mean stays non-finite
+        if not math.isfinite(means["loss"]):  # once not finite, a mean stays so
             rate = learning_rate(self.model, progress.step - 1)
             raise TrainingError(
                 f"The loss is {means['loss']} at step {progress.step} (epoch "
                 f"{progress.epoch + 1}), where the learning rate is {rate:.3g}. Try a lower "
                 "training.learning_rate, more training.warmup_steps, a lower training.clip_norm, "
-                "or training.precision=float32. The last checkpoint is from before."
+                "or training.precision=float32. The last checkpoint precedes this step."
             )
         done = progress.batch - self.batch_before
         progress.sums = {
@@ -157,7 +159,7 @@ class _Steps(keras.callbacks.Callback):
 
 
 def _tokens(data, batches) -> int:
-    """Number of tokens in batches, without padding."""
+    """Number of tokens in the batches, without padding."""
     tokens = np.asarray(data.lengths if data.tokens is None else data.tokens)
     return sum(int(tokens[batch.indices[: batch.num_real]].sum()) for batch in batches)
 
@@ -169,7 +171,7 @@ def _is_better(value: float, best: float | None, mode: str) -> bool:
 
 
 def _is_over(progress, settings) -> bool:
-    if progress.batch:  # an epoch is under way, and must be evaluated
+    if progress.batch:  # the current epoch must be finished and evaluated
         return False
     best = -1 if progress.best_epoch is None else progress.best_epoch
     return (

@@ -7,9 +7,9 @@ from zoo.layers.crf.inference import IMPOSSIBLE
 
 
 class TokenCrossentropy(keras.losses.Loss):
-    """Cross-entropy of tokens given logits, in nats: the mean over tokens with a weight.
+    """Cross-entropy of tokens given logits, in nats: their mean, weighted by `sample_weight`.
 
-    On torch, Keras' own takes several times as long on logits of three dimensions.
+    On torch it takes a fraction of the time of Keras' own loss on logits of three dimensions.
 
     Args:
         label_smoothing: float. Share of the target probability spread over the vocabulary.
@@ -33,23 +33,23 @@ class TokenCrossentropy(keras.losses.Loss):
         logits = ops.cast(ops.reshape(y_pred, (-1, vocabulary)), "float32")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1, 1))
         normalizer = ops.logsumexp(logits, axis=-1)  # [batch * time]
-        right = ops.take_along_axis(logits, truth, axis=-1)[:, 0]
+        target = ops.take_along_axis(logits, truth, axis=-1)[:, 0]
         if self.label_smoothing:
             rate = self.label_smoothing
-            right = (1 - rate) * right + rate * ops.mean(logits, axis=-1)
-        return ops.reshape(normalizer - right, shape)
+            target = (1 - rate) * target + rate * ops.mean(logits, axis=-1)
+        return ops.reshape(normalizer - target, shape)
 
     def get_config(self):
         return super().get_config() | {"label_smoothing": self.label_smoothing}
 
 
 class SentenceCrossentropy(keras.losses.Loss):
-    """Cross-entropy of the tags of a sentence given their potentials, in nats: the sum over its
-    words, as in a CRF.
+    """Cross-entropy of tags given their potentials, in nats: the sum over the words of a sentence,
+    as in a CRF.
 
     Args:
-        label_smoothing: float. Share of the target probability spread over all tags. Defaults to
-            `0.0`.
+        label_smoothing: float. Share of the target probability spread over all tags.
+            Defaults to `0.0`.
 
     Call arguments:
         y_true: Integer tensor `[batch, words]`.
@@ -71,12 +71,12 @@ class SentenceCrossentropy(keras.losses.Loss):
 
 
 class DoublyStochastic(keras.layers.Layer):
-    """Doubly stochastic attention: identity that adds a penalty for source positions left out.
+    """Doubly stochastic attention: an identity layer that adds the regularization loss.
 
     The penalty of a row is `weight * sum_i (1 - sum_t a_ti)^2`, where `a_ti` is the attention
     weight of source position i in target step t. Their sum is divided by the number of steps, as
-    in the mean cross-entropy of tokens, which keeps the paper's ratio of the two terms. Rows
-    without a step do not count.
+    in the mean cross-entropy of tokens, which keeps the paper's ratio of the two terms. Fully
+    padded rows add nothing.
 
     Args:
         weight: float. Lambda in the paper.
@@ -96,7 +96,7 @@ class DoublyStochastic(keras.layers.Layer):
 
     def call(self, inputs, attention, mask):
         attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
-        seen = ops.einsum("bts,bt->bs", attention, mask)
-        missed = ops.sum(ops.square(1.0 - seen), axis=-1) * ops.max(mask, axis=-1)
-        self.add_loss(self.weight * ops.sum(missed) / ops.maximum(ops.sum(mask), 1.0))
+        coverage = ops.einsum("bts,bt->bs", attention, mask)  # [batch, source]
+        penalty = ops.sum(ops.square(1.0 - coverage), axis=-1) * ops.max(mask, axis=-1)  # [batch]
+        self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
         return inputs

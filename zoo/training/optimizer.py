@@ -11,21 +11,21 @@ from keras import ops
 from zoo.training.schema import TrainingConfig
 
 OPTIMIZERS = {
-    "adamw": keras.optimizers.Adam,  # which Keras' AdamW is, once it has a weight decay
+    "adamw": keras.optimizers.Adam,  # with `weight_decay`, Keras' Adam is its AdamW
     "adam": keras.optimizers.Adam,
     "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, **options),
 }
 
 
-@keras.saving.register_keras_serializable("recipes")
+@keras.saving.register_keras_serializable("zoo")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate with linear warm-up, then constant or decayed to zero.
+    """Learning-rate schedule: linear warm-up, then constant or decayed to zero.
 
     The rate of step `s`, counted from 0, is `peak * min(1, (s + 1) / warmup) * decay`, where
     `decay` goes from 1 after the warm-up to 0 at `total_steps`.
 
     Args:
-        peak: float. The highest rate.
+        peak: float. Learning rate after the warm-up.
         schedule: Decay: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
             equation 5, without restarts).
         warmup_steps: int. Steps of the warm-up.
@@ -59,12 +59,12 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int, **options):
-    """Compiles a model with the settings of the section `training`, and builds its optimizer.
+    """Compiles a model and builds its optimizer.
 
     Args:
         model: The model.
-        settings: The section.
-        total_steps: int. Training steps, for the schedule.
+        settings: The section `training`.
+        total_steps: int. Number of training steps, at which the schedule ends.
         **options: Other arguments of `keras.Model.compile`, such as `loss`.
     """
     optimizer = OPTIMIZERS[settings.optimizer](
@@ -91,7 +91,7 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
 
 
 def seed_dropout(seed: int, step: int) -> None:
-    """Makes dropout masks a function of seed and step, so that a run can be resumed anywhere.
+    """Makes dropout masks a function of seed and step, so that a run can be resumed at any step.
 
     On TensorFlow and JAX they depend on the seeds of the dropout layers, which are variables of
     the model. On torch Keras uses torch's global generator, which is seeded here.
@@ -104,7 +104,7 @@ def seed_dropout(seed: int, step: int) -> None:
 
 
 def learning_rate(model: keras.Model, step: int) -> float:
-    """The learning rate of a step."""
+    """Learning rate of a step."""
     return float(ops.convert_to_numpy(_inner(model.optimizer)._learning_rate(step)))
 
 
@@ -130,7 +130,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         return
     raw = _values(model)
     optimizer.finalize_variable_values(model.trainable_variables)
-    # On JAX these are the optimizer's own arrays, which a compiled step would donate: copy them.
+    # On JAX these are the optimizer's own arrays, which a compiled step would donate: copied.
     _assign(model, _values(model))
     try:
         yield
@@ -139,6 +139,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
 
 def _inner(optimizer):
+    """The optimizer itself, unwrapped from a `LossScaleOptimizer`."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 

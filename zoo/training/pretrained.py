@@ -1,14 +1,13 @@
-"""Initialization from another model: `training.init_from`."""
+"""Initialization from a pretrained model: `training.init_from`."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+
+import keras_hub
 
 import zoo
 
-if TYPE_CHECKING:
-    import keras_hub
 
-
-def load(source: str, task: type) -> "keras_hub.models.Task":
+def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Task:
     """Loads a model of a given class.
 
     Args:
@@ -28,20 +27,23 @@ def load(source: str, task: type) -> "keras_hub.models.Task":
     return model
 
 
-def check_same_sizes(source, target, keys: list[str], names: dict[str, str] | None = None) -> None:
+def check_same_sizes(
+    source, target, keys: Sequence[str], names: dict[str, str] | None = None
+) -> None:
     """Checks that two backbones have the same sizes, so that weights can be copied.
 
     Args:
         source: Backbone of the model to start from.
         target: Backbone of the recipe.
-        keys: Arguments that must be equal.
-        names: Names of arguments in a recipe, where they differ. Defaults to `None`.
+        keys: Names of the arguments that must be equal.
+        names: Names of arguments in a recipe, where they differ from those of the backbone.
+            Defaults to `None`.
 
     Raises:
         ValueError: if an argument differs; names the settings the recipe needs.
     """
-    theirs, ours = source.get_config(), target.get_config()
-    different = [key for key in keys if theirs[key] != ours[key]]
+    expected, received = source.get_config(), target.get_config()
+    different = [key for key in keys if expected[key] != received[key]]
     if not different:
         return
 
@@ -50,5 +52,5 @@ def check_same_sizes(source, target, keys: list[str], names: dict[str, str] | No
 
     raise ValueError(
         "The sizes of the model must be those of training.init_from: set "
-        f"{settings(theirs)}. Received: {settings(ours)}"
+        f"{settings(expected)}. Received: {settings(received)}"
     )

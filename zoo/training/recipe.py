@@ -54,7 +54,13 @@ class Recipe(ABC):
     def build(
         self, dataset: Dataset, preprocessor: keras_hub.models.Preprocessor, dtype: str
     ) -> keras_hub.models.Task:
-        """Builds the initialized model, not compiled, in a dtype or dtype policy."""
+        """Builds the model, initialized and not compiled.
+
+        Args:
+            dataset: The data, for its labels.
+            preprocessor: The preprocessor.
+            dtype: Dtype or dtype policy of the backbone.
+        """
 
     @abstractmethod
     def examples(
@@ -64,34 +70,41 @@ class Recipe(ABC):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        """Whether `examples` differ between epochs. They must be a function of seed and epoch.
+        """Whether `examples` differ between epochs; they must be a function of seed and epoch.
         Defaults to `False`."""
         return False
 
     def training_model(self, model: keras_hub.models.Task) -> keras.Model:
-        """The model that is trained on `examples`: by default `model`, else one that shares its
-        weights."""
+        """Model to train on `examples`, which shares its weights with `model`. Defaults to `model`
+        itself."""
         return model
 
     @abstractmethod
     def compile_options(self, model: keras_hub.models.Task) -> dict[str, Any]:
-        """`loss`, `weighted_metrics` and other arguments of `keras.Model.compile`."""
+        """Arguments of `keras.Model.compile`: `loss`, `weighted_metrics` and others."""
 
     @abstractmethod
     def report(
         self, model: keras_hub.models.Task, columns: Columns, run: Run, samples: int
     ) -> None:
-        """Logs figures and `samples` answers of the dev split."""
+        """Logs figures and samples of the dev split.
+
+        Args:
+            model: The stored model.
+            columns: The dev split.
+            run: The run.
+            samples: Number of samples; `evaluation.samples`.
+        """
 
     def measure(self, model: keras_hub.models.Task, columns: Columns) -> dict[str, float]:
-        """Scores the model on the dev split after an epoch. Defaults to `model.score(columns)`, as
-        at the end of the run."""
+        """Scores the model on the dev split after an epoch. Defaults to `model.score(columns)`,
+        which is also what the end of a run measures."""
         return model.score(columns)
 
     def compare(
         self, models: dict[str, keras_hub.models.Task], columns: Columns, run: Run
     ) -> dict[str, list]:
-        """Compares the models of a study on the dev split; may log figures.
+        """Compares the models of a study on the dev split, and may log figures.
 
         Args:
             models: The model of each variant.
@@ -106,6 +119,10 @@ class Recipe(ABC):
 
     @functools.cached_property
     def initial_model(self) -> keras_hub.models.Task | None:
-        """The model that `training.init_from` names; `None` if it names none."""
+        """The model that `training.init_from` names; `None` without one.
+
+        Raises:
+            ValueError: if it is not a `Task` of this recipe.
+        """
         source = self.config.training.init_from
         return pretrained.load(source, self.Task) if source else None

@@ -1,7 +1,7 @@
 """Runs a recipe: resolves its configuration, loads its data, trains or resumes, prints a summary.
 
-Keras and MLflow are imported after the configuration and the data were checked, so that mistakes
-in them are reported immediately.
+Keras and MLflow are imported only after the configuration and the data have been checked, so that
+mistakes in them are reported immediately.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.training.session import RunResult
     from zoo.training.study import StudyResult
 
-# Keys that may differ when a run is resumed; any other would make it another run.
+# Keys that may change when a run is resumed.
 RESUMABLE = (
     "evaluation",
     "tracking",
@@ -28,7 +28,7 @@ RESUMABLE = (
     "training.max_steps",
     "training.patience",
 )
-# Keys that the variants of a study must have in common.
+# Keys that a variant of a study may not change.
 SHARED = ("data", "recipe", "tracking", "variants")
 
 
@@ -41,7 +41,7 @@ def run(
     output: str | Path | None = None,
     progress: bool = True,
 ) -> "RunResult | StudyResult":
-    """Runs a recipe file; a file with `variants` once for each of them.
+    """Runs a recipe file: once, or once for each of its `variants`.
 
     Args:
         spec: The recipe.
@@ -50,24 +50,26 @@ def run(
         overrides: Changes to the file, each `key.sub=value`.
         resume: Id of an interrupted run to resume from its checkpoint with its own
             configuration; its first characters suffice.
-        output: A directory in which to save the preset as well.
+        output: A new or empty directory in which to save the preset too.
         progress: bool. Whether to show a progress bar on a terminal. Defaults to `True`.
 
     Returns:
-        A `RunResult`; for a file with variants a `StudyResult`.
+        A `RunResult`, or a `StudyResult` for a file with variants.
 
     Raises:
         ConfigError: with every mistake in the file and the overrides.
-        FileExistsError: if `output` is not empty.
+        FileNotFoundError: if the recipe file or a file of data does not exist.
+        FileExistsError: if `output` is not an empty directory.
+        ValueError: if the data, or the model of `training.init_from`, does not fit the recipe.
         zoo.tracking.StoreError: if the run cannot be tracked; before training starts.
-        TrainingError: if the loss or the metric is not a number.
-        CheckpointError: if a checkpoint cannot be written or read.
+        TrainingError: if the loss is not finite, or the metric was never a number.
+        CheckpointError: if no checkpoint matches `resume`, or one cannot be written or read.
     """
     file = _file(spec, name)
     label = _label(spec, name)
     output = None if output is None else Path(output)
     if output is not None and output.exists() and not _is_empty(output):
-        raise FileExistsError(f"The output must be a new or an empty directory. Received: {output}")
+        raise FileExistsError(f"The output must be a new or empty directory. Received: {output}")
     if resume is not None:
         manifest = Checkpoint.find(resume).read_manifest()
         config = _resumed_config(spec, manifest, label, overrides)
@@ -77,7 +79,9 @@ def run(
     if not config.variants:
         return _run_one(spec, label, config, list(overrides), None, output, progress)
     if output is not None:
-        raise ConfigError(label, ["a study has several models: leave --output out."])
+        raise ConfigError(
+            label, [f"a study has several models: leave out --output. Received: {output}"]
+        )
     return _run_study(spec, file, label, config, list(overrides), progress)
 
 
@@ -87,10 +91,13 @@ def resolve(
     """Resolves the configuration that `run` would train with.
 
     Args:
-        spec, name, overrides: See `run`.
+        spec: The recipe.
+        name: Name or path of the file, as in `run`.
+        overrides: Changes to the file, each `key.sub=value`.
 
     Raises:
         ConfigError: with every mistake in the file and the overrides.
+        FileNotFoundError: if there is no such file.
     """
     return _resolve_file(spec, _file(spec, name), _label(spec, name), overrides)
 
@@ -111,41 +118,45 @@ def _label(spec: RecipeSpec, name: str) -> str:
 
 def _resolve_file(spec, file, label, overrides) -> RecipeConfig:
     config = configs.load(spec.Config, file, overrides, source=label)
-    return _of_recipe(spec, label, config)
+    return _with_recipe(spec, label, config)
 
 
-def _of_recipe(spec, label, config) -> RecipeConfig:
-    """The configuration with its recipe named, so that it can be run as a file by itself."""
+def _with_recipe(spec, label, config) -> RecipeConfig:
+    """Sets `recipe` in the configuration, so that its logged file can be run by itself."""
     if config.recipe not in (None, spec.name):
         raise ConfigError(
             label,
-            [f"recipe: this file is run as a recipe of {spec.name}. Received: {config.recipe!r}"],
+            [f"recipe: must be {spec.name}, the recipe of this file. Received: {config.recipe!r}"],
         )
     return config.model_copy(update={"recipe": spec.name})
 
 
 def _resumed_config(spec, manifest: RunManifest, label, overrides) -> RecipeConfig:
-    """The configuration of an interrupted run, with overrides that leave it the same run."""
+    """Configuration of an interrupted run, with overrides of `RESUMABLE` keys."""
     if manifest.label != label:
         raise ConfigError(
-            label, [f"the run to resume belongs to {manifest.label}: name that recipe instead."]
+            label,
+            [
+                f"the run to resume belongs to {manifest.label}: name that recipe instead. "
+                f"Received: resume={manifest.run_id!r}"
+            ],
         )
     mistakes = []
     for override in overrides:
         key = override.partition("=")[0]
         if not _is_within(key, RESUMABLE):
             mistakes.append(
-                f"{key.strip()}: a resumed run keeps it; the keys that may change are "
+                f"{key.strip()}: a resumed run cannot change it; it may change "
                 f"{', '.join(RESUMABLE)}. Received: {override!r}"
             )
     if mistakes:
         raise ConfigError(label, mistakes)
     config = configs.resolve(spec.Config, manifest.config, overrides, source=label)
-    return _of_recipe(spec, label, config)
+    return _with_recipe(spec, label, config)
 
 
 def _is_within(key: str, sections: Sequence[str]) -> bool:
-    """Whether a key `a.b.c` is one of the sections, or in one."""
+    """Whether a key `a.b.c` is one of the sections or inside one."""
     key = key.strip()
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
@@ -200,7 +211,7 @@ def _check_variants(spec, file, label, config, overrides) -> None:
         for change in changes:
             if _is_within(change.partition("=")[0], SHARED):
                 mistakes.append(
-                    f"{place}: variants share {', '.join(SHARED)}: set them for all. "
+                    f"{place}: variants cannot change {', '.join(SHARED)}: set them for all. "
                     f"Received: {change!r}"
                 )
         try:

@@ -1,6 +1,11 @@
-"""Selection of the answers that a run shows as samples."""
+"""Samples of a run: the rows to show, and their attention figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras_hub
+
+from zoo.tracking import Run
 
 
 def worst_and_best(scores: Sequence[float], samples: int) -> list[int]:
@@ -14,3 +19,15 @@ def worst_and_best(scores: Sequence[float], samples: int) -> list[int]:
     samples = min(samples, len(by_score))
     best = samples // 2
     return by_score[: samples - best] + by_score[len(by_score) - best :]
+
+
+def log_attention(run: Run, model: keras_hub.models.Task, inputs: Iterable[Any]) -> None:
+    """Logs the attention figure of each input as `attention/01.png` and so on.
+
+    Args:
+        run: The run.
+        model: A model with attention.
+        inputs: Inputs of `model.explain`.
+    """
+    for number, one in enumerate(inputs, 1):
+        run.log_figure(model.explain(one).figure(), f"attention/{number:02}.png")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # as presets may have
+# Of a run and its preset.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 def one_of(choices: Collection[str]) -> BeforeValidator:
@@ -54,7 +55,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Training data: a named dataset, or the user's own files."""
 
-    task: ClassVar[str]  # named datasets of this task only
+    task: ClassVar[str]  # of the named datasets that are allowed
 
     name: str | None = None
     options: dict = {}
@@ -66,7 +67,7 @@ class DataConfig(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if (self.name is None) == (self.train is None):
             yield Conflict(
-                "give either the name of a dataset or a file to train on, and null for the other",
+                "give either the name of a dataset or a file to train on, and set the other null",
                 name=self.name,
                 train=self.train,
             )
@@ -79,13 +80,13 @@ class DataConfig(Section):
             files = {key: getattr(self, key) for key in ("dev", "test")}
             if any(files.values()):
                 yield Conflict(
-                    "a named dataset has its own splits: leave dev and test out",
+                    "a named dataset defines its splits: leave out dev and test",
                     name=self.name,
                     **files,
                 )
         elif self.options:
             yield Conflict(
-                "options are those of a named dataset; files have none",
+                "only a named dataset has options: leave out options",
                 train=self.train,
                 options=self.options,
             )
@@ -94,19 +95,23 @@ class DataConfig(Section):
         """Loads the data, with the splits `train` and `dev`, and `test` where there is one.
 
         Args:
-            seed: Decides which rows of the user's own files are held out as `dev`.
+            seed: Seed of the split of the user's own files into `train` and `dev`.
+
+        Raises:
+            FileNotFoundError: if a file does not exist.
+            ValueError: if a file or an option is invalid.
         """
         if self.name is not None:
             return data.load(self.name, **self.options)
         return self.load_files(seed)
 
     def load_files(self, seed: int) -> "Dataset":
-        """Loads the user's own files, which a subclass knows the format of."""
+        """Loads the user's own files, in the format of the task."""
         raise NotImplementedError(f"{type(self).__name__} must define `load_files(seed)`.")
 
 
 class TrainingConfig(Section):
-    """Optimization. `sentiment/quickstart.yaml` explains each key."""
+    """Optimizer, batches and stopping. `sentiment/quickstart.yaml` explains each key."""
 
     epochs: Count = 10
     batch_size: Count = 64
@@ -130,14 +135,14 @@ class TrainingConfig(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if self.optimizer == "adam" and self.weight_decay:
             yield Conflict(
-                "Adam has no decoupled weight decay: use adamw, or 0",
+                "adam has no decoupled weight decay: set optimizer adamw, or weight_decay 0",
                 optimizer=self.optimizer,
                 weight_decay=self.weight_decay,
             )
 
 
 class EvaluationConfig(Section):
-    """Metrics, and the threshold a model must reach to be registered."""
+    """Metric that selects the best epoch, and the gate a model must pass to be registered."""
 
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss", "perplexity"})
 
@@ -161,7 +166,7 @@ class TrackingConfig(Section):
 
 
 class RecipeConfig(Section):
-    """Recipe file. A task adds its sections and narrows those here."""
+    """Recipe file. The schema of a task adds sections and restricts these."""
 
     recipe: str | None = None
     description: str = ""
@@ -173,7 +178,7 @@ class RecipeConfig(Section):
     variants: dict[Name, list[str]] = {}
 
     def data_conflicts(self, dataset: "Dataset") -> Iterator[Conflict]:
-        """Yields the settings that do not fit the dataset, such as a metric it lacks labels for."""
+        """Yields the settings that do not fit the dataset, such as a metric of absent labels."""
         return iter(())
 
 
@@ -181,12 +186,12 @@ class RecipeConfig(Section):
 class RecipeSpec:
     """Entry point of a recipe, in the group `zoo.recipes`. Importing it must not import Keras.
 
-    Its YAML files are in the folder of the module that `target` names.
+    Its YAML files are in the folder of the module in `target`.
 
     Attributes:
-        name: Name of the recipe, `"sentiment"`: that of its entry point.
+        name: Name of the recipe and its entry point, such as `"sentiment"`.
         Config: Schema of its files, a `RecipeConfig`.
-        target: Its `zoo.training.Recipe`, as `"module:Class"`.
+        target: Its subclass of `zoo.training.Recipe`, as `"module:Class"`.
     """
 
     name: str
@@ -194,14 +199,16 @@ class RecipeSpec:
     target: str
 
     def load(self) -> "type[Recipe]":
-        """Imports the recipe's class, and with it Keras."""
+        """Imports the class, and with it Keras."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
     @property
     def folder(self) -> Path:
-        """The folder of its YAML files."""
+        """Folder of its YAML files."""
         spec = importlib.util.find_spec(self.target.partition(":")[0])
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
 
 

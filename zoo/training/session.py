@@ -12,7 +12,7 @@ import keras_hub
 import zoo
 from zoo import presets
 from zoo.data import Dataset
-from zoo.data.batches import default_boundaries, plan_batches
+from zoo.data.planning import default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
@@ -29,15 +29,15 @@ class RunResult:
     """Result of a run.
 
     Attributes:
-        run_id: Its id in the tracking store.
-        url: Its page there.
+        run_id: Id in the tracking store.
+        url: Page of the run.
         model: The model with the best weights, loaded from its preset.
         card: The card of the preset.
-        metrics: Metrics of the stored model: `dev/accuracy` and the like.
-        gate: Verdict of the gate; `None` without a gate.
-        model_uri: The logged model, an address for `zoo.load`.
-        registered: The registered version; `None` if the gate did not pass, or there is none.
-        preset: The directory of the preset, if `output` was given.
+        metrics: Metrics of the stored model by name, such as `dev/accuracy`.
+        gate: Result of the gate; `None` without a gate.
+        model_uri: Address of the logged model, for `zoo.load`.
+        registered: The registered version; `None` without a gate, or if it did not pass.
+        preset: Directory of the preset, if `output` was given.
     """
 
     run_id: str
@@ -59,7 +59,7 @@ class Session:
         dataset: The data.
         label: The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file.
         overrides: Changes to its file.
-        display: Reports progress.
+        display: Shows the progress.
     """
 
     def __init__(
@@ -82,11 +82,19 @@ class Session:
         """Runs the recipe, from the start or from a checkpoint.
 
         Args:
-            manifest: Manifest of the run to resume; `None` to start.
-            output: A directory for the preset.
+            manifest: Manifest of the run to resume; `None` to start one.
+            output: A directory in which to save the preset too, or `None`.
 
         Returns:
             A `RunResult`.
+
+        Raises:
+            ValueError: if a split has no rows, or the model of `training.init_from` does not fit.
+            zoo.tracking.StoreError: if the run cannot be tracked.
+            zoo.training.loop.TrainingError: if the loss is not finite, or the metric was never a
+                number.
+            CheckpointError: if the data changed since the run to resume started, or a checkpoint
+                cannot be written or read.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
         self._check_data(manifest)
@@ -107,7 +115,7 @@ class Session:
         ) as run:
             checkpoint = Checkpoint(run.id)
             try:
-                # Imports and MLflow draw random numbers too, so the seed is set after them.
+                # Set here, because imports and MLflow draw random numbers too.
                 keras.utils.set_random_seed(config.seed)
                 if manifest is None:
                     model, progress = self._start(checkpoint)
@@ -143,7 +151,7 @@ class Session:
     def _resume(self, checkpoint) -> tuple[keras.Model, TrainerState]:
         first = zoo.load(checkpoint.model)
         model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
-        model.set_weights(first.get_weights())  # weights outside the training model
+        model.set_weights(first.get_weights())  # also those that the training model lacks
         self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._training_model)
@@ -215,7 +223,11 @@ class Session:
                 for split in ("dev", "test")
                 if split == "dev" or evaluation.test
             }
-            metrics = {f"{s}/{name}": v for s, of in measured.items() for name, v in of.items()}
+            metrics = {
+                f"{split}/{name}": value
+                for split, scores in measured.items()
+                for name, value in scores.items()
+            }
             card = presets.update_card(directory, metrics=metrics)
             self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
             model_uri = run.log_model(directory, card)
@@ -228,8 +240,8 @@ class Session:
                     name = self.config.tracking.register_as or self.name
                     registered = run.register(model_uri, name, card, gate)
             if output is not None:
-                with atomic_directory(output) as beside:
-                    shutil.copytree(directory, beside, dirs_exist_ok=True)
+                with atomic_directory(output) as temporary:
+                    shutil.copytree(directory, temporary, dirs_exist_ok=True)
         return RunResult(
             run_id=run.id,
             url=run.url(),
@@ -243,7 +255,7 @@ class Session:
         )
 
     def _in_float32(self, model) -> keras_hub.models.Task:
-        """The model, or a float32 copy of one in mixed precision, which a preset must not name."""
+        """The model, or its float32 copy if it has mixed precision, which presets must not have."""
         if self.config.training.precision == "float32":
             return model
         copy = self.recipe.build(self.dataset, model.preprocessor, "float32")
@@ -251,8 +263,12 @@ class Session:
         return copy
 
     def _training_metadata(self, progress) -> dict:
-        here, backend = environment(), keras.config.backend()
-        versions = {k.partition(".")[2]: v for k, v in here.items() if k.startswith("version.")}
+        tags, backend = environment(), keras.config.backend()
+        versions = {
+            key.partition(".")[2]: value
+            for key, value in tags.items()
+            if key.startswith("version.")
+        }
         return {
             "command": shlex.join(
                 ["zoo", "run", self.label, *self.overrides, "--backend", backend]
@@ -262,7 +278,7 @@ class Session:
             "versions": versions,
             "best_epoch": progress.best_epoch + 1,
             "wall_time_s": round(progress.seconds, 1),
-            "machine": f"{here['platform']}, {here['device']}",
+            "machine": f"{tags['platform']}, {tags['device']}",
         }
 
     # Checks
@@ -271,7 +287,7 @@ class Session:
         dataset = self.dataset
         for split in ["train", "dev", *["test"] * self.config.evaluation.test]:
             if not self._rows(split):
-                remedy = "set evaluation.test=false" if split == "test" else "training needs some"
+                remedy = "set evaluation.test=false" if split == "test" else "give it some"
                 raise ValueError(
                     f"The dataset has no rows in its {split} split: {remedy}. Received: "
                     f"{dataset.name}, {self._sizes()}"
@@ -290,12 +306,12 @@ class Session:
         return ", ".join(f"{split} {self._rows(split):,}" for split in self.dataset.splits)
 
     def _clean_up(self, checkpoint, error) -> None:
-        """Keeps a checkpoint that can be resumed and says how; removes any other."""
+        """Keeps a resumable checkpoint and prints the command to resume; removes any other."""
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
         command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
         if isinstance(error, Exception):
-            error.hint = getattr(error, "hint", None) or command
+            error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:
             self.display.say(f"interrupted; to resume: {command}")

@@ -29,10 +29,10 @@ class StudyResult:
     """Result of a study.
 
     Attributes:
-        run_id: Id of its summary run.
+        run_id: Id of the summary run.
         url: Page of the summary run.
-        study: Value of the tag `study` of all its runs.
-        columns: The table: a list of values for each column, by name.
+        study: Value of the tag `study`, which all its runs share.
+        columns: Columns of the table by name, with one value for each variant.
     """
 
     run_id: str
@@ -50,32 +50,32 @@ def run_study(
     resolve: Callable[[list[str]], RecipeConfig],
     run: Callable[[RecipeConfig, list[str], RunManifest | None], RunResult],
 ) -> StudyResult:
-    """Runs each variant that has no finished run yet, and compares them on the dev split.
+    """Runs each variant that lacks a finished run, and compares all on the dev split.
 
-    A study that was interrupted therefore goes on when it is run again. Its runs are not nested:
-    they share the tag `study`.
+    Running an interrupted study again therefore resumes it. Its runs are not nested; they share
+    the tag `study`.
 
     Args:
-        recipe: The recipe, whose configuration has `variants`.
+        recipe: The recipe; its configuration has `variants`.
         dataset: The data.
         label: The recipe as `zoo run` takes it: `translation/attention_study`, or a path.
         overrides: Changes to its file.
-        resolve: Resolves the configuration of the file with changes.
-        run: Runs a configuration, given the changes that led to it and, to resume it, the
-            manifest of its checkpoint.
+        resolve: Function from overrides to the resolved configuration of the file.
+        run: Function that runs a configuration, given its overrides and the manifest of the
+            checkpoint to resume, or `None`.
 
     Returns:
         A `StudyResult`.
     """
     config, backend = recipe.config, keras.config.backend()
     title = config.tracking.name or Path(label).stem
-    budget = config_digest(config.model_dump(), dataset.digest, backend)
-    study = f"{config.tracking.study or title}-{budget[:8]}"
+    digest = config_digest(config.model_dump(), dataset.digest, backend)
+    study = f"{config.tracking.study or title}-{digest[:8]}"
     client, models, speeds = MlflowClient(prepare_store()), {}, {}
-    for number, (variant, own) in enumerate(config.variants.items(), 1):
+    for number, (variant, variant_overrides) in enumerate(config.variants.items(), 1):
         changes = [
             *overrides,
-            *own,
+            *variant_overrides,
             "variants={}",
             "evaluation.gate=null",  # a study registers nothing
             f"tracking.study={json.dumps(study)}",
@@ -88,7 +88,8 @@ def run_study(
         if finished is None:
             print(heading, flush=True)
             checkpoint = Checkpoint.of(values, dataset.digest)
-            result = run(resolved, changes, checkpoint and checkpoint.read_manifest())
+            manifest = checkpoint.read_manifest() if checkpoint else None
+            result = run(resolved, changes, manifest)
             finished = client.get_run(result.run_id)
         else:
             print(f"{heading}: already finished, run {finished.info.run_id}", flush=True)
@@ -115,20 +116,20 @@ def run_study(
 
 
 def markdown(columns: dict[str, list]) -> str:
-    """A table in Markdown; all columns but the first are numbers."""
-    grid = Table(box=box.MARKDOWN)
+    """Formats a table in Markdown; all columns but the first hold numbers."""
+    table = Table(box=box.MARKDOWN)
     for i, name in enumerate(columns):
-        grid.add_column(name, justify="right" if i else "left", no_wrap=True)
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
-        grid.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
-    console = Console(file=StringIO(), width=MAX_WIDTH)
-    console.print(grid)
-    lines = (line.strip() for line in console.file.getvalue().splitlines())
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    text = StringIO()
+    Console(file=text, width=MAX_WIDTH).print(table)
+    lines = (line.strip() for line in text.getvalue().splitlines())
     return "\n".join(filter(None, lines)) + "\n"
 
 
 def _finished(client, study, digest):
-    """The latest finished run of a variant, or `None`."""
+    """Latest finished run of a variant, or `None`."""
     found = client.search_runs(
         [experiment.experiment_id for experiment in client.search_experiments()],
         f"tags.study = '{study}' and tags.`{DIGEST_TAG}` = '{digest}' "

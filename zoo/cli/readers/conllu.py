@@ -35,10 +35,10 @@ class ConlluReader:
                 hint="zoo ls --task token_classifier",
             )
         try:
-            self.total = sum(1 for _ in conllu_sentences(lines(args.file), ()))
+            self.total: int | None = sum(1 for _ in conllu_sentences(lines(args.file), ()))
         except (FormatError, ValueError, FileNotFoundError) as error:
             raise Failure(f"{args.file}: {error}", hint="zoo infer --help") from error
-        self.inputs = blocks(lines(args.file))
+        self.inputs: Iterable = blocks(lines(args.file))
 
     def answer(self, inputs, model, infer) -> None:
         column = tag_column(model.tags, model.scheme)

@@ -51,7 +51,8 @@ def _read(paths: list[str], size) -> tuple[dict[int, "np.ndarray"], dict[int, Ex
     """The images and the errors, each by index in `paths`."""
     from zoo.images import ImageError, read_image
 
-    images, errors = {}, {}
+    images: dict[int, np.ndarray] = {}
+    errors: dict[int, Exception] = {}
     for i, path in enumerate(paths):
         try:
             images[i] = read_image(path, size)

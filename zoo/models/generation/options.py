@@ -49,10 +49,15 @@ class SearchOptions:
 def takes_search_options(method: Callable) -> Callable:
     """Shows the fields of `SearchOptions` in the signature of a method, in place of `**search`."""
     signature = inspect.signature(method)
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
     *parameters, _ = signature.parameters.values()
-    options = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(SearchOptions).parameters.values()
-    ]
-    method.__signature__ = signature.replace(parameters=[*parameters, *options])
+    options = inspect.signature(SearchOptions).parameters.values()
+    shown = signature.replace(
+        parameters=[
+            *(one for one in parameters if one.kind is not keyword_only),
+            *(option.replace(kind=keyword_only) for option in options),
+            *(one for one in parameters if one.kind is keyword_only),
+        ]
+    )
+    method.__signature__ = shown  # type: ignore[attr-defined]  # read by `inspect.signature`
     return method

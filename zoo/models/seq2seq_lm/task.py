@@ -109,7 +109,7 @@ class Seq2SeqLM(GenerationTask):
         check_columns(columns, "source", "target")
         answers = self.infer(columns["source"], batch_size=batch_size, **search)
         loss = self._loss(columns, batch_size)
-        language = self.languages and self.languages[1]
+        language = self.languages[1] if self.languages else None
         translations = [answer.text for answer in answers]
         scores = translation_scores(columns["target"], translations, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from zoo.home import home
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
 TIMEOUT_SECONDS = 8
 VERBOSE_LOGGERS = ("alembic", "mlflow.store", "mlflow.system_metrics")
 
@@ -19,6 +22,8 @@ _embedded: str | None = None  # the default store, once `prepare_store` has set 
 
 class StoreError(ConnectionError):
     """Error for a tracking store that cannot be used."""
+
+    hint: str | None = None
 
 
 def tracking_uri() -> str:
@@ -44,9 +49,13 @@ def artifact_root(uri: str) -> Path | None:
         The folder `artifacts` beside an SQLite file; for another database, the one in
         `zoo.home.home() / "runs"`; `None` for a server, which has its own.
     """
-    if database := sqlite_file(uri):
-        return database.parent / "artifacts"
-    return None if is_server(uri) else home() / "runs" / "artifacts"
+    return None if is_server(uri) else database_root(uri)
+
+
+def database_root(uri: str) -> Path:
+    """Where the files of the runs go whose database this process writes to."""
+    database = sqlite_file(uri)
+    return database.parent / "artifacts" if database else home() / "runs" / "artifacts"
 
 
 def is_server(uri: str) -> bool:
@@ -142,7 +151,7 @@ def _open_database(uri: str) -> None:
         lock = folder / f"{database.name if database else 'database'}.lock"
         with FileLock(lock):
             _connect(uri)
-            SqlAlchemyStore(uri, artifact_root(uri).as_uri()).engine.dispose()
+            SqlAlchemyStore(uri, database_root(uri).as_uri()).engine.dispose()
     except ImportError as error:
         raise StoreError(
             f"The tracking database needs a driver that is not installed: {_reason(error)}. "
