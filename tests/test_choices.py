@@ -235,7 +235,8 @@ def test_models_with_the_layers_of_a_plugin_learn_and_are_saved(plugin, tmp_path
     backbone = TextClassifierBackbone(20, encoder="leaky", **options)
     classifier = TextClassifier(backbone, None, ["no", "yes"], pooling="cosine")
     inputs = {"token_ids": ids, "padding_mask": mask}
-    learns(classifier, inputs, np.array([0, 1]), "sparse_categorical_crossentropy")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    learns(classifier, inputs, np.array([0, 1]), loss)
     path = tmp_path / "model.keras"
     classifier.save(path)
     again = keras.models.load_model(path)

@@ -18,12 +18,12 @@ from zoo.layers.attention import make_attention
 
 MAKERS = {name: lambda name=name, **kw: make_attention(name, 8, **kw) for name in ATTENTIONS}
 MAKERS["luong_local_monotonic"] = lambda **kw: LuongLocalAttention(2, "monotonic", **kw)
-every_mechanism = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+every_attention = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 @keras.saving.register_keras_serializable("tests")
 class Cosine(Attention):
-    """What a third party writes: the score, and nothing else."""
+    """An attention with a score of its own."""
 
     def score(self, query, keys):
         return ops.einsum("btd,bsd->bts", ops.normalize(query), ops.normalize(keys))
@@ -43,7 +43,7 @@ def softmax(scores):
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
-# What each mechanism computes
+# Equations
 
 
 def test_dot_product_reproduces_the_textbook_example():
@@ -73,7 +73,7 @@ def test_the_output_is_the_weighted_sum():
     np.testing.assert_allclose(ops.convert_to_numpy(output), [[[0.56, 0.14]]], atol=1e-6)
 
 
-def test_bahdanau_is_its_equation():
+def test_bahdanau_computes_its_equation():
     query, key = random(2, 3, 4), random(2, 5, 6, seed=1)
     layer = BahdanauAttention(units=7)
     layer.build(query.shape, key.shape)
@@ -82,7 +82,7 @@ def test_bahdanau_is_its_equation():
     np.testing.assert_allclose(attend(layer, query, key)[1], softmax(expected[..., 0]), atol=1e-5)
 
 
-def test_luong_general_is_its_equation():
+def test_luong_general_computes_its_equation():
     query, key = random(2, 3, 4), random(2, 5, 6, seed=1)
     layer = LuongGeneralAttention()
     layer.build(query.shape, key.shape)
@@ -91,7 +91,7 @@ def test_luong_general_is_its_equation():
     np.testing.assert_allclose(attend(layer, query, key)[1], softmax(expected), atol=1e-5)
 
 
-def test_luong_concat_is_its_equation():
+def test_luong_concat_computes_its_equation():
     query, key = random(2, 3, 4), random(2, 5, 6, seed=1)
     layer = LuongConcatAttention(units=7)
     layer.build(query.shape, key.shape)
@@ -121,7 +121,7 @@ def test_predictive_local_attention_is_a_gaussian_in_a_window(window, expected):
     output, weights = attend(layer, query, value)
     np.testing.assert_allclose(weights, [[expected]], atol=1e-6)
     np.testing.assert_allclose(output, weights @ value, atol=1e-6)
-    # The centre is relative to the valid part, wherever that stands.
+    # The centre is relative to the valid steps, at any place.
     for pad in ((0, 3), (3, 0)):
         mask = np.pad(np.ones((1, 4), bool), ((0, 0), pad))
         padded = np.pad(value, ((0, 0), pad, (0, 0)))
@@ -129,7 +129,7 @@ def test_predictive_local_attention_is_a_gaussian_in_a_window(window, expected):
         np.testing.assert_allclose(again[0, 0][mask[0]], expected, atol=1e-6)
 
 
-def test_predictive_local_attention_is_its_equation():
+def test_predictive_local_attention_computes_its_equation():
     query, key = random(2, 3, 4), random(2, 9, 6, seed=1)
     layer = LuongLocalAttention(window=3, units=5)
     layer.build(query.shape, key.shape)
@@ -142,12 +142,12 @@ def test_predictive_local_attention_is_its_equation():
     np.testing.assert_allclose(attend(layer, query, key)[1], expected, atol=1e-5)
 
 
-def test_monotonic_local_attention_follows_the_target():
+def test_the_centre_of_monotonic_attention_is_the_target_step():
     layer = LuongLocalAttention(window=1, alignment="monotonic")
     weights = attend(layer, np.zeros((2, 5, 3), "float32"), random(2, 4, 3))[1]
     near = np.array(
         [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
-    )  # the last target step has no counterpart, and stays at the last source step
+    )  # the last target step is past the source: its centre is the last source step
     np.testing.assert_allclose(
         weights, np.stack([near / near.sum(-1, keepdims=True)] * 2), atol=1e-6
     )
@@ -193,10 +193,10 @@ def test_multi_head_may_have_its_own_output_size_and_no_biases():
     ]
 
 
-# What the base class does for all of them
+# The base class
 
 
-@every_mechanism
+@every_attention
 def test_weights_sum_to_one_and_a_fully_masked_row_is_zero(make):
     query, value = random(2, 3, 8), random(2, 5, 8, seed=1)
     mask = np.array([[True, True, False, True, False], [False] * 5])
@@ -208,7 +208,7 @@ def test_weights_sum_to_one_and_a_fully_masked_row_is_zero(make):
     assert np.all(weights[1] == 0) and np.all(output[1] == 0)
 
 
-@every_mechanism
+@every_attention
 def test_extreme_scores_stay_finite(make):
     layer = make()
     for scale in (1e4, 1e-30):
@@ -216,7 +216,7 @@ def test_extreme_scores_stay_finite(make):
         assert np.all(np.isfinite(output)) and np.all(np.isfinite(weights))
 
 
-def test_keys_and_values_are_masked_alike():
+def test_key_mask_and_value_mask_are_combined():
     query, value = random(1, 2, 4), random(1, 3, 4, seed=1)
     masks = {
         "value_mask": np.array([[True, True, False]]),
@@ -226,7 +226,7 @@ def test_keys_and_values_are_masked_alike():
     np.testing.assert_allclose(weights, [[[0, 1, 0]] * 2], atol=1e-6)
 
 
-def test_masked_queries_give_zero():
+def test_the_output_of_masked_queries_is_zero():
     mask = np.array([[True, False]])
     output = attend(
         ScaledDotProductAttention(), random(1, 2, 4), random(1, 3, 4, seed=1), query_mask=mask
@@ -234,7 +234,7 @@ def test_masked_queries_give_zero():
     assert np.any(output[0, 0] != 0) and np.all(output[0, 1] == 0)
 
 
-def test_masks_of_an_embedding_arrive_by_themselves():
+def test_the_mask_of_an_embedding_is_used():
     embed = keras.layers.Embedding(9, 4, mask_zero=True)
     query, value = embed(np.array([[1, 2, 0]])), embed(np.array([[3, 4, 0, 0]]))
     output, weights = attend(ScaledDotProductAttention(), query, value)
@@ -250,9 +250,9 @@ def test_keys_may_differ_from_values():
     np.testing.assert_allclose(output, expected @ value, atol=1e-5)
 
 
-@every_mechanism
+@every_attention
 @pytest.mark.parametrize("own_key", [False, True])
-def test_keys_projected_once_give_the_same(make, own_key):
+def test_projected_keys_give_the_same_output(make, own_key):
     query, value = random(2, 3, 8), random(2, 5, 8, seed=1)
     key = random(2, 5, 8, seed=2) if own_key else None
     layer = make()
@@ -263,8 +263,8 @@ def test_keys_projected_once_give_the_same(make, own_key):
         np.testing.assert_allclose(x, y, atol=1e-6)
 
 
-@every_mechanism
-def test_a_causal_mask_hides_what_follows(make):
+@every_attention
+def test_a_causal_mask_masks_later_steps(make):
     sequence, layer = random(2, 6, 8), make()
     output, weights = attend(layer, sequence, sequence, use_causal_mask=True)
     assert np.all(weights[:, np.triu_indices(6, 1)[0], np.triu_indices(6, 1)[1]] == 0)
@@ -275,7 +275,7 @@ def test_a_causal_mask_hides_what_follows(make):
     assert np.abs(again[:, 4:] - output[:, 4:]).max() > 1e-2
 
 
-@every_mechanism
+@every_attention
 @pytest.mark.parametrize("causal", [False, True])
 def test_step_by_step_equals_all_steps_at_once(make, causal):
     query, value, layer = random(2, 5, 8), random(2, 5, 8, seed=1), make()
@@ -293,8 +293,8 @@ def test_step_by_step_equals_all_steps_at_once(make, causal):
                 np.testing.assert_allclose(x, y[:, step : step + 1], atol=1e-5)
 
 
-@every_mechanism
-def test_an_empty_batch_is_empty(make):
+@every_attention
+def test_an_empty_batch_gives_an_empty_output(make):
     layer = make()
     layer(random(1, 2, 8), random(1, 3, 8))
     mask = np.ones((0, 3), bool)
@@ -315,7 +315,7 @@ def test_weights_are_float32_or_wider(dtype):
     np.testing.assert_allclose(ops.convert_to_numpy(weights).sum(-1), 1, atol=1e-5)
 
 
-def test_dropout_drops_weights_in_training_and_reports_them_whole():
+def test_dropout_acts_on_weights_in_training_and_not_on_returned_weights():
     layer = ScaledDotProductAttention(dropout=0.5)
     query, value = random(50, 3, 4), np.ones((50, 7, 1), "float32")
     key = random(50, 7, 4, seed=1)
@@ -323,11 +323,11 @@ def test_dropout_drops_weights_in_training_and_reports_them_whole():
     dropped, weights = attend(layer, query, value, key, training=True)
     np.testing.assert_allclose(still, 1, atol=1e-5)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
-    assert dropped.std() > 0.1  # single rows lose or gain
-    np.testing.assert_allclose(dropped.mean(), 1, atol=0.15)  # and the expectation stays
+    assert dropped.std() > 0.1
+    np.testing.assert_allclose(dropped.mean(), 1, atol=0.15)  # the expectation is unchanged
 
 
-def test_a_third_party_writes_the_score_alone(tmp_path):
+def test_a_subclass_needs_a_score_only(tmp_path):
     query, value = random(2, 3, 4), random(2, 3, 4, seed=1)
     mask = np.array([[True, True, False], [True, True, True]])
     unit = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (query, value)]
@@ -346,8 +346,8 @@ def test_a_third_party_writes_the_score_alone(tmp_path):
         np.testing.assert_allclose(ops.convert_to_numpy(output), expected @ value, atol=1e-5)
 
 
-@every_mechanism
-def test_symbolic_shapes_are_exact(make):
+@every_attention
+def test_symbolic_shapes_equal_those_of_the_outputs(make):
     query, value = keras.Input((3, 8)), keras.Input((None, 8))
     mask = keras.Input((5,), dtype="bool")
     output, weights = make()(query, value, value_mask=mask, return_attention_scores=True)
@@ -355,10 +355,10 @@ def test_symbolic_shapes_are_exact(make):
     assert make()(query, value).shape == (None, 3, 8)
 
 
-# What users get wrong
+# Errors
 
 
-@every_mechanism
+@every_attention
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -373,19 +373,19 @@ def test_symbolic_shapes_are_exact(make):
         ({"query": random(2, 8)}, r"single step as `query\[:, None\]`.*\(2, 8\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_both_printed(make, arguments, message):
+def test_wrong_shapes_are_errors_with_both_shapes(make, arguments, message):
     arguments = {"query": random(2, 3, 8), "value": random(2, 5, 8)} | arguments
     with pytest.raises(ValueError, match=message):
         make()(**arguments)
 
 
 @pytest.mark.parametrize("kind", [LuongDotAttention, ScaledDotProductAttention])
-def test_a_dot_product_of_unequal_sizes_prints_both(kind):
+def test_a_dot_product_of_unequal_sizes_is_an_error_with_both_shapes(kind):
     with pytest.raises(ValueError, match=r"one size.*General.*\(2, 3, 4\).*\(2, 5, 6\)"):
         kind()(random(2, 3, 4), random(2, 5, 6))
 
 
-def test_keys_projected_from_another_sequence_are_refused():
+def test_projected_keys_of_another_length_are_an_error():
     layer = BahdanauAttention(4)
     layer.build((2, 3, 8), (2, 5, 8))
     keys = layer.project_keys(ops.convert_to_tensor(random(2, 4, 8)))
@@ -393,7 +393,7 @@ def test_keys_projected_from_another_sequence_are_refused():
         layer(random(2, 3, 8), random(2, 5, 8), projected_keys=keys)
 
 
-def test_a_mechanism_must_define_its_score():
+def test_a_subclass_must_define_its_score():
     with pytest.raises(NotImplementedError, match="Attention must define `score"):
         Attention()(random(1, 2, 4), random(1, 3, 4))
 
@@ -410,12 +410,12 @@ def test_a_mechanism_must_define_its_score():
         (lambda: make_attention("multi_head", 6), "divisible .*units=6, num_heads=4"),
     ],
 )
-def test_wrong_arguments_are_named(make, message):
+def test_wrong_arguments_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_a_config_names_its_mechanism():
+def test_make_attention_makes_the_class_of_each_name():
     expected = {
         "bahdanau": BahdanauAttention,
         "luong_dot": LuongDotAttention,

@@ -1,4 +1,4 @@
-"""Vectors of words, made of their characters."""
+"""Character-level features of words."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def make(kind, **options):
     return CharacterFeatures(9, kind, embedding_dim=4, units=6, **options)
 
 
-def test_a_convolution_and_the_largest_of_each_filter():
+def test_cnn_features_are_maxima_of_a_convolution():
     layer = make("cnn", kernel_size=3)
     found = features(layer, WORDS)
     table = ops.convert_to_numpy(layer.embedding.embeddings)
@@ -29,7 +29,7 @@ def test_a_convolution_and_the_largest_of_each_filter():
     np.testing.assert_allclose(found[0, 0], np.max(expected, axis=0), atol=1e-5)
 
 
-def test_an_lstm_ends_where_the_word_does():
+def test_lstm_features_are_the_last_states_of_the_word():
     layer = make("lstm")
     found = features(layer, WORDS)
     states, _ = layer.reader(layer.embedding(WORDS[0, :1, :4]))  # the word alone
@@ -39,7 +39,7 @@ def test_an_lstm_ends_where_the_word_does():
 
 
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
-def test_padding_and_neighbours_change_nothing(kind):
+def test_features_do_not_depend_on_padding_and_other_words(kind):
     layer = make(kind)
     found = features(layer, WORDS)
     longer = np.pad(WORDS, ((0, 0), (0, 3), (0, 200)))
@@ -49,8 +49,8 @@ def test_padding_and_neighbours_change_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
-def test_it_learns_inside_a_model(kind):
-    """Whether a word has the character 7, which no other feature tells."""
+def test_a_model_learns_from_characters(kind):
+    """The label is whether a word contains the character 7."""
     words = np.random.default_rng(0).integers(1, 9, (64, 3, 5)).astype("int32")
     truth = (words == 7).any(axis=-1).astype("float32")[..., None]
     inputs = keras.Input((None, None), dtype="int32")
@@ -67,6 +67,6 @@ def test_it_learns_inside_a_model(kind):
         ({"kernel_size": 0}, "kernel_size=0"),
     ],
 )
-def test_wrong_arguments_are_named(options, message):
+def test_wrong_arguments_are_errors(options, message):
     with pytest.raises(ValueError, match=message):
         CharacterFeatures(9, **options)

@@ -28,7 +28,7 @@ MASK = np.array(
     bool,
 )
 POTENTIALS = np.random.default_rng(0).normal(size=(6, 5, 3)).astype("float32") * 2
-# Allowed by the BIO constraints; what stands at padding means nothing.
+# Allowed by the BIO constraints; the values at padding are ignored.
 GOLD = np.array(
     [
         [0, 1, 2, 0, 1],
@@ -63,7 +63,7 @@ def run(method, *inputs):
 
 
 def all_paths(layer, potentials):
-    """Every sequence of tags of one unpadded row and its score, in float64; forbidden ones out."""
+    """All allowed sequences of tags of one unpadded row with their scores, in float64."""
     transitions, start, end = (w.astype("float64") for w in layer.get_weights())
     allowed = np.ones((4, 4)) if layer.allowed_transitions is None else layer.allowed_transitions
     allowed = np.array(allowed, bool)
@@ -91,7 +91,7 @@ def test_log_likelihood_equals_brute_force(constrained):
     for row, valid in enumerate(MASK):
         expected = log_probabilities(chain, POTENTIALS[row, valid])
         assert result[row] == pytest.approx(expected[tuple(GOLD[row, valid])], abs=1e-5)
-    assert result[5] == 0  # the one tagging of an empty sequence is certain
+    assert result[5] == 0  # an empty sequence has one tagging
 
 
 @constrained
@@ -134,14 +134,14 @@ def test_n_best_are_the_n_best_in_order(constrained, n):
     np.testing.assert_array_equal(tags[:, 0], run(chain.decode, POTENTIALS, MASK))
 
 
-def test_n_best_lists_no_path_twice_among_equals():
+def test_n_best_paths_of_equal_score_are_different():
     tags, values = LinearChainCRF(3).n_best(np.zeros((1, 3, 3)), 27)
     assert len({tuple(path) for path in numpy(tags)[0]}) == 27
     np.testing.assert_allclose(numpy(values)[0], np.log(1 / 27), rtol=1e-6)
 
 
 def gradients(chain, gold, potentials, weights=None):
-    """Of the summed log-likelihood, by the potentials and each weight, from one step of SGD."""
+    """Gradients of the summed log-likelihood by potentials and weights, from one step of SGD."""
     inputs = keras.Input(batch_shape=potentials.shape)
     moved = Moved(potentials.shape)(inputs)
     model = keras.Model(inputs, chain(moved))
@@ -165,7 +165,7 @@ class Moved(keras.layers.Layer):
 
 
 @constrained
-def test_gradients_are_counts_less_expected_counts(constrained):
+def test_gradients_are_counts_minus_expected_counts(constrained):
     chain = layer(constrained)
     rows = slice(0, 2)
     potentials = np.where(MASK[:, :, None], POTENTIALS, IMPOSSIBLE)[rows].astype("float32")
@@ -187,7 +187,7 @@ def test_gradients_are_counts_less_expected_counts(constrained):
         np.testing.assert_allclose(gradient, expected[path.split("/")[-1]], atol=1e-5)
 
 
-def test_gradients_follow_the_sample_weights():
+def test_gradients_are_weighted_by_sample_weights():
     potentials, gold = POTENTIALS[:2], np.where(MASK, GOLD, 0)[:2]
     both = gradients(layer(), gold, potentials, weights=np.array([2.0, 0.0]))
     one = gradients(layer(), gold[:1], potentials[:1])
@@ -197,7 +197,7 @@ def test_gradients_follow_the_sample_weights():
 
 
 def noisy_spans(rows=256, time=12, seed=0):
-    """Words and BIO tags: `B` has a word of its own, `I` shares one with `O`: order decides."""
+    """Words and BIO tags: `B` has its own word, `I` and `O` share one, so the order decides."""
     random = np.random.default_rng(seed)
     words, tags = np.zeros((rows, time), int), np.zeros((rows, time), int)
     for row in range(rows):
@@ -229,13 +229,13 @@ def test_trains_under_fit(mixed, jit_compile):
     history = model.fit(x, y, epochs=5, verbose=0, validation_split=0.1)
     assert history.history["val_loss"][-1] < 0.2 < 1 < history.history["loss"][0]
     assert (best.predict(x, verbose=0) == y).mean() > 0.98
-    # The potentials know their padding even after `predict`.
+    # The padding is marked in the potentials after `predict` too.
     np.testing.assert_array_equal(
         numpy(chain.decode(model.predict(x, verbose=0))), best.predict(x, verbose=0)
     )
 
 
-def test_fit_takes_the_mean_over_sequences():
+def test_the_loss_of_fit_is_the_mean_over_sequences():
     model, _, chain = tagger()
     x, y = noisy_spans(rows=8)
     model.compile("sgd", loss=chain.loss)
@@ -243,7 +243,7 @@ def test_fit_takes_the_mean_over_sequences():
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_saved_model_goes_on_training(tmp_path):
+def test_a_saved_model_can_be_trained_further(tmp_path):
     model, best, chain = tagger()
     x, y = noisy_spans()
     model.compile(keras.optimizers.Adam(0.05), loss=chain.loss)
@@ -277,7 +277,7 @@ class OwnLayers(keras.Model):
         return self.crf(self.dense(inputs))
 
 
-def test_a_loss_that_lost_its_layer_says_so(tmp_path):
+def test_a_loss_loaded_without_its_layer_is_an_error(tmp_path):
     model = OwnLayers()
     model.compile("sgd", loss=model.crf.loss)
     y = np.where(MASK, GOLD, 0)
@@ -292,7 +292,7 @@ def test_a_loss_that_lost_its_layer_says_so(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports from TensorFlow")
-def test_exports_with_its_viterbi_inside(tmp_path):
+def test_an_exported_model_contains_viterbi(tmp_path):
     import tensorflow as tf
 
     words = keras.Input((None,), dtype="int32")
@@ -307,7 +307,7 @@ def test_exports_with_its_viterbi_inside(tmp_path):
             np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-6)
 
 
-def test_one_forward_pass_serves_several_outputs():
+def test_one_model_has_several_outputs_of_the_same_layer():
     chain = layer()
     inputs = keras.Input((5, 3))
     mask = keras.Input((5,), dtype="bool")
@@ -323,7 +323,7 @@ def test_one_forward_pass_serves_several_outputs():
     np.testing.assert_allclose(results[2], run(chain.marginals, POTENTIALS, MASK), atol=1e-6)
 
 
-def test_zero_transitions_are_a_softmax_at_each_step():
+def test_without_transitions_marginals_are_a_softmax_at_each_step():
     chain = LinearChainCRF(3)
     softmax = numpy(ops.softmax(POTENTIALS))
     np.testing.assert_allclose(run(chain.marginals, POTENTIALS), softmax, atol=1e-6)
@@ -333,7 +333,7 @@ def test_zero_transitions_are_a_softmax_at_each_step():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_long_sequence_of_large_potentials_stays_exact():
+def test_log_likelihood_is_accurate_for_long_sequences_of_large_potentials():
     random = np.random.default_rng(0)
     potentials = (random.normal(size=(1, 1000, 3)) * 30 + 500).astype("float32")
     tags = potentials.argmax(-1)
@@ -344,7 +344,7 @@ def test_a_long_sequence_of_large_potentials_stays_exact():
     assert run(chain.log_likelihood, tags, potentials)[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_masks_of_a_half_precision_model_change_nothing_but_rounding():
+def test_half_precision_with_masks_differs_by_rounding_only():
     exact = layer()
     mixed = LinearChainCRF(3, dtype="mixed_bfloat16")
     mixed.set_weights(exact.get_weights())
@@ -356,7 +356,7 @@ def test_masks_of_a_half_precision_model_change_nothing_but_rounding():
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (2, 0, 3), (0, 0, 3)])
-def test_a_batch_of_nothing_gives_nothing(shape):
+def test_an_empty_batch_gives_empty_outputs(shape):
     chain, potentials = layer(), np.zeros(shape, "float32")
     tags, values = chain.n_best(potentials, 2)
     assert tuple(chain.decode(potentials).shape) == shape[:2]
@@ -366,7 +366,7 @@ def test_a_batch_of_nothing_gives_nothing(shape):
     np.testing.assert_array_equal(likelihood, np.zeros(shape[0]))
 
 
-def test_negative_infinity_rules_a_tag_out_at_a_step():
+def test_a_potential_of_minus_infinity_excludes_a_tag():
     potentials = POTENTIALS.copy()
     potentials[:, 2, 1] = -np.inf
     chain = layer()
@@ -376,7 +376,7 @@ def test_negative_infinity_rules_a_tag_out_at_a_step():
     assert np.all(np.isfinite(run(chain.log_likelihood, GOLD * 0, potentials, MASK)))
 
 
-def test_wrong_tags_are_named_where_their_values_are_known():
+def test_wrong_tags_are_errors_outside_of_compiled_functions():
     chain = layer(constrained=True)
     tags = np.where(MASK, GOLD, 0)
     tags[1, 2] = 3
@@ -394,7 +394,7 @@ def test_wrong_tags_are_named_where_their_values_are_known():
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch knows the values")
-def test_a_wrong_tag_makes_a_compiled_loss_nan():
+def test_a_compiled_loss_of_a_wrong_tag_is_nan():
     model, _, chain = tagger()
     x, y = noisy_spans(rows=8)
     y[0, 0] = 3
@@ -402,7 +402,7 @@ def test_a_wrong_tag_makes_a_compiled_loss_nan():
     assert np.isnan(model.evaluate(x, y, verbose=0))
 
 
-def test_wrong_shapes_print_both():
+def test_wrong_shapes_are_errors_with_both_shapes():
     chain = layer()
     both = r"Received: {} of shape \({}\), potentials of shape \(6, 5, 3\)"
     with pytest.raises(ValueError, match="`mask` must have.*" + both.format("mask", "6, 4")):
@@ -417,7 +417,7 @@ def test_wrong_shapes_print_both():
         chain.loss(np.where(MASK, GOLD, 0), POTENTIALS, sample_weight=np.ones((6, 5)))
 
 
-def test_wrong_arguments_are_named():
+def test_wrong_arguments_are_errors():
     with pytest.raises(ValueError, match="at least 1. Received: num_tags=0"):
         LinearChainCRF(0)
     with pytest.raises(ValueError, match=r"Received: shape \(2, 2\), num_tags=3"):
@@ -435,7 +435,7 @@ def test_wrong_arguments_are_named():
 
 
 def obeys(path, scheme):
-    """An independent reading of the scheme: a sequence is spans and outsides, end to end."""
+    """Whether a sequence is valid in the scheme: a concatenation of spans and O."""
     i = 0
     while i < len(path):
         letter, _, kind = path[i].partition("-")
@@ -454,7 +454,7 @@ def obeys(path, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
-def test_constraints_allow_exactly_what_the_scheme_does(scheme):
+def test_constraints_allow_the_sequences_of_the_scheme_only(scheme):
     letters = scheme.replace("O", "")
     tags = ["O", *(f"{letter}-{kind}" for kind in ("X", "Y-Z") for letter in letters)]
     allowed = np.array(bio_constraints(tags, scheme), bool)
@@ -465,7 +465,7 @@ def test_constraints_allow_exactly_what_the_scheme_does(scheme):
             assert allowed[ends[:-1], ends[1:]].all() == obeys(named, scheme), named
 
 
-def test_constraints_without_boundaries_leave_them_free():
+def test_constraints_without_boundaries_allow_any_first_and_last_tag():
     chain = LinearChainCRF(2, allowed_transitions=[[1, 0], [1, 1]])
     assert chain.allowed_transitions == [[1, 0, 1], [1, 1, 1], [1, 1, 1]]
     potentials = np.array([[[1.0, 0.0], [0.0, 3.0]]])

@@ -92,14 +92,14 @@ def test_steps_agree_with_all_at_once(attention, input_feeding):
         ("gru", "bridge", "attend_then_recur"),
     ],
 )
-def test_steps_agree_for_each_cell_start_and_order(cell, initial_state, order):
+def test_steps_agree_for_each_cell_initial_state_and_order(cell, initial_state, order):
     decoder = AttentiveDecoder(
         cell, UNITS, "luong_general", num_layers=2, order=order, initial_state=initial_state
     )
     assert_agree(decoder)
 
 
-def test_monotonic_attention_knows_the_step():
+def test_monotonic_attention_gets_the_index_of_the_step():
     attention = keras.saving.get_registered_object("zoo>LuongLocalAttention")(1, "monotonic")
     decoder = AttentiveDecoder("gru", UNITS, attention)
     assert_agree(decoder)
@@ -118,7 +118,7 @@ def lstm(x, h, c, weights):
     return sigmoid(o) * np.tanh(c), c
 
 
-def test_attend_then_recur_is_its_equations():
+def test_attend_then_recur_computes_its_equations():
     decoder = AttentiveDecoder("lstm", UNITS, "bahdanau", input_feeding=True)
     assert decoder.order == "attend_then_recur"
     outputs, weights = all_at_once(decoder, mask=np.ones_like(MASK))
@@ -126,7 +126,9 @@ def test_attend_then_recur_is_its_equations():
     kernel = decoder.combine.get_weights()[0]
     h = c = fed = np.zeros((BATCH, UNITS))
     for t in range(TARGET):
-        scores = (np.tanh((h @ w)[:, None] + MEMORY @ u) @ v)[..., 0]  # of the state before
+        scores = (np.tanh((h @ w)[:, None] + MEMORY @ u) @ v)[
+            ..., 0
+        ]  # of the state before the step
         alpha = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         context = np.einsum("bs,bsm->bm", alpha, MEMORY)
         x = np.concatenate([INPUTS[:, t], context, fed], axis=-1)
@@ -136,7 +138,7 @@ def test_attend_then_recur_is_its_equations():
         np.testing.assert_allclose(outputs[:, t], fed, atol=1e-5)
 
 
-def test_recur_then_attend_is_its_equations():
+def test_recur_then_attend_computes_its_equations():
     decoder = AttentiveDecoder("lstm", UNITS, "luong_dot", initial_state="last")
     assert decoder.order == "recur_then_attend"
     outputs, weights = all_at_once(decoder, mask=np.ones_like(MASK))
@@ -144,7 +146,7 @@ def test_recur_then_attend_is_its_equations():
     h = c = STATE
     for t in range(TARGET):
         h, c = lstm(INPUTS[:, t], h, c, decoder.stack[0].get_weights())
-        scores = np.einsum("bu,bsu->bs", h, MEMORY)  # of the state now
+        scores = np.einsum("bu,bsu->bs", h, MEMORY)  # of the state at the step
         alpha = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         context = np.einsum("bs,bsm->bm", alpha, MEMORY)
         expected = np.tanh(np.concatenate([context, h], axis=-1) @ kernel)
@@ -164,10 +166,10 @@ def test_without_attention_the_context_is_fixed():
         np.testing.assert_allclose(outputs[:, t], expected, atol=1e-5)
     assert np.all(weights == 0)
     other, _ = all_at_once(decoder, memory=MEMORY + 1)
-    np.testing.assert_array_equal(other, outputs)  # the memory has no part in it
+    np.testing.assert_array_equal(other, outputs)  # it does not depend on the memory
 
 
-def test_a_list_of_states_starts_each_layer_with_its_own():
+def test_a_list_of_states_is_used_layer_by_layer():
     states = [[random(BATCH, UNITS, seed=10 * i + j) for j in range(2)] for i in range(2)]
     decoder = AttentiveDecoder("lstm", UNITS, num_layers=2, initial_state="last")
     outputs, _ = all_at_once(decoder, encoder_state=states)
@@ -206,7 +208,7 @@ def test_beams_share_the_memory(attention):
         decoder.step(repeated[-1][:4, 0], state, constants)
 
 
-def test_later_inputs_do_not_reach_earlier_outputs():
+def test_outputs_do_not_depend_on_later_inputs():
     for attention in ("bahdanau", "luong_general"):
         decoder = AttentiveDecoder("gru", UNITS, attention)
         changed = INPUTS.copy()
@@ -225,7 +227,7 @@ def test_dropout_acts_in_training_only(attention):
     assert 0.3 < np.mean(dropped == 0) < 0.7
 
 
-def test_a_mechanism_of_ones_own():
+def test_a_custom_attention():
     @keras.saving.register_keras_serializable("test")
     class Nearest(Attention):
         def score(self, query, keys):
@@ -291,7 +293,7 @@ def test_both_loops_give_the_same_values_and_gradients(monkeypatch):
         ({"attention": "none", "initial_state": "first_input", "input_feeding": True}, "feeding"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_wrong_arguments_are_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         AttentiveDecoder(**({"cell": "gru", "units": 4} | arguments))
 
@@ -299,12 +301,12 @@ def test_wrong_arguments_are_named(arguments, message):
 @pytest.mark.parametrize(
     "options", [{"attention": "none"}, {"initial_state": "last"}, {"initial_state": "bridge"}]
 )
-def test_a_missing_encoder_state_is_named(options):
+def test_a_missing_encoder_state_is_an_error(options):
     with pytest.raises(ValueError, match="`encoder_state` is needed.*encoder_state=None"):
         AttentiveDecoder("gru", UNITS, **options)(INPUTS, MEMORY)
 
 
-def test_an_encoder_state_that_does_not_fit_is_named():
+def test_an_encoder_state_of_wrong_size_is_an_error():
     decoder = AttentiveDecoder("lstm", 6, initial_state="last")
     with pytest.raises(ValueError, match="use 'bridge'.*sizes ..8, 8...*units=6"):
         decoder(INPUTS, MEMORY, encoder_state=STATE)
@@ -322,7 +324,7 @@ def test_a_config_of_version_0_1_with_an_order_and_no_attention_is_read():
     assert AttentiveDecoder.from_config(config).order is None
 
 
-def test_an_empty_batch_gives_an_empty_answer():
+def test_an_empty_batch_gives_an_empty_output():
     decoder = AttentiveDecoder("gru", UNITS, BahdanauAttention(4))
     build(decoder)
     state, constants = decoder.start(MEMORY[:0], MASK[:0])
@@ -332,8 +334,8 @@ def test_an_empty_batch_gives_an_empty_answer():
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="has no such graph")
 @pytest.mark.parametrize("attention", ["none", *ATTENTIONS])
-def test_trains_compiled_on_lengths_that_the_graph_does_not_know(attention):
-    """As in a recipe: buckets of several lengths, through one model."""
+def test_trains_compiled_on_sequences_of_unknown_length(attention):
+    """As in a recipe, one model trains on batches of several lengths."""
     plan = plan_batches([8] * 4 + [16] * 4, [8, 16], 4, seed=0, epoch=0)
     rng = np.random.default_rng(0)
 

@@ -25,7 +25,7 @@ def test_last_takes_the_last_valid_state():
     np.testing.assert_array_equal(weights[:, 0], [[0, 0, 1], [0, 1, 0], [0, 0, 0]])
 
 
-def test_last_of_both_directions_takes_each_where_it_ends():
+def test_last_takes_the_last_state_of_each_direction():
     vector, weights = pool("last", bidirectional=True)
     expected = [
         np.concatenate([states()[0, 2, :2], states()[0, 0, 2:]]),
@@ -36,10 +36,10 @@ def test_last_of_both_directions_takes_each_where_it_ends():
     np.testing.assert_array_equal(weights[:, 0], [[0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0, 0]])
 
 
-def test_max_ignores_padding_and_shares_the_weight_by_unit():
+def test_max_ignores_padding_and_weighs_steps_by_their_share_of_units():
     vector, weights = pool("max")
     np.testing.assert_allclose(vector[0], states()[0].max(0))
-    np.testing.assert_allclose(vector[1], states()[1, :2].max(0))  # even where all are negative
+    np.testing.assert_allclose(vector[1], states()[1, :2].max(0))  # all may be negative
     winners = states()[0].argmax(0)
     np.testing.assert_allclose(weights[0, 0], [(winners == step).mean() for step in range(3)])
 
@@ -66,7 +66,7 @@ def test_weights_sum_to_one_over_the_valid_steps(pooling, bidirectional):
     assert np.all(np.isfinite(vector))
 
 
-def test_wrong_arguments_are_named():
+def test_wrong_arguments_are_errors():
     with pytest.raises(ValueError, match="must be one of .*bahdanau.*Received: pooling='bahdano'"):
         SequencePooling("bahdano")
     with pytest.raises(ValueError, match="divisible by num_heads.*units=4, num_heads=3"):

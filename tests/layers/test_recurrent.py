@@ -67,7 +67,7 @@ def test_gradients_equal_those_of_keras_masked_layers(cell):
         model.train_on_batch([sequences(), MASK], targets)
         trained.append(model.get_weights())
     for before, stock, ours in zip(start, *trained, strict=True):
-        assert np.abs(stock - before).max() > 1e-4  # something was learnt
+        assert np.abs(stock - before).max() > 1e-4  # the weights have changed
         np.testing.assert_allclose(ours, stock, atol=1e-5)
 
 
@@ -99,7 +99,7 @@ def last_states(encoder, inputs, **arguments):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_states_are_those_of_each_row_run_by_itself(cell, bidirectional):
+def test_last_states_equal_those_of_each_row_without_padding(cell, bidirectional):
     encoder = RecurrentEncoder(
         cell, 4, num_layers=2, bidirectional=bidirectional, return_state=True
     )
@@ -140,7 +140,7 @@ def test_states_equal_those_of_keras_masked_layers(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_the_states_equal_those_of_keras_masked_layers(cell):
-    """Also by the initial states and the inputs, which are weights here."""
+    """Gradients of initial states and inputs too, which are weights here."""
     count = 2 if cell == "lstm" else 1
     rows, mask = keras.Input((), dtype="int32"), keras.Input((6,), dtype="bool")
 
@@ -176,7 +176,7 @@ def test_gradients_of_the_states_equal_those_of_keras_masked_layers(cell):
         np.testing.assert_allclose(trained[1][name], other, atol=1e-5, err_msg=name)
 
 
-def test_padding_anywhere_is_passed_over():
+def test_padding_anywhere_is_skipped():
     encoder = RecurrentEncoder("lstm", 4, bidirectional=True, padding="any", return_state=True)
     inputs = sequences()
     holes = np.array([[0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 1, 0], [0] * 6, [0] * 5 + [1]], "bool")
@@ -189,7 +189,7 @@ def test_padding_anywhere_is_passed_over():
             np.testing.assert_allclose(state[row], state_alone[0], atol=1e-5)
 
 
-def test_padding_on_the_left_is_refused():
+def test_padding_on_the_left_is_an_error():
     with pytest.raises(ValueError, match=r"padding='any'.*row 1 is \[0, 1, 1, 1, 1, 1\]"):
         mask = np.ones((4, 6), "bool")
         mask[1, 0] = False
@@ -229,7 +229,7 @@ def test_recurrent_dropout_acts_in_training_only(cell):
     assert np.abs(dropped - still).max() > 1e-3
 
 
-def test_an_empty_batch_is_empty():
+def test_an_empty_batch_gives_an_empty_output():
     encoder = RecurrentEncoder("lstm", 4, bidirectional=True, return_state=True)
     encoder(sequences())
     outputs, (states,) = last_states(
@@ -248,7 +248,7 @@ def test_an_empty_batch_is_empty():
         ({"cell": "lstm", "units": 4, "padding": "left"}, "padding='left'"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_wrong_arguments_are_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         RecurrentEncoder(**arguments)
 
@@ -262,7 +262,7 @@ def test_wrong_arguments_are_named(arguments, message):
         ({"initial_state": [[np.zeros((4, 3))] * 2]}, r"\(4, 4\).*Received: .*\(4, 3\)"),
     ],
 )
-def test_what_does_not_fit_prints_both_shapes(arguments, message):
+def test_wrong_shapes_are_errors_with_both_shapes(arguments, message):
     with pytest.raises(ValueError, match=message):
         RecurrentEncoder("lstm", 4)(sequences(), **arguments)
 

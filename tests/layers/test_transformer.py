@@ -1,4 +1,4 @@
-"""The Transformer's decoder, next to KerasHub's."""
+"""The Transformer decoder, compared with KerasHub's."""
 
 import keras
 import keras_hub
@@ -27,7 +27,7 @@ def decoder():
     return layer
 
 
-def test_it_computes_what_keras_hub_does(decoder):
+def test_outputs_equal_those_of_keras_hub(decoder):
     expected = INPUTS
     for layer in decoder.layers:
         theirs = keras_hub.layers.TransformerDecoder(
@@ -44,7 +44,7 @@ def test_it_computes_what_keras_hub_does(decoder):
     assert_close(decoder(INPUTS, MEMORY, memory_mask=MASK), expected)
 
 
-def test_steps_are_what_all_at_once_is_and_beams_share_the_memory(decoder):
+def test_steps_agree_with_all_at_once_and_beams_share_the_memory(decoder):
     expected, weights = decoder(INPUTS, MEMORY, memory_mask=MASK, return_attention_scores=True)
     state, constants = decoder.start(MEMORY, MASK, max_length=6)
     beams = keras.tree.map_structure(lambda x: ops.repeat(x, 3, axis=0), state)
@@ -58,7 +58,7 @@ def test_steps_are_what_all_at_once_is_and_beams_share_the_memory(decoder):
         assert_close(output, np.repeat(expected[:, step], 3, axis=0))
 
 
-def test_weights_sum_to_one_where_there_is_something(decoder):
+def test_weights_sum_to_one_over_valid_steps(decoder):
     _, weights = decoder(INPUTS, MEMORY, memory_mask=MASK, return_attention_scores=True)
     weights = ops.convert_to_numpy(weights)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
@@ -72,7 +72,7 @@ def test_weights_sum_to_one_where_there_is_something(decoder):
         ({"num_heads": 3}, "divisible.*num_heads=3"),
     ],
 )
-def test_wrong_sizes_are_named(options, message):
+def test_wrong_sizes_are_errors(options, message):
     with pytest.raises(ValueError, match=message):
         layer = TransformerDecoder(
             **{"num_layers": 1, "num_heads": 2, "intermediate_dim": 4, **options}
