@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from zoo.terminal import starting
 from zoo.training import config as configs
-from zoo.training.checkpoint import Checkpoint, RunManifest
 from zoo.training.config import ConfigError
 from zoo.training.display import Display, format_metrics
 from zoo.training.schema import RecipeConfig, RecipeSpec
 
 if TYPE_CHECKING:
+    from zoo.training.checkpoint import RunManifest
     from zoo.training.session import RunResult
     from zoo.training.study import StudyResult
 
@@ -71,6 +71,8 @@ def run(
     if output is not None and output.exists() and not _is_empty(output):
         raise FileExistsError(f"The output must be a new or empty directory. Received: {output}")
     if resume is not None:
+        from zoo.training.checkpoint import Checkpoint  # NumPy
+
         manifest = Checkpoint.find(resume).read_manifest()
         config = _resumed_config(spec, manifest, label, overrides)
         changes = [*manifest.overrides, *overrides]
@@ -131,7 +133,7 @@ def _with_recipe(spec, label, config) -> RecipeConfig:
     return config.model_copy(update={"recipe": spec.name})
 
 
-def _resumed_config(spec, manifest: RunManifest, label, overrides) -> RecipeConfig:
+def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeConfig:
     """Configuration of an interrupted run, with overrides of `RESUMABLE` keys."""
     if manifest.label != label:
         raise ConfigError(
@@ -188,7 +190,7 @@ def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
 
         recipe = spec.load()(config)
 
-    def run_variant(variant: RecipeConfig, changes: list[str], manifest: RunManifest | None):
+    def run_variant(variant: RecipeConfig, changes: list[str], manifest: "RunManifest | None"):
         if manifest is not None:
             changes = manifest.overrides
         return _run_one(spec, label, variant, changes, manifest, None, progress)
