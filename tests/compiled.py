@@ -4,7 +4,6 @@ Called by itself, each operation of a layer is a program of its own there, and e
 compiled again in every call: most of the time of a test would go into that.
 """
 
-import jax
 import keras
 
 
@@ -14,7 +13,11 @@ def compiled(function):
     What the function closes over, weights too, is constant: it is meant for one use, of layers
     that are built and drop nothing (a seed that is drawn inside would be lost to the outside).
     """
-    return jax.jit(function) if keras.config.backend() == "jax" else function
+    if keras.config.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
 
 
 def call(layer, inputs, **arrays):

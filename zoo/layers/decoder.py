@@ -283,13 +283,13 @@ class AttentiveDecoder(keras.layers.Layer):
         memory = ops.convert_to_tensor(memory, self.compute_dtype)
         batch = ops.shape(memory)[0]
         zeros = ops.zeros((batch, self.units), self.compute_dtype)
-        state: RecurrentDecoderState = {
-            "recurrent": self._initial_states(zeros, encoder_state),
-            "position": ops.zeros((batch,), "int32"),
-        }
+        state = RecurrentDecoderState(
+            recurrent=self._initial_states(zeros, encoder_state),
+            position=ops.zeros((batch,), "int32"),
+        )
         if self.input_feeding:
             state["fed"] = zeros
-        constants: RecurrentDecoderConstants = {"memory": memory}
+        constants = RecurrentDecoderConstants(memory=memory)
         if memory_mask is not None:
             constants["mask"] = ops.cast(memory_mask, "bool")
         if self.attention is None:
@@ -335,7 +335,7 @@ class AttentiveDecoder(keras.layers.Layer):
         if not self._attends_first:
             context, weights = self._attend_once(hidden, constants, position, training)
         output = self.combine(_join([context, hidden]))
-        state = {"recurrent": recurrent, "position": position + 1}
+        state = RecurrentDecoderState(recurrent=recurrent, position=position + 1)
         if self.input_feeding:
             state["fed"] = output
         return output, state, weights

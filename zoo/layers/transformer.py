@@ -144,12 +144,12 @@ class TransformerDecoder(keras.layers.Layer):
         memory = ops.convert_to_tensor(memory, self.compute_dtype)
         shape = (ops.shape(memory)[0], max_length, self.num_heads, self.units // self.num_heads)
         zeros = ops.zeros(shape, self.compute_dtype)
-        state: TransformerDecoderState = {
-            "position": ops.zeros(shape[:1], "int32"),
-            "written": [(zeros, zeros) for _ in self.layers],  # keys and values
-        }
+        state = TransformerDecoderState(
+            position=ops.zeros(shape[:1], "int32"),
+            written=[(zeros, zeros) for _ in self.layers],  # keys and values
+        )
         keys = [layer.cross_attention.project_keys(memory) for layer in self.layers]
-        constants: TransformerDecoderConstants = {"memory": memory, "keys": keys}
+        constants = TransformerDecoderConstants(memory=memory, keys=keys)
         if memory_mask is not None:
             constants["mask"] = ops.cast(memory_mask, "bool")
         return state, constants
@@ -177,7 +177,7 @@ class TransformerDecoder(keras.layers.Layer):
             )
             written.append(after)
             weights.append(scores)
-        state = {"position": state["position"] + 1, "written": written}
+        state = TransformerDecoderState(position=state["position"] + 1, written=written)
         return self.norm(outputs)[:, 0], state, sum(weights) / len(weights)
 
     def compute_output_shape(self, inputs_shape, memory_shape=None):
