@@ -21,17 +21,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 # From the ground up. A package may import what stands on a lower floor, and itself. `zoo` is the
 # public face, `zoo/__init__.py`, which imports `zoo.presets` when a name of it is used.
 FLOORS = (
-    (
-        "choices",
-        "tags",
-        "tasks",
-        "suggestions",
-        "files",
-        "home",
-        "images",
-        "terminal",
-        "tracking_store",
-    ),
+    ("choices", "tags", "tasks", "suggestions", "files", "home", "images", "terminal"),
     ("layers", "decoding", "tokenizers", "metrics", "explain", "data"),
     ("models", "tracking_store"),
     ("presets",),

@@ -38,7 +38,9 @@ def check(rule, broken):
         pytest.fail("\n".join([f"{rule}:", *lines]), pytrace=False)
 
 
-def test_every_package_has_a_floor():
+def test_every_package_has_one_floor():
+    on_floors = sum(architecture.FLOORS, ())
+    assert len(on_floors) == len(set(on_floors))
     names = {architecture.package(it.importer) for it in IMPORTS}
     names |= {path.stem for path in (ROOT / "zoo").iterdir() if path.suffix == ".py"}
     names |= {path.parent.name for path in (ROOT / "zoo").glob("*/__init__.py")}
