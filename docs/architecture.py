@@ -18,10 +18,22 @@ from xml.sax.saxutils import unescape
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
 
-# From the ground up. A package may import what stands on a lower floor, and itself. `zoo` is the
-# public face, `zoo/__init__.py`, which imports `zoo.presets` when a name of it is used.
+# From the ground up. A package may import what stands on a lower floor, and itself; a module of the
+# ground floor those named before it. `zoo` is the public face, `zoo/__init__.py`, which imports
+# `zoo.presets` when a name of it is used.
 FLOORS = (
-    ("choices", "tags", "tasks", "suggestions", "files", "home", "images", "terminal"),
+    (
+        "checks",
+        "choices",
+        "tags",
+        "suggestions",
+        "terminal",
+        "home",
+        "files",
+        "images",
+        "search_options",
+        "tasks",
+    ),
     ("layers", "decoding", "tokenizers", "metrics", "explain", "data"),
     ("models", "tracking_store"),
     ("presets",),
@@ -31,6 +43,11 @@ FLOORS = (
     ("cli", "recipes"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+# What a package imports has a lower rank.
+RANK = {
+    name: (0, FLOORS[0].index(name)) if number == 0 else (number, 0)
+    for name, number in FLOOR.items()
+}
 # Where the middle of a box is drawn, in inches from the left, such that no arrow crosses a box.
 COLUMNS = {
     "layers": 0.75, "decoding": 2.05, "tokenizers": 3.35, "metrics": 4.65, "explain": 5.95,

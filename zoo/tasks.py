@@ -6,9 +6,11 @@ names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Literal
+
+from zoo.search_options import SearchOptions
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,9 @@ class Task:
 
 BATCH_SIZE = Option("long", 64)
 SEARCH_OPTIONS = {
-    "beam": Option("long", 5),
-    "length_penalty": Option("double", 1.0),
-    "coverage_penalty": Option("double", 0.0),
-    "n_best": Option("long", 1),
-    "max_length": Option("long", None),
-    "min_length": Option("long", 0),
-    "no_repeat_ngram": Option("long", 0),
-    "batch_size": BATCH_SIZE,
-}
+    field.name: Option("double" if isinstance(field.default, float) else "long", field.default)
+    for field in fields(SearchOptions)
+} | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
 
 _ROWS = (

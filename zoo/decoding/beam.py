@@ -3,15 +3,10 @@
 import keras
 from keras import ops
 
+from zoo.checks import check_beam, check_limits, check_penalties
 from zoo.decoding import loops
 from zoo.decoding.blocking import LOWEST, block
-from zoo.decoding.checks import (
-    check_beam,
-    check_limits,
-    check_penalties,
-    checked_attention,
-    checked_mask,
-)
+from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.hypotheses import (
     Hypotheses,
     apply_penalties,

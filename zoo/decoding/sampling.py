@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
+from zoo.checks import check_integer, check_limits
 from zoo.decoding import loops
 from zoo.decoding.blocking import block
-from zoo.decoding.checks import check_integer, check_limits, checked_attention, checked_mask
+from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
 
 

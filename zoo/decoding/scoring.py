@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from zoo.checks import check_penalties
 from zoo.decoding import loops
-from zoo.decoding.checks import check_penalties, checked_attention, checked_mask
+from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.hypotheses import Hypotheses, apply_penalties, start_tokens, write_step
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.decoding.checks import check_integer
+from zoo.checks import check_integer
 
 
 @dataclass(frozen=True)

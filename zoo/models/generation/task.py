@@ -8,8 +8,8 @@ from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
 from zoo.models.checks import require_preprocessor
-from zoo.models.generation.options import SearchOptions
 from zoo.models.generation.outputs import Hypothesis
+from zoo.search_options import SearchOptions
 
 
 class GenerationTask(keras_hub.models.Seq2SeqLM):

@@ -12,9 +12,9 @@ from zoo.metrics import caption_scores
 from zoo.models.batching import bucket_size, predict, run_batches
 from zoo.models.checks import check_columns, require_preprocessor
 from zoo.models.generation import Generation, GenerationTask, SearchOptions
-from zoo.models.generation.options import takes_search_options
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
+from zoo.search_options import takes_search_options
 
 
 class Caption(Generation):

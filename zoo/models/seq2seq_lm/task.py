@@ -12,9 +12,9 @@ from zoo.metrics import translation_scores
 from zoo.models.batching import batches, bucket_size, predict, run_batches
 from zoo.models.checks import check_columns, check_texts, require_preprocessor
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
-from zoo.models.generation.options import takes_search_options
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
+from zoo.search_options import takes_search_options
 
 MIN_LENGTH = 16  # tokens
 

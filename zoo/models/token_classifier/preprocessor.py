@@ -6,7 +6,7 @@ import keras
 import keras_hub
 import numpy as np
 
-from zoo.decoding.checks import check_integer
+from zoo.checks import check_integer
 from zoo.models.batching import pad
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.tokenizers import WordTokenizer

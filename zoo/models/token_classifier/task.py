@@ -8,8 +8,8 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.checks import check_integer
 from zoo.choices import HEADS, check_choice
-from zoo.decoding.checks import check_integer
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores

@@ -1,10 +1,10 @@
-"""Options of beam search, declared once."""
+"""Options of beam search, declared once. Imports no Keras."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zoo.decoding.checks import check_beam, check_integer, check_limits, check_penalties
+from zoo.checks import check_beam, check_integer, check_limits, check_penalties
 
 
 @dataclass(frozen=True)
