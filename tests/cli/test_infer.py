@@ -175,7 +175,7 @@ def test_unreadable_images_are_reported_and_the_others_answered(photos, tmp_path
     shown = capsys.readouterr()
     assert shown.out == f"bright\t-0.5000\t{photos[0]}\ndark\t-0.5000\t{photos[2]}\n"
     assert photos[1] in shown.err and photos[3] in shown.err
-    assert "2 images could not be read" in shown.err
+    assert "could not be read, with the errors above: 2" in shown.err
     assert page.read_text().count("<article>") == 4
     assert main(["infer", "tiny_en", photos[2], "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

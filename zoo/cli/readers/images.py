@@ -44,7 +44,7 @@ class ImageReader:
         if self.page is not None:
             output.say(f"{self.page.save(self.args.html)}: {len(self.page):,} images")
         if self.failed:
-            raise Failure(f"{self.failed:,} images could not be read; the errors are above.")
+            raise Failure(f"Images that could not be read, with the errors above: {self.failed:,}")
 
 
 def _read(paths: list[str], size) -> tuple[dict[int, "np.ndarray"], dict[int, Exception]]:
