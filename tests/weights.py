@@ -13,8 +13,9 @@ def assign_normal(weights: Iterable[keras.Variable], scale: float = 1.0) -> None
     """
     generator = np.random.default_rng(0)
     for weight in weights:
-        fan_in = weight.shape[0] if weight.shape else 1
-        weight.assign(scale * generator.normal(size=weight.shape) / np.sqrt(fan_in))
+        shape = tuple(weight.shape)
+        fan_in = shape[0] if shape else 1
+        weight.assign(scale * generator.normal(size=shape) / np.sqrt(fan_in))
 
 
 def without_seeds(weights: Iterable[keras.Variable]) -> list[keras.Variable]:

@@ -43,9 +43,9 @@ class Registry(Mapping[str, Any]):
     """Classes by name. A built-in class is imported when it is looked up.
 
     Args:
-        kind: What the classes are, for error messages.
+        kind: A noun for the classes, for error messages.
         choices: A `Choice` by name.
-        reserved: Names that mean something else where names of this registry are used.
+        reserved: Names that configs use for something else in the same place.
     """
 
     def __init__(self, kind: str, choices: Mapping[str, Choice], reserved: Iterable[str] = ()):
@@ -96,14 +96,14 @@ class Registry(Mapping[str, Any]):
 
 
 def _is_same(known: str | type, cls: type) -> bool:
-    """Whether a class is the one already registered, maybe before its module was reloaded."""
+    """True if a class is the one already registered, maybe before its module was reloaded."""
     if isinstance(known, type):
         known = f"{known.__module__}:{known.__qualname__}"
     return known == f"{cls.__module__}:{cls.__qualname__}"
 
 
 class Names(Collection[str]):
-    """Names in order: given ones and those of registries, including what is registered later.
+    """Names in order: given ones and those of registries, including later additions.
 
     Args:
         *parts: Names and registries.
@@ -159,7 +159,8 @@ ATTENTIONS = Registry(
 ENCODERS = Names(CELLS, "transformer")
 # Attention of a decoder to its memory; with "transformer" encoder and decoder are Transformers.
 DECODER_ATTENTIONS = Names("none", ATTENTIONS, "transformer")
-# Attention of each word to all words. Those left out compute what one of the others does.
+# Attention of each word to all words: one additive, one dot-product and one multi-head score, and
+# registered ones.
 TAGGER_ATTENTIONS = Names(
     "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
 )
@@ -230,7 +231,7 @@ def load_plugins() -> None:
 
 
 def is_choice(value: object, choices: Collection[str]) -> bool:
-    """Whether a value is among the choices, after importing plugins if it is not built in."""
+    """True if a value is among the choices, after importing plugins if it is not built in."""
     if value not in choices:
         load_plugins()
     return value in choices
@@ -269,7 +270,7 @@ def check(conflicts: Iterable[Conflict]) -> None:
 
 
 def has_heads(attention: str) -> bool:
-    """Whether an attention, or a Transformer, divides units among heads."""
+    """True if an attention, or a Transformer, divides units among heads."""
     choice = ATTENTIONS.choice(attention)
     return attention == "transformer" or (choice is not None and choice.has_heads)
 
@@ -327,7 +328,7 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
 
 
 def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterator[Conflict]:
-    """Options of an attention where there is none."""
+    """Options of an attention in a model without attention."""
     if attention == "none" and (gate or input_feeding):
         yield Conflict(
             "gate and input_feeding need attention: set both false",

@@ -1,4 +1,4 @@
-"""What every public layer must obey. A new layer adds a line to `CASES`."""
+"""Contracts of all public layers. A new layer adds a line to `CASES`."""
 
 import functools
 import json
@@ -20,9 +20,9 @@ EXPECTED = Path(__file__).parent / "layer_answers.json"
 
 
 class Case:
-    """A layer, and how it is called on one sequence input and its padding mask.
+    """A layer and a function that calls it on one sequence and its padding mask.
 
-    `causal`, where a layer can be, calls it on a sequence no step of which may see a later one.
+    `causal`, for layers that can be causal, calls it such that no output depends on a later step.
     """
 
     def __init__(self, make, call=None, causal=None, differentiable=True):
@@ -62,7 +62,7 @@ def decode_causally(layer, states):
 
 
 def spell(layer, states, mask):
-    """Words of eight characters, and of none where the mask says so."""
+    """Calls a layer on words of eight characters, and of none at padding."""
     ids = ops.cast(ops.clip(1 + 3 * ops.abs(states), 1, 8), "int32")
     return layer(ids * ops.cast(mask, "int32")[:, :, None])
 
@@ -111,7 +111,7 @@ CASES = {
     "LuongConcatAttention": attention(lambda **kw: layers.LuongConcatAttention(4, **kw)),
     "LuongDotAttention": attention(lambda **kw: layers.LuongDotAttention(**kw)),
     "LuongGeneralAttention": attention(lambda **kw: layers.LuongGeneralAttention(**kw)),
-    # Where a window is predicted to be depends on how long the source is, hidden or not.
+    # Not causal: the predicted centre depends on the length of the source.
     "LuongLocalAttention-predictive": Case(
         lambda **kw: layers.LuongLocalAttention(2, **kw), attend
     ),
@@ -169,7 +169,7 @@ def known_model(name):
 
 @functools.cache
 def known_answers(name):
-    """What that model answers: one call for all tests."""
+    """The outputs of that model, computed once for all tests."""
     return answers(known_model(name)[0])
 
 

@@ -57,7 +57,7 @@ def numpy(tensor):
 
 
 def run(method, *inputs):
-    """What a method of a layer makes of arrays, as an array or a list of them."""
+    """The results of a method of a layer as an array or a list of them."""
     found = compiled(method)(*inputs)
     return list(map(numpy, found)) if isinstance(found, tuple) else numpy(found)
 
@@ -435,7 +435,7 @@ def test_wrong_arguments_are_errors():
 
 
 def obeys(path, scheme):
-    """Whether a sequence is valid in the scheme: a concatenation of spans and O."""
+    """True if a sequence is valid in the scheme: a concatenation of spans and O."""
     i = 0
     while i < len(path):
         letter, _, kind = path[i].partition("-")

@@ -25,8 +25,9 @@ EXPECTED = Path(__file__).parents[1] / "contracts" / "seq2seq_lm_logits.json"
 
 # Each attention once, and each other option once.
 VARIANTS = {name: {"attention": name} for name in ("none", *ATTENTIONS)}
-for dot in ("luong_dot", "scaled_dot"):
-    VARIANTS[dot] = {"attention": dot, "bidirectional": False}
+for name in ATTENTIONS:
+    if ATTENTIONS.choice(name).needs_one_size:
+        VARIANTS[name]["bidirectional"] = False
 VARIANTS["lstm, deep, fed"] = {"cell": "lstm", "num_layers": 2, "input_feeding": True}
 VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_heads": 2}
 VARIANTS["transformer, tied"] = VARIANTS["transformer"] | {"tie_embeddings": "all"}

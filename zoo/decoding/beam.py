@@ -210,7 +210,7 @@ class _Search:
         return totals
 
     def _is_over(self, variables):
-        """Whether no open hypothesis of any source can become one of its `n_best`."""
+        """True if no open hypothesis of any source can become one of its `n_best`."""
         finished, scores = variables["finished"], variables["scores"]
         if self.beam == 1:
             return ops.all(finished)

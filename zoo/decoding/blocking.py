@@ -33,7 +33,7 @@ def block(logits, index, tokens, end_id, min_length, no_repeat_ngram):
 
 
 def _repeats(logits, index, tokens, size, windows):
-    """Whether each token would repeat an n-gram, `[rows, vocabulary]`."""
+    """True at tokens that would repeat an n-gram, `[rows, vocabulary]`."""
     rows, vocabulary = logits.shape
     starts = ops.arange(windows, dtype="int32")  # of the n-grams
     repeated = ops.logical_and(starts + size <= index, index >= size - 1)[None, :]

@@ -215,12 +215,12 @@ class AttentiveDecoder(keras.layers.Layer):
 
     @property
     def _attends_first(self):
-        """Whether the context of a step is an input of its recurrence."""
+        """True if the context of a step is an input of its recurrence."""
         return self.attention is None or self.order == "attend_then_recur"
 
     @property
     def _feeds_back(self):
-        """Whether a step depends on the output or the context of the one before."""
+        """True if a step depends on the output or the context of the one before."""
         return self.input_feeding or (self.attention is not None and self._attends_first)
 
     def build(self, inputs_shape, memory_shape, encoder_state_shape=None):

@@ -25,7 +25,7 @@ class RecurrentDecoderConstants(TypedDict):
     Attributes:
         memory: `[batch, source, memory_units]`.
         mask: Boolean `[batch, source]`, false at padding; if a mask was given.
-        keys: What the attention's `project_keys` returned; with attention.
+        keys: The projected keys, as returned by `project_keys`; with attention.
         context: `[batch, state_units]`; without attention.
     """
 
@@ -43,8 +43,8 @@ def encoder_vector(encoder_state):
     """
     if encoder_state is None:
         raise ValueError(
-            "`encoder_state` is needed where there is no attention or the initial state is not "
-            "zero. Received: encoder_state=None"
+            "`encoder_state` is needed without attention, and for any initial state but 'zero'. "
+            "Received: encoder_state=None"
         )
     return encoder_state[-1][0] if isinstance(encoder_state, list | tuple) else encoder_state
 

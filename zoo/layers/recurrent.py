@@ -258,7 +258,7 @@ def _concatenate(parts):
 
 
 def _fit(shape, expected):
-    """Whether a shape is the expected one, as far as both are known."""
+    """True if a shape is the expected one, as far as both are known."""
     if len(shape) != len(expected):
         return False
     return all(a == b or None in (a, b) for a, b in zip(shape, expected, strict=True))

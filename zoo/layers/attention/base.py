@@ -221,7 +221,7 @@ def project(sequence, kernel):
 
 
 def _both(one, other):
-    """Where both masks are true; either may be `None`."""
+    """The conjunction of two masks, either of which may be `None`."""
     if one is None or other is None:
         mask = other if one is None else one
         return None if mask is None else ops.cast(mask, "bool")

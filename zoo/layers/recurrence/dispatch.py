@@ -75,7 +75,7 @@ def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=Fal
 
 
 def _is_plain(layer, training):
-    """Whether the fast implementations compute exactly this layer."""
+    """True if the fast implementations compute exactly this layer."""
     cell = layer.cell
     return (
         type(cell) is PLAIN.get(type(layer))
@@ -89,7 +89,7 @@ def _is_plain(layer, training):
 
 
 def _has_gpu():
-    """Whether there is a GPU, on which Keras' own layers use cuDNN or are faster."""
+    """True if there is a GPU, on which Keras' own layers use cuDNN or are faster."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
