@@ -8,6 +8,9 @@ import keras
 import numpy as np
 
 from zoo.checks import check_integer
+from zoo.decoding import compiled
+
+_PROGRAM = "_zoo_program"  # the attribute of a model that holds its compiled call
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,18 @@ def pad(
 
 
 def predict(model: keras.Model, inputs: Any) -> Any:
-    """Outputs of a model for one batch of preprocessed inputs, as NumPy arrays."""
-    # `predict_on_batch` of a KerasHub task would preprocess the inputs again.
-    outputs = keras.Model.predict_on_batch(model, inputs)
-    return keras.tree.map_structure(np.asarray, outputs)
+    """Outputs of a model for one batch of preprocessed inputs, as NumPy arrays.
+
+    The same numbers as `keras.Model.predict_on_batch`, which two threads may not call: on JAX it
+    takes the variables away from the model while it runs. The program, compiled once for each
+    shape, is kept with the model.
+
+    Args:
+        model: A functional model. The preprocessing of a task is not run.
+        inputs: A nesting of arrays, as the model takes it.
+    """
+    program = vars(model).get(_PROGRAM)
+    if program is None:  # several threads may make one; all use the first
+        made = compiled(lambda inputs: model(inputs, training=False), [model], optimize=False)
+        program = vars(model).setdefault(_PROGRAM, made)  # not by `setattr`, which Keras tracks
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, program(inputs))
