@@ -7,6 +7,7 @@ import keras_hub
 from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
+from zoo.decoding.programs import built_once
 from zoo.models.checks import require_preprocessor
 from zoo.models.generation.outputs import Hypothesis
 from zoo.search_options import SearchOptions
@@ -36,7 +37,6 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         inputs = backbone.input
         logits = self.head(backbone(inputs)["decoder_sequence_output"])
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
-        self._searches = {}
 
     def encoder_inputs(self, inputs):
         """The arguments of the backbone's `encode`: a tuple of tensors `[batch, ...]`.
@@ -128,8 +128,11 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             tensors = search(*encoder_inputs)
             return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
 
-        self._searches[key] = search_arrays
-        return search_arrays
+        return self._searches.setdefault(key, search_arrays)  # of threads, the first
+
+    @built_once
+    def _searches(self):
+        return {}
 
     def hypotheses(self, found: Hypotheses, row: int) -> list[Hypothesis]:
         """The hypotheses of one input as text, best first.

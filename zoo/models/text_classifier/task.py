@@ -1,6 +1,5 @@
 """Text classification task with probabilities, scores and token weights."""
 
-import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -8,6 +7,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
@@ -179,7 +179,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
             text=text,
         )
 
-    @functools.cached_property
+    @built_once
     def _explainer(self):
         return keras.Model(self.input, [self.output, self._attention_output])
 

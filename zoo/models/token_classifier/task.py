@@ -1,6 +1,5 @@
 """Token classification task with tags, spans, intents, scores and attention maps."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from zoo.checks import check_integer
 from zoo.choices import HEADS, check_choice
+from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
@@ -235,11 +235,11 @@ class TokenClassifier(keras_hub.models.Task):
             translation=" ".join(tagging.tags),
         )
 
-    @functools.cached_property
+    @built_once
     def _explainer(self):
         return keras.Model(self.input, self.backbone.attention_output)
 
-    @functools.cached_property
+    @built_once
     def _decoder(self):
         """The outputs with the best tags and their marginals, as one compiled graph."""
         potentials = self.output["tags"]
