@@ -1,7 +1,7 @@
 """Batches of sequences of similar length, padded to a few shapes, and results in input order."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -99,6 +99,36 @@ def run_batches(
     results: list[Any] = [empty] * len(lengths)
     for batch in batches(lengths, batch_size, min_length, skip_empty=empty is not None):
         for row, result in zip(batch.rows, run(batch), strict=True):
+            results[row] = result
+    return results
+
+
+def run_by_length(
+    run: Callable[[Batch], Sequence[Any]],
+    lengths: Sequence[int],
+    batch_size: int,
+    min_length: int,
+    empty: Any,
+) -> list[Any]:
+    """As `run_batches`, in batches of sequences with one padded length.
+
+    For results that depend on the padded length, such as the most tokens that are generated: no
+    result then depends on the other sequences.
+
+    Args:
+        run, lengths, batch_size, min_length, empty: See `run_batches`.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        groups.setdefault(bucket_size(length, min_length), []).append(row)
+    results: list[Any] = [empty] * len(lengths)
+    for rows in groups.values():
+
+        def run_rows(batch, rows=rows):
+            return run(replace(batch, rows=[rows[i] for i in batch.rows]))
+
+        found = run_batches(run_rows, [lengths[i] for i in rows], batch_size, min_length, empty)
+        for row, result in zip(rows, found, strict=True):
             results[row] = result
     return results
 

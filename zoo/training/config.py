@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +34,7 @@ class ConfigError(ValueError):
     def __init__(self, source: str, mistakes: Sequence[str]):
         self.mistakes = list(mistakes)
         is_file = source.endswith((".yaml", ".yml"))
-        self.hint = "zoo recipes --help" if is_file else f"zoo recipes {source}"
+        self.hint = "zoo recipes --help" if is_file else shlex.join(["zoo", "recipes", source])
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "".join(f"\n  {mistake}" for mistake in mistakes)
         super().__init__(f"The recipe {source} has {count}:{lines}")

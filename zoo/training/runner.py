@@ -4,6 +4,7 @@ Keras and MLflow are imported only after the configuration and the data have bee
 mistakes in them are reported immediately.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +122,7 @@ def _label(spec: RecipeSpec, name: str) -> str:
 
 def _resolve_file(spec, file, label, overrides) -> RecipeConfig:
     config = configs.load(spec.Config, file, overrides, source=label)
-    return _with_recipe(spec, label, config)
+    return _with_recipe(spec, label, config).with_absolute_paths()
 
 
 def _with_recipe(spec, label, config) -> RecipeConfig:
@@ -136,7 +137,7 @@ def _with_recipe(spec, label, config) -> RecipeConfig:
 
 def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeConfig:
     """Configuration of an interrupted run, with overrides of `RESUMABLE` keys."""
-    if manifest.label != label:
+    if not _is_same_file(manifest.label, label):
         raise ConfigError(
             label,
             [
@@ -156,6 +157,13 @@ def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeCo
         raise ConfigError(label, mistakes)
     config = configs.resolve(spec.Config, manifest.config, overrides, source=label)
     return _with_recipe(spec, label, config)
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether two labels name one recipe; of a user's files, as seen from any folder."""
+    if is_path(one) and is_path(other):
+        return Path(one).name == Path(other).name
+    return one == other
 
 
 def _is_within(key: str, sections: Sequence[str]) -> bool:
@@ -246,5 +254,5 @@ def _summary(result: "RunResult", label: str) -> str:
         )
     if result.preset:
         lines.append(f"preset: {result.preset}")
-    lines += [f"run: {result.url}", f'next: zoo infer {model} "…", zoo ui']
+    lines += [f"run: {result.url}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']
     return "\n".join(lines)

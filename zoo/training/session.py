@@ -315,7 +315,7 @@ class Session:
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
-        command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
+        command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:

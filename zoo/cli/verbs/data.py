@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import output
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -92,5 +92,8 @@ def _path(name: str) -> Path:
 
     path = data.path(name)
     if path is None:
-        raise Failure(f"The dataset `{name}` is not on this machine.", hint=f"zoo data get {name}")
+        raise Failure(
+            f"The dataset `{name}` is not on this machine.",
+            hint=command("zoo", "data", "get", name),
+        )
     return path

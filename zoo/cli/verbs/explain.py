@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, models, output
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 
 EXAMPLES = """\
   zoo explain bilstm_bahdanau_sst2_en "Not a bad film at all." -o map.png
@@ -52,12 +52,12 @@ def _check_output(file: Path) -> None:
         raise WrongUse(
             f"The suffix of the output must be one of {', '.join(FORMATS)}. "
             f"Received: --output {file}",
-            hint=f"-o {file.with_suffix('.png')}",
+            hint=command("-o", file.with_suffix(".png")),
         )
     if not file.parent.is_dir():
         raise WrongUse(
             f"The directory of --output must exist. Received: --output {file}",
-            hint=f"mkdir -p {file.parent}",
+            hint=command("mkdir", "-p", file.parent),
         )
 
 
@@ -68,7 +68,7 @@ def _check_input(args: Namespace, found: models.FoundModel) -> None:
         raise WrongUse(
             f"`{args.model}` has no attention to explain. Received: a {task.name} with "
             "attention='none'",
-            hint=f'zoo infer {args.model} "{args.input}"',
+            hint=command("zoo", "infer", args.model, args.input),
         )
     if task.input == "image" and not Path(args.input).is_file():
         raise WrongUse(

@@ -4,11 +4,12 @@ import functools
 
 import keras
 import keras_hub
+import numpy as np
 from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
 from zoo.decoding.programs import built_once
-from zoo.models.checks import require_preprocessor
+from zoo.models.checks import require_preprocessor, warn_of_fewer
 from zoo.models.generation.outputs import Hypothesis
 from zoo.search_options import SearchOptions
 
@@ -135,20 +136,22 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         return {}
 
     def hypotheses(self, found: Hypotheses, row: int) -> list[Hypothesis]:
-        """The hypotheses of one input as text, best first.
+        """The hypotheses of one input as text, best first; those that exist.
 
         Args:
             found: What a `search` returned.
             row: int. The row of the input.
         """
         lengths = found.lengths[row]
+        count = max(1, int(np.isfinite(found.scores[row]).sum()))
+        warn_of_fewer(count, len(lengths))
         return [
             Hypothesis(
                 self.text(found.tokens[row, n, : lengths[n]]),
                 float(found.scores[row, n]),
                 float(found.log_probabilities[row, n]),
             )
-            for n in range(len(lengths))
+            for n in range(count)
         ]
 
     def text(self, token_ids) -> str:

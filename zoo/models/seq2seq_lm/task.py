@@ -1,6 +1,5 @@
 """Sequence-to-sequence task with beam search, scores and attention maps."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,8 +8,13 @@ import numpy as np
 
 from zoo.explain import Alignment
 from zoo.metrics import translation_scores
-from zoo.models.batching import batches, bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_texts, require_preprocessor
+from zoo.models.batching import batches, bucket_size, predict, run_by_length
+from zoo.models.checks import (
+    check_columns,
+    check_texts,
+    require_preprocessor,
+    warn_of_truncation,
+)
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
@@ -86,7 +90,7 @@ class Seq2SeqLM(GenerationTask):
         # An end token alone is an empty text.
         lengths = [len(ids) if len(ids) > 1 else 0 for ids in encoded]
         empty = Translation.of([Hypothesis("", 0.0, 0.0)])
-        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty)
+        return run_by_length(run, lengths, batch_size, MIN_LENGTH, empty)
 
     @takes_search_options
     def score(
@@ -132,6 +136,7 @@ class Seq2SeqLM(GenerationTask):
                 "This model has no attention to explain; use one with another `attention`. "
                 "Received: attention='none'"
             )
+        (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if len(encoded) == 1:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
@@ -160,12 +165,7 @@ class Seq2SeqLM(GenerationTask):
         preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
         encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
         longest = preprocessor.encoder_sequence_length - 1
-        if num_truncated := sum(len(ids) > longest for ids in encoded):
-            warnings.warn(
-                f"{num_truncated} of {len(texts)} texts are longer than the model's maximum of "
-                f"{longest} tokens and were truncated. Split them into sentences.",
-                stacklevel=3,
-            )
+        warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         end = preprocessor.tokenizer.end_token_id
         return [[*ids[:longest], end] for ids in encoded]
 

@@ -12,7 +12,13 @@ from zoo.explain import TokenWeights
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_names, check_texts, require_preprocessor
+from zoo.models.checks import (
+    check_columns,
+    check_names,
+    check_texts,
+    require_preprocessor,
+    warn_of_truncation,
+)
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
 
@@ -114,7 +120,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
         Args:
             texts: A list of texts. Those longer than the preprocessor's `sequence_length` are
-                truncated.
+                truncated, with a warning.
             batch_size: int. Most texts in a batch. Defaults to `64`.
 
         Returns:
@@ -164,6 +170,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
             TypeError: if `text` is not a string.
             ValueError: if it has no tokens.
         """
+        (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
@@ -184,7 +191,12 @@ class TextClassifier(keras_hub.models.TextClassifier):
         return keras.Model(self.input, [self.output, self._attention_output])
 
     def _encode(self, texts):
-        return require_preprocessor(self.preprocessor).encode(check_texts(texts))
+        """Token ids of each text; warns of truncated texts."""
+        preprocessor = require_preprocessor(self.preprocessor)
+        encoded = preprocessor.encode(check_texts(texts), truncate=False)
+        longest = preprocessor.sequence_length
+        warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
+        return [ids[:longest] for ids in encoded]
 
     def _probabilities(self, texts, batch_size):
         """The probabilities of the labels of each text, float32 `[labels]`."""

@@ -14,10 +14,16 @@ from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_names, require_preprocessor
+from zoo.models.checks import (
+    check_columns,
+    check_names,
+    require_preprocessor,
+    warn_of_fewer,
+)
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
+from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
 
@@ -197,7 +203,7 @@ class TokenClassifier(keras_hub.models.Task):
         scores = tagging_scores(columns["tags"], [answer.tags for answer in answers], self.scheme)
         if has_intents:
             pairs = zip(answers, columns["intent"], strict=True)
-            right = [answer.intent == intent for answer, intent in pairs]
+            right = [answer.intent == compose(intent) for answer, intent in pairs]
             scores["intent_accuracy"] = float(np.mean(right))
         return scores
 
@@ -299,6 +305,7 @@ class TokenClassifier(keras_hub.models.Task):
                 for sequence, log_probability in zip(n_best[0][row], n_best[1][row], strict=True)
                 if np.isfinite(log_probability)
             ]
+            warn_of_fewer(len(hypotheses), len(n_best[1][row]))
         return Tagging(
             list(words),
             tags,
