@@ -31,3 +31,19 @@ def teacher_forcing(
         "decoder_padding_mask": mask,
     }
     return inputs, labels, mask.astype("float32")
+
+
+def token_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each token: its negative log-probability in nats.
+
+    Args:
+        logits: `[..., vocabulary]`.
+        labels: Integers `[...]`.
+
+    Returns:
+        Float32 `[...]`.
+    """
+    logits = logits.astype("float32")
+    highest = logits.max(axis=-1, keepdims=True)
+    normalizer = np.log(np.exp(logits - highest).sum(axis=-1)) + highest[..., 0]
+    return normalizer - np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
