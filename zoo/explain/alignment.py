@@ -39,7 +39,7 @@ class Alignment(Drawable):
             sign. Defaults to `None`.
         method: How the effects were measured, `"occlusion"` or `"gradient"`. Defaults to
             `"occlusion"`.
-        quantity: What the effects are differences of, such as `"the log-probability of a word"`.
+        measured: What the effects of an occlusion are, as part of a sentence.
         flips: The source tokens without which a target token is another one: a list of
             `zoo.explain.effects.Flip`.
         title: A title, such as the intent of a sentence. Defaults to `""`.
@@ -65,7 +65,7 @@ class Alignment(Drawable):
     translation: str = None  # type: ignore[assignment]
     effects: list[list[float]] | None = None
     method: str = "occlusion"
-    quantity: str = "the probability of the answer"
+    measured: str = "what the probability of the answer loses when a word is left out"
     flips: list[Flip] = field(default_factory=list)
     title: str = ""
     spans: list[tuple[str, int, int]] = field(default_factory=list)
@@ -91,7 +91,12 @@ class Alignment(Drawable):
 
     @property
     def summary(self) -> list[str]:
-        return flip_notes(self.flips, [f"“{token.strip()}”" for token in self.target])
+        flips = [
+            flip
+            for flip in self.flips  # a word without which its own tag changes is no surprise
+            if not self.target[flip.target or 0].startswith(f"{flip.without}/")
+        ]
+        return flip_notes(flips, [f"“{token.strip()}”" for token in self.target])
 
     def figure(self):
         """The heat maps, as a `matplotlib.figure.Figure`."""
@@ -110,7 +115,7 @@ class Alignment(Drawable):
         """The fields as plain values, for JSON; those of effects only if there are any."""
         fields = asdict(self)
         if self.effects is None:
-            for name in ("effects", "method", "quantity", "flips"):
+            for name in ("effects", "method", "measured", "flips"):
                 del fields[name]
         for name, empty in {"weights": None, "title": "", "spans": []}.items():
             if fields[name] == empty:
@@ -167,7 +172,7 @@ class Alignment(Drawable):
             marks = frozenset((flip.target or 0, flip.source) for flip in self.flips)
             matrices.append(Matrix("against ↔ for", self.effects, True, marks))
             notes += self.summary
-            notes.append(effect_note(self.method, self.quantity))
+            notes.append(effect_note(self.method, self.measured))
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)
         return source, target, [matrix.cropped(MAX_TOKENS) for matrix in matrices], notes

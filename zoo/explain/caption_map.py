@@ -38,9 +38,10 @@ class CaptionMap(Drawable):
     Notebooks display it, and `save` writes it to a file: the image, followed by a panel for each
     word. Its upper picture is lit where the word's weights exceed the mean of all words' weights;
     in its lower picture, regions that speak for the word are blue and those against it red.
-    Brightness is on one scale for all words. The pieces of a word share a panel, with the mean of
-    their weights and the sum of their effects. Punctuation and the end token have no panel. Of more
-    than 40 words the first 40 are drawn, with a note.
+    Light is relative to the greatest value of the word, which is written beside it; colour is on
+    one scale for all words. The pieces of a word share a panel, with the mean of their weights and
+    the sum of their effects. Punctuation and the end token have no panel. Of more than 40 words the
+    first 40 are drawn, with a note.
 
     Args:
         image: The image that the grid covers: an array of `uint8`, `[height, width, 3]`, or
@@ -133,8 +134,7 @@ class CaptionMap(Drawable):
         layers = []
         if self.weights is not None and names:
             contrasts = self._contrasts()
-            greatest = max(float(grid.max()) for grid in contrasts)
-            layers.append([(grid, greatest, False) for grid in contrasts])
+            layers.append([(grid, float(grid.max()), False) for grid in contrasts])
         if self.effects is not None and names:
             effects = [grid for _, grid in self._word_effects]
             greatest = max(float(abs(grid).max()) for grid in effects)
@@ -156,15 +156,15 @@ class CaptionMap(Drawable):
         both = self.weights is not None and self.effects is not None
         if self.weights is not None:
             above = "Above: lit" if both else "Lit"
-            greatest = max(float(grid.max()) for grid in self._contrasts())
             what = "attention exceeds the mean over all words" if len(names) > 1 else "attention is"
-            notes.append(f"{above} where {what}, 0 to {greatest:+.2f}. {ATTENTION_NOTE}")
+            notes.append(f"{above} where {what}, up to the number at the word. {ATTENTION_NOTE}")
         if self.effects is not None:
             strongest = max(float(abs(grid).max()) for _, grid in self._word_effects)
-            below = "Below: " * both
-            quantity = "the log-probability of the word"
-            note = effect_note(self.method, quantity, "region", "covered")
-            notes.append(f"{below}{note} Strongest: {strongest:.2f}.")
+            measured = "what the log-probability of the word loses when a region is covered"
+            note = effect_note(self.method, measured, "region")
+            if both:
+                note = f"Below: {note[0].lower()}{note[1:]}"
+            notes.append(f"{note} Full colour: {strongest:.2f}, for all words.")
         if len(names) > MAX_WORDS:
             notes.append(f"Drawn: the first {MAX_WORDS} words of {len(names):,}.")
         return notes

@@ -30,20 +30,19 @@ class Flip:
     target: int | None = None
 
 
-def effect_note(method: str, quantity: str, part: str = "word", by: str = "left out") -> str:
+def effect_note(method: str, measured: str, part: str = "word") -> str:
     """A sentence that says what the two colours show.
 
     Args:
         method: `"occlusion"` or `"gradient"`.
-        quantity: What changes, such as `"the probability of the answer"`.
-        part: What changes it. Defaults to `"word"`.
-        by: How it is removed. Defaults to `"left out"`.
+        measured: What occlusion measures, as in `Effect: what the answer loses …`.
+        part: What has the effect. Defaults to `"word"`.
     """
     colours = "Blue speaks for the answer, red against it."
     if method == "gradient":
         estimate = f"a linear estimate of what a {part} adds to the log-odds of the answer"
         return f"Effect: gradient × input, {estimate}. {colours}"
-    return f"Effect: what {quantity} loses when a {part} is {by}. {colours}"
+    return f"Effect: {measured}. {colours}"
 
 
 def flip_notes(flips: Iterable[Flip], subjects: Sequence[str] | None = None) -> list[str]:
@@ -61,7 +60,9 @@ def flip_notes(flips: Iterable[Flip], subjects: Sequence[str] | None = None) -> 
     notes = []
     for (subject, answer), without in words.items():
         some = ", ".join(without[:MAX_FLIPS]) + ", …" * (len(without) > MAX_FLIPS)
-        notes.append(f"Without {'one of ' * (len(without) > 1)}{some} {subject} is {answer}.")
+        some = "one of " * (len(without) > 1) + some
+        change = f" {subject} is" if subjects is None else f", {subject} turns into"
+        notes.append(f"Without {some}{change} {answer}.")
     rest = len(notes) - MAX_FLIPS
     return notes[:MAX_FLIPS] + [f"{rest} more answers change without a word."] * (rest > 0)
 

@@ -61,6 +61,7 @@ def draw(
     prediction: str | None,
     probability: float | None,
     notes: Sequence[str] = (),
+    least_full: float = 0.0,
 ) -> Figure:
     """Draws boxes as running text.
 
@@ -74,6 +75,7 @@ def draw(
         prediction: The predicted label, or `None`.
         probability: Its probability, or `None`.
         notes: Sentences to write beneath. Defaults to none.
+        least_full: float. The least effect with full colour. Defaults to `0.0`.
 
     Returns:
         The figure, which belongs to no window and need not be closed.
@@ -105,10 +107,11 @@ def draw(
     greatest = max((box.weight for box in shown), default=0.0)
     peak = max((max(box.heads, default=0.0) for box in shown), default=0.0)
     strongest = max((abs(box.effect or 0.0) for box in shown), default=0.0)
+    full = max(strongest, least_full)
     _header(axes, family, prediction, probability)
     if has_effects:
         label = "against ↔ for the answer"
-        effect_scale(axes, WIDTH - MARGIN, 16 if heads else 22, strongest, label, family)
+        effect_scale(axes, WIDTH - MARGIN, 16 if heads else 22, full, label, family)
     if heads:
         label = "attention" if heads == 1 else f"attention, {heads} heads"
         colors = _colors(heads, has_effects)
@@ -121,7 +124,7 @@ def draw(
     for i, line in enumerate(lines):
         top = HEADER + i * line_height
         for part in line:
-            _token(axes, part, top, strongest if has_effects else greatest, font)
+            _token(axes, part, top, full if has_effects else greatest, font)
             if id(part.box) in numbered and not part.continued:
                 middle, y = part.x + part.width / 2, top + BOX + 7
                 write(axes, middle, y, signed(part.box.effect), family, 8, INK, "center")

@@ -16,6 +16,9 @@ from zoo.explain.effects import (
 from zoo.explain.html import shaded_text
 from zoo.explain.text_boxes import TextBox, to_boxes
 
+MEASURED = "what the probability of the answer loses when a word is left out"
+LEAST_FULL = 0.1  # an effect on a probability that gives full colour: at least this
+
 
 @dataclass
 class TokenWeights(Drawable):
@@ -120,7 +123,7 @@ class TokenWeights(Drawable):
         """The summary, and sentences that say what is drawn."""
         notes = self.summary
         if self.effects is not None:
-            notes.append(effect_note(self.method, "the probability of the answer"))
+            notes.append(effect_note(self.method, MEASURED))
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)
         return notes
@@ -129,11 +132,17 @@ class TokenWeights(Drawable):
         """The text with shaded tokens, as a `matplotlib.figure.Figure`."""
         from zoo.explain.shaded_text import draw  # imports matplotlib
 
-        return draw(self.boxes, self.prediction, self.probability, self.notes)
+        return draw(self.boxes, self.prediction, self.probability, self.notes, self._full)
 
     def to_html(self) -> str:
         """The text with shaded tokens, as an HTML page without external resources."""
-        return shaded_text.page(self.boxes, self.prediction, self.probability, self.notes)
+        answer = self.prediction, self.probability
+        return shaded_text.page(self.boxes, *answer, self.notes, self._full)
+
+    @property
+    def _full(self):
+        """The least effect that is drawn in full colour."""
+        return LEAST_FULL if self.method == "occlusion" else 0.0
 
     def to_dict(self) -> dict:
         """The fields as plain values, for JSON; effects and flips only if there are effects."""

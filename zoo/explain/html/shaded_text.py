@@ -28,6 +28,7 @@ def page(
     prediction: str | None,
     probability: float | None,
     notes: Sequence[str] = (),
+    least_full: float = 0.0,
 ) -> str:
     """The page of a text; the tooltip of a word shows its effect and its weight in each head.
 
@@ -36,6 +37,7 @@ def page(
         prediction: The predicted label, or `None`.
         probability: Its probability, or `None`.
         notes: Sentences to write beneath. Defaults to none.
+        least_full: float. The least effect with full colour. Defaults to `0.0`.
 
     Returns:
         The HTML, with all text escaped.
@@ -46,7 +48,7 @@ def page(
         if box.effect is None:
             color = weight_color(box.weight / greatest)
         else:
-            color = effect_color(box.effect / greatest)
+            color = effect_color(box.effect / max(greatest, least_full))
         tokens.append(
             f'{" " * box.gap}<span{" class=flips" * box.flips} title="{_tooltip(box)}" '
             f'style="background: {color}">{escape(box.text) or "&nbsp;"}</span>'

@@ -169,7 +169,7 @@ class Seq2SeqLM(GenerationTask):
             translation=self.text(ids),
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
-            quantity="the log-probability of a written word (in nats)",
+            measured="what the log-probability of a written word (in nats) loses without the word",
         )
 
     def _occlusion(self, encoded, source, ids, target):

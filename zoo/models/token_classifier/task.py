@@ -293,7 +293,7 @@ class TokenClassifier(keras_hub.models.Task):
             translation=" ".join(tags),
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
-            quantity="the probability of a tag" + " or of the intent" * bool(self.intents),
+            measured="what the probability of a tag (or of the intent) loses when a word is masked",
             flips=flips,
             title=intent or "",
             spans=[(span.type, span.start, span.end) for span in self._spans(words, tags)],
