@@ -69,8 +69,6 @@ class Task:
             the input. Defaults to `None`.
         pipeline_tag: The task's name on Hugging Face.
         headline: The metrics by which models are compared; the first that was measured counts.
-        explain_needs_attention: Whether `explain` works only for a backbone with attention.
-            Defaults to `True`.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -91,7 +89,6 @@ class Task:
     plain_pairs: tuple[str, str] | None = None
     pipeline_tag: str
     headline: tuple[str, ...]
-    explain_needs_attention: bool = True
     export_adapter: str | None = None
 
     @property
@@ -153,7 +150,6 @@ _ROWS = (
         plain=("label", "probability"),
         pipeline_tag="text-classification",
         headline=("accuracy",),
-        explain_needs_attention=False,
         export_adapter="zoo.exporting.adapters:Classifier",
     ),
     Task(

@@ -1,4 +1,4 @@
-"""Report of a captioning run: a page and a table of samples, and attention maps."""
+"""Report of a captioning run: a page and a table of samples, and explanations."""
 
 import tempfile
 from pathlib import Path
@@ -8,27 +8,27 @@ from zoo.explain import Gallery
 from zoo.metrics import caption_score_each, caption_signatures
 from zoo.models import ImageToText
 from zoo.tracking import Run
-from zoo.training.samples import log_attention, worst_and_best
+from zoo.training.samples import log_explanations, worst_and_best
 
 NUM_MAPS = 10
 
 
 def report(model: ImageToText, columns: Columns, run: Run, samples: int) -> None:
-    """Logs a page and a table of captions by greedy search, and attention maps.
+    """Logs a page and a table of captions, and their explanations.
 
     Args:
         model: The trained captioner.
         columns: Images and captions it was not trained on.
         run: The run.
         samples: Number of images on the page: those with the worst and the best captions by
-            CIDEr-D, in equal parts. With 0, neither samples nor maps are logged.
+            CIDEr-D, in equal parts. With 0, neither samples nor explanations are logged.
     """
     images, references = columns["image"], columns["captions"]
     signatures = caption_signatures(references)
     run.log_tags({f"signature.{name}": text for name, text in signatures.items()})
     if not samples:
         return
-    answers = model.infer(images, beam=1, length_penalty=0.0)  # the search of `explain`
+    answers = model.infer(images)
     scores = caption_score_each(references, [answer.text for answer in answers])
     rows = worst_and_best(scores, samples)
     run.log_table(
@@ -41,7 +41,7 @@ def report(model: ImageToText, columns: Columns, run: Run, samples: int) -> None
         },
         "samples.json",
     )
-    has_attention = model.backbone.attention != "none"
+    method = "attention" if model.backbone.attention != "none" else "occlusion"
     page = Gallery("Best and worst captions of the dev split", score_name="CIDEr-D")
     for row in reversed(rows):
         page.add(
@@ -49,10 +49,9 @@ def report(model: ImageToText, columns: Columns, run: Run, samples: int) -> None
             answers[row].text,
             score=scores[row],
             references=references[row],
-            explained=model.explain(images[row]) if has_attention else None,
+            explained=model.explain(images[row], method),
             note=images[row].name,
         )
     with tempfile.TemporaryDirectory() as folder:
         run.log_file(page.save(Path(folder, "samples.html")))
-    if has_attention:
-        log_attention(run, model, images[:NUM_MAPS])
+    log_explanations(run, model, images[:NUM_MAPS])

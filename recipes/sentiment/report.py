@@ -1,4 +1,4 @@
-"""Report of a sentiment run: confusion matrix, samples, attention figures."""
+"""Report of a sentiment run: confusion matrix, samples, explanations."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,15 +13,15 @@ BATCH_SIZE = 256  # as in `score`, so that its compiled shapes are reused
 
 
 def report(model: TextClassifier, columns: Columns, run: Run, samples: int) -> None:
-    """Logs a confusion matrix, a table of answers, and attention figures.
+    """Logs a confusion matrix, a table of answers, and explanations.
 
     Args:
         model: The trained classifier.
         columns: Texts and labels it was not trained on.
         run: The run.
         samples: Number of rows in the table: the mistakes with the highest probability and the
-            right answers with the lowest, in equal parts. With 0, neither samples nor attention
-            figures are logged.
+            right answers with the lowest, in equal parts. With 0, neither samples nor explanations
+            are logged.
     """
     texts, truth = columns["text"], columns["label"]
     answers = model.infer(texts, batch_size=BATCH_SIZE)
@@ -51,7 +51,7 @@ def report(model: TextClassifier, columns: Columns, run: Run, samples: int) -> N
     }
     for kind, chosen in kinds.items():
         for number, row in enumerate(chosen, 1):
-            if model.preprocessor.encode([texts[row]])[0]:  # an empty text has no attention
+            if model.preprocessor.encode([texts[row]])[0]:  # an empty text has no explanation
                 figure = model.explain(texts[row]).figure()
                 run.log_figure(figure, f"attention/{kind}_{number}.png")
 

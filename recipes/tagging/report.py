@@ -1,4 +1,4 @@
-"""Report of a tagging run: scores by tag, confusions, CRF transitions, samples, attention."""
+"""Report of a tagging run: scores by tag, confusions, CRF transitions, samples, explanations."""
 
 import numpy as np
 from keras import ops
@@ -6,24 +6,26 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from zoo.data import Columns
+from zoo.explain.html.spans import page, to_html
 from zoo.metrics import per_tag_table, tag_confusion, unknown_tags
 from zoo.models import TokenClassifier
+from zoo.tags import spans
 from zoo.tracking import Run
-from zoo.training.samples import log_attention
+from zoo.training.samples import log_explanations
 
 NUM_FIGURES = 5
 MAX_TAGS = 40  # of a model whose transitions are drawn
 
 
 def report(model: TokenClassifier, columns: Columns, run: Run, samples: int) -> None:
-    """Logs scores by tag, a confusion matrix, CRF transitions, samples and attention figures.
+    """Logs scores by tag, a confusion matrix, CRF transitions, samples and explanations.
 
     Args:
         model: The trained tagger.
         columns: Sentences and tags it was not trained on.
         run: The run.
         samples: Number of rows in the table of sentences, those with the most mistakes first.
-            With 0, neither samples nor attention figures are logged.
+            With 0, neither samples nor explanations are logged.
     """
     sentences, truth = columns["tokens"], columns["tags"]
     answers = model.infer(sentences)
@@ -52,8 +54,21 @@ def report(model: TokenClassifier, columns: Columns, run: Run, samples: int) -> 
         },
         "samples.json",
     )
-    if model.backbone.attention != "none":
-        log_attention(run, model, [words for words in sentences if words][:NUM_FIGURES])
+    if model.scheme is not None:
+        run.log_text(draw_spans(sentences, truth, answers, rows), "samples.html")
+    log_explanations(run, model, [words for words in sentences if words][:NUM_FIGURES])
+
+
+def draw_spans(sentences, truth, answers, rows) -> str:
+    """A page of sentences with their spans in colours, as predicted and as annotated."""
+
+    def versions(row):
+        predicted = [(span.type, span.start, span.end) for span in answers[row].spans]
+        name = f"predicted, {answers[row].intent}" if answers[row].intent else "predicted"
+        yield name, to_html(sentences[row], predicted)
+        yield "annotated", to_html(sentences[row], spans(truth[row]))
+
+    return page("Sentences with the most mistakes", map(versions, rows))
 
 
 def draw_confusion(matrix: np.ndarray, tags: list[str]) -> Figure:

@@ -1,4 +1,4 @@
-"""Report of a translation run: BLEU by length, samples, alignments."""
+"""Report of a translation run: BLEU by length, samples, explanations."""
 
 from matplotlib.figure import Figure
 from sacrebleu.metrics import CHRF
@@ -7,20 +7,20 @@ from zoo.data import Columns
 from zoo.metrics import bleu_by_length, signatures
 from zoo.models import Seq2SeqLM
 from zoo.tracking import Run
-from zoo.training.samples import log_attention, worst_and_best
+from zoo.training.samples import log_explanations, worst_and_best
 
 NUM_FIGURES = 10
 
 
 def report(model: Seq2SeqLM, columns: Columns, run: Run, samples: int) -> None:
-    """Logs BLEU by length, a table of translations, and alignments.
+    """Logs BLEU by length, a table of translations, and explanations.
 
     Args:
         model: The trained translator.
         columns: Sources and targets it was not trained on.
         run: The run.
         samples: Number of rows in the table: the worst and the best translations by chrF, in
-            equal parts. With 0, neither samples nor alignments are logged.
+            equal parts. With 0, neither samples nor explanations are logged.
     """
     sources, references = columns["source"], columns["target"]
     language = model.languages and model.languages[1]
@@ -48,8 +48,7 @@ def report(model: Seq2SeqLM, columns: Columns, run: Run, samples: int) -> None:
         },
         "samples.json",
     )
-    if model.backbone.attention != "none":
-        log_attention(run, model, [source for source in sources if source.strip()][:NUM_FIGURES])
+    log_explanations(run, model, [source for source in sources if source.strip()][:NUM_FIGURES])
 
 
 def draw_lengths(buckets: list[tuple[str, int, float]]) -> Figure:

@@ -30,6 +30,8 @@ class Explanation:
     def save(self, path):
         Path(path).write_text(self.text)
 
+    summary = ("Without “not” the answer is positive.",)
+
     def to_dict(self):
         return {"tokens": self.text.split()}
 
@@ -50,7 +52,8 @@ class Model:
             for text in texts
         ]
 
-    def explain(self, text):
+    def explain(self, text, **options):
+        self.explained = options
         return Explanation(text)
 
     def score(self, columns):

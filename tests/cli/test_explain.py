@@ -45,24 +45,39 @@ def test_wrong_output_is_refused_before_loading(loaded, picture, message, capsys
     assert loaded == []
 
 
-@pytest.mark.parametrize(
-    "task, attention, refused",
-    [
-        ("seq2seq_lm", "none", True),
-        ("token_classifier", "none", True),
-        ("seq2seq_lm", "bahdanau", False),
-        ("text_classifier", "none", False),  # explained by its pooling
-    ],
-)
-def test_model_without_attention_is_refused_before_loading(
-    loaded, cards, make_preset, monkeypatch, tmp_path, task, attention, refused, capsys
+@pytest.mark.parametrize("task, attention", [("seq2seq_lm", "none"), ("seq2seq_lm", "bahdanau")])
+def test_attention_of_a_model_without_is_refused_before_loading(
+    loaded, cards, make_preset, monkeypatch, tmp_path, task, attention, capsys
 ):
     cards[0] = replace(cards[0], task=task)
     preset = make_preset(tmp_path / "preset", task, attention=attention)
     monkeypatch.setattr(presets, "resolve", lambda source: preset)
-    assert main(["explain", "tiny_en", "not bad", "--json"]) == (2 if refused else 0)
+    refused = attention == "none"
+    command = ["explain", "tiny_en", "not bad", "--json"]
+    assert main([*command, "--method", "attention"]) == (2 if refused else 0)
     assert ("has no attention to explain" in capsys.readouterr().err) is refused
     assert loaded == ([] if refused else ["preset"])
+    assert main(command) == 0  # by leaving words out
+
+
+def test_method_and_pieces_are_passed_on(loaded, model, capsys):
+    assert main(["explain", "tiny_en", "not bad", "--json"]) == 0
+    assert model.explained == {}
+    command = ["explain", "tiny_en", "not bad", "--json", "--method", "gradient", "--pieces"]
+    assert main(command) == 0
+    assert model.explained == {"method": "gradient", "pieces": True}
+
+
+def test_pieces_are_refused_where_there_are_none(loaded, cards, capsys):
+    cards[0] = replace(cards[0], task="token_classifier")
+    assert main(["explain", "tiny_en", "not bad", "--json", "--pieces"]) == 2
+    assert "--pieces is for models that read texts in pieces" in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_what_flips_the_answer_is_said(loaded, tmp_path, capsys):
+    assert main(["explain", "tiny_en", "not bad", "-o", str(tmp_path / "map.svg")]) == 0
+    assert capsys.readouterr().err.endswith("Without “not” the answer is positive.\n")
 
 
 @pytest.mark.parametrize(

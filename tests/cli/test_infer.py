@@ -183,3 +183,27 @@ def test_unreadable_images_are_reported_and_the_others_answered(photos, tmp_path
     assert main(["infer", "tiny_en", photos[3], "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["image"] == photos[3] and photos[3] in answer["error"]
+
+
+def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):
+    from zoo.cli.answers import print_answer
+    from zoo.tasks import TASKS
+
+    answer = {
+        "tokens": ["play", "some", "jazz"],
+        "tags": ["O", "O", "B-genre"],
+        "spans": [{"type": "genre", "start": 2, "end": 3, "text": "jazz"}],
+        "intent": "PlayMusic",
+    }
+    task = TASKS["token_classifier"]
+    print_answer(task, "play some jazz", answer, as_json=False)
+    assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for name, value in {"TERM": "xterm-256color", "COLORTERM": "truecolor"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    print_answer(task, "play some jazz", answer, as_json=False)
+    shown = capsys.readouterr().out
+    assert shown.startswith("PlayMusic  play some ") and "48;2;165;200;238m jazz " in shown
+    print_answer(task, "jazz", answer | {"spans": []}, as_json=False)
+    assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"

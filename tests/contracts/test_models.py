@@ -58,10 +58,6 @@ def known_logits(model):
     return logits(model, KNOWN_IDS, 16)
 
 
-def softmax(values):
-    return np.exp(values) / np.exp(values).sum()
-
-
 @pytest.fixture(scope="module")
 def models(preprocessor):
     """Each model made, and compiled, once for all the tests."""
@@ -96,16 +92,66 @@ def test_an_empty_text_gets_a_finite_answer_and_its_neighbours_theirs(models, va
 
 
 @most_on_one_backend
-def test_explanations_cover_the_text_and_sum_to_one(models, variant):
+def test_explanations_show_words_their_weights_and_what_the_answer_loses(models, variant):
     model = models(variant)
-    explanation = model.explain(TEXTS[1])
-    weights = np.atleast_2d(np.asarray(explanation.weights))
-    assert "".join(explanation.tokens) == TEXTS[1]
-    assert weights.shape == (2 if variant == "lstm-multi_head" else 1, len(explanation.tokens))
-    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
-    probabilities = softmax(logits(model, model.preprocessor.encode([TEXTS[1]] * 4), 16)[0])
-    assert explanation.probability == pytest.approx(probabilities.max(), abs=1e-5)
-    assert explanation.prediction == model.labels[int(probabilities.argmax())]
+    explained = model.explain(TEXTS[1])
+    assert explained.tokens == ["a", " good", " movie"]
+    (answer,) = model.infer([TEXTS[1]])
+    assert explained.prediction == answer.label
+    assert explained.probability == pytest.approx(answer.probability, abs=1e-5)
+    if variant.split("-")[1] in ("last", "max", "mean"):
+        assert explained.weights is None
+    else:
+        weights = np.atleast_2d(np.asarray(explained.weights))
+        assert weights.shape == (2 if variant == "lstm-multi_head" else 1, 3)
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    others = model.infer(["good movie", "a movie", "a good"])
+    lost = [answer.probability - other.probabilities[answer.label] for other in others]
+    np.testing.assert_allclose(explained.effects, lost, atol=1e-5)
+    changed = {i: other.label for i, other in enumerate(others) if other.label != answer.label}
+    assert {flip.source: flip.answer for flip in explained.flips} == changed
+
+
+def test_one_method_alone(models):
+    model = models("lstm-bahdanau")
+    attention = model.explain(TEXTS[1], "attention")
+    assert attention.effects is None and len(attention.weights) == 3
+    occlusion = model.explain(TEXTS[1], "occlusion")
+    assert occlusion.weights is None and len(occlusion.effects) == 3
+    pieces = model.explain(TEXTS[1], "attention", pieces=True)
+    assert pieces.tokens == model.preprocessor.pieces(TEXTS[1]) and len(pieces.tokens) > 3
+    assert sum(pieces.weights) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ValueError, match="`method` must be one of.*Received: method='occulsion'"):
+        model.explain(TEXTS[1], "occulsion")
+    with pytest.raises(ValueError, match="no attention to explain; use method='occlusion'"):
+        models("lstm-mean").explain(TEXTS[1], "attention")
+
+
+@variants(["lstm-bahdanau", "transformer-bahdanau"], everywhere=("lstm-bahdanau",))
+def test_gradients_are_those_of_numerical_differences(models, variant):
+    model = models(variant)
+    explained = model.explain(TEXTS[1], "gradient")
+    (ids,) = model.preprocessor.encode([TEXTS[1]])
+    embed, encode, head = model._stages
+    batch = model.preprocessor.collate([ids], 16)
+    mask = keras.ops.convert_to_tensor(batch["padding_mask"])
+    embedded = keras.ops.convert_to_numpy(embed(batch))
+
+    def odds(scales):
+        scaled = embedded * np.array(scales, "float32")[None, :, None]
+        states = encode([keras.ops.convert_to_tensor(scaled), mask])
+        found = keras.ops.convert_to_numpy(head([states, mask]))[0]
+        best = model.labels.index(explained.prediction)
+        return found[best] - found[1 - best]
+
+    pieces = model.preprocessor.pieces(TEXTS[1])
+    step = 0.02
+    ends = np.cumsum([len(piece) for piece in pieces])
+    for i, (start, end) in enumerate([(0, 1), (1, 6), (6, 12)]):
+        own = [start < stop <= end for stop in ends] + [False] * (16 - len(pieces))
+        above, below = (odds([1 + sign * step * one for one in own]) for sign in (1, -1))
+        numerical = (above - below) / (2 * step)
+        assert explained.effects[i] == pytest.approx(numerical, abs=5e-3)
 
 
 @every_model

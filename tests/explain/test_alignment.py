@@ -151,7 +151,7 @@ def test_colours_are_the_weights():
     cells = mesh(figure)
     np.testing.assert_array_equal(cells.get_array(), [[0.4, 0.2], [0.0, 0.1]])
     assert cells.get_cmap() is PAPER_TO_MARKER and cells.get_clim() == (0, 0.4)
-    assert {"a", "b", "c", "d", "weight   0", "0.40"} == set(written(figure))
+    assert {"a", "b", "c", "d", "attention   0", "0.40"} <= set(written(figure))
 
 
 def test_source_is_along_the_top_and_target_down_the_side():
@@ -206,7 +206,7 @@ def test_more_than_a_hundred_tokens_are_cropped_with_a_note():
     assert mesh(figure).get_array().shape == (100, 100)
     note = "Drawn: the first 100 tokens. Left out: 1,140 of the source and 30 of the target."
     assert note in written(figure) and inside(figure)
-    assert f"<p>{note}</p>" in cropped.to_html()
+    assert f"<li>{note}</li>" in cropped.to_html()
     assert len(cropped.to_dict()["weights"]) == 130
 
     narrow = Alignment(["a"], tokens[:101], np.ones((101, 1))).figure()

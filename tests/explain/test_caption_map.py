@@ -17,7 +17,7 @@ from PIL import Image
 
 import zoo
 from zoo.explain import CaptionMap
-from zoo.explain.pixels import GREY, data_uri, lit, sized
+from zoo.explain.pixels import GREY, data_uri, lit, sized, tinted
 from zoo.images import ImageError
 
 pytestmark = pytest.mark.once
@@ -113,8 +113,8 @@ def test_to_dict_is_json():
     explained = CaptionMap(IMAGE, ["a", "</s>"], np.full((2, 1, 2), 0.5, "float32"))
     assert json.loads(json.dumps(explained.to_dict())) == {
         "tokens": ["a", "</s>"],
-        "weights": [[[0.5, 0.5]], [[0.5, 0.5]]],
         "caption": "a",
+        "weights": [[[0.5, 0.5]], [[0.5, 0.5]]],
     }
     assert repr(explained) == "CaptionMap(tokens=['a', '</s>'], caption='a')"
 
@@ -174,9 +174,42 @@ def test_each_word_has_a_panel():
     assert len(figure.axes[0].images) == 1 + 5
     texts = written(figure)
     assert texts[0] == "A brown t-shirt leaping."
-    assert texts[1:-1:2] == ["a", "brown", "t-shirt", "leaping", "눈"]
-    assert texts[2] == f"{grids(len(PIECES))[0].max():.2f}"
-    assert texts[-1] == "Lit by weight. The number: the greatest of 3 × 4 weights."
+    assert texts[1:11:2] == ["a", "brown", "t-shirt", "leaping", "눈"]
+
+
+def test_words_are_lit_where_they_differ_from_the_mean():
+    blur = np.full((2, 2), 0.2)  # what all words look at
+    weights = np.stack([blur, blur, blur])
+    weights[1, 0, 1] += 0.3
+    explained = CaptionMap(IMAGE, ["a", " dog", " runs"], weights)
+    _, dog, _ = explained.panels
+    ((grid, greatest, signed),) = dog.grids
+    np.testing.assert_allclose(grid, [[0, 0.2], [0, 0]], atol=1e-12)
+    assert greatest == pytest.approx(0.2) and not signed and dog.number == "+0.20"
+    assert "exceeds the mean over all words, up to the number" in explained.notes[0]
+    assert "Jain and Wallace" in explained.notes[0]
+
+
+def test_effects_tint_a_second_picture():
+    effects = np.zeros((3, 1, 2))
+    effects[0, 0, 0], effects[1, 0, 1], effects[2, 0, 1] = 0.5, -1.5, -0.5
+    explained = CaptionMap(IMAGE, ["a", " d", "og"], np.ones((3, 1, 2)), effects=effects)
+    figure = explained.figure()
+    assert len(figure.axes[0].images) == 1 + 2 * 2 and inside(figure)
+    grid, strongest, signed = explained.panels[1].grids[1]
+    np.testing.assert_allclose(grid, [[0, -2]])  # the effects of the pieces of a word add up
+    assert strongest == 2 and signed
+    white = np.full((10, 20, 3), 200, "uint8")
+    picture = tinted(white, effects[0] - effects[0][:, ::-1], 0.5).astype(int)
+    assert picture[5, 0, 2] > picture[5, 0, 0] + 60  # blue for the word
+    assert picture[5, 19, 0] > picture[5, 19, 2] + 60  # red against it
+    alone = CaptionMap(IMAGE, ["a", " d", "og"], effects=effects)
+    assert len(alone.figure().axes[0].images) == 1 + 2
+    assert json.loads(json.dumps(alone.to_dict())).keys() == {
+        *("tokens", "caption", "effects", "method")
+    }
+    with pytest.raises(ValueError, match="weights or effects"):
+        CaptionMap(IMAGE, ["a"])
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (20, 300), (300, 20), (1, 1)])

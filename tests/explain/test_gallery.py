@@ -116,7 +116,7 @@ def test_images_are_lit_for_each_word(tmp_path):
     gallery = Gallery("a")
     gallery.add(white, "left right", explained=CaptionMap(white, ["left", "right"], weights))
     page = saved(gallery, tmp_path)
-    assert page.texts[3:] == ["Where it looked", "left", "1", "right", "1"]
+    assert page.texts[3:8] == ["Where it looked", "left", "+0.50", "right", "+0.50"]
     _, left, right = (np.asarray(picture.convert("L"), int) for picture in page.images())
     assert left[:, :20].mean() > 200 > 130 > left[:, -20:].mean()
     assert right[:, -20:].mean() > 200 > 130 > right[:, :20].mean()

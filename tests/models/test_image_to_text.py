@@ -151,18 +151,32 @@ def _described(model, features):
 
 
 @most_on_one_backend
-def test_explanations_have_one_attention_map_per_token(models, variant):
+def test_explanations_have_a_map_for_each_token_of_the_caption(models, variant):
     model = models(variant)
+    explained = model.explain(PICTURES[0])
+    assert explained.caption == model.infer([PICTURES[0]])[0].text
     if model.backbone.attention == "none":
-        with pytest.raises(ValueError, match="no attention to explain"):
-            model.explain(PICTURES[0])
-        return
-    explanation = model.explain(PICTURES[0])
-    weights = np.asarray(explanation.weights)
-    assert weights.shape[1:] == (2, 3)
-    if variant != "luong_local":  # its window truncates the weights
-        np.testing.assert_allclose(weights.sum((1, 2)), 1, atol=1e-4)
-    assert explanation.caption == model.infer([PICTURES[0]], beam=1, length_penalty=0)[0].text
+        assert explained.weights is None
+    else:
+        assert explained.weights.shape[1:] == (2, 3)
+        if variant != "luong_local":  # its window truncates the weights
+            np.testing.assert_allclose(explained.weights.sum((1, 2)), 1, atol=1e-4)
+    assert explained.effects.shape == (len(explained.tokens), 2, 3)
+    covered = PICTURES[0].copy()
+    covered[8:, 16:] = covered.mean(axis=(0, 1))  # the last of 2 × 3 cells
+    found = model.search()(model.features([PICTURES[0]]))
+    ids = found.tokens[0, 0, : found.lengths[0, 0]]
+    whole, rest = (
+        model.log_probabilities((model.features([one]),), ids)[0] for one in (PICTURES[0], covered)
+    )
+    np.testing.assert_allclose(explained.effects[:, 1, 2], whole - rest, atol=1e-4)
+
+
+@variants(["none", "bahdanau"], everywhere=("bahdanau",))
+def test_gradients_of_captions_have_the_shape_of_the_grid(models, variant):
+    explained = models(variant).explain(PICTURES[0], "gradient")
+    assert explained.effects.shape == (len(explained.tokens), 2, 3) and explained.effects.any()
+    assert explained.method == "gradient" and explained.weights is None
 
 
 def test_a_saved_preset_loads_the_same_model(models, tmp_path):

@@ -223,18 +223,62 @@ def test_score_compares_with_references(models):
         assert model.score(columns, batch_size=size)["loss"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_explanations_are_the_attention_weights_of_the_greedy_output(models):
+def test_explanations_are_of_the_translation_that_infer_gives(models):
     model = models()
-    alignment = model.explain("  one two three ")
-    assert "".join(alignment.source[:-1]) == "one two three" and alignment.source[-1] == "</s>"
-    assert alignment.translation == model.infer(["one two three"], beam=1)[0].text
-    weights = np.array(alignment.weights)
-    assert weights.shape == (len(alignment.target), len(alignment.source))
+    explained = model.explain("  one two three ")
+    assert explained.source == ["one", " two", " three", "</s>"]
+    (answer,) = model.infer(["one two three"])
+    assert explained.translation == answer.text
+    written = explained.target[: len(explained.target) - (explained.target[-1] == "</s>")]
+    assert "".join(written) == answer.text
+    weights = np.array(explained.weights)
+    assert weights.shape == (len(explained.target), 4)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
     with pytest.raises(ValueError, match="nothing to explain"):
         model.explain("  ")
-    with pytest.raises(ValueError, match="no attention to explain.*attention='none'"):
-        models("none").explain("one")
+    with pytest.raises(ValueError, match="no attention to explain.*method='attention'"):
+        models("none").explain("one", "attention")
+    pieces = model.explain("one two three", "attention", pieces=True)
+    assert "".join(pieces.source[:-1]) == "one two three" and len(pieces.source) > 4
+
+
+@variants(["none", "transformer", "bahdanau"], everywhere=("none",))
+def test_effects_are_what_the_log_probability_loses(models, variant):
+    model = models(variant)
+    explained = model.explain("one two three", "occlusion")
+    hypothesis = model.infer(["one two three"])[0].hypotheses[0]
+    effects = np.array(explained.effects)
+    assert explained.weights is None and effects.shape == (len(explained.target), 4)
+    assert not effects[:, -1].any()  # the end token is never left out
+    found = model.search()(*model._collate(model._encode(["one two three"]), 16))
+    ids = found.tokens[0, 0, : found.lengths[0, 0]]
+    for column, rest in enumerate(["two three", "one three", "one two"]):
+        lost = [
+            model.log_probabilities(model._collate(model._encode([text]), 16), ids).sum()
+            for text in ("one two three", rest)
+        ]
+        assert lost[0] == pytest.approx(hypothesis.log_probability, abs=1e-3)
+        assert effects[:, column].sum() == pytest.approx(lost[0] - lost[1], abs=1e-3)
+
+
+@variants(["transformer", "lstm, deep, fed"], everywhere=("lstm, deep, fed",))
+def test_gradients_are_those_of_numerical_differences(models, variant):
+    model = models(variant)
+    explained = model.explain("one", "gradient")
+    inputs = model._collate(model._encode(["one"]), 16)
+    found = model.search()(*inputs)
+    ids = found.tokens[0, 0, : found.lengths[0, 0]]
+    embedded = keras.ops.convert_to_numpy(model.backbone.embed_source(inputs[0]))
+    count = int(inputs[1].sum()) - 1  # tokens of the word
+
+    def odds(scale):
+        scaled = embedded.copy()
+        scaled[:, :count] *= scale
+        encoded = model.backbone.encode_embedded(keras.ops.convert_to_tensor(scaled), inputs[1])
+        return float(keras.ops.convert_to_numpy(model.token_log_odds(ids, **encoded)).sum())
+
+    numerical = (odds(1.01) - odds(0.99)) / 0.02
+    assert sum(row[0] for row in explained.effects) == pytest.approx(numerical, rel=0.02, abs=0.02)
 
 
 def test_collate_shifts_the_target(preprocessor):

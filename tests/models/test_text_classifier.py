@@ -32,7 +32,7 @@ def test_a_text_of_100_000_words_is_truncated(model):
     (result,) = model.infer(["good movie " * 100_000])
     assert 0.5 <= result.probability <= 1
     assert len(model.preprocessor.encode(["good movie " * 100_000])[0]) == 24
-    assert len(model.explain("good movie " * 1000).tokens) == 24
+    assert len(model.explain("good movie " * 1000, pieces=True).tokens) == 24
 
 
 def test_score_compares_with_true_labels(model):

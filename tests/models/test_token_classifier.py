@@ -180,14 +180,43 @@ def test_training_learns_tags_from_characters(head):
     assert scores["token_accuracy"] == 1.0 and scores["intent_accuracy"] > 0.95
 
 
-def test_explanations_are_the_attention_weights_between_words(models):
-    alignment = models("attention bahdanau").explain(["the", "cat", "sat"])
-    assert alignment.source == ["the", "cat", "sat"] and alignment.target[1].startswith("cat/")
-    np.testing.assert_allclose(np.sum(alignment.weights, axis=1), 1, atol=1e-5)
-    with pytest.raises(ValueError, match="attention='none'"):
-        models("encoder lstm").explain("the cat")
+def test_explanations_are_of_the_intent_and_of_each_tag(models):
+    model = models("attention bahdanau")
+    words = ["the", "cat", "sat"]
+    explained = model.explain(words)
+    (answer,) = model.infer([words])
+    assert explained.source == words and explained.title == answer.intent
+    tagged = [f"{word}/{tag}" for word, tag in zip(words, answer.tags, strict=True)]
+    assert explained.target == [answer.intent, *tagged]
+    np.testing.assert_allclose(np.sum(explained.weights, axis=1), 1, atol=1e-5)
+    assert explained.spans == [(span.type, span.start, span.end) for span in answer.spans]
+    effects = np.array(explained.effects)
+    assert effects.shape == (4, 3)
+    # Words that the model does not know: the effect is that of an unknown word in their place.
+    for column in range(3):
+        (other,) = model.infer([[*words[:column], "\u0378", *words[column + 1 :]]])
+        changed = {
+            row: tag
+            for row, (one, tag) in enumerate(zip(answer.tags, other.tags, strict=True), 1)
+            if one != tag
+        }
+        flips = {f.target: f.answer for f in explained.flips if f.source == column and f.target}
+        assert flips == changed
+        for row in set(range(1, 4)) - set(changed):
+            lost = answer.confidences[row - 1] - other.confidences[row - 1]
+            assert effects[row, column] == pytest.approx(lost, abs=1e-5)
+    with pytest.raises(ValueError, match="no attention to explain.*method='attention'"):
+        models("encoder lstm").explain("the cat", "attention")
     with pytest.raises(ValueError, match="nothing to explain"):
-        models("attention bahdanau").explain(" ")
+        model.explain(" ")
+
+
+@variants(["words alone", "encoder lstm"], everywhere=("encoder lstm",))
+def test_taggers_without_attention_explain_too(models, variant):
+    explained = models(variant).explain("the cat")
+    assert explained.weights is None and np.shape(explained.effects) == (3, 2)
+    gradient = models(variant).explain("the cat", "gradient")
+    assert np.shape(gradient.effects) == (3, 2) and np.any(gradient.effects)
 
 
 @pytest.mark.parametrize(

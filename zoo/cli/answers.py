@@ -1,6 +1,7 @@
 """Prints the answers of `zoo infer`: one line each, as text or JSON."""
 
 import re
+import sys
 
 from zoo.cli import output
 from zoo.tasks import Task
@@ -10,7 +11,7 @@ CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
-    """Prints one answer.
+    """Prints one answer; on a terminal, with spans in colours if there are any.
 
     Args:
         task: The model's task; decides which fields are printed.
@@ -22,7 +23,34 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
         output.print_json({task.input_name: given} | answer, lines=True)
         return
     fields = [output.format_value(answer[name]) for name in task.plain if name in answer]
+    if answer.get("spans") and sys.stdout.isatty():
+        _print_spans(fields, answer)
+        return
     if task.plain_pairs:
         first, second = task.plain_pairs
         given = " ".join(map("/".join, zip(answer[first], answer[second], strict=True)))
     print("\t".join([*fields, CONTROLS.sub(" ", given)]))
+
+
+def _print_spans(fields, answer):
+    """Prints the words of a sentence, each span on a colour and followed by its type."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from zoo.explain.spans import color_of, segments
+
+    spans = [(span["type"], span["start"], span["end"]) for span in answer["spans"]]
+    types = [type for type, _, _ in spans]
+    parts = [Text(text) for text in fields]
+    words = []
+    for type, text in segments(answer["tokens"], spans):
+        text = CONTROLS.sub(" ", text)
+        if type is None:
+            words.append(Text(text))
+        else:
+            color = color_of(type, types)
+            shown = Text(f" {text} ", style=f"#1d2330 on {color}")
+            kind = CONTROLS.sub(" ", type)
+            words.append(shown.append(f"{kind} ", style=f"italic #4a5060 on {color}"))
+    line = Text("  ").join([*parts, Text(" ").join(words)])
+    Console(highlight=False).print(line, soft_wrap=True)

@@ -23,7 +23,7 @@ GROUPS = {
     "inference": {
         "infer": "run a model on texts or images",
         "eval": "measure a model on a dataset",
-        "explain": "draw the attention weights of an answer",
+        "explain": "draw what speaks for and against an answer",
         "export": "export a model to a SavedModel or ONNX graph",
     },
     "training": {

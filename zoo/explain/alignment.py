@@ -1,11 +1,19 @@
-"""Attention weights from each target token to the source tokens."""
+"""Attention weights and effects from the source tokens to each target token."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from zoo.explain.drawable import Drawable, listed
-from zoo.explain.html import heat_map
+from zoo.explain.effects import (
+    ATTENTION_NOTE,
+    Flip,
+    check_effects,
+    effect_note,
+    flip_notes,
+)
+from zoo.explain.html import heat_map, spans
+from zoo.explain.matrix import Matrix
 from zoo.explain.text_boxes import labels
 
 MAX_TOKENS = 100  # that are drawn on each side
@@ -13,26 +21,37 @@ MAX_TOKENS = 100  # that are drawn on each side
 
 @dataclass
 class Alignment(Drawable):
-    """The weight of each source token for each target token.
+    """The weight and the effect of each source token for each target token.
 
-    Notebooks display it as a heat map, with the source along the top and the target down the
-    side; `save` writes it to a file. Of more than 100 tokens on a side the first 100 are drawn,
-    with a note.
+    Notebooks display them as heat maps side by side, with the source along the top and the target
+    down the side; `save` writes them to a file. Of more than 100 tokens on a side the first 100 are
+    drawn, with a note.
 
     Args:
-        source: The source tokens: either pieces that join to the text (a piece that starts a
-            word includes the space before it) or words.
+        source: The source tokens: either words or pieces that join to the text (one that starts
+            a word includes the space before it), or words without spaces.
         target: The target tokens, likewise; the last may be an end token such as `</s>`.
-        weights: Weights, `[target, source]`: lists or an array of finite, non-negative numbers.
+        weights: Weights, `[target, source]`: lists or an array of finite, non-negative numbers;
+            `None` if there are effects alone.
         text: The source text. Defaults to the tokens, joined; with spaces if they are words.
         translation: The target text. Defaults to its tokens, likewise.
+        effects: The effect of each source token on each target token, `[target, source]`, with a
+            sign. Defaults to `None`.
+        method: How the effects were measured, `"occlusion"` or `"gradient"`. Defaults to
+            `"occlusion"`.
+        measured: What the effects of an occlusion are, as part of a sentence.
+        flips: The source tokens without which a target token is another one: a list of
+            `zoo.explain.effects.Flip`.
+        title: A title, such as the intent of a sentence. Defaults to `""`.
+        spans: The spans of the source that the answer marks: a list of `(type, start, end)`.
 
     Attributes:
         weights: The weights, as lists.
+        effects: The effects, as lists.
 
     Raises:
-        ValueError: if the weights are not `[target, source]`, or a weight is negative or not
-            finite.
+        ValueError: if weights or effects are not `[target, source]`, a weight is negative, a
+            number is not finite, or there are neither weights nor effects.
 
     Example:
 
@@ -41,9 +60,15 @@ class Alignment(Drawable):
 
     source: list[str]
     target: list[str]
-    weights: list[list[float]]
+    weights: list[list[float]] | None = None
     text: str = None  # type: ignore[assignment]  # `__post_init__` sets it
     translation: str = None  # type: ignore[assignment]
+    effects: list[list[float]] | None = None
+    method: str = "occlusion"
+    measured: str = "what the probability of the answer loses when a word is left out"
+    flips: list[Flip] = field(default_factory=list)
+    title: str = ""
+    spans: list[tuple[str, int, int]] = field(default_factory=list)
 
     def __post_init__(self):
         self.source = [str(token) for token in self.source]
@@ -52,27 +77,59 @@ class Alignment(Drawable):
             self.text = _joined(self.source)
         if self.translation is None:
             self.translation = _joined(self.target)
-        rows = [listed(row) for row in listed(self.weights)]
-        if len(rows) != len(self.target):
+        if self.weights is None and self.effects is None:
             raise ValueError(
-                "Each target token needs one row of weights. "
-                f"Received: {len(self.target)} target tokens, {len(rows)} rows"
+                "An explanation needs weights or effects. Received: weights=None, effects=None"
             )
-        self.weights = [self._row(token, row) for token, row in zip(self.target, rows, strict=True)]
+        if self.weights is not None:
+            rows = self._rows("weights", self.weights)
+            self.weights = [self._row(*pair) for pair in zip(self.target, rows, strict=True)]
+        if self.effects is not None:
+            self.effects = [list(map(float, row)) for row in self._rows("effects", self.effects)]
+            for row in self.effects:
+                check_effects(row, self.source, "source token")
+
+    @property
+    def summary(self) -> list[str]:
+        flips = [
+            flip
+            for flip in self.flips  # a word without which its own tag changes is no surprise
+            if not self.target[flip.target or 0].startswith(f"{flip.without}/")
+        ]
+        return flip_notes(flips, [f"“{token.strip()}”" for token in self.target])
 
     def figure(self):
-        """The heat map, as a `matplotlib.figure.Figure`."""
+        """The heat maps, as a `matplotlib.figure.Figure`."""
         from zoo.explain.heat_map import draw  # imports matplotlib
 
-        return draw(*self._shown())
+        source, target, matrices, notes = self._shown()
+        return draw(source, target, matrices, notes, self.title)
 
     def to_html(self) -> str:
-        """A table of shaded numbers, as an HTML page without external resources."""
-        return heat_map.page(*self._shown(), self.text, self.translation)
+        """Tables of shaded numbers, as an HTML page without external resources."""
+        return heat_map.page(
+            *self._shown(), self.text, self.translation, self.title, self._marked()
+        )
 
     def to_dict(self) -> dict:
-        """The fields as plain values, for JSON."""
-        return asdict(self)
+        """The fields as plain values, for JSON; those of effects only if there are any."""
+        fields = asdict(self)
+        if self.effects is None:
+            for name in ("effects", "method", "measured", "flips"):
+                del fields[name]
+        for name, empty in {"weights": None, "title": "", "spans": []}.items():
+            if fields[name] == empty:
+                del fields[name]
+        return fields
+
+    def _rows(self, name, values):
+        rows = [listed(row) for row in listed(values)]
+        if len(rows) != len(self.target):
+            raise ValueError(
+                f"Each target token needs one row of {name}. "
+                f"Received: {len(self.target)} target tokens, {len(rows)} rows"
+            )
+        return rows
 
     def _row(self, token, row):
         try:
@@ -96,18 +153,33 @@ class Alignment(Drawable):
                 )
         return row
 
-    def _shown(self) -> tuple[list[str], list[str], list[list[float]], str]:
-        """The labels of columns and rows, the weights, and a note on what is not drawn."""
+    def _shown(self) -> tuple[list[str], list[str], list[Matrix], list[str]]:
+        """The labels of columns and rows, the matrices, and sentences that explain them."""
         source = labels(self.source, self.text)[:MAX_TOKENS]
         target = labels(self.target, self.translation)[:MAX_TOKENS]
-        weights = [row[:MAX_TOKENS] for row in self.weights[:MAX_TOKENS]]
+        matrices, notes = [], []
         rest = {
             "source": len(self.source) - len(source),
             "target": len(self.target) - len(target),
         }
         parts = [f"{count:,} of the {side}" for side, count in rest.items() if count]
-        note = f"Drawn: the first {MAX_TOKENS} tokens. Left out: {' and '.join(parts)}."
-        return source, target, weights, note if parts else ""
+        if parts:
+            out = " and ".join(parts)
+            notes.append(f"Drawn: the first {MAX_TOKENS} tokens. Left out: {out}.")
+        if self.weights is not None:
+            matrices.append(Matrix("attention", self.weights))
+        if self.effects is not None:
+            marks = frozenset((flip.target or 0, flip.source) for flip in self.flips)
+            matrices.append(Matrix("against ↔ for", self.effects, True, marks))
+            notes += self.summary
+            notes.append(effect_note(self.method, self.measured))
+        if self.weights is not None:
+            notes.append(ATTENTION_NOTE)
+        return source, target, [matrix.cropped(MAX_TOKENS) for matrix in matrices], notes
+
+    def _marked(self) -> str:
+        """The source with its spans marked, as HTML; `""` without spans."""
+        return spans.to_html(self.source, self.spans) if self.spans else ""
 
 
 def _joined(tokens: Sequence[str]) -> str:

@@ -35,6 +35,11 @@ class Drawable:
             temporary.write_bytes(content)
         return path
 
+    @property
+    def summary(self) -> list[str]:
+        """Sentences on what changes the answer, such as `Without “not” the answer is positive.`."""
+        return []
+
     def figure(self):
         """The drawing, as a `matplotlib.figure.Figure`."""
         raise NotImplementedError

@@ -19,9 +19,13 @@ from zoo.explain.fonts import drawable
 DPI = 200
 TEXT_SIZE = 14
 
-INK, FAINT = "#1d2330", "#7a8194"
+INK, FAINT = "#1d2330", "#666d80"
 PAPER_TO_MARKER = LinearSegmentedColormap.from_list(
     "marker", ["#f6f7f9", "#fdebc8", "#fdcf86", "#f9a73e"]
+)
+# Effects from the most negative to the most positive: against the answer, and for it.
+AGAINST_TO_FOR = LinearSegmentedColormap.from_list(
+    "effect", ["#e0564a", "#f3b3a9", "#f6f7f9", "#a5c8ee", "#3d85d0"]
 )
 
 
@@ -78,6 +82,34 @@ def scale(axes, right, y, greatest, label, family, colors=PAPER_TO_MARKER):
     for i in range(width):
         axes.add_patch(Rectangle((right - width + i, y - 4), 1.3, 8, fc=colors(i / width), lw=0))
     write(axes, right - width - 6, y, f"{label}   0", family, 9, FAINT, "right")
+
+
+def effect_scale(axes, right, y, greatest, label, family):
+    """Draws a scale of colours from the most negative effect to the most positive one."""
+    width, number = 90, signed(greatest)
+    write(axes, right, y, number, family, 9, FAINT, "right")
+    right -= 6 + 5 * len(number)
+    for i in range(width):
+        color = AGAINST_TO_FOR(i / width)
+        axes.add_patch(Rectangle((right - width + i, y - 4), 1.3, 8, fc=color, lw=0))
+    write(axes, right - width - 6, y, f"{label}   {signed(-greatest)}", family, 9, FAINT, "right")
+
+
+def wrapped(text: str, measure: Callable[[str], float], room: float) -> list[str]:
+    """Breaks a text into lines between words; cuts words that are wider than a line."""
+    lines: list[str] = []
+    for word in drawable(" ".join(text.split())).split():
+        if lines and measure(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(fitted(word, measure, room))
+    return lines
+
+
+def signed(effect: float) -> str:
+    """An effect with its sign and two digits."""
+    number = short(abs(effect))
+    return number if not effect else f"+{number}" if effect > 0 else f"−{number}"
 
 
 def short(weight: float) -> str:

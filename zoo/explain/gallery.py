@@ -167,12 +167,13 @@ def _thumbnail(image, text):
 
 
 def _unfolding(explained):
-    from zoo.explain.html.panels import lit_words  # imports NumPy and Pillow
+    from zoo.explain.html.panels import word_figures  # imports NumPy and Pillow
 
-    figures = lit_words(explained.image, explained.words, PANEL)
+    figures = word_figures(explained.image, explained.panels, PANEL)
+    notes = " ".join(explained.notes)
     return (
         "<details><summary>Where it looked</summary>"
-        f'<div class="panels">\n{figures}\n</div></details>'
+        f'<div class="panels">\n{figures}\n</div><p>{escape(notes)}</p></details>'
     )
 
 

@@ -1,7 +1,7 @@
 """Conversion of tokens to text boxes, to labels and to words."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 
@@ -11,21 +11,36 @@ class TextBox:
 
     Attributes:
         text: The text in the box; `""` for a token of white space alone.
-        heads: The weight in each head.
+        heads: The weight in each head; none if it has no weight.
         gap: Whether there is white space before the box.
+        effect: Its effect on the answer, or `None`.
+        flips: Whether the answer is another one without it.
     """
 
     text: str
     heads: tuple[float, ...]
     gap: bool
+    effect: float | None = None
+    flips: bool = False
 
     @property
     def weight(self) -> float:
         """The mean of the heads."""
-        return sum(self.heads) / len(self.heads)
+        return sum(self.heads) / len(self.heads) if self.heads else 0.0
+
+    @property
+    def salience(self) -> float:
+        """How much there is to see: the size of its effect, or else its weight."""
+        return self.weight if self.effect is None else abs(self.effect)
 
 
-def to_boxes(tokens: Sequence[str], heads: Sequence[Sequence[float]], text: str) -> list[TextBox]:
+def to_boxes(
+    tokens: Sequence[str],
+    heads: Sequence[Sequence[float]],
+    text: str,
+    effects: Sequence[float] | None = None,
+    flipping: Container[int] = (),
+) -> list[TextBox]:
     """Converts the tokens of a text to boxes.
 
     An empty token continues a character that took several tokens: its weight is added to the box
@@ -35,22 +50,28 @@ def to_boxes(tokens: Sequence[str], heads: Sequence[Sequence[float]], text: str)
         tokens: The tokens.
         heads: Weights, `[heads, tokens]`.
         text: The text; the tokens may cover only its beginning.
+        effects: The effect of each token. Defaults to `None`.
+        flipping: The indices of tokens without which the answer is another one.
 
     Returns:
-        The boxes in order. Their weights sum to those of the tokens.
+        The boxes in order. Their weights and effects sum to those of the tokens.
     """
     cut_from_text = text.startswith("".join(tokens))
     boxes: list[TextBox] = []
     for i, token in enumerate(tokens):
         weights = tuple(head[i] for head in heads)
+        effect = None if effects is None else effects[i]
         if not token and boxes:
             last = boxes[-1]
             summed = tuple(a + b for a, b in zip(last.heads, weights, strict=True))
-            boxes[-1] = TextBox(last.text, summed, last.gap)
+            if effect is not None and last.effect is not None:
+                effect += last.effect
+            flips = last.flips or i in flipping
+            boxes[-1] = TextBox(last.text, summed, last.gap, effect, flips)
             continue
         shown = " ".join(token.split())
         gap = bool(boxes) and (not cut_from_text or token[:1].isspace())
-        boxes.append(TextBox(shown, weights, gap and bool(shown)))
+        boxes.append(TextBox(shown, weights, gap and bool(shown), effect, i in flipping))
     return boxes
 
 
@@ -84,13 +105,13 @@ def labels(tokens: Sequence[str], text: str) -> list[str]:
 
 
 def window(boxes: Sequence[TextBox], size: int) -> tuple[int, int]:
-    """The start and end of the `size` consecutive boxes with the most weight."""
+    """The start and end of the `size` consecutive boxes with the most to see."""
     if len(boxes) <= size:
         return 0, len(boxes)
-    held = sum(box.weight for box in boxes[:size])
+    held = sum(box.salience for box in boxes[:size])
     best, start = held, 0
     for end in range(size, len(boxes)):
-        held += boxes[end].weight - boxes[end - size].weight
+        held += boxes[end].salience - boxes[end - size].salience
         if held > best * (1 + 1e-9):
             best, start = held, end - size + 1
     return start, start + size

@@ -114,9 +114,15 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         self._maybe_initialized_spm()
         pieces = self._sentence_piece_spm.encode([compose(text)], out_type=str, num_threads=1)[0]
+        return self.readable(pieces)
+
+    @staticmethod
+    def readable(pieces: Iterable[str]) -> list[str]:
+        """The text of each piece of the vocabulary; those of a whole text join to it."""
         readable, spelled = [], bytearray()
         for piece in pieces:
             if piece not in _BYTE_PIECES:
+                spelled.clear()  # bytes that are no character
                 readable.append(piece.replace("▁", " "))
                 continue
             if not spelled:

@@ -1,4 +1,4 @@
-"""Samples of a run: the rows to show, and their attention figures."""
+"""Samples of a run: the rows to show, and their explanations."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,12 +21,12 @@ def worst_and_best(scores: Sequence[float], samples: int) -> list[int]:
     return by_score[: samples - best] + by_score[len(by_score) - best :]
 
 
-def log_attention(run: Run, model: keras_hub.models.Task, inputs: Iterable[Any]) -> None:
-    """Logs the attention figure of each input as `attention/01.png` and so on.
+def log_explanations(run: Run, model: keras_hub.models.Task, inputs: Iterable[Any]) -> None:
+    """Logs the explanation of each input as `attention/01.png` and so on.
 
     Args:
         run: The run.
-        model: A model with attention.
+        model: A model that explains its answers.
         inputs: Inputs of `model.explain`.
     """
     for number, one in enumerate(inputs, 1):

@@ -1,14 +1,21 @@
-"""Draw the attention weights of a model's answer to one input."""
+"""Draw which parts of one input a model looked at, and which speak for and against its answer.
+
+Without --method both are drawn: attention, and the effect of leaving each word out (or of covering
+each region of an image). Attention alone is no explanation of an answer.
+"""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, models, output
 from zoo.cli.errors import WrongUse, command
+from zoo.explain.effects import METHODS
 
 EXAMPLES = """\
   zoo explain bilstm_bahdanau_sst2_en "Not a bad film at all." -o map.png
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
+  zoo explain gru_none_multi30k_en_de "A man sleeps." --method gradient
+  zoo explain bilstm_bahdanau_sst2_en "Unwatchable." --pieces
   zoo explain models:/quickstart@champion "I did not like it." --json
   zoo explain models:/scenes@champion photo.jpg -o photo_map.png"""
 NEXT = "zoo ls"
@@ -27,7 +34,16 @@ def arguments(parser: ArgumentParser) -> None:
         help=f"write the map to a {', '.join(FORMATS)} file (default: map.png, or none with "
         "--json)",
     )
-    parser.add_argument("--json", action="store_true", help="print the weights as JSON")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="draw one method alone: attention weights, the effect of leaving a word out, or "
+        "gradient × input (default: attention and occlusion)",
+    )
+    parser.add_argument(
+        "--pieces", action="store_true", help="explain the pieces of words that the model reads"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     backend.add_argument(parser)
 
 
@@ -37,13 +53,18 @@ def run(args: Namespace) -> None:
         _check_output(file)
     found = models.find(args.model)
     _check_input(args, found)
-    explanation = models.load(found, args.backend).explain(args.input)
+    options = {"method": args.method} if args.method else {}
+    if args.pieces:
+        options["pieces"] = True
+    explanation = models.load(found, args.backend).explain(args.input, **options)
     if file:
         explanation.save(file)
     if args.json:
         output.print_json(explanation.to_dict())
     else:
         print(file)
+        for sentence in explanation.summary:
+            output.say(sentence)
 
 
 def _check_output(file: Path) -> None:
@@ -64,11 +85,17 @@ def _check_output(file: Path) -> None:
 def _check_input(args: Namespace, found: models.FoundModel) -> None:
     """Refuses a model or an input that cannot be explained before the model is loaded."""
     task, backbone = found.task, found.config("config.json") or {}
-    if task.explain_needs_attention and backbone.get("attention") == "none":
+    if args.method == "attention" and backbone.get("attention") == "none":
         raise WrongUse(
-            f"`{args.model}` has no attention to explain. Received: a {task.name} with "
-            "attention='none'",
-            hint=command("zoo", "infer", args.model, args.input),
+            f"`{args.model}` has no attention to explain. Received: --method attention, and a "
+            f"{task.name} with attention='none'",
+            hint=command("zoo", "explain", args.model, args.input, "--method", "occlusion"),
+        )
+    if args.pieces and task.input != "text":
+        raise WrongUse(
+            f"--pieces is for models that read texts in pieces, and `{args.model}` takes "
+            f"{task.inputs_name}. Received: --pieces",
+            hint=command("zoo", "explain", args.model, args.input),
         )
     if task.input == "image" and not Path(args.input).is_file():
         raise WrongUse(

@@ -1,7 +1,10 @@
-"""A page with a table of weights, its cells shaded by weight."""
+"""A page with tables of weights and of effects, their cells shaded."""
 
 from collections.abc import Sequence
 from html import escape
+
+from zoo.explain.html.colors import effect_color, note_list, weight_color
+from zoo.explain.matrix import Matrix
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -9,59 +12,84 @@ PAGE = """<!doctype html>
 <style>
 body {{ font: 14px/1.4 system-ui, "Noto Sans", "NanumGothic", sans-serif; color: #1d2330;
        background: #fff; margin: 1.5em; }}
-table {{ border-collapse: separate; border-spacing: 1px; }}
+h1 {{ font-size: 1.2em; }}
+table {{ border-collapse: separate; border-spacing: 1px; margin-bottom: 1.5em; }}
 caption {{ text-align: left; padding-bottom: .7em; }}
 th {{ font-weight: normal; white-space: nowrap; }}
 th[scope=col] {{ writing-mode: {writing}; vertical-align: bottom; padding: .3em 0; }}
 th[scope=row] {{ text-align: right; padding: 0 .4em; position: sticky; left: 0;
                background: #fff; }}
 td {{ font-size: 10px; text-align: center; min-width: 2.6em; height: 2.4em; }}
+td.flips {{ outline: 1.5px solid #1d2330; outline-offset: -1.5px; }}
+mark {{ border-radius: .25em; padding: .15em .2em; }} mark small {{ opacity: .75; }}
+.notes {{ color: #666d80; font-size: .9em; list-style: none; padding: 0; }}
 </style>
-<table>
+{heading}
+{spans}
+{tables}
+{notes}
+"""
+TABLE = """<table>
 <caption>{caption}</caption>
 <thead><tr><td></td>{columns}</tr></thead>
 <tbody>
 {rows}
 </tbody>
-</table>
-{note}
-"""
+</table>"""
 
 
 def page(
     source: Sequence[str],
     target: Sequence[str],
-    weights: Sequence[Sequence[float]],
-    note: str,
+    matrices: Sequence[Matrix],
+    notes: Sequence[str],
     text: str,
     translation: str,
+    title: str = "",
+    spans: str = "",
 ) -> str:
-    """The page of a table with a column for each source token and a row for each target token.
+    """The page of tables with a column for each source token and a row for each target token.
 
     Args:
         source: The label of each column.
         target: The label of each row.
-        weights: Weights, `[target, source]`.
-        note: A note to write under the table, or `""`.
+        matrices: What the tables show.
+        notes: Sentences to write under the tables.
         text: The source text.
         translation: The target text.
+        title: A heading, such as an intent. Defaults to `""`.
+        spans: HTML to show above the tables. Defaults to `""`.
 
     Returns:
         The HTML, with all text escaped.
     """
-    greatest = max((weight for row in weights for weight in row), default=0.0) or 1.0
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in source)
+    tables = []
+    for i, matrix in enumerate(matrices):
+        name = f" ({escape(matrix.name)})" * (len(matrices) > 1 or matrix.signed)
+        caption = f"{escape(text)} → {escape(translation)}{name}"
+        rows = _rows(target, matrix)
+        tables.append(TABLE.format(caption=caption if not i else name[1:], columns=head, rows=rows))
+    return PAGE.format(
+        title=escape(title or translation) or "Alignment",
+        writing="vertical-rl" if any(len(label) > 3 for label in source) else "horizontal-tb",
+        heading=f"<h1>{escape(title)}</h1>" if title else "",
+        spans=f"<p>{spans}</p>" if spans else "",
+        tables="\n".join(tables),
+        notes=note_list(notes),
+    )
+
+
+def _rows(target, matrix):
+    greatest = matrix.greatest or 1.0
+    color = effect_color if matrix.signed else weight_color
+    number = "{:+.2f}" if matrix.signed else "{:.2f}"
     rows = []
-    for label, row in zip(target, weights, strict=True):
+    for row, (label, values) in enumerate(zip(target, matrix.values, strict=True)):
         cells = "".join(
-            f'<td style="background: rgba(249, 167, 62, {weight / greatest:.3f})">{weight:.2f}</td>'
-            for weight in row
+            f"<td{' class=flips' * ((row, column) in matrix.marks)} "
+            f'style="background: {color(value / greatest)}">{number.format(value)}</td>'
+            for column, value in enumerate(values)
         )
         rows.append(f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>')
-    return PAGE.format(
-        title=escape(translation) or "Alignment",
-        writing="vertical-rl" if any(len(label) > 3 for label in source) else "horizontal-tb",
-        caption=f"{escape(text)} → {escape(translation)}",
-        columns="".join(f'<th scope="col">{escape(label)}</th>' for label in source),
-        rows="\n".join(rows),
-        note=f"<p>{note}</p>" if note else "",
-    )
+    return "\n".join(rows)

@@ -1,11 +1,16 @@
-"""A page with an image and, for each word of its caption, a copy lit by the word's weights."""
+"""A page with an image and, for each word of its caption, copies lit by weights and effects."""
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.explain.pixels import data_uri, lit, sized
+from zoo.explain.html.colors import note_list
+from zoo.explain.pixels import data_uri, shown, sized
+
+if TYPE_CHECKING:
+    from zoo.explain.caption_map import Panel
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -14,31 +19,30 @@ PAGE = """<!doctype html>
 <style>
 body {{ font: 15px/1.4 system-ui, "Noto Sans", "NanumGothic", sans-serif; color: #1d2330;
        background: #fff; max-width: 76em; margin: 1.5em auto; padding: 0 1em; }}
-h1 {{ font-size: 1.2em; }} p, small {{ color: #7a8194; font-size: .85em; }}
-div {{ display: flex; flex-wrap: wrap; gap: 1em; align-items: end; }}
+h1 {{ font-size: 1.2em; }} small {{ color: #666d80; font-size: .85em; }}
+.notes {{ color: #666d80; font-size: .85em; list-style: none; padding: 0; }}
+div {{ display: flex; flex-wrap: wrap; gap: 1em; align-items: start; }}
 figure {{ margin: 0; max-width: {side}px; }} figcaption {{ overflow-wrap: anywhere; }}
 small {{ float: right; }}
-img {{ display: block; max-width: 100%; height: auto; border-radius: 4px; }}
+img {{ display: block; max-width: 100%; height: auto; border-radius: 4px; margin-bottom: 4px; }}
 </style>
 <h1>{caption}</h1>
 <div>
-<figure><img src="{image}" alt="{caption}"></figure>
+<figure><figcaption>&nbsp;</figcaption><img src="{image}" alt="{caption}"></figure>
 {words}
 </div>
-{note}
+{notes}
 """
 
 
-def page(
-    image: np.ndarray, caption: str, words: Sequence[tuple[str, np.ndarray]], note: str
-) -> str:
-    """The page of an image, followed by a copy for each word, lit by the word's weights.
+def page(image: np.ndarray, caption: str, panels: "Sequence[Panel]", notes: Sequence[str]) -> str:
+    """The page of an image, followed by copies for each word.
 
     Args:
         image: `uint8`, `[height, width, 3]`.
         caption: The caption, written above.
-        words: Each word with its weights, `[rows, columns]`. Light is relative to the greatest.
-        note: A note to write under the panels, or `""`.
+        panels: The panel of each word.
+        notes: Sentences to write under the panels.
 
     Returns:
         The HTML, with all text escaped.
@@ -49,25 +53,31 @@ def page(
         caption=escape(caption),
         side=side,
         image=data_uri(sized(image, side)),
-        words=lit_words(image, words, side),
-        note=f"<p>{note}</p>" if note else "",
+        words=word_figures(image, panels, side),
+        notes=note_list(notes),
     )
 
 
-def lit_words(image: np.ndarray, words: Sequence[tuple[str, np.ndarray]], side: int) -> str:
-    """An HTML figure for each word: the image lit by the word's weights, with the word as label.
+def word_figures(image: np.ndarray, panels: "Sequence[Panel]", side: int) -> str:
+    """An HTML figure for each word: copies of the image, with the word as label.
 
     Args:
         image: `uint8`, `[height, width, 3]`.
-        words: Each word with its weights, `[rows, columns]`.
-        side: int. The longer side of each figure, in pixels.
+        panels: The panel of each word.
+        side: int. The longer side of each picture, in pixels.
 
     Returns:
-        The HTML, with each word's greatest weight beside it and all text escaped.
+        The HTML, with each word's greatest value beside it and all text escaped.
     """
     image = sized(image, side)
-    return "\n".join(
-        f"<figure><figcaption>{escape(word)} <small>{weights.max():.2g}</small></figcaption>"
-        f'<img src="{data_uri(lit(image, weights))}" alt="{escape(word)}"></figure>'
-        for word, weights in words
-    )
+    figures = []
+    for panel in panels:
+        word = escape(panel.word)
+        pictures = "".join(
+            f'<img src="{data_uri(shown(image, *one))}" alt="{word}">' for one in panel.grids
+        )
+        figures.append(
+            f"<figure><figcaption>{word} <small>{panel.number}</small></figcaption>"
+            f"{pictures}</figure>"
+        )
+    return "\n".join(figures)

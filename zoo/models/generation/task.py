@@ -9,9 +9,14 @@ from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
 from zoo.decoding.programs import built_once
+from zoo.models.batching import bucket_size, predict
 from zoo.models.checks import require_preprocessor, warn_of_fewer
 from zoo.models.generation.outputs import Hypothesis
+from zoo.models.generation.teacher_forcing import teacher_forcing, token_losses
+from zoo.models.gradients import log_odds
 from zoo.search_options import SearchOptions
+
+MIN_LENGTH = 16  # tokens of a text that is scored
 
 
 class GenerationTask(keras_hub.models.Seq2SeqLM):
@@ -162,12 +167,73 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         return tokenizer.detokenize(ids) if ids else ""
 
     def pieces(self, token_ids) -> list[str]:
-        """The text of each token, with a leading space where a word starts."""
+        """The text of each token, with a space before it where a word starts, but the first.
+
+        The texts join to `text`, but for the end token, which is `</s>`.
+        """
         tokenizer = self.preprocessor.tokenizer
-        pieces = [tokenizer.id_to_token(int(token)).replace("▁", " ") for token in token_ids]
-        if token_ids[-1] == tokenizer.end_token_id:
-            pieces[-1] = "</s>"
-        return pieces
+        ids = [int(token) for token in token_ids]
+        is_ended = ids[-1:] == [tokenizer.end_token_id]
+        written = tokenizer.readable(map(tokenizer.id_to_token, ids[: len(ids) - is_ended]))
+        return written + ["</s>"] * is_ended
+
+    def log_probabilities(self, encoder_inputs, token_ids):
+        """The log-probability of each token of one text, given each of several inputs.
+
+        Args:
+            encoder_inputs: A tuple of arrays `[rows, ...]`: see `encoder_inputs`.
+            token_ids: The tokens of the text, with the end token: `[target]`.
+
+        Returns:
+            Float32 `[rows, target]`.
+        """
+        rows, count = len(encoder_inputs[0]), len(token_ids)
+        previous, labels = self._forced(token_ids)
+        previous, labels = (np.repeat(one, rows, axis=0) for one in (previous, labels))
+        logits = predict(self._scorer, [*encoder_inputs, previous])["logits"]
+        return -token_losses(logits[:, :count], labels[:, :count])
+
+    def attention_weights(self, encoder_inputs, token_ids):
+        """The attention weights of each token of one text, `[target, source]`.
+
+        Args:
+            encoder_inputs: A tuple of arrays `[1, ...]`.
+            token_ids: The tokens of the text: `[target]`.
+        """
+        previous, _ = self._forced(token_ids)
+        weights = predict(self._scorer, [*encoder_inputs, previous])["attention"]
+        return weights.astype("float32")[0, : len(token_ids)]
+
+    def token_log_odds(self, token_ids, **encoded):
+        """The log-odds of each token of one text, a tensor `[target]` that has gradients.
+
+        Args:
+            token_ids: The tokens of the text: `[target]`.
+            **encoded: What `encode` of the backbone returned for one input.
+        """
+        previous, labels = self._forced(token_ids)
+        states, _ = self.backbone.decode(ops.convert_to_tensor(previous), **encoded)
+        count = len(token_ids)
+        return log_odds(self.head(states)[0, :count], labels[0, :count])
+
+    def _forced(self, token_ids):
+        """The previous tokens and the labels of one text, `[1, length]`, padded to a bucket."""
+        length = bucket_size(len(token_ids), MIN_LENGTH)
+        tokenizer = self.preprocessor.tokenizer
+        inputs, labels, _ = teacher_forcing([[int(i) for i in token_ids]], length, tokenizer)
+        return inputs["decoder_token_ids"], labels
+
+    @built_once
+    def _scorer(self):
+        """Logits and attention weights by teacher forcing, from encoder inputs."""
+        inputs = [
+            keras.Input(batch_shape=one.shape, dtype=one.dtype)
+            for one in self.encoder_inputs(self.input)
+        ]
+        previous = keras.Input((None,), dtype="int32")
+        states, weights = self.backbone.decode(previous, **self.backbone.encode(*inputs))
+        outputs = {"logits": self.head(states), "attention": weights}
+        return keras.Model([*inputs, previous], outputs)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `decoder_token_ids` with KerasHub's sampler: one batch of `generate`."""

@@ -45,3 +45,19 @@ def with_end(encoded: Sequence[Sequence[int]], length: int, tokenizer) -> list[l
         tokenizer: A `SubwordTokenizer`.
     """
     return [[*ids, tokenizer.end_token_id][:length] for ids in encoded]
+
+
+def token_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each token: its negative log-probability in nats.
+
+    Args:
+        logits: `[..., vocabulary]`.
+        labels: Integers `[...]`.
+
+    Returns:
+        Float32 `[...]`.
+    """
+    logits = logits.astype("float32")
+    highest = logits.max(axis=-1, keepdims=True)
+    normalizer = np.log(np.exp(logits - highest).sum(axis=-1)) + highest[..., 0]
+    return normalizer - np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]

@@ -11,7 +11,9 @@ from zoo.images import read_image
 from zoo.metrics import caption_scores
 from zoo.models.batching import bucket_size, predict, run_batches
 from zoo.models.checks import check_columns, require_preprocessor
+from zoo.models.explaining import chosen_methods
 from zoo.models.generation import Generation, GenerationTask, SearchOptions
+from zoo.models.gradients import gradient_times_input
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
 from zoo.search_options import takes_search_options
@@ -122,31 +124,65 @@ class ImageToText(GenerationTask):
             answers = run_batches(run, [1] * len(features), batch_size)
         return caption_scores(columns["captions"], [answer.text for answer in answers])
 
-    def explain(self, image: Any) -> CaptionMap:
-        """The attention weights of a greedy caption, from its tokens to the cells of the image.
+    def explain(self, image: Any, method: str | None = None) -> CaptionMap:
+        """What each region of an image contributes to each word of the caption by `infer`.
 
         Args:
             image: One image, as for `infer`.
+            method: `"attention"`: the weights from the tokens to the cells of the image.
+                `"occlusion"`: what the log-probability of a word loses when the neighbourhood of
+                a cell is covered with the mean colour. `"gradient"`: gradient × input, of the
+                log-odds of a token and the features of a cell. Defaults to `None`: attention and
+                occlusion; occlusion alone of a model without attention.
 
         Returns:
             A `zoo.explain.CaptionMap`, which `.save("map.png")` draws.
 
         Raises:
-            ValueError: if the model has no attention.
+            ValueError: if the method is unknown, or `"attention"` is asked of a model without.
+
+        References:
+            - Attention alone does not explain an answer: Jain and Wallace 2019. Occlusion:
+              Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks".
         """
-        if self.backbone.attention == "none":
-            raise ValueError(
-                "This model has no attention to explain; use one with another `attention`. "
-                "Received: attention='none'"
-            )
+        methods = chosen_methods(method, self.backbone.attention != "none")
         pixels = read_image(image)
-        search = self.search(SearchOptions(beam=1, length_penalty=0.0), return_attention=True)
         grid = self.features([pixels])
-        found = search(grid)
-        length = int(found.lengths[0, 0])
-        ids = found.tokens[0, 0, :length]
-        weights = found.attention[0, 0, :length].reshape(length, *grid.shape[1:3])
-        return CaptionMap(pixels, self.pieces(ids), weights, caption=self.text(ids))
+        found = self.search()(grid)
+        ids = found.tokens[0, 0, : int(found.lengths[0, 0])]
+        rows, columns = grid.shape[1:3]
+        weights, effects = None, None
+        if "attention" in methods:
+            weights = self.attention_weights((grid,), ids).reshape(-1, rows, columns)
+        if "occlusion" in methods:
+            effects = self._occlusion(pixels, grid, ids)
+        if "gradient" in methods:
+            effects = gradient_times_input(
+                lambda grid: self.token_log_odds(ids, **self.backbone.encode(grid)), grid
+            )[:, 0]
+        return CaptionMap(
+            pixels,
+            self.pieces(ids),
+            weights,
+            caption=self.text(ids),
+            effects=effects,
+            method="gradient" if "gradient" in methods else "occlusion",
+        )
+
+    def _occlusion(self, pixels, grid, ids):
+        """What each token loses without the surroundings of a cell, `[target, rows, columns]`."""
+        rows, columns = grid.shape[1:3]
+        whole = read_image(pixels, require_preprocessor(self.preprocessor).size)
+        cells = list(np.ndindex(rows, columns))
+
+        def run(batch):
+            covered = [_covered(whole, cells[i], (rows, columns)) for i in batch.rows]
+            features = _fill(self.features(covered), batch.num_filling)
+            return self.log_probabilities((features,), ids)[: len(batch.rows)]
+
+        others = np.stack(run_batches(run, [1] * len(cells), 64))  # [cells, target]
+        (full,) = self.log_probabilities((grid,), ids)
+        return (full - others).T.reshape(-1, rows, columns)
 
     def encoder_inputs(self, inputs):
         return (self.backbone.image_encoder(inputs["images"]),)
@@ -168,3 +204,21 @@ def _is_single_image(images):
 def _fill(batch, num_filling):
     """The batch with its last row repeated `num_filling` times."""
     return np.concatenate([batch, np.repeat(batch[-1:], num_filling, axis=0)])
+
+
+def _covered(image, cell, shape):
+    """An image whose cell of a grid, with its neighbours in a large grid, has the mean colour.
+
+    Args:
+        image: `uint8`, `[height, width, 3]`.
+        cell: Row and column of the cell.
+        shape: Rows and columns of the grid.
+    """
+    spans = []
+    for place, count, size in zip(cell, shape, image.shape[:2], strict=True):
+        margin = count // 5  # a cell alone of a large grid is known from its neighbours
+        first, last = max(place - margin, 0), min(place + margin + 1, count)
+        spans.append(slice(first * size // count, last * size // count))
+    image = image.copy()
+    image[tuple(spans)] = image.mean(axis=(0, 1))
+    return image

@@ -168,12 +168,20 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             `[batch, source, units]` (twice the units if bidirectional), `memory_mask`, and of a
             recurrent encoder `encoder_state`, the last hidden state `[batch, units]`.
         """
-        states = self.source_dropout(self._embed(self.source_embedding, token_ids))
+        return self.encode_embedded(self.embed_source(token_ids), padding_mask)
+
+    def encode_embedded(self, embedded, padding_mask):
+        """Encodes embedded tokens, float `[batch, source, embedding_dim]`: see `encode`."""
+        states = self.source_dropout(embedded)
         encoded = self.encoder(states, padding_mask=padding_mask)
         if self.positions is not None:
             return {"memory": encoded, "memory_mask": padding_mask}
         memory, last = encoded
         return {"memory": memory, "memory_mask": padding_mask, "encoder_state": last[-1][0]}
+
+    def embed_source(self, token_ids):
+        """Embedded source tokens, `[batch, source, embedding_dim]`, with their positions."""
+        return self._embed(self.source_embedding, token_ids)
 
     def get_config(self):
         return super().get_config() | {

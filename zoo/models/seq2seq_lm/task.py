@@ -5,17 +5,28 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from zoo.explain import Alignment
+from zoo.explain.words import END, group_words
 from zoo.metrics import translation_scores
-from zoo.models.batching import batches, bucket_size, predict, run_by_length
+from zoo.models.batching import (
+    batches,
+    bucket_size,
+    predict,
+    run_batches,
+    run_by_length,
+)
 from zoo.models.checks import (
     check_columns,
     check_texts,
     require_preprocessor,
     warn_of_truncation,
 )
+from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
+from zoo.models.generation.teacher_forcing import token_losses
+from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.search_options import takes_search_options
@@ -118,41 +129,85 @@ class Seq2SeqLM(GenerationTask):
         scores = translation_scores(columns["target"], translations, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
 
-    def explain(self, text: str) -> Alignment:
-        """The attention weights of a greedy translation, from target to source tokens.
+    def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
+        """What each word of a text contributes to each word of the translation by `infer`.
 
         Args:
             text: str. One text.
+            method: `"attention"`: the weights from target to source. `"occlusion"`: what the
+                log-probability of a written word loses when a source word is left out.
+                `"gradient"`: gradient × input, of the log-odds of the tokens of a word. Defaults to
+                `None`: attention and occlusion; occlusion alone of a model without attention.
+            pieces: bool. Whether to explain the tokens in place of words. Defaults to `False`.
 
         Returns:
             A `zoo.explain.Alignment`, which `.save("map.png")` draws.
 
         Raises:
             TypeError: if `text` is not a string.
-            ValueError: if it has no tokens, or the model has no attention.
+            ValueError: if it has no tokens, the method is unknown, or `"attention"` is asked of
+                a model without.
+
+        References:
+            - Attention alone does not explain an answer: Jain and Wallace 2019.
         """
-        if self.backbone.attention == "none":
-            raise ValueError(
-                "This model has no attention to explain; use one with another `attention`. "
-                "Received: attention='none'"
-            )
+        methods = chosen_methods(method, self.backbone.attention != "none")
         (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if len(encoded) == 1:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        options = SearchOptions(beam=1, length_penalty=0.0)
-        search = self.search(options, return_attention=True)
-        found = search(*self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH)))
-        length = int(found.lengths[0, 0])
-        ids = found.tokens[0, 0, :length]
-        source = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
+        inputs = self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
+        found = self.search()(*inputs)
+        ids = found.tokens[0, 0, : int(found.lengths[0, 0])]
+        read = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
+        source = group_words([*read, END], pieces)
+        target = group_words(self.pieces(ids), pieces)
+        weights, effects = None, None
+        if "attention" in methods:
+            weights = self.attention_weights(inputs, ids)[:, : len(encoded)]
+            rows = [weights[list(word.tokens)].mean(axis=0) for word in target]
+            weights = by_word(np.stack(rows), source)
+        if "occlusion" in methods:
+            effects = self._occlusion(encoded, source, ids, target)
+        if "gradient" in methods:
+            products = self._gradient(encoded, ids, target)
+            effects = by_word(products[:, : len(encoded)], source, core=True)
         return Alignment(
-            [*source, "</s>"],
-            self.pieces(ids),
-            found.attention[0, 0, :length, : len(source) + 1],
+            [word.text for word in source],
+            [word.text for word in target],
+            weights,
             text=text.strip(),
             translation=self.text(ids),
+            effects=effects,
+            method="gradient" if "gradient" in methods else "occlusion",
+            measured="what the log-probability of a written word (in nats) loses without the word",
         )
+
+    def _occlusion(self, encoded, source, ids, target):
+        """What each written word loses without each source word, `[target, source]`."""
+        *words, _ = source  # the end token is never left out
+        variants = [encoded, *(without(encoded, word) for word in words)]
+
+        def run(batch):
+            inputs = self._collate(batch.take(variants), batch.length)
+            found = self.log_probabilities(inputs, ids)[: len(batch.rows)]
+            return by_word(found, target)  # [rows, target words]
+
+        whole, *others = run_batches(run, [len(ids) for ids in variants], 64, MIN_LENGTH)
+        return np.stack([*(whole - other for other in others), np.zeros_like(whole)], axis=1)
+
+    def _gradient(self, encoded, ids, target):
+        """Gradient × input of the log-odds of each written word, `[target words, source]`."""
+        inputs = self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
+        embedded = ops.convert_to_numpy(self.backbone.embed_source(inputs[0]))
+
+        def function(embedded):
+            states = self.backbone.encode_embedded(embedded, ops.convert_to_tensor(inputs[1]))
+            odds = self.token_log_odds(ids, **states)
+            return ops.stack([ops.sum(odds[word.tokens[0] : word.tokens[-1] + 1])
+                              for word in target])  # fmt: skip
+
+        return gradient_times_input(function, embedded)[:, 0]
 
     def encoder_inputs(self, inputs):
         return inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
@@ -189,10 +244,7 @@ class Seq2SeqLM(GenerationTask):
 
     def _token_losses(self, inputs, labels):
         """Cross-entropy of each token, float32 `[batch, target]`."""
-        logits = predict(self, inputs).astype("float32")
-        highest = logits.max(axis=-1, keepdims=True)
-        normalizer = np.log(np.exp(logits - highest).sum(axis=-1)) + highest[..., 0]
-        return normalizer - np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+        return token_losses(predict(self, inputs), labels)
 
 
 def _check_languages(languages: Any) -> None:

@@ -6,9 +6,13 @@ from dataclasses import asdict, dataclass
 import keras
 import keras_hub
 import numpy as np
+from keras import ops
 
+from zoo.choices import ATTENTIONS
 from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
+from zoo.explain.effects import Flip
+from zoo.explain.words import group_words
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
 from zoo.models.batching import bucket_size, predict, run_batches
@@ -19,6 +23,8 @@ from zoo.models.checks import (
     require_preprocessor,
     warn_of_truncation,
 )
+from zoo.models.explaining import by_word, chosen_methods, without
+from zoo.models.gradients import gradient_times_input, log_odds
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
 
@@ -97,7 +103,8 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
         # === Functional graph ===
         inputs = backbone.input
-        vector, weights = self.pool(backbone(inputs), inputs["padding_mask"])
+        states = backbone(inputs)
+        vector, weights = self.pool(states, inputs["padding_mask"])
         logits = head(drop(vector))
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
 
@@ -106,7 +113,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         self.num_classes = len(labels)
         self.pooling = pooling
         self.dropout = dropout
-        self._attention_output = weights
+        self._attention_output, self._states = weights, states
 
     def get_config(self):
         return super().get_config() | {
@@ -156,39 +163,95 @@ class TextClassifier(keras_hub.models.TextClassifier):
         probabilities = np.array(self._probabilities(columns["text"], batch_size))
         return classification_scores(columns["label"], probabilities, self.labels)
 
-    def explain(self, text: str) -> TokenWeights:
-        """The weight of each token in the pooled vector.
+    def explain(self, text: str, method: str | None = None, pieces: bool = False) -> TokenWeights:
+        """Which words of a text the model looked at, and which speak for and against the answer.
 
         Args:
             text: str. One text.
+            method: `"attention"`: the weight of each word in the pooled vector. `"occlusion"`:
+                what the probability of the answer loses when the word is left out. `"gradient"`:
+                gradient × input, of the log-odds of the answer. Defaults to `None`: attention
+                and occlusion; occlusion alone of a model that pools without attention.
+            pieces: bool. Whether to explain the tokens in place of words. Defaults to `False`.
 
         Returns:
-            A `zoo.explain.TokenWeights`, which `.save("map.png")` draws. The definition of the
-            weights depends on the pooling: see `zoo.layers.SequencePooling`.
+            A `zoo.explain.TokenWeights`, which `.save("map.png")` draws.
 
         Raises:
             TypeError: if `text` is not a string.
-            ValueError: if it has no tokens.
+            ValueError: if it has no tokens, the method is unknown, or `"attention"` is asked of
+                a model without.
+
+        References:
+            - Attention alone does not explain an answer: Jain and Wallace 2019. Occlusion: Li et
+              al. 2016, "Understanding neural networks through representation erasure".
         """
+        methods = chosen_methods(method, self.pooling in ATTENTIONS)
         (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
-        logits, weights = predict(self._explainer, batch)
-        probabilities = _softmax(logits[0])
-        best = int(probabilities.argmax())
+        words = group_words(self.preprocessor.pieces(text), pieces)
+        variants = [encoded]
+        if "occlusion" in methods:
+            variants += [without(encoded, word) for word in words]
+        whole, *others = self._class_probabilities(variants, 64)
+        best = int(whole.argmax())
+        weights, effects, flips = None, None, []
+        if "attention" in methods:
+            weights = by_word(self._attention(encoded), words)
+        if "occlusion" in methods:
+            effects = [float(whole[best] - other[best]) for other in others]
+            flips = [
+                Flip(i, word.text, self.labels[int(other.argmax())])
+                for i, (word, other) in enumerate(zip(words, others, strict=True))
+                if int(other.argmax()) != best
+            ]
+        if "gradient" in methods:
+            effects = by_word(self._gradient(encoded, best), words, core=True)
         return TokenWeights(
-            tokens=self.preprocessor.pieces(text),
-            weights=weights.astype("float32")[0, :, : len(encoded)],
+            tokens=[word.text for word in words],
+            weights=weights,
             prediction=self.labels[best],
-            probability=float(probabilities[best]),
+            probability=float(whole[best]),
             text=text,
+            effects=effects,
+            method="gradient" if "gradient" in methods else "occlusion",
+            flips=flips,
         )
+
+    def _attention(self, encoded):
+        """The weights of the tokens, `[heads, tokens]`."""
+        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
+        return predict(self._explainer, batch).astype("float32")[0, :, : len(encoded)]
+
+    def _gradient(self, encoded, label):
+        """Gradient × input of the log-odds of a label, `[tokens]`."""
+        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
+        embed, encode, head = self._stages
+        mask = ops.convert_to_tensor(batch["padding_mask"])
+
+        def function(embedded):
+            logits = head([encode([embedded, mask]), mask])
+            return log_odds(logits, np.array([label]))
+
+        products = gradient_times_input(function, predict(embed, batch).astype("float32"))
+        return products[0, 0, : len(encoded)]
 
     @built_once
     def _explainer(self):
-        return keras.Model(self.input, [self.output, self._attention_output])
+        return keras.Model(self.input, self._attention_output)
+
+    @built_once
+    def _stages(self):
+        """The model in three: to embedded tokens, to hidden states, to logits."""
+        inputs, embedded = self.backbone.input, self.backbone.token_embedding.output
+        mask = inputs["padding_mask"]
+        return (
+            keras.Model(inputs, embedded),
+            keras.Model([embedded, mask], self.backbone.output),
+            keras.Model([self._states, mask], self.output),
+        )
 
     def _encode(self, texts):
         """Token ids of each text; warns of truncated texts."""
@@ -200,7 +263,10 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
     def _probabilities(self, texts, batch_size):
         """The probabilities of the labels of each text, float32 `[labels]`."""
-        encoded = self._encode(texts)
+        return self._class_probabilities(self._encode(texts), batch_size)
+
+    def _class_probabilities(self, encoded, batch_size):
+        """The same for encoded texts."""
 
         def run(batch):
             inputs = self.preprocessor.collate(batch.take(encoded), batch.length)

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 import keras
 import keras_hub
 import numpy as np
+from keras import ops
 
 from zoo.checks import check_integer
 from zoo.choices import HEADS, check_choice
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
+from zoo.explain.effects import Flip
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
 from zoo.models.batching import bucket_size, predict, run_batches
@@ -20,9 +22,12 @@ from zoo.models.checks import (
     require_preprocessor,
     warn_of_fewer,
 )
+from zoo.models.explaining import chosen_methods
+from zoo.models.gradients import gradient_times_input, log_odds
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
+from zoo.tokenizers.words import UNKNOWN
 from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
@@ -72,6 +77,39 @@ class Tagging:
             if answer[name] is None:
                 del answer[name]
         return answer
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The tags of one sentence, as arrays.
+
+    Attributes:
+        ids: The best tags, `[words]`.
+        marginals: `[words, tags]`.
+        intents: Probabilities, `[intents]`, or `None`.
+    """
+
+    ids: np.ndarray
+    marginals: np.ndarray
+    intents: np.ndarray | None
+
+    @classmethod
+    def of(cls, outputs, row, count):
+        """The answer in one row of a batch, for a sentence of `count` words."""
+        intents = None
+        if "intent" in outputs:
+            logits = outputs["intent"][row].astype("float32")
+            intents = np.exp(logits - logits.max())
+            intents /= intents.sum()
+        marginals = outputs["marginals"][row, :count].astype("float32")
+        return cls(outputs["best"][row, :count], marginals, intents)
+
+    def probabilities(self, whole):
+        """Those of the intent, if there is one, and of the tags of `whole`."""
+        found = self.marginals[np.arange(len(whole.ids)), whole.ids]
+        if self.intents is None:
+            return found
+        return np.concatenate([self.intents[whole.intents.argmax()][None], found])
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -131,11 +169,13 @@ class TokenClassifier(keras_hub.models.Task):
         outputs = {"tags": self.crf(potentials, inputs["padding_mask"])}
         if intents:
             pool = SequencePooling("bahdanau", backbone.bidirectional, dtype=dtype, name="pooling")
-            vector, _ = pool(states, inputs["padding_mask"])
+            vector, weights = pool(states, inputs["padding_mask"])
+            self._intent_attention = weights  # [batch, 1, words]
             outputs["intent"] = keras.layers.Dense(len(intents), dtype=dtype, name="intent")(vector)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
+        self._states = states
         self.tags = tags
         self.head = head
         self.scheme = scheme
@@ -207,43 +247,128 @@ class TokenClassifier(keras_hub.models.Task):
             scores["intent_accuracy"] = float(np.mean(right))
         return scores
 
-    def explain(self, sentence: str | Sequence[str]) -> Alignment:
-        """The self-attention weights between the words of a sentence.
+    def explain(self, sentence: str | Sequence[str], method: str | None = None) -> Alignment:
+        """What each word contributes to the tag of each word, and to the intent.
 
         Args:
             sentence: A text, or a list of words.
+            method: `"attention"`: the self-attention weights between the words. `"occlusion"`:
+                what the probability of a tag (marginal, in a CRF) loses when a word is masked by
+                an unknown one. `"gradient"`: gradient × input, of the log-odds of a tag before
+                the CRF. Defaults to `None`: attention and occlusion; occlusion alone of a model
+                without attention.
 
         Returns:
-            A `zoo.explain.Alignment` from the words to the same words, which
-            `.save("map.png")` draws.
+            A `zoo.explain.Alignment` from the words to the tagged words, after the intent if
+            there is one, which `.save("map.png")` draws.
 
         Raises:
-            ValueError: if there are no words, or the model has no attention.
+            ValueError: if there are no words, the method is unknown, or `"attention"` is asked
+                of a model without.
+
+        References:
+            - Attention alone does not explain an answer: Jain and Wallace 2019.
         """
-        if self.backbone.attention == "none":
-            raise ValueError(
-                "This model has no attention to explain; use one with another `attention`. "
-                "Received: attention='none'"
-            )
+        methods = chosen_methods(method, self.backbone.attention != "none")
         (words,) = self._words([sentence])
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: {sentence!r}")
-        length = bucket_size(len(words), MIN_LENGTH)
-        inputs = self.preprocessor.collate(self.preprocessor.encode([words]), length)
-        tagging = self._tagging(words, 0, self._decode(inputs), None)
-        weights = predict(self._explainer, inputs).astype("float32")
-        labels = [f"{word}/{tag}" for word, tag in zip(words, tagging.tags, strict=True)]
+        (encoded,) = self.preprocessor.encode([words])
+        masked = [_masked(encoded, i) for i in range(len(words))] if "occlusion" in methods else []
+        whole, *others = self._decode_each([encoded, *masked])
+        tags = [self.tags[i] for i in whole.ids]
+        intent = None if whole.intents is None else self.intents[int(whole.intents.argmax())]
+        weights, effects, flips = None, None, []
+        if "attention" in methods:
+            weights = self._attention(encoded)
+        if "occlusion" in methods:
+            effects = np.stack([whole.probabilities(whole) - it.probabilities(whole)
+                                for it in others], axis=1)  # fmt: skip
+            flips = [
+                Flip(column, words[column], answer, row)
+                for column, other in enumerate(others)
+                for row, answer in self._changes(whole, other)
+            ]
+        if "gradient" in methods:
+            effects = self._gradient(encoded, whole)
         return Alignment(
             words,
-            labels,
-            weights[0, : len(words), : len(words)],
+            [*([intent] if intent else []), *map("/".join, zip(words, tags, strict=True))],
+            weights,
             text=" ".join(words),
-            translation=" ".join(tagging.tags),
+            translation=" ".join(tags),
+            effects=effects,
+            method="gradient" if "gradient" in methods else "occlusion",
+            measured="what the probability of a tag (or of the intent) loses when a word is masked",
+            flips=flips,
+            title=intent or "",
+            spans=[(span.type, span.start, span.end) for span in self._spans(words, tags)],
         )
+
+    def _attention(self, encoded):
+        """The weights of the words for the intent, if there is one, and for each word."""
+        count = len(encoded[0])
+        inputs = self.preprocessor.collate([encoded], bucket_size(count, MIN_LENGTH))
+        rows = predict(self._explainer, inputs)
+        rows = [one.astype("float32")[0, :count, :count] for one in rows]
+        return np.concatenate(rows)  # [answers, words]
+
+    def _gradient(self, encoded, answer):
+        """Gradient × input of the log-odds of the intent and of each tag, `[answers, words]`."""
+        count = len(encoded[0])
+        inputs = self.preprocessor.collate([encoded], bucket_size(count, MIN_LENGTH))
+        embed, encode, head = self._stages
+        mask = ops.convert_to_tensor(inputs["padding_mask"])
+
+        def function(features):
+            outputs = head([encode([features, mask]), mask])
+            odds = [log_odds(outputs["tags"][0, :count], answer.ids)]
+            if self.intents:
+                odds.insert(0, log_odds(outputs["intent"], answer.intents.argmax()[None]))
+            return ops.concatenate(odds)
+
+        products = gradient_times_input(function, predict(embed, inputs).astype("float32"))
+        return products[:, 0, :count]
+
+    def _changes(self, whole, other):
+        """The rows of an explanation that differ, each with the other answer."""
+        first = bool(self.intents)
+        if first and whole.intents.argmax() != other.intents.argmax():
+            yield 0, self.intents[int(other.intents.argmax())]
+        for row in np.flatnonzero(whole.ids != other.ids):
+            yield int(row) + first, self.tags[other.ids[row]]
 
     @built_once
     def _explainer(self):
-        return keras.Model(self.input, self.backbone.attention_output)
+        weights = [self.backbone.attention_output]
+        if self.intents:
+            weights.insert(0, self._intent_attention)
+        return keras.Model(self.input, weights)
+
+    @built_once
+    def _stages(self):
+        """The model in three: to features of words, to hidden states, to potentials."""
+        inputs, mask = self.backbone.input, self.backbone.input["padding_mask"]
+        spelled = self.backbone.characters != "none"
+        features = self.backbone.get_layer("features" if spelled else "word_embedding").output
+        return (
+            keras.Model(inputs, features),
+            keras.Model([features, mask], self.backbone.output),
+            keras.Model([self._states, mask], self.output),
+        )
+
+    def _decode_each(self, encoded):
+        """The best tags, their marginals and the intents of each encoded sentence."""
+
+        def run(batch):
+            inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
+            outputs = self._decode(inputs)
+            return [
+                _Answer.of(outputs, row, len(encoded[place][0]))
+                for row, place in enumerate(batch.rows)
+            ]
+
+        return run_batches(run, [len(ids) for ids, _ in encoded], 64, MIN_LENGTH)
 
     @built_once
     def _decoder(self):
@@ -321,3 +446,12 @@ class TokenClassifier(keras_hub.models.Task):
         return [
             Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
         ]
+
+
+def _masked(encoded, place):
+    """An encoded sentence with an unknown word, of one unknown character, in one place."""
+    ids, spelled = encoded
+    ids = [*ids[:place], UNKNOWN, *ids[place + 1 :]]
+    if spelled:
+        spelled = [*spelled[:place], [UNKNOWN], *spelled[place + 1 :]]
+    return ids, spelled

@@ -1,0 +1,88 @@
+"""Derivatives with respect to an input: the one place where they differ by backend."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def gradient_times_input(
+    function: Callable[[Any], Any], point: np.ndarray, axis: int = -1
+) -> np.ndarray:
+    """The gradient of each output, times the input, summed over the features.
+
+    It estimates to first order what each part of the input adds to an output (Shrikumar et al.
+    2017, "Learning important features").
+
+    Args:
+        function: From a tensor of the shape of `point` to a vector `[outputs]`. Differentiable.
+        point: Where to differentiate, such as embedded words `[1, words, features]`.
+        axis: int. The axis of the features. Defaults to the last.
+
+    Returns:
+        `[outputs, ...]`, with the shape of `point` but for the features.
+    """
+    return (jacobian(function, point) * point).sum(axis=axis)
+
+
+def log_odds(logits: Any, labels: np.ndarray) -> Any:
+    """The log-odds of one label in each row.
+
+    Unlike a probability, they still have a slope where the model is sure.
+
+    Args:
+        logits: Tensor `[rows, classes]`.
+        labels: Integer array `[rows]`.
+
+    Returns:
+        A tensor `[rows]`.
+    """
+    chosen = ops.cast(ops.one_hot(labels, logits.shape[-1]), "float32")
+    logits = ops.cast(logits, "float32")
+    return ops.sum(logits * chosen, axis=-1) - ops.logsumexp(logits - 1e9 * chosen, axis=-1)
+
+
+def jacobian(function: Callable[[Any], Any], point: np.ndarray) -> np.ndarray:
+    """The derivative of each output of a function with respect to its input.
+
+    Args:
+        function: From a tensor to a vector `[outputs]`.
+        point: Where to differentiate.
+
+    Returns:
+        `[outputs, *point.shape]`.
+    """
+    point = np.asarray(point, "float32")
+    return _BACKENDS[keras.config.backend()](function, point).astype("float32")
+
+
+def _torch(function, point):
+    import torch
+
+    # cuDNN has no gradient of a recurrent layer outside training.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        value = ops.convert_to_tensor(point).detach().clone().requires_grad_()
+        outputs = function(value)
+        rows = [torch.autograd.grad(one, value, retain_graph=True)[0] for one in outputs]
+    return np.stack([ops.convert_to_numpy(row) for row in rows])
+
+
+def _jax(function, point):
+    import jax
+
+    return np.asarray(jax.jit(jax.jacrev(function))(point))
+
+
+def _tensorflow(function, point):
+    import tensorflow as tf
+
+    value = tf.convert_to_tensor(point)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(value)
+        outputs = tf.unstack(function(value))
+    return np.stack([tape.gradient(one, value).numpy() for one in outputs])
+
+
+_BACKENDS = {"torch": _torch, "jax": _jax, "tensorflow": _tensorflow}
