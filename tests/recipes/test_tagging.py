@@ -20,6 +20,7 @@ from zoo.training.losses import SentenceCrossentropy
 
 QUICKSTART = FOLDER / "tagging" / "quickstart.yaml"
 TINY = [
+    "data.name=generated_slots",
     "data.options={train: 120, dev: 30, test: 20}",
     "model.word_dim=6",
     "model.character_units=6",
