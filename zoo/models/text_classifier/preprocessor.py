@@ -13,6 +13,13 @@ from zoo.tokenizers import SubwordTokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
+class TextClassifierTokenizer(SubwordTokenizer):
+    """The tokenizer of `TextClassifierBackbone`, by which `from_preset` of tokenizers finds it."""
+
+    backbone_cls = TextClassifierBackbone
+
+
+@keras.saving.register_keras_serializable("zoo")
 class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     """Tokenizes texts, truncates them and pads them on the right.
 
