@@ -276,6 +276,22 @@ def test_a_causal_mask_masks_later_steps(make):
 
 
 @every_attention
+def test_an_attention_mask_masks_pairs_beside_the_other_masks(make):
+    query, value, layer = random(2, 4, 8), random(2, 5, 8, seed=1), make()
+    pairs = np.random.default_rng(2).random((2, 4, 5)) < 0.6
+    pairs[0, 0] = False
+    valid = np.array([[True] * 5, [True, True, True, False, False]])
+    both = attend(layer, query, value, value_mask=valid, attention_mask=pairs)
+    once = attend(layer, query, value, attention_mask=pairs & valid[:, None])
+    assert np.all(both[1][~(pairs & valid[:, None])] == 0) and np.all(both[1][0, 0] == 0)
+    lower = np.tril(np.ones((1, 5, 5), bool))  # the same for all rows
+    by_mask = attend(layer, value, value, attention_mask=lower)
+    causal = attend(layer, value, value, use_causal_mask=True)
+    for one, other in zip((*both, *by_mask), (*once, *causal), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@every_attention
 @pytest.mark.parametrize("causal", [False, True])
 def test_step_by_step_equals_all_steps_at_once(make, causal):
     query, value, layer = random(2, 5, 8), random(2, 5, 8, seed=1), make()
@@ -367,6 +383,10 @@ def test_symbolic_shapes_equal_those_of_the_outputs(make):
             r"`value_mask` must have the shape .* of `value`.*\(2, 4\).*\(2, 5, 8\)",
         ),
         ({"key_mask": np.ones((2, 1, 5), bool)}, r"`key_mask` must.*\(2, 1, 5\).*\(2, 5, 8\)"),
+        (
+            {"attention_mask": np.ones((2, 5), bool)},
+            r"`attention_mask` must.*`value_mask`.*\(2, 5\), expected \(2, 3, 5\)",
+        ),
         ({"query_mask": np.ones((2, 5), bool)}, r"`query_mask` must.*\(2, 5\).*\(2, 3, 8\)"),
         ({"key": random(2, 4, 8)}, r"`key` must.*\(2, 4, 8\), value of shape \(2, 5, 8\)"),
         ({"value": random(3, 5, 8)}, r"`value` must have the batch size of `query`.*\(3, 5, 8\)"),

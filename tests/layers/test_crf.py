@@ -94,6 +94,29 @@ def test_log_likelihood_equals_brute_force(constrained):
     assert result[5] == 0  # an empty sequence has one tagging
 
 
+def test_reductions_of_the_log_likelihood():
+    crf = layer()
+    each = numpy(crf.log_likelihood(GOLD, POTENTIALS, MASK))
+    for reduction, expected in (
+        ("sum", each.sum()), ("mean", each.mean()), ("token_mean", each.sum() / MASK.sum()),
+    ):  # fmt: skip
+        found = crf.log_likelihood(GOLD, POTENTIALS, MASK, reduction)
+        assert numpy(found) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="must be one of .*token_mean.*reduction='max'"):
+        crf.log_likelihood(GOLD, POTENTIALS, MASK, "max")
+
+
+def test_constraints_may_be_pairs():
+    start, end, table = 3, 4, np.array(bio_constraints(TAGS))
+    pairs = {(a, b if b < 3 else end) for a, b in np.argwhere(table).tolist()}
+    crf = LinearChainCRF(3, allowed_transitions=pairs)
+    assert (start, 2) not in pairs and crf.allowed_transitions == table.tolist()
+    assert LinearChainCRF.from_config(crf.get_config()).allowed_transitions == table.tolist()
+    for wrong in ((0, 3), (4, 0), (0, 5), 7):
+        with pytest.raises(ValueError, match="must hold pairs of tags.*num_tags=3"):
+            LinearChainCRF(3, allowed_transitions={wrong})
+
+
 @constrained
 def test_decode_finds_the_best_path(constrained):
     chain = layer(constrained)

@@ -40,6 +40,21 @@ def test_scores_equal_those_of_sacrebleu():
     assert all(type(score) is float for score in scores.values())
 
 
+def test_several_references():
+    others = [HYPOTHESES[0], REFERENCES[1].replace("saftig-grünes", "grünes"), REFERENCES[2]]
+    both = [list(pair) for pair in zip(REFERENCES, others, strict=True)]
+    scores = translation_scores(both, HYPOTHESES, "de")
+    assert scores["bleu"] == sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES, others]).score
+    assert scores["chrf"] == sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES, others]).score
+    assert scores["exact"] == 1 and scores["bleu"] == pytest.approx(100)
+    # Not all need as many.
+    some = translation_scores([both[0], *REFERENCES[1:]], HYPOTHESES, "de")
+    once = translation_scores(REFERENCES, HYPOTHESES, "de")
+    assert once["bleu"] < some["bleu"] < scores["bleu"] and some["exact"] == 2 / 3
+    with pytest.raises(ValueError, match=r"needs a reference. Received: references\[0\]=\[\]"):
+        translation_scores([[]], ["a"])
+
+
 def test_bleu_by_hand():
     # "the cat sat on a mat": of 6, 5, 4, 3 n-grams 5, 3, 2, 1 are right, and one word is missing.
     scores = translation_scores(["the cat sat on the red mat"], ["the cat sat on a mat"])
@@ -196,8 +211,8 @@ def test_unequal_counts_and_empty_splits_are_refused():
 def test_wrong_types_are_refused():
     with pytest.raises(TypeError, match=r"must be strings. Received: hypotheses\[1\]=None"):
         translation_scores(["a", "b"], ["a", None])
-    with pytest.raises(TypeError, match=r"must be strings. Received: references\[0\]=\['a'\]"):
-        translation_scores([["a"]], ["a"])
+    with pytest.raises(TypeError, match=r"must be strings. Received: references\[0\]=1"):
+        translation_scores([[1]], ["a"])
     with pytest.raises(TypeError, match="not a string. Received: hypotheses='ab'"):
         translation_scores(["a", "b"], "ab")
 

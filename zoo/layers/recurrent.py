@@ -28,12 +28,23 @@ def make_recurrent(cell, units, recurrent_dropout=0.0, **options):
     if recurrent_dropout:
         options["recurrent_dropout"] = recurrent_dropout
     layer = CELLS[cell](units, return_sequences=True, return_state=True, **options)
+    initializer = getattr(layer.cell, "recurrent_initializer", None)
+    if type(initializer) is keras.initializers.Orthogonal:
+        layer.cell.recurrent_initializer = _Orthogonal(initializer.gain, initializer.seed)
     if set(layer.state_size) != {units}:
         raise ValueError(
             "Each state of a cell must have `units` features. "
             f"Received: cell={cell!r}, units={units}, states of {layer.state_size}"
         )
     return layer
+
+
+class _Orthogonal(keras.initializers.Orthogonal):
+    """Keras' orthogonal matrices in any precision: their decomposition needs float32 or wider."""
+
+    def __call__(self, shape, dtype=None):
+        dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
+        return ops.cast(super().__call__(shape, keras.backend.result_type(dtype, "float32")), dtype)
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -3,7 +3,7 @@
 import operator
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from zoo.unicode import compose
 
@@ -17,12 +17,15 @@ _NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanma
 
 
 def translation_scores(
-    references: Sequence[str], hypotheses: Sequence[str], language: str | None = None
+    references: Sequence[str | Sequence[str]],
+    hypotheses: Sequence[str],
+    language: str | None = None,
 ) -> dict[str, float]:
-    """Scores of translations, one reference each.
+    """Scores of translations, with one or several references each.
 
     Args:
-        references: The reference translations, not tokenised.
+        references: The reference translation of each hypothesis, not tokenised; or a list of
+            several, whose numbers may differ.
         hypotheses: The translations to score, not tokenised.
         language: str. The code of the target language, such as `"de"` or `"zh-TW"`. Chinese is
             tokenised by sacreBLEU's `zh`; Japanese, Korean and languages without spaces between
@@ -34,22 +37,26 @@ def translation_scores(
         `bleu_lc_tok`, BLEU as papers on Multi30k report it (lower-cased, with punctuation
         normalised and tokenised by the Moses scripts, or as for `bleu` if there are no spaces
         between words). `exact`, between 0 and 1, is the share of hypotheses that equal their
-        reference.
+        reference, or one of them.
 
     Raises:
-        ValueError: if there is nothing to score, or references and hypotheses differ in number.
+        ValueError: if there is nothing to score, a hypothesis has no reference, or references and
+            hypotheses differ in number.
         TypeError: if a text is not a string.
     """
     references, hypotheses = _checked(references, hypotheses)
     _warn_of_words_without_spaces(references, language)
     prepare = _lower_cased_tokens(language)
-    prepared = [[prepare(text) for text in texts] for texts in (references, hypotheses)]
+    prepared = [
+        [[prepare(text) for text in texts] for texts in references],
+        [prepare(text) for text in hypotheses],
+    ]
     metrics = _metrics(language)
     return {
         "bleu": _score(metrics["bleu"], references, hypotheses),
         "chrf": _score(metrics["chrf"], references, hypotheses),
         "bleu_lc_tok": _score(metrics["bleu_lc_tok"], *prepared),
-        "exact": sum(map(operator.eq, references, hypotheses)) / len(references),
+        "exact": sum(map(operator.contains, references, hypotheses)) / len(references),
     }
 
 
@@ -68,7 +75,7 @@ def signatures(language: str | None = None) -> dict[str, str]:
 
     found = {}
     for name, metric in _metrics(language).items():
-        _score(metric, ["a"], ["a"])  # sets the number of references
+        _score(metric, [["a"]], ["a"])  # sets the number of references
         found[name] = str(metric.get_signature())
     steps = "lc.norm.tok" if _has_spaces(language) else "lc.norm"
     found["bleu_lc_tok"] += f"|input:{steps}.{language or 'en'}"
@@ -147,7 +154,9 @@ def _metrics(language):
 
 
 def _score(metric, references, hypotheses):
-    return float(metric.corpus_score(hypotheses, [references]).score)
+    # sacreBLEU wants the first reference of each, then the second of each, None where there is none
+    streams = [list(stream) for stream in zip_longest(*references)]
+    return float(metric.corpus_score(hypotheses, streams).score)
 
 
 def _lower_cased_tokens(language):
@@ -180,7 +189,7 @@ def _warn_of_words_without_spaces(references, language):
         return
     import regex
 
-    text = "".join(references)
+    text = "".join(text for texts in references for text in texts)
     letters = len(regex.findall(r"\p{L}", text))
     if 2 * len(regex.findall(_NO_SPACES, text)) > letters > 0:
         warnings.warn(
@@ -192,20 +201,29 @@ def _warn_of_words_without_spaces(references, language):
 
 
 def _checked(references, hypotheses):
-    """Both as lists of texts in NFC, equally many."""
+    """The references of each hypothesis as lists, and the hypotheses, in NFC, equally many."""
     both = {"references": references, "hypotheses": hypotheses}
     for name, texts in both.items():
         if isinstance(texts, str):
             raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
         both[name] = list(texts)
-        for i, text in enumerate(both[name]):
-            if not isinstance(text, str):
-                raise TypeError(f"Texts must be strings. Received: {name}[{i}]={text!r}")
-        both[name] = [compose(text) for text in both[name]]
-    references, hypotheses = both.values()
+    references = [
+        [texts] if isinstance(texts, str) or not isinstance(texts, Sequence) else list(texts)
+        for texts in both["references"]
+    ]
+    hypotheses = both["hypotheses"]
+    for name, rows in (("references", references), ("hypotheses", [[text] for text in hypotheses])):
+        for i, row in enumerate(rows):
+            for text in row:
+                if not isinstance(text, str):
+                    raise TypeError(f"Texts must be strings. Received: {name}[{i}]={text!r}")
+            if not row:
+                raise ValueError(f"Each hypothesis needs a reference. Received: {name}[{i}]=[]")
+    references = [[compose(text) for text in texts] for texts in references]
+    hypotheses = [compose(text) for text in hypotheses]
     if len(references) != len(hypotheses):
         raise ValueError(
-            "Each hypothesis needs one reference. "
+            "Each hypothesis needs one reference, or a list of several. "
             f"Received: {len(references)} references, {len(hypotheses)} hypotheses"
         )
     if not references:

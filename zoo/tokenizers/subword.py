@@ -35,14 +35,15 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         - Kudo and Richardson 2018, "SentencePiece".
     """
 
+    pad_token_id, unk_token_id, start_token_id, end_token_id = PADDING, UNKNOWN, START, END
+
     def _update_special_token_ids(self):
         super()._update_special_token_ids()
-        self.pad_token_id, self.unk_token_id = PADDING, UNKNOWN
-        self.start_token_id, self.end_token_id = START, END
         self.__dict__.pop("_sampler", None)  # of the former pieces
 
     def _set_proto_tf(self, proto):
-        """Does nothing: the TensorFlow model is only needed in graphs (`_maybe_initialized_tf`)."""
+        """Leaves the TensorFlow model out: only graphs need it (`_maybe_initialized_tf`)."""
+        self._sentence_piece = None
 
     def _maybe_initialized_tf(self):
         """Creates the TensorFlow model in the graph that is being traced.

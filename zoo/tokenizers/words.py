@@ -60,6 +60,8 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         ValueError: if a word or a character occurs twice, is empty, or contains a line break.
     """
 
+    pad_token_id, unk_token_id = PADDING, UNKNOWN
+
     def __init__(
         self, words=None, characters=None, lowercase=False, jamo=False, language=None, **kwargs
     ):
@@ -69,6 +71,8 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         self.language = language
         self.file_assets = [WORDS_FILE, CHARACTERS_FILE]
         self.words = self.characters = None
+        self._word_ids: dict[str, int] = {}
+        self._character_ids: dict[str, int] = {}
         if words is not None:
             self.set_vocabulary(words, characters or ())
 

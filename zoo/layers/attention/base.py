@@ -33,6 +33,8 @@ class Attention(keras.layers.Layer):
         position: Index of the first target step, as an integer or an integer tensor `[batch]`,
             or of each, `[batch, target]`. Causal masks and monotonic alignment depend on it.
             Defaults to `0`.
+        attention_mask: Boolean tensor `[batch, target, source]`, or one that broadcasts to it;
+            the weight is zero where false. It is combined with the other masks.
 
     Returns:
         The weighted sums `[batch, target, units]`; with `return_attention_scores` a pair of
@@ -141,11 +143,14 @@ class Attention(keras.layers.Layer):
         training=None,
         projected_keys=None,
         position=None,
+        attention_mask=None,
     ):
         _check_shapes(query, value, key, query_mask, value_mask, key_mask)
         query, value, key = as_float((query, value, key), self.compute_dtype)
+        _check_attention_mask(attention_mask, query, value)
         mask = _both(value_mask, key_mask)
         mask = None if mask is None else mask[:, None, :]  # [batch, 1, source]
+        mask = _both(mask, attention_mask)
         if use_causal_mask:
             source = ops.arange(ops.shape(value)[1], dtype="int32")
             mask = _both(mask, source <= target_positions(query, position)[:, :, None])
@@ -177,8 +182,10 @@ class Attention(keras.layers.Layer):
         training=None,
         projected_keys=None,
         position=None,
+        attention_mask=None,
     ):
         _check_shapes(query, value, key, query_mask, value_mask, key_mask)
+        _check_attention_mask(attention_mask, query, value)
         shape = self.compute_output_shape(query.shape, value.shape)
         outputs = keras.KerasTensor(shape, dtype=self.compute_dtype)
         shape = self._weights_shape(query.shape, value.shape)
@@ -254,6 +261,21 @@ def _check_shapes(query, value, key, query_mask, value_mask, key_mask):
     _check_alike("query_mask", query_mask, "query", query, dims=2)
     _check_alike("value_mask", value_mask, "value", value, dims=2)
     _check_alike("key_mask", key_mask, "value", value, dims=2)
+
+
+def _check_attention_mask(mask, query, value):
+    if mask is None:
+        return
+    expected = (query.shape[0], query.shape[1], value.shape[1])
+    fits = len(mask.shape) == 3 and all(
+        a in (b, 1) or None in (a, b) for a, b in zip(mask.shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            "`attention_mask` must have the shape [batch, target, source], or 1 in place of a "
+            "size: give a mask of the source as `value_mask`. "
+            f"Received: attention_mask of shape {tuple(mask.shape)}, expected {expected}"
+        )
 
 
 def _check_alike(name, tensor, other_name, other, dims):

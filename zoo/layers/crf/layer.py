@@ -9,6 +9,7 @@ from zoo.layers.crf.loss import CRFLoss
 from zoo.layers.tensors import known_values
 
 OUTPUTS = ("potentials", "tags", "marginals")
+REDUCTIONS = ("none", "sum", "mean", "token_mean")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -52,7 +53,9 @@ class LinearChainCRF(keras.layers.Layer):
         allowed_transitions: Array of 0 and 1: at `[i, j]` whether tag `j` may follow tag `i`.
             With one more row and column, the last row is for the first tag of a sequence and
             the last column for the last tag. `bio_constraints` makes it from the names of tags.
-            Forbidden sequences have probability zero, in training too. Defaults to all allowed.
+            Forbidden sequences have probability zero, in training too. Or a set of pairs of tags
+            that may follow each other, where `num_tags` is the start and `num_tags + 1` the end.
+            Defaults to all allowed.
         initializer: Initializer of the transitions. Defaults to `"zeros"`.
 
     Call arguments:
@@ -111,7 +114,7 @@ class LinearChainCRF(keras.layers.Layer):
         potentials, mask = self._inputs(potentials, mask)
         return ops.where(mask[:, :, None], potentials, ops.cast(IMPOSSIBLE, potentials.dtype))
 
-    def log_likelihood(self, tags, potentials, mask=None):
+    def log_likelihood(self, tags, potentials, mask=None, reduction="none"):
         """The logarithm of the probability of given tags.
 
         Its first derivatives are exact. It has no second derivatives, because gradients do not
@@ -122,28 +125,35 @@ class LinearChainCRF(keras.layers.Layer):
             potentials: Float tensor `[batch, time, num_tags]`.
             mask: Boolean tensor `[batch, time]`, false at padding. Defaults to the padding that
                 the layer marked in the potentials.
+            reduction: `"none"`; `"sum"` or `"mean"` of the sequences; or `"token_mean"`, the sum
+                divided by the number of valid steps. Defaults to `"none"`.
 
         Returns:
-            Float32 tensor `[batch]`.
+            Float32 tensor `[batch]`, or a scalar.
 
         Raises:
-            ValueError: if a shape does not fit, a tag is out of range, or a transition is
-                forbidden. In a compiled function, where values are unknown, the result is NaN
-                for a tag out of range, and about -1e9 for each forbidden transition.
+            ValueError: if a shape does not fit, the reduction is unknown, a tag is out of range, or
+                a transition is forbidden. In a compiled function, where values are unknown, the
+                result is NaN for a tag out of range, and about -1e9 for each forbidden transition.
         """
+        if reduction not in REDUCTIONS:
+            raise ValueError(
+                f"`reduction` must be one of {REDUCTIONS}. Received: reduction={reduction!r}"
+            )
         potentials, mask = self._inputs(potentials, mask)
         tags_shape = tuple(np.shape(tags) if isinstance(tags, list | tuple) else tags.shape)
         _check_shape("tags", tags_shape, potentials)
         self._check_values(tags, mask)
         if 0 in potentials.shape:
-            return ops.zeros(potentials.shape[:1], dtype=potentials.dtype)
+            return _reduced(ops.zeros(potentials.shape[:1], potentials.dtype), mask, reduction)
         tags = ops.cast(tags, "int32")
         chain = LinearChain(*self._factors(), potentials, mask)
         tags = chain.gather(tags)
         outside = ops.logical_and(ops.logical_or(tags < 0, tags >= self.num_tags), chain.valid)
         tags = ops.clip(tags, 0, self.num_tags - 1)
         result = chain.score(tags) - chain.log_partition()
-        return ops.where(ops.any(outside, axis=1), ops.cast(np.nan, result.dtype), result)
+        result = ops.where(ops.any(outside, axis=1), ops.cast(np.nan, result.dtype), result)
+        return _reduced(result, mask, reduction)
 
     def decode(self, potentials, mask=None):
         """The most probable sequence of tags: int32 `[batch, time]`, 0 at padding.
@@ -286,6 +296,8 @@ def _constraint_rows(allowed, num_tags):
     """The table `[num_tags + 1, num_tags + 1]` as lists of 0 and 1; `None` if all are allowed."""
     if allowed is None:
         return None
+    if isinstance(allowed, set | frozenset):
+        allowed = _table_of_pairs(allowed, num_tags)
     table = np.asarray(allowed)
     if table.shape == (num_tags, num_tags):
         table = np.pad(table, (0, 1), constant_values=1)
@@ -296,6 +308,31 @@ def _constraint_rows(allowed, num_tags):
             f"Received: shape {table.shape}, num_tags={num_tags}"
         )
     return table.astype(int).tolist()
+
+
+def _reduced(log_likelihoods, mask, reduction):
+    """One of `REDUCTIONS` of the log-likelihoods `[batch]`."""
+    if reduction == "none":
+        return log_likelihoods
+    if reduction == "mean":
+        return ops.mean(log_likelihoods)
+    total = ops.sum(log_likelihoods)
+    return total / ops.sum(ops.cast(mask, total.dtype)) if reduction == "token_mean" else total
+
+
+def _table_of_pairs(pairs, num_tags):
+    """The table of allowed transitions, of a set of pairs."""
+    table = np.zeros((num_tags + 1, num_tags + 1), int)
+    for pair in pairs:
+        before, after = pair if isinstance(pair, tuple) and len(pair) == 2 else (-1, -1)
+        if not (0 <= before <= num_tags and 0 <= after <= num_tags + 1 and after != num_tags):
+            raise ValueError(
+                "`allowed_transitions` as a set must hold pairs of tags from 0 to num_tags - 1, "
+                "with num_tags for the start and num_tags + 1 for the end. "
+                f"Received: {pair!r}, num_tags={num_tags}"
+            )
+        table[before, min(after, num_tags)] = 1
+    return table
 
 
 def _check_potentials(shape, num_tags):

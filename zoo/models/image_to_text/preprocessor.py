@@ -9,12 +9,23 @@ import numpy as np
 from zoo.images import read_image
 from zoo.models.generation.teacher_forcing import teacher_forcing, with_end
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
+from zoo.models.pipelines import in_python
 from zoo.tokenizers import SubwordTokenizer
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ImageToTextTokenizer(SubwordTokenizer):
+    """The tokenizer of `ImageToTextBackbone`, by which `from_preset` of tokenizers finds it."""
+
+    backbone_cls = ImageToTextBackbone
 
 
 @keras.saving.register_keras_serializable("zoo")
 class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
     """Reads and resizes images, and tokenizes captions.
+
+    Called on `{"images": ..., "text": ...}` it pads to `sequence_length`, as a KerasHub
+    preprocessor does, in `tf.data` too, where images are paths or arrays of one size.
 
     Args:
         tokenizer: A `SubwordTokenizer`.
@@ -65,9 +76,26 @@ class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
 
     def call(self, x, y=None, sample_weight=None):
         """Inputs, labels and weights of pairs of `"images"` and `"text"` for training."""
-        inputs, labels, weights = self.collate(self.encode(x["text"]), self.sequence_length)
-        inputs = {"images": self.read(x["images"])} | inputs
-        return keras.utils.pack_x_y_sample_weight(inputs, labels, weights)
+        if not isinstance(x, dict) or not {"images", "text"} <= set(x):
+            raise ValueError(
+                "`fit` and `predict` take images with captions, {'images': …, 'text': …}; `infer` "
+                f"captions images alone. Received: {list(x) if isinstance(x, dict) else type(x)}"
+            )
+        ids, length = ("int32", (None, self.sequence_length)), (None, self.sequence_length)
+        outputs = {
+            "images": ("float32", (None, *self.size, 3)),
+            "decoder_token_ids": ids,
+            "decoder_padding_mask": ("bool", length),
+            "labels": ids,
+            "weights": ("float32", length),
+        }
+        batch = in_python(self._pack, [x["images"], x["text"]], outputs)
+        labels, weights = batch.pop("labels"), batch.pop("weights")
+        return keras.utils.pack_x_y_sample_weight(batch, labels, weights)
+
+    def _pack(self, images, texts):
+        inputs, labels, weights = self.collate(self.encode(texts), self.sequence_length)
+        return {"images": self.read(images)} | inputs | {"labels": labels, "weights": weights}
 
     def generate_preprocess(self, x, sequence_length=None):
         """Images, with a start token as the prompt of each caption."""

@@ -1,6 +1,7 @@
 """Image captioning task with beam search, scores and attention maps."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -27,6 +28,8 @@ class Caption(Generation):
 class ImageToText(GenerationTask):
     """Maps an image to a sentence that describes it: one-to-many.
 
+    `fit` takes `{"images": ..., "text": ...}`, with images as `infer` takes them.
+
     Args:
         backbone: An `ImageToTextBackbone`.
         preprocessor: An `ImageToTextPreprocessor`, or `None`.
@@ -39,6 +42,28 @@ class ImageToText(GenerationTask):
 
     backbone_cls = ImageToTextBackbone
     preprocessor_cls = ImageToTextPreprocessor
+
+    def fit(self, x=None, y=None, batch_size=None, validation_data=None, **kwargs):
+        if isinstance(validation_data, tuple):
+            validation_data = (self._readable(validation_data[0]), *validation_data[1:])
+        return super().fit(
+            self._readable(x), y, batch_size, validation_data=validation_data, **kwargs
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        return super().evaluate(self._readable(x), y, batch_size, **kwargs)
+
+    def predict(self, x=None, batch_size=None, **kwargs):
+        return super().predict(self._readable(x), batch_size, **kwargs)
+
+    def _readable(self, x):
+        """The inputs with images that an array can hold: paths as strings, others as pixels."""
+        if not isinstance(x, dict) or not isinstance(images := x.get("images"), list | tuple):
+            return x
+        if all(isinstance(image, str | Path) for image in images):
+            return x | {"images": list(map(str, images))}
+        size = require_preprocessor(self.preprocessor).size
+        return x | {"images": np.stack([read_image(image, size) for image in images])}
 
     @takes_search_options
     def infer(self, images: Iterable[Any], *, batch_size: int = 64, **search) -> list[Caption]:

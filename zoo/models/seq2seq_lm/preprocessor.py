@@ -16,6 +16,13 @@ TOKENIZER_FILE, SOURCE_TOKENIZER_FILE = "tokenizer.json", "source_tokenizer.json
 
 
 @keras.saving.register_keras_serializable("zoo")
+class Seq2SeqLMTokenizer(SubwordTokenizer):
+    """The tokenizer of `Seq2SeqLMBackbone`, by which `from_preset` of tokenizers finds it."""
+
+    backbone_cls = Seq2SeqLMBackbone
+
+
+@keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes pairs of texts, appends end tokens and pads on the right.
 

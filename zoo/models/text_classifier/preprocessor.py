@@ -14,6 +14,13 @@ from zoo.unicode import compose
 
 
 @keras.saving.register_keras_serializable("zoo")
+class TextClassifierTokenizer(SubwordTokenizer):
+    """The tokenizer of `TextClassifierBackbone`, by which `from_preset` of tokenizers finds it."""
+
+    backbone_cls = TextClassifierBackbone
+
+
+@keras.saving.register_keras_serializable("zoo")
 class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     """Tokenizes texts, truncates them and pads them on the right.
 

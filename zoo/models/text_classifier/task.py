@@ -1,5 +1,7 @@
 """Text classification task with probabilities, scores and token weights."""
 
+import logging
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -8,6 +10,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from zoo.checks import check_integer
 from zoo.choices import ATTENTIONS
 from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
@@ -25,10 +28,14 @@ from zoo.models.checks import (
 )
 from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.gradients import gradient_times_input, log_odds
+from zoo.models.pipelines import holds_text, in_python, name_ids
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
 
 MIN_LENGTH = 16  # tokens
+DEFAULT_LABELS = ("negative", "positive")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,18 +60,21 @@ class Classification:
 class TextClassifier(keras_hub.models.TextClassifier):
     """Maps a text to a label: many-to-one.
 
+    `fit` and `evaluate` take texts and their labels, as names or as ids.
+
     Args:
         backbone: A `TextClassifierBackbone`.
         preprocessor: A `TextClassifierPreprocessor`, or `None`.
         labels: The names of the labels, in the order of their ids. Defaults to
-            `("negative", "positive")`.
+            `("negative", "positive")`, or to `label_0`, `label_1`, … where `num_classes` is not 2.
         pooling: The pooling of the hidden states to one vector: `"last"`, `"max"`, `"mean"`, or
             the attention `"bahdanau"`, `"luong_general"`, `"scaled_dot"` or `"multi_head"`; see
             `zoo.layers.SequencePooling`. Defaults to `"bahdanau"`.
         dropout: float. Dropout rate of the pooled vector. Defaults to `0.0`.
+        num_classes: int. The number of labels. Defaults to that of `labels`.
 
     Raises:
-        ValueError: if `labels` are not two or more different strings.
+        ValueError: if `labels` are not two or more different strings, or not `num_classes`.
 
     Example:
 
@@ -79,13 +89,20 @@ class TextClassifier(keras_hub.models.TextClassifier):
         self,
         backbone,
         preprocessor=None,
-        labels=("negative", "positive"),
+        labels=DEFAULT_LABELS,
         pooling="bahdanau",
         dropout=0.0,
+        num_classes=None,
         **kwargs,
     ):
-        kwargs.pop("num_classes", None)  # an argument of the base class: the number of labels
+        if labels is DEFAULT_LABELS and num_classes not in (None, len(labels)):
+            labels = _numbered(num_classes)
         labels = check_names("labels", labels, min_count=2)
+        if num_classes not in (None, len(labels)):
+            raise ValueError(
+                "`num_classes` must be the number of `labels`; leave it out, or name as many. "
+                f"Received: num_classes={num_classes}, labels={list(labels)}"
+            )
 
         # === Layers ===
         self.backbone = backbone
@@ -121,6 +138,96 @@ class TextClassifier(keras_hub.models.TextClassifier):
             "pooling": self.pooling,
             "dropout": self.dropout,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        if config.get("num_classes") is None:
+            return super().from_config(config)
+        # `from_preset` of KerasHub's base class adds the number, and then loads no head.
+        config = dict(config)
+        given, labels = config.pop("num_classes"), config.get("labels")
+        if labels is None or given != len(labels):
+            config["labels"] = _numbered(given)
+        model = super().from_config(config)
+        _warn_of_new_head(
+            model.labels,
+            "KerasHub's base class loads no head where `num_classes` is given: leave it out, or "
+            "call `zoo.models.TextClassifier.from_preset`, to load that of the preset",
+        )
+        return model
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, *, num_classes=None, labels=None, **kwargs):
+        """Loads a preset, with its head or a new one.
+
+        Args:
+            preset: A directory, or another place that KerasHub loads presets from.
+            load_weights: bool. Whether to load weights. Defaults to `True`.
+            num_classes: int. Number of classes. If it is that of the preset the head is loaded,
+                which a log line says; otherwise the output layer is new, which a warning says,
+                and everything below it, the pooling included, is loaded. Defaults to that of the
+                preset.
+            labels: Names of the classes, by the same rule: the head is loaded if they are those of
+                the preset, in any order. Defaults to those of the preset, or to `label_0`,
+                `label_1`, … where their number differs.
+            **kwargs: Other arguments of the model or its backbone.
+
+        Returns:
+            A `TextClassifier`.
+
+        Raises:
+            ValueError: if `num_classes` and `labels` disagree.
+
+        Example:
+
+        >>> model = TextClassifier.from_preset("my_preset", labels=("bad", "so-so", "good"))
+        >>> model.fit(["awful", "fine", "great"], ["bad", "so-so", "good"])
+        """
+        if labels is not None:
+            labels = check_names("labels", labels, min_count=2)
+            if num_classes not in (None, len(labels)):
+                raise ValueError(
+                    "`num_classes` must be the number of `labels`. "
+                    f"Received: num_classes={num_classes}, labels={list(labels)}"
+                )
+            num_classes = len(labels)
+        model = super().from_preset(preset, load_weights, **kwargs)
+        known = model.labels
+        if num_classes is None:
+            return model
+        if labels is None and num_classes == len(known):
+            labels = known
+        if labels == known:
+            logger.info("The head for %s was loaded.", list(known))
+            return model
+        changed = cls(
+            model.backbone,
+            model.preprocessor,
+            labels=labels or _numbered(num_classes),
+            pooling=model.pooling,
+            dropout=model.dropout,
+            compile=model.compiled,
+            name=model.name,
+        )
+        changed.pool.set_weights(model.pool.get_weights())
+        if set(changed.labels) != set(known):
+            _warn_of_new_head(changed.labels, f"the preset has {list(known)}")
+            return changed
+        order = [known.index(label) for label in changed.labels]
+        head = [weights[..., order] for weights in model.get_layer("logits").get_weights()]
+        changed.get_layer("logits").set_weights(head)
+        logger.info("The head for %s was loaded, in another order.", list(known))
+        return changed
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Preprocesses a batch; labels may be names or ids."""
+        if y is not None and holds_text(y):
+            y = in_python(
+                lambda names: {"y": name_ids("labels", self.labels, names)},
+                [y],
+                {"y": ("int32", (None,))},
+            )["y"]
+        return super().preprocess_samples(x, y, sample_weight)
 
     def infer(self, texts: Iterable[str], batch_size: int = 64) -> list[Classification]:
         """Classifies texts.
@@ -273,6 +380,19 @@ class TextClassifier(keras_hub.models.TextClassifier):
             return _softmax(predict(self, inputs)[: len(batch.rows)])
 
         return run_batches(run, [len(ids) for ids in encoded], batch_size, MIN_LENGTH)
+
+
+def _numbered(num_classes):
+    """Names for classes that have none."""
+    check_integer("num_classes", num_classes, minimum=2)
+    return tuple(f"label_{i}" for i in range(num_classes))
+
+
+def _warn_of_new_head(labels, reason):
+    warnings.warn(
+        f"The output layer for {list(labels)} is new and must be trained: {reason}.",
+        stacklevel=3,
+    )
 
 
 def _softmax(logits):

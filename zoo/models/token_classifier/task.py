@@ -24,6 +24,7 @@ from zoo.models.checks import (
 )
 from zoo.models.explaining import chosen_methods
 from zoo.models.gradients import gradient_times_input, log_odds
+from zoo.models.pipelines import holds_text, in_python, join_words, name_ids, split_words
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
@@ -119,6 +120,9 @@ class TokenClassifier(keras_hub.models.Task):
     Outputs by name: `tags`, the potentials of the tags `[batch, words, tags]`; and with intents
     `intent`, their logits `[batch, intents]`.
 
+    `fit` and `evaluate` take sentences as `infer` does and the tags of each, as a list of names or
+    as one string with spaces; with intents a dictionary of `"tags"` and `"intent"`.
+
     Args:
         backbone: A `TokenClassifierBackbone`.
         preprocessor: A `TokenClassifierPreprocessor`, or `None`.
@@ -136,6 +140,8 @@ class TokenClassifier(keras_hub.models.Task):
 
     >>> model = zoo.load("bilstm_crf_ewt_en_upos")
     >>> model.infer(["The cat sat.", ["Cats", "sit"]])
+    >>> model.compile("adam", "auto")
+    >>> model.fit([["Cats", "sit"], ["Dogs", "bark"]], [["NOUN", "VERB"], ["NOUN", "VERB"]])
     """
 
     backbone_cls = TokenClassifierBackbone
@@ -188,6 +194,75 @@ class TokenClassifier(keras_hub.models.Task):
             "scheme": self.scheme,
             "intents": list(self.intents),
         }
+
+    def compile(self, optimizer="auto", loss="auto", **kwargs):
+        """Configures training; see `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` is Adam with its default learning rate.
+            loss: `"auto"` is the negative log-likelihood of the tags among well-formed sequences,
+                plus the cross-entropy of the intent.
+            **kwargs: Other arguments of `keras.Model.compile`.
+        """
+        if loss == "auto":
+            loss = {"tags": self.crf.loss}
+            if "intent" in self.output:
+                loss["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        super().compile("adam" if optimizer == "auto" else optimizer, loss, **kwargs)
+
+    def fit(self, x=None, y=None, batch_size=None, validation_data=None, **kwargs):
+        if isinstance(validation_data, tuple):
+            validation_data = tuple(map(join_words, validation_data))
+        return super().fit(
+            join_words(x), join_words(y), batch_size, validation_data=validation_data, **kwargs
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        return super().evaluate(join_words(x), join_words(y), batch_size, **kwargs)
+
+    def predict(self, x=None, batch_size=None, **kwargs):
+        return super().predict(join_words(x), batch_size, **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Preprocesses a batch; tags and intents may be names or ids."""
+        data = super().preprocess_samples(x, y, sample_weight)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is not None:
+            y = self._targets(y, x["padding_mask"])
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _targets(self, y, padding_mask):
+        targets = dict(y) if isinstance(y, dict) else {"tags": y}
+        if set(targets) != set(self.output):
+            raise ValueError(
+                f"The targets must be a dictionary of {list(self.output)}, or the tags alone for a "
+                f"model without intents. Received: {list(targets)}"
+            )
+        if holds_text(targets["tags"]):
+            columns = {"tags": ("int32", tuple(padding_mask.shape))}
+            targets |= in_python(self._tag_ids, [targets["tags"], padding_mask], columns)
+        if "intent" in targets and holds_text(targets["intent"]):
+            targets |= in_python(
+                lambda names: {"intent": name_ids("intent", self.intents, names)},
+                [targets["intent"]],
+                {"intent": ("int32", (None,))},
+            )
+        return targets
+
+    def _tag_ids(self, tags, padding_mask):
+        """The ids of the tags of a batch, padded: int32 `[batch, words]`."""
+        ids = np.zeros(padding_mask.shape, "int32")
+        for row, names, valid in zip(ids, tags, padding_mask, strict=True):
+            found = split_words(names)
+            found = names.split() if found is None else found
+            words, found = int(np.sum(valid)), found[: len(row)]
+            if len(found) != words:
+                raise ValueError(
+                    "Each word needs one tag; give sentences as lists of words where a text would "
+                    f"be split differently. Received: {words} words, tags {found}"
+                )
+            row[:words] = name_ids("tags", self.tags, found)
+        return {"tags": ids}
 
     def infer(
         self, sentences: Iterable[str | Sequence[str]], n_best: int = 1, batch_size: int = 64
