@@ -56,6 +56,30 @@ def test_wheel_has_recipes_presets_and_licence(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 
+def test_a_folder_called_zoo_does_not_hide_an_editable_install(tmp_path):
+    copy, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
+    (elsewhere / "zoo").mkdir(parents=True)
+    for name in ("zoo", "recipes"):
+        (copy / name).mkdir(parents=True)
+        (copy / name / "__init__.py").write_text("__version__ = 'found'")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, copy)
+    command = "import setuptools.build_meta as it; it.build_editable('dist')"
+    subprocess.run([sys.executable, "-c", command], cwd=copy, check=True, capture_output=True)
+    (built,) = (copy / "dist").glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(tmp_path / "site")
+    program = "import site, sys; site.addsitedir(sys.argv[1]); import zoo; print(zoo.__version__)"
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", program, str(tmp_path / "site")],
+        cwd=elsewhere,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == "found\n"
+
+
 def test_mlflow_folder_does_not_hide_the_library():
     assert not (ROOT / "mlflow.py").exists()
     import mlflow.version
