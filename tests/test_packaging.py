@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -73,6 +74,7 @@ def test_a_folder_called_zoo_does_not_hide_an_editable_install(tmp_path):
     found = subprocess.run(
         [sys.executable, "-S", "-c", program, str(tmp_path / "site")],
         cwd=elsewhere,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         check=True,
         capture_output=True,
         text=True,
