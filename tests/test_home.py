@@ -1,6 +1,9 @@
 """The home folder and its sub-folders."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,42 @@ def test_a_user_without_a_home_folder_is_told_to_set_one(monkeypatch, value):
     with pytest.raises(HomeError, match=f"set ZOO_HOME.*Received: ZOO_HOME={value}") as caught:
         home()
     assert "ZOO_HOME" in caught.value.hint
+
+
+WITHOUT_HOME = """
+import os, pwd, sys
+for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+    os.environ.pop(name, None)
+def unknown(uid):
+    raise KeyError("getpwuid(): uid not found")
+pwd.getpwuid = unknown
+from zoo.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "zoo_home", "code", "expected"),
+    [
+        (["ls"], "", 0, "bilstm"),
+        (["infer", "bilstm_bahdanau_sst2_en", "good"], "", 1, "set ZOO_HOME to the path of"),
+        (["run", "sentiment/quickstart"], "", 1, "next: export ZOO_HOME="),
+        (["infer", "bilstm_bahdanau_sst2_en", "good"], "mine", 0, "positive"),
+    ],
+)
+def test_verbs_of_a_user_without_a_name(tmp_path, arguments, zoo_home, code, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "ZOO_HOME"}
+    if zoo_home:
+        environment["ZOO_HOME"] = str(tmp_path / zoo_home)
+    environment["PYTHONPATH"] = str(ROOT)
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT_HOME, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == code, found.stderr
+    assert expected in found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"mine"}

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -55,6 +56,31 @@ def test_wheel_has_recipes_data_presets_and_licence(wheel):
     ]:
         assert str(path.relative_to(ROOT)) in wheel
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
+
+
+def test_a_folder_called_zoo_does_not_hide_an_editable_install(tmp_path):
+    copy, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
+    (elsewhere / "zoo").mkdir(parents=True)
+    for name in ("zoo", "recipes"):
+        (copy / name).mkdir(parents=True)
+        (copy / name / "__init__.py").write_text("__version__ = 'found'")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, copy)
+    command = "import setuptools.build_meta as it; it.build_editable('dist')"
+    subprocess.run([sys.executable, "-c", command], cwd=copy, check=True, capture_output=True)
+    (built,) = (copy / "dist").glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(tmp_path / "site")
+    program = "import site, sys; site.addsitedir(sys.argv[1]); import zoo; print(zoo.__version__)"
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", program, str(tmp_path / "site")],
+        cwd=elsewhere,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == "found\n"
 
 
 def test_mlflow_folder_does_not_hide_the_library():

@@ -9,8 +9,11 @@ Nothing heavy is imported before it is used. The backend is the one that `KERAS_
 Keras' own settings name.
 """
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING
+
+from zoo.home import HomeError, provide_home
 
 if TYPE_CHECKING:
     from zoo.presets import Card, list_models, load
@@ -18,9 +21,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Card", "__version__", "list_models", "load"]
 
+with contextlib.suppress(HomeError):  # raised when a model is loaded
+    provide_home()
+
 
 def __getattr__(name):
     if name in ("Card", "list_models", "load"):
+        if name == "load":
+            provide_home()
         return getattr(importlib.import_module("zoo.presets"), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
 

@@ -31,3 +31,17 @@ def home() -> Path:
             "Downloads and runs need a folder, and this user has no home folder (HOME is not set): "
             f"set ZOO_HOME to the path of a folder. Received: ZOO_HOME={folder or ''}"
         ) from error
+
+
+def provide_home() -> None:
+    """Sets HOME to the zoo's home for a user without a home folder.
+
+    KerasHub, matplotlib and MLflow need one when they are imported.
+
+    Raises:
+        HomeError: if ZOO_HOME is not set either.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(home())

@@ -1,15 +1,18 @@
 """Help, exit codes, errors and imports of the command line."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo.cli import main, program
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 from zoo.suggestions import did_you_mean
 
 pytestmark = pytest.mark.once
@@ -205,3 +208,19 @@ def test_closed_pipe_is_not_a_failure():
     assert process.stderr.read() == b""
     assert process.wait() == 0
     process.stderr.close()
+
+
+def test_printed_commands_are_quoted():
+    assert command("zoo", "run", "my file.yaml", "--resume", "ab") == (
+        "zoo run 'my file.yaml' --resume ab"
+    )
+    assert command("zoo", "infer", "models:/a@champion", "it's $HOME") == (
+        """zoo infer models:/a@champion 'it'"'"'s $HOME'"""
+    )
+    wrong = [
+        f"{path.name}: {line.strip()}"
+        for path in Path(zoo.__file__).parent.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"""hint=f['"](zoo|ls|mkdir|-o) [^'"]*{""", line)
+    ]
+    assert not wrong, f"Use zoo.cli.errors.command for what a user will copy: {wrong}"

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 
 from zoo.cli.errors import WrongUse
+from zoo.home import provide_home
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -35,7 +36,12 @@ def add_argument(parser: ArgumentParser) -> None:
 
 
 def quiet_libraries() -> None:
-    """Sets the environment variables that silence libraries; variables already set are kept."""
+    """Sets the environment variables that silence libraries; variables already set are kept.
+
+    Raises:
+        HomeError: if the user has no home folder, which libraries need, and ZOO_HOME is not set.
+    """
+    provide_home()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
 

@@ -5,7 +5,6 @@ Sentences without words are left out of every score.
 
 import operator
 from collections import Counter
-from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -164,7 +163,7 @@ def _flat(references: Sentences, predictions: Sentences) -> tuple[list[str], lis
 
 def _checked(
     references: Sentences, predictions: Sentences
-) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+) -> tuple[list[list[str]], list[list[str]]]:
     """Both as lists of lists of tags, equally long, without empty sentences."""
     both = {"references": references, "predictions": predictions}
     for name, sentences in both.items():

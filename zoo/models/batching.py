@@ -118,6 +118,7 @@ def run_by_length(
     Args:
         run, lengths, batch_size, min_length, empty: See `run_batches`.
     """
+    check_integer("batch_size", batch_size, minimum=1)
     groups: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
         groups.setdefault(bucket_size(length, min_length), []).append(row)
