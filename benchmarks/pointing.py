@@ -27,7 +27,7 @@ from zoo.data.generated_scenes import draw, make_scenes  # noqa: E402
 model = zoo.load(arguments.model)
 hits = {"kind": [], "colour": []}  # for each word: whether it hits, and the share of cells
 for scene in track(make_scenes(0, arguments.scenes), "scenes"):
-    explained = model.explain(draw(scene, model.preprocessor.size[0]))
+    explained = model.explain(draw(scene, model.preprocessor.size[0]), "attention")
     for token, weights in zip(explained.tokens, explained.weights, strict=True):
         rows, columns = weights.shape
         y, x = np.mgrid[0.5:rows, 0.5:columns] / np.reshape((rows, columns), (2, 1, 1))

@@ -40,8 +40,14 @@ def test_preset_matches_its_card(variant):
 
 @pytest.mark.once
 @every_one
-def test_answer(name):
+def test_answer_and_its_explanation(name):
     given, expected = ANSWERS[name]
-    (answer,) = zoo.load(name).infer([given])
+    model = zoo.load(name)
+    (answer,) = model.infer([given])
     found = next(getattr(answer, it) for it in ("label", "text", "tags") if hasattr(answer, it))
     assert found == expected
+    explained = model.explain(given)  # of that answer, also without attention
+    names = ("prediction", "caption", "translation")
+    shown = next(getattr(explained, it) for it in names if hasattr(explained, it))
+    assert shown == (expected if isinstance(expected, str) else " ".join(expected))
+    assert np.any(explained.effects)

@@ -117,8 +117,8 @@ class Alignment(Drawable):
         if self.effects is None:
             for name in ("effects", "method", "measured", "flips"):
                 del fields[name]
-        for name, empty in {"weights": None, "title": "", "spans": []}.items():
-            if fields[name] == empty:
+        for name in ("weights", "title", "spans"):
+            if fields[name] in (None, "", []):
                 del fields[name]
         return fields
 

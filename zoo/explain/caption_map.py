@@ -1,7 +1,7 @@
 """Attention weights and effects of the regions of an image for each word of its caption."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.explain.drawable import Drawable
 from zoo.explain.effects import ATTENTION_NOTE, effect_note
@@ -197,7 +197,8 @@ class CaptionMap(Drawable):
     @property
     def _word_effects(self):
         """The effects on the log-probability of each word."""
-        return [(word, self.effects[parts].sum(axis=0)) for word, parts in to_words(self._written)]
+        effects: Any = self.effects
+        return [(word, effects[parts].sum(axis=0)) for word, parts in to_words(self._written)]
 
     def _contrasts(self):
         """The weights of each word less the mean over all words, where there are several."""

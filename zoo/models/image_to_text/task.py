@@ -176,7 +176,8 @@ class ImageToText(GenerationTask):
         found = self.search()(grid)
         ids = found.tokens[0, 0, : int(found.lengths[0, 0])]
         rows, columns = grid.shape[1:3]
-        weights, effects = None, None
+        weights: Any = None
+        effects: Any = None
         if "attention" in methods:
             weights = self.attention_weights((grid,), ids).reshape(-1, rows, columns)
         if "occlusion" in methods:

@@ -162,7 +162,8 @@ class Seq2SeqLM(GenerationTask):
         read = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
         source = group_words([*read, END], pieces)
         target = group_words(self.pieces(ids), pieces)
-        weights, effects = None, None
+        weights: Any = None
+        effects: Any = None
         if "attention" in methods:
             weights = self.attention_weights(inputs, ids)[:, : len(encoded)]
             rows = [weights[list(word.tokens)].mean(axis=0) for word in target]

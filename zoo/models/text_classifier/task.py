@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 import keras_hub
@@ -304,7 +305,9 @@ class TextClassifier(keras_hub.models.TextClassifier):
             variants += [without(encoded, word) for word in words]
         whole, *others = self._class_probabilities(variants, 64)
         best = int(whole.argmax())
-        weights, effects, flips = None, None, []
+        weights: Any = None
+        effects: Any = None
+        flips: list[Flip] = []
         if "attention" in methods:
             weights = by_word(self._attention(encoded), words)
         if "occlusion" in methods:

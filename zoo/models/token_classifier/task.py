@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 import keras_hub
@@ -353,7 +354,9 @@ class TokenClassifier(keras_hub.models.Task):
         whole, *others = self._decode_each([encoded, *masked])
         tags = [self.tags[i] for i in whole.ids]
         intent = None if whole.intents is None else self.intents[int(whole.intents.argmax())]
-        weights, effects, flips = None, None, []
+        weights: Any = None
+        effects: Any = None
+        flips: list[Flip] = []
         if "attention" in methods:
             weights = self._attention(encoded)
         if "occlusion" in methods:
