@@ -32,9 +32,9 @@ def accuracy(dataset, longest):
 
 
 def test_a_bag_of_words_is_at_chance_and_order_decides(dataset):
-    # Twins with the same bag get one right; words of others affirm and negate equally often.
-    assert accuracy(dataset, longest=1) == pytest.approx(0.5, abs=0.05)
-    assert 0.6 < accuracy(dataset, longest=4) < 0.9  # patterns of test are new
+    # Words affirm and negate equally often, and twins of one bag get one answer.
+    assert accuracy(dataset, longest=1) < 0.55
+    assert accuracy(dataset, longest=4) > 0.6
 
 
 def test_every_review_has_a_twin_in_its_split(dataset):
