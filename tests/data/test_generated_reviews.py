@@ -7,13 +7,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import zoo.data
-from zoo.data.generated_reviews import BAD, GOOD, PATTERNS, STRONGLY, THINGS, WEAKLY
+from zoo.data.generated_reviews import ASIDES, BAD, GOOD, STRONGLY, THINGS, WEAKLY
 
 pytestmark = pytest.mark.once
 
 OPINION = re.compile(rf"\b({'|'.join((*GOOD, *BAD))})\b")
-# A word of any list, for which a pattern has a place.
-FILLED = re.compile(rf"\b({'|'.join((*GOOD, *BAD, *THINGS, *STRONGLY, *WEAKLY))})\b")
+# What differs between the reviews of one pattern, and does not count as a pattern.
+FILLED = re.compile(
+    rf"\b({'|'.join((*GOOD, *BAD, *THINGS, *STRONGLY, *WEAKLY))})\b| ?({'|'.join(ASIDES)})"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +32,13 @@ def accuracy(dataset, longest):
 
 
 def test_a_bag_of_words_is_at_chance_and_order_decides(dataset):
-    # About half of the twins have the same bag, and the words of others tell nothing.
-    assert accuracy(dataset, longest=1) == pytest.approx(0.5, abs=0.05)
-    assert 0.6 < accuracy(dataset, longest=4) < 0.9  # patterns of test are new
+    # Words affirm and negate equally often, and twins of one bag get one answer.
+    assert accuracy(dataset, longest=1) < 0.55
+    assert accuracy(dataset, longest=4) > 0.6
 
 
 def test_every_review_has_a_twin_in_its_split(dataset):
-    """The same sentences with good and bad words exchanged, about half of the same words."""
+    """The same sentences with good and bad words exchanged, about a third of the same words."""
     for split in dataset.splits.values():
         frames = {"positive": Counter(), "negative": Counter()}
         bags = {"positive": Counter(), "negative": Counter()}
@@ -44,20 +46,17 @@ def test_every_review_has_a_twin_in_its_split(dataset):
             frames[label][OPINION.sub("_", text)] += 1
             bags[label][tuple(sorted(re.findall(r"\w+|\S", text)))] += 1
         assert frames["positive"] == frames["negative"]
-        assert (bags["positive"] & bags["negative"]).total() > 0.4 * len(split["text"]) / 2
+        assert (bags["positive"] & bags["negative"]).total() > 0.25 * len(split["text"]) / 2
 
 
-def frame(sentence):
-    """What a pattern and the sentences made of it have in common."""
-    return FILLED.sub("_", re.sub(r"\{\w+\}", "_", sentence))
-
-
-def test_dev_and_test_have_patterns_that_no_other_split_has(dataset):
-    frames = {split: {frame(pattern) for pattern in PATTERNS[split]} for split in PATTERNS}
-    for split in ("dev", "test"):
-        for name, columns in dataset.splits.items():
-            having = [any(it in frame(text) for it in frames[split]) for text in columns["text"]]
-            assert all(having) if name == split else not any(having), (split, name)
+def test_each_split_has_sentence_patterns_of_its_own(dataset):
+    frames = {
+        name: {FILLED.sub("_", text) for text in split["text"]}
+        for name, split in dataset.splits.items()
+    }
+    assert not frames["train"] & frames["dev"] and not frames["train"] & frames["test"]
+    assert not frames["dev"] & frames["test"]
+    assert len(frames["train"]) > 500 and len(frames["dev"]) > 50
 
 
 def test_dev_and_test_have_no_words_of_their_own(dataset):
@@ -81,7 +80,7 @@ def test_splits_are_balanced_and_share_nothing(dataset):
 def test_there_is_negation_intensity_contrast_and_doubt(dataset):
     text = " ".join(dataset.splits["train"]["text"])
     for phrase in (
-        "was not bad", "really", "hardly", "Although", "despite", "anything but", ", but the",
+        "Is it true", "was not bad", "really", "hardly", "Although", "anything but", ", but the",
         "bad at all", "in sight", "never not", "say that the plot was not", "? Not at all",
     ):  # fmt: skip
         assert phrase in text

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes import sentiment
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import SentimentConfig
@@ -15,6 +16,7 @@ from tests.small_recipe import SMALL, load_data
 from zoo import presets
 from zoo.models import Seq2SeqLM
 from zoo.training import pretrained
+from zoo.training import run as run_recipe
 from zoo.training.config import read_yaml, resolve
 
 FOLDER = Path(__file__).parents[2] / "recipes"
@@ -133,3 +135,10 @@ def test_confusion_matrix_shows_counts_and_shares():
     figure = draw_confusion(np.array([[3, 1], [0, 0]]), ("no", "yes"))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "0\n0.0%"]
+
+
+@pytest.mark.once
+def test_korean_quickstart_learns_in_one_epoch(client):
+    result = run_recipe(sentiment.RECIPE, "quickstart_ko", ["training.epochs=1"], progress=False)
+    assert result.card.dataset == "nsmc_mini" and result.card.languages == ("ko",)
+    assert result.metrics["dev/accuracy"] > 0.6 and result.metrics["test/accuracy"] > 0.6

@@ -1,12 +1,14 @@
-"""Generated English film reviews that no bag of words can classify.
+"""Generated English film reviews in which no word alone decides.
 
-Every review has a twin with the other label in the same split: the same sentences with "good" and
-"bad" words exchanged, about half of them of the same words in another order. The label depends on
-negation, intensity, contrast and questions. Dev and test have sentence patterns of their own, which
-use the words of train in another way.
+A review joins two clauses, or has one; each affirms or negates a "good" or a "bad" word. Every
+review has a twin with the other label in the same split, the same sentence with the two words
+exchanged: for about a third, that is the same words in another order. Dev and test combine the
+clauses of train into sentences of other patterns.
 """
 
+import itertools
 import random
+import zlib
 
 from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset
 
@@ -24,83 +26,57 @@ THINGS = (
     "plot", "script", "story",
 )  # fmt: skip
 STRONGLY = ("deeply", "really", "truly", "very")
-WEAKLY = ("barely", "hardly", "not", "scarcely")
+WEAKLY = ("barely", "hardly", "scarcely")
 
-# The word `{w}` has the sentiment of the label, the word `{l}` the opposite one. Patterns of one of
-# them affirm and negate equally often, so that the words alone say nothing about the label.
-PATTERNS = {
-    "train": (
-        # both words
-        "The {a} was not {l}, and the {b} was {w}.",
-        "The {a} was {w}, not {l}.",
-        "It was never {l} and always {w}.",
-        "The {a} was {strongly} {w} and {weakly} {l}.",
-        "The {a} was {weakly} {l} and {strongly} {w}.",
-        "Although the {a} was {l}, the {b} was {w}.",
-        "The {b} was {w}, although the {a} was {l}.",
-        "The {a} was {l}, but the {b} was {w}.",
-        "The {a} was not {l} but {w}.",
-        "Despite the {l} {a}, it was {w}.",
-        "It was {w}, despite the {l} {a}.",
-        "I expected a {l} film and got a {w} one.",
-        "I saw a {w} film instead of a {l} one.",
-        "The {a} looked {l} at first and became {strongly} {w}.",
-        "Nobody could call the {a} {l}, everybody called it {w}.",
-        "The {a} was anything but {l}, so {w}!",
-        "The {a} was {w} rather than {l}.",
-        "It was not {l} at all, and the {a} was {w}.",
-        "There was no {l} {a} in sight, only a {w} film.",
-        "Was the {a} {l}? Not at all, it was {w}.",
-        "Was it {w}? Yes, and never {l}.",
-        "A {l} film? No, a {w} one.",
-        # one word, affirmed
-        "The {a} was {w}.",
-        "It was {w}.",
-        "It was {strongly} {w}.",
-        "What a {w} {a}!",
-        "A {strongly} {w} film.",
-        "I found the {a} {w}.",
-        "So {w}!",
-        "Nobody could say that the {a} was not {w}.",
-        "It is not true that the {a} was not {w}.",
-        "The {a} was never not {w}.",
-        # one word, negated
-        "The {a} was not {l} at all.",
-        "Not {l} at all.",
-        "There was no {l} {a} in sight.",
-        "It was {weakly} {l}.",
-        "There was nothing {l} about the {a}.",
-        "Was the {a} {l}? Not at all!",
-        "Who could call the {a} {l}? Nobody!",
-        "I never found the {a} {l}.",
-        "The {a} was {weakly} {l}.",
-        "It was not a {l} film.",
-    ),
-    "dev": (
-        "It was not {l} at all but {w}.",
-        "Was the {b} {w}? Yes, and the {a} was {weakly} {l}.",
-        "Although it looked {l} at first, the {a} was {w}.",
-        "I saw no {l} {a}, and the {b} was {strongly} {w}.",
-        "What a {w} film instead of a {l} one!",
-        "The {a} was {l}, but it is not true that the {b} was not {w}.",
-        "The {a} was {strongly} {w}.",
-        "I found it {w}.",
-        "Not a {l} film at all.",
-        "The {a} was never {l}.",
-    ),
-    "test": (
-        "It looked {l} at first, but the {a} was {w}.",
-        "Was it {l}? No, it was {w}.",
-        "I found a {w} film, not a {l} one.",
-        "Nobody called the {a} {l}, so it was {w}.",
-        "The {a} was not {l} at all, the {b} was {strongly} {w}.",
-        "There was a {w} {a} and no {l} {b} in sight.",
-        "It was a {strongly} {w} film.",
-        "Nobody could say that it was not {w}.",
-        "The {a} was anything but {l}.",
-        "There was nothing {l} in sight.",
-    ),
-}
+# The word `{w}` has the sentiment of the clause, the word `{l}` the opposite one.
+AFFIRMED = (
+    "the {a} was {w}",
+    "it was {strongly} {w}",
+    "it is a {w} film",
+    "I found the {a} {w}",
+    "everybody called the {a} {w}",
+    "there was a {w} {a}",
+    "nobody could say that the {a} was not {w}",
+    "it is not true that the {a} was not {w}",
+    "the {a} was never not {w}",
+)
+NEGATED = (
+    "the {a} was not {l}",
+    "the {a} was not {l} at all",
+    "the {a} was {weakly} {l}",
+    "it was never {l}",
+    "it is not a {l} film",
+    "nobody called the {a} {l}",
+    "there was no {l} {a} in sight",
+    "there was nothing {l} about the {a}",
+    "the {a} was anything but {l}",
+)
+BOTH = (
+    "the {a} was not {l} but {w}",
+    "the {a} was {w} rather than {l}",
+    "the {a} was {w}, not {l}",
+    "it was never {l} and always {w}",
+    "I expected a {l} film and got a {w} one",
+    "I saw a {w} film instead of a {l} one",
+)
+ALONE = (
+    "what a {w} {a}",
+    "a {strongly} {w} film",
+    "was the {a} {w}? Yes",
+    "not {l} at all",
+    "not a {l} film at all",
+    "was the {a} {l}? Not at all",
+)
+CLAUSES = (*AFFIRMED, *NEGATED, *BOTH)
+# With the sentiment of the label, and with the opposite one: `{0}`, and `{1}` or `{other}`.
+JOINED = (
+    "{0}, and {1}.",
+    "Is it true that {0}? Yes, {1}.",
+    "{other}, but {0}.",
+    "Although {other}, {0}.",
+    "{0}, although {other}.",
+    "Is it true that {other}? No, {0}.",
+)
 ASIDES = (
     "I saw it on a Monday.",
     "It runs for two hours.",
@@ -108,6 +84,18 @@ ASIDES = (
     "The story begins in a small town.",
     "We sat in the third row.",
 )
+Pattern = tuple[str, str, str]
+
+
+def _patterns(split: str) -> list[list[Pattern]]:
+    """The patterns of a split, two of ten in dev or test: those of one clause, and of two."""
+    shares = {"dev": (0,), "test": (1,), "train": range(2, 10)}
+    alone = itertools.product(("{0}.", "{0}!"), (*CLAUSES, *ALONE), ("",))
+    joined = itertools.product(JOINED, CLAUSES, CLAUSES)
+    return [
+        [it for it in group if zlib.crc32(repr(it).encode()) % 10 in shares[split]]
+        for group in (alone, joined)
+    ]
 
 
 class GeneratedReviews:
@@ -127,7 +115,7 @@ class GeneratedReviews:
     def load(self, train: int = 4_000, dev: int = 500, test: int = 500, seed: int = 0) -> Dataset:
         """Generates three splits that share no review, half of each positive.
 
-        Each review of dev and of test has a sentence whose pattern is in no other split.
+        Each split has sentence patterns of its own, of the same clauses.
 
         Args:
             train: int. Number of rows of train; even, because twins come in pairs.
@@ -151,8 +139,9 @@ class GeneratedReviews:
 
 def _split(source: random.Random, split: str, size: int, seen: set[str]) -> Columns:
     reviews: list[tuple[str, str]] = []
+    patterns = _patterns(split)
     while len(reviews) < size:
-        positive, negative = _twins(source, PATTERNS[split])
+        positive, negative = _twins(source, source.choice(source.choice(patterns)))
         if not {positive, negative} & seen:
             seen |= {positive, negative}
             reviews += [(positive, "positive"), (negative, "negative")]
@@ -160,25 +149,22 @@ def _split(source: random.Random, split: str, size: int, seen: set[str]) -> Colu
     return {"text": [text for text, _ in reviews], "label": [label for _, label in reviews]}
 
 
-def _twins(source: random.Random, patterns: tuple[str, ...]) -> tuple[str, str]:
-    """A positive and a negative review, of one of the patterns and sometimes another of train."""
-    chosen = [source.choice(patterns)]
+def _twins(source: random.Random, pattern: Pattern) -> tuple[str, str]:
+    """A positive and a negative review of a pattern, sometimes with an aside."""
+    join, first, second = pattern
+    good, bad = source.choice(GOOD), source.choice(BAD)
+    words = [
+        {"a": thing, "strongly": source.choice(STRONGLY), "weakly": source.choice(WEAKLY)}
+        for thing in source.sample(THINGS, 2)
+    ]
+
+    def review(w: str, o: str) -> str:
+        same = first.format(w=w, l=o, **words[0]), second.format(w=w, l=o, **words[1])
+        text = join.format(*same, other=second.format(w=o, l=w, **words[1]))
+        return text[0].upper() + text[1:]
+
+    positive, negative = review(good, bad), review(bad, good)
     if source.random() < 0.3:
-        chosen.insert(source.randrange(2), source.choice(PATTERNS["train"]))
-    positive, negative = [], []
-    for pattern in chosen:
-        a, b = source.sample(THINGS, 2)
-        words = {
-            "a": a,
-            "b": b,
-            "strongly": source.choice(STRONGLY),
-            "weakly": source.choice(WEAKLY),
-        }
-        good, bad = source.choice(GOOD), source.choice(BAD)
-        positive.append(pattern.format(w=good, l=bad, **words))
-        negative.append(pattern.format(w=bad, l=good, **words))
-    if source.random() < 0.3:
-        place, aside = source.randrange(len(positive) + 1), source.choice(ASIDES)
-        positive.insert(place, aside)
-        negative.insert(place, aside)
-    return " ".join(positive), " ".join(negative)
+        aside = source.choice(ASIDES)
+        return f"{positive} {aside}", f"{negative} {aside}"
+    return positive, negative
