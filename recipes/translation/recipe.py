@@ -88,6 +88,10 @@ class TranslationRecipe(Recipe):
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
         return TrainingExamples(lengths, collate, tokens)
 
+    def settings_of(self, model: Seq2SeqLM) -> dict:
+        length = model.preprocessor.encoder_sequence_length
+        return super().settings_of(model) | {"sequence_length": length}
+
     def compile_options(self, model) -> dict:
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),
