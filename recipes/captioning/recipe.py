@@ -5,6 +5,7 @@ import warnings
 
 import keras
 import numpy as np
+from keras import ops
 
 from recipes.captioning.arrays import features, pixels
 from recipes.captioning.encoder import load_weights, split
@@ -12,6 +13,7 @@ from recipes.captioning.report import report
 from recipes.captioning.schema import CaptioningConfig
 from zoo.data import Columns, Dataset
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.models.batching import batches, predict
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.training.losses import DoublyStochastic, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
@@ -21,6 +23,7 @@ from zoo.training.schema import DECODER_SIZES
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # also "leftmost"
+MIN_LENGTH = 16  # tokens that captions are padded to on dev
 
 
 class CaptioningRecipe(Recipe):
@@ -77,21 +80,26 @@ class CaptioningRecipe(Recipe):
         return self.config.training.flip or self.config.tokenizer.sampling > 0
 
     def examples(self, model: ImageToText, columns: Columns, epoch: int) -> TrainingExamples:
-        images, settings = columns["image"], self.config.training
+        return self._examples(
+            model, columns, epoch, self.config.training.flip, self.config.tokenizer.sampling
+        )
+
+    def _examples(self, model, columns, epoch=0, flip=False, sampling=0.0) -> TrainingExamples:
+        images = columns["image"]
         image_of = [i for i, texts in enumerate(columns["captions"]) for _ in texts]
         texts = [self._target(text) for texts in columns["captions"] for text in texts]
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
-        encoded = model.preprocessor.encode(texts, self.config.tokenizer.sampling, int(seeds[0]))
+        encoded = model.preprocessor.encode(texts, sampling, int(seeds[0]))
         end = model.preprocessor.tokenizer.end_token_id
         if truncated := sum(ids[-1] != end for ids in encoded):
             warnings.warn(
-                f"{truncated:,} of {len(encoded):,} training captions are longer than "
+                f"{truncated:,} of {len(encoded):,} captions are longer than "
                 f"{self.config.model.sequence_length - 1} tokens and are cut, without an end: set "
                 "model.sequence_length higher.",
                 stacklevel=2,
             )
         flipped = np.zeros(len(texts), "bool")
-        if settings.flip:
+        if flip:
             chosen = np.random.default_rng(seeds[1]).random(len(texts)) < 0.5
             flipped = chosen & [not SIDES.search(text) for text in texts]
         frozen, _ = self._split(model)
@@ -99,7 +107,7 @@ class CaptioningRecipe(Recipe):
             sources, mirrored = pixels(model, images), None
         else:
             sources = features(model, frozen, images)
-            mirrored = features(model, frozen, images, flipped=True) if settings.flip else None
+            mirrored = features(model, frozen, images, flipped=True) if flip else None
 
         def source(row):
             if flipped[row] and mirrored is not None:
@@ -128,7 +136,8 @@ class CaptioningRecipe(Recipe):
         if weight := self.config.training.doubly_stochastic:
             logits = DoublyStochastic(weight, name="doubly_stochastic")(logits, attention, mask)
         inputs = {"source": source, "decoder_token_ids": tokens, "decoder_padding_mask": mask}
-        return keras.Model(inputs, logits)
+        self._trained = keras.Model(inputs, logits)
+        return self._trained
 
     def compile_options(self, model) -> dict:
         return {
@@ -137,10 +146,23 @@ class CaptioningRecipe(Recipe):
         }
 
     def measure(self, model: ImageToText, columns: Columns) -> dict[str, float]:
-        """Scores greedy search, which is faster than beam search."""
+        """Scores greedy search, which is faster than beam search; and the loss of the captions."""
         frozen, trained = self._split(model)
         grids = features(model, frozen, columns["image"]) if trained is None else None
-        return model.score(columns, features=grids, beam=1)
+        return model.score(columns, features=grids, beam=1) | {"loss": self._loss(model, columns)}
+
+    def _loss(self, model: ImageToText, columns: Columns) -> float:
+        """Mean cross-entropy of a token of the captions, in nats."""
+        examples, loss = self._examples(model, columns), TokenCrossentropy()
+        total = count = 0.0
+        for batch in batches(examples.lengths, self.config.training.batch_size, MIN_LENGTH):
+            rows = np.array(batch.take(range(len(examples.lengths))))
+            inputs, labels, weights = examples.collate(rows, batch.length)
+            weights[len(batch.rows) :] = 0  # filling rows
+            losses = loss.call(labels, predict(self._trained, inputs))
+            total += float((ops.convert_to_numpy(losses) * weights).sum())
+            count += float(weights.sum())
+        return total / count
 
     def _target(self, caption: str) -> str:
         """The caption as a training target."""

@@ -106,7 +106,9 @@ class CaptioningTraining(TrainingConfig):
 class CaptioningEvaluation(EvaluationConfig):
     """Metrics of captions."""
 
-    metric: Literal["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"] = "bleu_4"
+    for_any_data = frozenset({"rouge_l"})
+
+    metric: Literal["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"] | None = None
 
 
 class CaptioningConfig(RecipeConfig):
@@ -117,6 +119,10 @@ class CaptioningConfig(RecipeConfig):
     model: ModelConfig = ModelConfig()
     training: CaptioningTraining = CaptioningTraining()
     evaluation: CaptioningEvaluation = CaptioningEvaluation()
+
+    def default_metric(self, dataset: Dataset) -> str:
+        """BLEU-4; ROUGE-L for images of the user, of which BLEU-4 may stay at 0."""
+        return "bleu_4" if self.data.name else "rouge_l"
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.training.init_from and self.model.weights:

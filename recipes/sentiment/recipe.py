@@ -84,6 +84,9 @@ class SentimentRecipe(Recipe):
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
+    def settings_of(self, model: TextClassifier) -> dict:
+        return super().settings_of(model) | {"pooled_dropout": model.dropout}
+
     def compile_options(self, model) -> dict:
         return {
             "loss": keras.losses.CategoricalCrossentropy(

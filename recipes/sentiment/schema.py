@@ -83,7 +83,9 @@ class ModelConfig(Section):
 class SentimentEvaluation(EvaluationConfig):
     """Metrics of labels."""
 
-    metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
+    for_any_data = frozenset({"accuracy", "macro_f1", "loss"})
+
+    metric: Literal["accuracy", "macro_f1", "loss"] | None = None
 
 
 class SentimentConfig(RecipeConfig):
@@ -93,3 +95,6 @@ class SentimentConfig(RecipeConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: SentimentEvaluation = SentimentEvaluation()
+
+    def default_metric(self, dataset: Dataset) -> str:
+        return "accuracy"

@@ -109,9 +109,19 @@ class ModelConfig(Section):
 class TaggingEvaluation(EvaluationConfig):
     """Metrics of tags, spans and intents."""
 
-    metric: Literal[
-        "token_accuracy", "sentence_accuracy", "f1_conlleval", "f1_strict", "intent_accuracy"
-    ] = "token_accuracy"
+    for_any_data = frozenset({"token_accuracy", "sentence_accuracy", "loss"})
+
+    metric: (
+        Literal[
+            "token_accuracy",
+            "sentence_accuracy",
+            "f1_conlleval",
+            "f1_strict",
+            "intent_accuracy",
+            "loss",
+        ]
+        | None
+    ) = None
 
 
 class TaggingConfig(RecipeConfig):
@@ -131,8 +141,12 @@ class TaggingConfig(RecipeConfig):
                 training__label_smoothing=self.training.label_smoothing,
             )
 
+    def default_metric(self, dataset: Dataset) -> str:
+        """F1 of the spans that the tags mark, else the accuracy of the tags."""
+        return "f1_conlleval" if tagging_scheme(dataset.labels) else "token_accuracy"
+
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
-        metric = self.evaluation.metric
+        metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(
                 f"{metric} needs tags of spans, such as BIO, which {dataset.name} lacks: "

@@ -111,6 +111,10 @@ class TranslationRecipe(Recipe):
             for name, values in columns.items()
         }
 
+    def settings_of(self, model: Seq2SeqLM) -> dict:
+        length = model.preprocessor.encoder_sequence_length
+        return super().settings_of(model) | {"sequence_length": length}
+
     def compile_options(self, model) -> dict:
         return {
             "loss": TokenCrossentropy(self.config.training.label_smoothing),

@@ -77,7 +77,9 @@ class ModelConfig(DecoderConfig):
 class TranslationEvaluation(EvaluationConfig):
     """Metrics of translations."""
 
-    metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] = "bleu"
+    for_any_data = frozenset({"chrf", "loss", "perplexity"})
+
+    metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] | None = None
 
 
 class TranslationConfig(RecipeConfig):
@@ -87,6 +89,10 @@ class TranslationConfig(RecipeConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: TranslationEvaluation = TranslationEvaluation()
+
+    def default_metric(self, dataset: Dataset) -> str:
+        """BLEU; chrF for pairs of the user, of which BLEU may stay at 0: few, or not sentences."""
+        return "bleu" if self.data.name else "chrf"
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.tokenizer.separate and self.model.tie_embeddings == "all":

@@ -178,6 +178,12 @@ def test_training_learns_tags_from_characters(head):
     columns = {"tokens": sentences, "tags": tags, "intent": [row[0] for row in tags]}
     scores = model.score(columns)
     assert scores["token_accuracy"] == 1.0 and scores["intent_accuracy"] > 0.95
+    sure = [p for answer in model.infer(sentences) for p in answer.confidences]
+    assert scores["loss"] == pytest.approx(-np.mean(np.log(sure)), rel=1e-5)
+    columns["tags"] = [["?", *row[1:]] for row in tags]  # which the model lacks
+    assert model.score(columns)["loss"] <= max(-np.log(sure))
+    columns["tags"] = [["?"] * len(row) for row in tags]
+    assert "loss" not in model.score(columns)
 
 
 def test_explanations_are_of_the_intent_and_of_each_tag(models):

@@ -135,6 +135,22 @@ def test_training_model_equals_the_captioner_at_every_split():
         assert y.shape == weights.shape == (6, 16)
 
 
+def test_loss_on_dev_is_that_of_training():
+    one = recipe("training.flip=true", "tokenizer.sampling=0.5", "model.dropout=0.0")
+    dataset, model = built(one)
+    training_model = one.training_model(model)
+    columns = {name: values[:4] for name, values in dataset.splits["dev"].items()}
+    with_flips = one.examples(model, columns, 0)
+    one.config = recipe("model.dropout=0.0").config
+    examples = one.examples(model, columns, 0)
+    assert with_flips.lengths != examples.lengths
+    x, y, weights = examples.collate(np.arange(len(examples.lengths)), 16)
+    training_model.compile(**one.compile_options(model), jit_compile=False)
+    expected = keras.Model.test_on_batch(training_model, x, y, weights)
+    one.config = recipe("training.flip=true", "tokenizer.sampling=0.5").config
+    assert one._loss(model, columns) == pytest.approx(float(np.ravel(expected)[0]), rel=1e-4)
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("layer", "parts"),

@@ -78,6 +78,18 @@ def test_init_from_of_other_sizes_names_the_settings(start):
     )
 
 
+def test_init_from_brings_sizes_along(start):
+    values = read_yaml((FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8"))
+    overrides = [f"training.init_from={start}", "model.dropout=0.2", TINY[0]]
+    one = SentimentRecipe(resolve(SentimentConfig, values, overrides, source="test"))
+    settings = one.config.model
+    assert (settings.embedding_dim, settings.units, settings.sequence_length) == (6, 5, 64)
+    assert (settings.dropout, settings.pooled_dropout) == (0.2, 0.1)
+    assert built(one, load_data(one.config)).count_params() == zoo.load(start).count_params()
+    resumed = SentimentRecipe(resolve(SentimentConfig, one.config.model_dump(), source="test"))
+    assert resumed.config == one.config and "initial_model" not in vars(resumed)
+
+
 def test_init_from_of_another_task_is_refused(start):
     with pytest.raises(ValueError, match="name a Seq2SeqLM; `zoo ls --task seq2seq_lm` lists them"):
         pretrained.load(str(start), Seq2SeqLM)

@@ -26,7 +26,7 @@ def resolved(*overrides, **values):
 def test_missing_keys_have_defaults():
     config = resolved()
     assert config.training.epochs == 10 and config.model.pooling == "bahdanau"
-    assert config.evaluation.metric == "accuracy" and config.evaluation.mode == "max"
+    assert config.evaluation.metric is None and config.evaluation.mode == "max"
 
 
 def test_overrides_are_yaml_split_at_the_first_equals_sign():

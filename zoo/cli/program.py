@@ -27,6 +27,7 @@ GROUPS = {
         "export": "export a model to a SavedModel or ONNX graph",
     },
     "training": {
+        "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
         "ui": "open the tracked runs and registered models in the browser",
     },

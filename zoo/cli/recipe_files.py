@@ -122,3 +122,25 @@ def _only(found: list[RecipeFile], name: str) -> RecipeFile:
             hint="pip uninstall one of them",
         )
     return found[0]
+
+
+def check_new(path: Path, *words: str) -> None:
+    """Checks that a recipe file can be written.
+
+    Args:
+        path: The file.
+        *words: The words of the command without its `-o`, for the hint.
+
+    Raises:
+        WrongUse: if it has another suffix, or exists.
+    """
+    if path.suffix not in SUFFIXES:
+        raise WrongUse(
+            f"A recipe file ends in .yaml. Received: --output {path}",
+            hint=command(*words, "-o", path.with_suffix(".yaml")),
+        )
+    if path.exists():
+        raise WrongUse(
+            f"The file exists and would be overwritten. Received: --output {path}",
+            hint=command(*words, "-o", path.with_stem(path.stem + "_2")),
+        )

@@ -44,16 +44,25 @@ def read_table(
     """
     kind = table_format(file)
     if kind is None:
-        raise ValueError(
-            f"The suffix must tell the format: {', '.join(FORMATS)}, and .gz after it if "
-            f"gzipped. Received: {str(file)!r}"
-        )
+        raise _no_format(file)
     found: Columns = {name: [] for name in columns}
     reader = _json_rows if kind == ".jsonl" else _table_rows
     for number, row in reader(file, lines(file), kind, columns):
         for name, column in columns.items():
             found[name].append(convert[name](file, number, row[column]))
     if not all(found.values()):
+        raise no_rows(file)
+    return found
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """All rows of a table, by the names of its columns; errors as in `read_table`."""
+    kind = table_format(file)
+    if kind is None:
+        raise _no_format(file)
+    reader = _json_rows if kind == ".jsonl" else _table_rows
+    found = [row for _, row in reader(file, lines(file), kind, {})]
+    if not found:
         raise no_rows(file)
     return found
 
@@ -145,7 +154,8 @@ def _check_columns(file: Path, number: int, found: list[str], columns: dict[str,
             raise ValueError(
                 f"{file}, line {number}: there is no column {name!r}.{did_you_mean(name, found)} "
                 f"The arguments {' and '.join(f'`{argument}`' for argument in columns)} name the "
-                f"columns to read. Received: {', '.join(map(repr, found))}"
+                f"columns to read, in a recipe {' and '.join(f'`data.{it}=…`' for it in columns)}. "
+                f"Received: {', '.join(map(repr, found))}"
             )
 
 
@@ -169,6 +179,13 @@ def as_string(file: Path, number: int, value: Any) -> str:
             f"character. Received: {value[error.start : error.end]!a}"
         ) from error
     return value
+
+
+def _no_format(file: Path) -> ValueError:
+    return ValueError(
+        f"The suffix must tell the format: {', '.join(FORMATS)}, and .gz after it if "
+        f"gzipped. Received: {str(file)!r}"
+    )
 
 
 def no_rows(file: object) -> ValueError:

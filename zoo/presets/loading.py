@@ -13,8 +13,10 @@ from zoo.tasks import TASKS, Task
 if TYPE_CHECKING:
     import keras_hub
 
+    from zoo.presets.task_model import TaskModel
 
-def load(source: str | Path, **kwargs) -> "keras_hub.models.Task":
+
+def load(source: str | Path, **kwargs) -> "TaskModel":
     """Loads a model on the current Keras backend, ready for inference.
 
     Before Keras reads anything, the checksum of every file is verified and the configuration is

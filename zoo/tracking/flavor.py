@@ -62,7 +62,13 @@ def signature(task: str) -> ModelSignature:
     )
 
 
-def save_model(preset: str | Path, path: str | Path, task: str, mlflow_model: Model | None = None):
+def save_model(
+    preset: str | Path,
+    path: str | Path,
+    task: str,
+    mlflow_model: Model | None = None,
+    column: str | None = None,
+):
     """Writes a model directory for MLflow.
 
     Args:
@@ -70,6 +76,8 @@ def save_model(preset: str | Path, path: str | Path, task: str, mlflow_model: Mo
         path: The directory to write, which must not exist.
         task: Name of the task, as on the card.
         mlflow_model: The `mlflow.models.Model` to complete. Defaults to a new one.
+        column: The column of a data frame that `predict` reads: that of the training data. It also
+            reads `text` or `image`. Defaults to `None`: those alone.
 
     Raises:
         FileNotFoundError: if `preset` is not a preset directory.
@@ -95,6 +103,7 @@ def save_model(preset: str | Path, path: str | Path, task: str, mlflow_model: Mo
         data=PRESET,
         conda_env="conda.yaml",
         python_env="python_env.yaml",
+        model_config={"column": column} if column else None,
     )
     model.save(path / "MLmodel")
     _write_requirements(path)
@@ -117,11 +126,11 @@ def _write_requirements(path: Path) -> None:
     (path / "conda.yaml").write_text(yaml.safe_dump(conda, sort_keys=False))
 
 
-def _load_pyfunc(path: str) -> "TextModel":
-    """Loads the model; called by MLflow with the directory of the preset."""
+def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> "TextModel":
+    """Loads the model; called by MLflow with the directory of the preset and the stored options."""
     import zoo
 
-    return TextModel(zoo.load(path))
+    return TextModel(zoo.load(path), (model_config or {}).get("column"))
 
 
 class TextModel:
@@ -129,18 +138,21 @@ class TextModel:
 
     Args:
         model: A task model, as `zoo.load` returns it.
+        column: Name of a column of its inputs, besides `text` and `image`. Defaults to `None`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, column: str | None = None):
         self.model = model
+        self.column = column
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Runs the model's `infer`.
 
         Args:
-            model_input: A data frame with the column `text`, a series, a list of strings, or one
-                string. For image captioning: a data frame with the column `image`, or a list, of
-                the bytes of image files or other inputs of `infer`.
+            model_input: A data frame with the column `text` or that of the training data, a
+                series, a list of strings, or one string. For image captioning: a data frame with
+                the column `image`, or a list, of the bytes of image files or other inputs of
+                `infer`.
             params: Options of the model's `infer`, such as `batch_size`.
 
         Returns:
@@ -151,20 +163,21 @@ class TextModel:
             ValueError: if a data frame lacks that column.
             TypeError: if the input has another type.
         """
-        results = self.model.infer(to_list(model_input), **(params or {}))
+        results = self.model.infer(to_list(model_input, self.column), **(params or {}))
         return pd.DataFrame([_row(result.to_dict()) for result in results])
 
 
-def to_list(model_input: Any) -> list:
+def to_list(model_input: Any, column: str | None = None) -> list:
     """The texts or images as a list, from any type that MLflow passes to `predict`."""
     if isinstance(model_input, str | bytes):
         return [model_input]
     if isinstance(model_input, pd.DataFrame):
-        for column in COLUMNS:
-            if column in model_input.columns:
-                return model_input[column].tolist()
+        for name in (column, *COLUMNS) if column else COLUMNS:
+            if name in model_input.columns:
+                return model_input[name].tolist()
+        own = f" or {column!r}" if column else ""
         raise ValueError(
-            f"Texts must be in a column called {COLUMNS[0]!r}, images in {COLUMNS[1]!r}. "
+            f"Texts must be in a column called {COLUMNS[0]!r}{own}, images in {COLUMNS[1]!r}{own}. "
             f"Received: columns={list(model_input.columns)}"
         )
     if isinstance(model_input, Iterable):

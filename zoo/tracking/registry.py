@@ -121,7 +121,8 @@ def register(
     """Registers a logged model as the next version, and moves the alias `champion` if it is better.
 
     The alias moves to the new version only if the gate passed and the present champion, measured
-    by the same metric on the same data, is not better.
+    by the same metric on the same data, is not better. A champion of other data is not compared
+    with, and keeps the alias.
 
     Args:
         client: A `mlflow.MlflowClient`.
@@ -162,7 +163,7 @@ def register(
         description=describe(card, gate),
         tags=tags,
     )
-    is_champion, reason = _compare(gate, dataset_digest, _champion(client, name))
+    is_champion, reason = _compare(gate, card.dataset, dataset_digest, _champion(client, name))
     number = str(version.version)  # an int or a string, depending on the store
     if is_champion:
         client.set_registered_model_alias(name, CHAMPION, number)
@@ -173,11 +174,12 @@ def register(
 
 def describe(card: "Card", gate: GateResult) -> str:
     """The card as Markdown, truncated to the limit of the registry."""
+    languages = f" ({', '.join(card.languages)})" if card.languages else ""
     metrics = ", ".join(f"{name} **{value:.4g}**" for name, value in card.metrics.items())
     lines = [
         card.description,
         "",
-        f"- **Task** {card.task}; **data** {card.dataset} ({', '.join(card.languages)})",
+        f"- **Task** {card.task}; **data** {card.dataset}{languages}",
         f"- **Measured** {metrics}",
         f"- **Gate** (dev) {gate}",
         f"- **Size** {card.parameters:,} parameters, {card.bytes / 2**20:.1f} MiB",
@@ -219,21 +221,25 @@ def _champion(client, name):
         return None
 
 
-def _compare(gate: GateResult, dataset_digest: str, champion) -> tuple[bool, str]:
+def _compare(gate: GateResult, dataset: str, dataset_digest: str, champion) -> tuple[bool, str]:
     if not gate.passed:
         return False, f"gate not passed ({gate})"
     if champion is None:
         return True, f"first to pass the gate ({gate})"
     theirs = champion.tags
-    comparable = (
-        theirs.get("gate.metric") == gate.metric
-        and theirs.get("gate.mode") == gate.mode
-        and theirs.get("dataset.digest") == dataset_digest
-    )
-    if not comparable:
+    if theirs.get("dataset.digest") != dataset_digest:
+        other = theirs.get("dataset", "unknown")
         return False, (
-            f"the champion, version {champion.version}, was measured on other data or by another "
-            "metric: compare them, and move the alias in the registry manually"
+            f"the champion, version {champion.version}, has other data "
+            f"({other if other != dataset else f'other rows of {other}'}), and versions of "
+            "different data are never compared: register under another name "
+            "(tracking.register_as=…), or move the alias in the registry manually"
+        )
+    if (theirs.get("gate.metric"), theirs.get("gate.mode")) != (gate.metric, gate.mode):
+        return False, (
+            f"the champion, version {champion.version}, was measured by another metric "
+            f"({theirs.get('gate.metric')}): compare them, and move the alias in the registry "
+            "manually"
         )
     value = float(theirs["gate.value"])
     if not _not_worse(gate.value, value, gate.mode):

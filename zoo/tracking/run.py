@@ -47,7 +47,7 @@ class Run:
         self._step = 0
 
     def url(self) -> str:
-        """The URL of the run's page, on the tracking server or under `zoo ui`."""
+        """URL of the run's page, on the tracking server or under `zoo ui` at its default port."""
         uri = self._client.tracking_uri
         base = uri.rstrip("/") if uri.startswith("http") else LOCAL_UI
         page = f"#/experiments/{quote(self.experiment_id)}/runs/{self.id}"
@@ -145,12 +145,14 @@ class Run:
         self.pending_model = model.model_id
         return model.model_id
 
-    def log_model(self, preset: str | Path, card: "Card") -> str:
+    def log_model(self, preset: str | Path, card: "Card", column: str | None = None) -> str:
         """Logs a preset as an MLflow model of the flavor `zoo`.
 
         Args:
             preset: The directory of the preset.
             card: Its card, whose metrics become metrics of the model.
+            column: Name of the column of its inputs in the training data, which it then reads when
+                it is served. Defaults to `None`: `text` or `image`.
 
         Returns:
             The URI of the model, `models:/m-…`.
@@ -165,7 +167,7 @@ class Run:
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
-            flavor.save_model(preset, path, task=card.task, mlflow_model=description)
+            flavor.save_model(preset, path, card.task, description, column)
             self._client.log_model_artifacts(model_id, str(path))
         self._client.set_logged_model_tags(
             model_id,

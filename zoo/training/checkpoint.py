@@ -42,7 +42,9 @@ class TrainerState:
         sums: Sums of the training metrics over the batches done in this epoch.
         boundaries: Bucket lengths, chosen in the first epoch.
         best: Best value of the metric on the dev split so far.
+        best_loss: Loss on the dev split of the best epoch; breaks ties.
         best_epoch: The epoch it was measured in.
+        moved: Whether the metric on the dev split has had two values.
         seconds: Training time.
     """
 
@@ -52,7 +54,9 @@ class TrainerState:
     sums: dict[str, float] = field(default_factory=dict)
     boundaries: list[int] = field(default_factory=list)
     best: float | None = None
+    best_loss: float | None = None
     best_epoch: int | None = None
+    moved: bool = False
     seconds: float = 0.0
 
 

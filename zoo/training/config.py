@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -19,6 +19,13 @@ Config = TypeVar("Config", bound=RecipeConfig)
 
 DIGEST_TAG = "config.digest"
 COSMETIC = ("description", "recipe", "tracking", "variants")  # keys without effect on a result
+# Keys of a file that belong to its named dataset, not to files given in its place.
+OF_NAMED_DATA = {
+    ("data", "name"),
+    ("description",),
+    ("tracking", "name"),
+    ("tracking", "register_as"),
+}
 
 
 class ConfigError(ValueError):
@@ -50,6 +57,8 @@ def load(
         file: The YAML file.
         overrides: Changes to it, each `key.sub=value`; split at the first `=`, the value is read
             as YAML.
+            `data.train` replaces a named dataset of the file, and `training.init_from` the
+            settings of its model, unless they are overridden too.
         source: Name of the recipe in error messages. Defaults to the path.
 
     Returns:
@@ -96,10 +105,14 @@ def resolve(
         raise ConfigError(
             source, [f"a recipe file must hold keys with values. Received: {values!r:.80}"]
         )
-    values, mistakes = copy.deepcopy(values), []
+    file, values, mistakes = values, copy.deepcopy(values), []
+    given: set[KeyPath] = set()
     for override in overrides:
-        if mistake := _override(values, override):
+        if mistake := _override(values, override, given):
             mistakes.append(mistake)
+    for path in _outdated(schema, file, values, given):
+        if not any(key[: len(path)] == path for key in given):
+            _remove(values, path)
     wrong: set[KeyPath] = set()
     while True:
         try:
@@ -146,8 +159,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _override(values: dict, override: str) -> str | None:
-    """Applies one override; returns the mistake in it, or `None`."""
+def _override(values: dict, override: str, given: set[KeyPath]) -> str | None:
+    """Applies one override, adds its keys to `given`; returns the mistake in it, or `None`."""
     key, equals, text = override.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
@@ -156,12 +169,52 @@ def _override(values: dict, override: str) -> str | None:
         value = read_yaml(text)
     except yaml.YAMLError as error:
         return f"{key}: the value is not valid YAML: {one_line(error)}. Received: {text!r}"
+    given |= {(*path, *inner) for inner in _leaves(value)}
     for name in path[:-1]:
         if not isinstance(values.get(name), dict):
             values[name] = {}
         values = values[name]
     values[path[-1]] = value
     return None
+
+
+def _leaves(value: object) -> Iterator[KeyPath]:
+    """Paths of the values in nested dictionaries; the empty path of any other value."""
+    if not isinstance(value, dict):
+        yield ()
+        return
+    for key, inner in value.items():
+        yield from ((str(key), *path) for path in _leaves(inner))
+
+
+def _outdated(
+    schema: type[RecipeConfig], file: dict, values: dict, given: set[KeyPath]
+) -> set[KeyPath]:
+    """Keys of a file that say something of what the overrides have replaced.
+
+    Files to train on replace the named dataset of the file, with the description, names, metric
+    and gate that were chosen for it. A model to start from replaces the architecture of the file.
+    """
+    found: set[KeyPath] = set()
+    if ("training", "init_from") in given and _get(values, "training", "init_from") is not None:
+        found |= {("model", *path) for path in _leaves(file.get("model", {}))}
+    is_replaced = ("data", "train") in given and _get(values, "data", "train") is not None
+    if is_replaced and _get(file, "data", "name") is not None:
+        found |= OF_NAMED_DATA
+        found |= {("data", "options", *path) for path in _leaves(_get(file, "data", "options"))}
+        if _get(values, "data", "test") is None:
+            found.add(("evaluation", "test"))
+        general = schema.model_fields["evaluation"].annotation.for_any_data  # type: ignore
+        if _get(file, "evaluation", "metric") not in general:
+            found |= {("evaluation", "metric"), ("evaluation", "gate")}
+    return found
+
+
+def _get(values: object, *path: str) -> object:
+    """The value at a path in nested dictionaries, or `None`."""
+    for name in path:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def _conflicts(section: Section, wrong: set[KeyPath], path: KeyPath = ()) -> Iterator[str]:
@@ -177,11 +230,11 @@ def _conflicts(section: Section, wrong: set[KeyPath], path: KeyPath = ()) -> Ite
             yield from _conflicts(value, wrong, (*path, name))
 
 
-def _remove(values: dict, path: KeyPath) -> bool:
+def _remove(values: Any, path: KeyPath) -> bool:
     """Removes a key; returns whether it was there."""
     for name in path[:-1]:
-        values = values[name]
-    return values.pop(path[-1], values) is not values
+        values = values.get(name) if isinstance(values, dict) else None
+    return isinstance(values, dict) and values.pop(path[-1], values) is not values
 
 
 def config_digest(config: dict, data: str, backend: str) -> str:

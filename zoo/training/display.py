@@ -4,6 +4,8 @@ import math
 import sys
 from typing import Any
 
+from zoo.tracking_store import is_server, tracking_uri
+
 
 class Display:
     """Progress display.
@@ -66,3 +68,8 @@ def format_metrics(metrics: dict[str, float]) -> str:
         f"{name} {value:.4f}" if math.isfinite(value) else f"{name} {value}"
         for name, value in metrics.items()
     )
+
+
+def run_page(run_id: str, url: str) -> str:
+    """Where a run is seen: its URL on a server, else its id, as `zoo ui` chooses its port later."""
+    return url if is_server(tracking_uri()) else f"{run_id} (zoo ui shows it)"

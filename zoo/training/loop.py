@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -35,7 +36,9 @@ def train(
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
 
-    Leaves the last weights in the model, and the best in the checkpoint.
+    Leaves the last weights in the model, and the best in the checkpoint: those of the epoch with
+    the best metric on the dev split and, among equals, the lowest loss there. Warns if the metric
+    was the same in every epoch.
 
     Args:
         model: Compiled by `zoo.training.optimizer.compile_model`.
@@ -79,8 +82,7 @@ def train(
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
         with averaged_weights(model):
             measured = evaluate()
-            if better := _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
-                progress.best, progress.best_epoch = measured[evaluation.metric], progress.epoch
+            if better := _update_best(progress, measured, evaluation):
                 checkpoint.save_best(model)
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
@@ -106,6 +108,13 @@ def train(
         raise TrainingError(
             f"The {evaluation.metric} on the dev split was never a number: lower "
             "training.learning_rate, or use training.precision=float32."
+        )
+    if progress.epoch > 1 and not progress.moved:
+        warnings.warn(
+            f"The {evaluation.metric} on the dev split was {progress.best:.4g} in every epoch, so "
+            f"epoch {progress.best_epoch + 1} was chosen by its loss on dev. Train longer, or set "
+            "another evaluation.metric.",
+            stacklevel=2,
         )
 
 
@@ -162,6 +171,21 @@ def _tokens(data, batches) -> int:
     """Number of tokens in the batches, without padding."""
     tokens = np.asarray(data.lengths if data.tokens is None else data.tokens)
     return sum(int(tokens[batch.indices[: batch.num_real]].sum()) for batch in batches)
+
+
+def _update_best(progress: TrainerState, measured: dict[str, float], evaluation) -> bool:
+    """Records the scores of an epoch in `progress` if it is the best so far; returns whether."""
+    value, loss = measured[evaluation.metric], measured.get("loss", math.inf)
+    if math.isnan(value):
+        return False
+    progress.moved |= progress.best not in (None, value)
+    best_loss = math.inf if progress.best_loss is None else progress.best_loss
+    is_tie = value == progress.best and loss < best_loss
+    if not is_tie and not _is_better(value, progress.best, evaluation.mode):
+        return False
+    progress.best, progress.best_epoch = value, progress.epoch
+    progress.best_loss = loss if math.isfinite(loss) else None
+    return True
 
 
 def _is_better(value: float, best: float | None, mode: str) -> bool:

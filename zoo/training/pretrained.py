@@ -1,11 +1,14 @@
 """Initialization from a pretrained model: `training.init_from`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras_hub
 
 import zoo
 from zoo.tasks import task_of
+from zoo.training.config import resolve
+from zoo.training.schema import RecipeConfig
 
 
 def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Task:
@@ -27,6 +30,18 @@ def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Tas
             f"Received: {source!r}, a {type(model).__name__}"
         )
     return model
+
+
+def with_settings(config: RecipeConfig, settings: dict[str, Any]) -> RecipeConfig:
+    """The configuration with other values in its section `model`.
+
+    Raises:
+        ConfigError: if they do not fit its other settings.
+    """
+    values = config.model_dump()
+    values["model"] |= settings
+    source = f"{config.recipe or type(config).__name__} from {config.training.init_from}"
+    return resolve(type(config), values, source=source)
 
 
 def check_same_sizes(

@@ -38,6 +38,8 @@ class Recipe(ABC):
         config: The resolved configuration.
 
     Attributes:
+        config: The same, with the settings of `model` that were not given taken from the model of
+            `training.init_from`.
         Task: Class of the model. `training.init_from` accepts models of this class only.
     """
 
@@ -45,6 +47,14 @@ class Recipe(ABC):
 
     def __init__(self, config: RecipeConfig):
         self.config = config
+        settings = getattr(config, "model", None)
+        if config.training.init_from and settings is not None:
+            fields = type(settings).model_fields
+            missing = [name for name in fields if name not in settings.model_fields_set]
+            if missing:  # a resumed run has them all
+                known = self.settings_of(self.initial_model)
+                found = {name: known[name] for name in missing if name in known}
+                self.config = pretrained.with_settings(config, found)
 
     @abstractmethod
     def prepare(self, dataset: Dataset) -> keras_hub.models.Preprocessor:
@@ -103,7 +113,9 @@ class Recipe(ABC):
     def measure(self, model: keras_hub.models.Task, columns: Columns) -> dict[str, float]:
         """Scores the model on the dev split after an epoch.
 
-        Defaults to `model.score(columns)`, which is also what the end of a run measures.
+        The best epoch is that with the best `evaluation.metric` and, among equals, the lowest
+        `loss`: the scores should have both. Defaults to `model.score(columns)`, which is also what
+        the end of a run measures.
         """
         return model.score(columns)
 
@@ -122,6 +134,14 @@ class Recipe(ABC):
         """
         scores = [model.score(columns) for model in models.values()]
         return {name: [score[name] for score in scores] for name in scores[0]}
+
+    def settings_of(self, model: keras_hub.models.Task) -> dict[str, Any]:
+        """Settings of the section `model` that describe a model, and others.
+
+        Defaults to the arguments of the task, its preprocessor and its backbone, by name.
+        """
+        parts = (model, model.preprocessor, model.backbone)
+        return {name: value for part in parts for name, value in part.get_config().items()}
 
     @functools.cached_property
     def initial_model(self) -> keras_hub.models.Task | None:

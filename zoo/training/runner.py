@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from zoo.terminal import starting
 from zoo.training import config as configs
 from zoo.training.config import ConfigError
-from zoo.training.display import Display, format_metrics
+from zoo.training.display import Display, format_metrics, run_page
 from zoo.training.mistakes import format_conflict
 from zoo.training.schema import RecipeConfig, RecipeSpec
 
 if TYPE_CHECKING:
+    from zoo.data import Dataset
     from zoo.training.checkpoint import RunManifest
     from zoo.training.session import RunResult
     from zoo.training.study import StudyResult
@@ -93,6 +94,9 @@ def resolve(
     spec: RecipeSpec, name: str = "quickstart", overrides: Sequence[str] = ()
 ) -> RecipeConfig:
     """Resolves the configuration that `run` would train with.
+
+    When the data are loaded, `evaluation.metric` may still get a default that fits them; and the
+    settings of `model` that are not given come from the model of `training.init_from`.
 
     Args:
         spec: The recipe.
@@ -172,15 +176,25 @@ def _is_within(key: str, sections: Sequence[str]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def _load_data(config: RecipeConfig, label: str):
+def _load_data(config: RecipeConfig, label: str) -> "tuple[Dataset, RecipeConfig]":
+    """Loads the data; returns them and the configuration with a metric that fits them."""
     dataset = config.data.load(config.seed)
+    config = _with_metric(config, dataset)
     if mistakes := [format_conflict(it) for it in config.data_conflicts(dataset)]:
         raise ConfigError(label, mistakes)
-    return dataset
+    return dataset, config
+
+
+def _with_metric(config: RecipeConfig, dataset: "Dataset") -> RecipeConfig:
+    if config.evaluation.metric is not None:
+        return config
+    metric = config.default_metric(dataset)
+    evaluation = config.evaluation.model_copy(update={"metric": metric})
+    return config.model_copy(update={"evaluation": evaluation})
 
 
 def _run_one(spec, label, config, overrides, manifest, output, progress) -> "RunResult":
-    dataset = _load_data(config, label)
+    dataset, config = _load_data(config, label)
     with starting(f"Starting {label} …"):
         from zoo.training.session import Session  # Keras, MLflow
 
@@ -193,7 +207,7 @@ def _run_one(spec, label, config, overrides, manifest, output, progress) -> "Run
 
 def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
     _check_variants(spec, file, label, config, overrides)
-    dataset = _load_data(config, label)
+    dataset, config = _load_data(config, label)
     with starting(f"Starting {label} …"):
         from zoo.training.study import run_study  # Keras, MLflow
 
@@ -209,7 +223,7 @@ def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
         dataset,
         label,
         overrides,
-        resolve=lambda changes: _resolve_file(spec, file, label, changes),
+        resolve=lambda changes: _with_metric(_resolve_file(spec, file, label, changes), dataset),
         run=run_variant,
     )
 
@@ -254,5 +268,6 @@ def _summary(result: "RunResult", label: str) -> str:
         )
     if result.preset:
         lines.append(f"preset: {result.preset}")
-    lines += [f"run: {result.url}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']
+    page = run_page(result.run_id, result.url)
+    lines += [f"run: {page}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']
     return "\n".join(lines)

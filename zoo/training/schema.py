@@ -164,11 +164,16 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Metric that selects the best epoch, and the gate a model must pass to be registered."""
+    """Metric that selects the best epoch, and the gate a model must pass to be registered.
+
+    A metric of `None` becomes `RecipeConfig.default_metric` when the data are loaded.
+    """
 
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss", "perplexity"})
+    # Metrics that stay, with their gate, when other data replace the named dataset of a file.
+    for_any_data: ClassVar[frozenset[str]] = frozenset({"loss"})
 
-    metric: str = "loss"
+    metric: str | None = None
     gate: float | None = None
     test: bool = False
     samples: Annotated[int, Field(ge=0)] = 50
@@ -198,6 +203,10 @@ class RecipeConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     variants: dict[Name, list[str]] = {}
+
+    def default_metric(self, dataset: "Dataset") -> str:
+        """The metric of a recipe that states none."""
+        return "loss"
 
     def data_conflicts(self, dataset: "Dataset") -> Iterator[Conflict]:
         """Yields the settings that do not fit the dataset, such as a metric of absent labels."""

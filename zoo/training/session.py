@@ -16,6 +16,7 @@ from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
+from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
@@ -74,7 +75,8 @@ class Session:
         self.config = recipe.config
         self.dataset = dataset
         self.label = label
-        self.name = recipe.config.tracking.name or Path(label).stem
+        self.name = naming.model_name(recipe.config, label, dataset)
+        self.description = naming.description(recipe.config, dataset)
         self.overrides = overrides
         self.display = display
 
@@ -105,10 +107,14 @@ class Session:
         )
         if tracking.study:
             tags["study"] = tracking.study
+        if config.training.init_from and manifest is None:
+            # A model that does not fit is reported before a run is recorded.
+            preprocessor = self.recipe.prepare(self.dataset)
+            self.recipe.build(self.dataset, preprocessor, config.training.precision)
         with start_run(
             tracking.experiment or config.recipe,
             self.name,
-            config=config.model_dump(),
+            config=config.model_dump() | {"description": self.description},
             tags=tags,
             dataset=self.dataset,
             resume=manifest and manifest.run_id,
@@ -219,7 +225,8 @@ class Session:
                 name=self.name,
                 dataset=self.dataset,
                 recipe=self.label,
-                description=self.config.description,
+                description=self.description,
+                languages=naming.languages(self.dataset),
                 training=self._training_metadata(progress),
             )
             stored = zoo.load(directory)
@@ -235,7 +242,7 @@ class Session:
             }
             card = presets.update_card(directory, metrics=metrics)
             self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
-            model_uri = run.log_model(directory, card)
+            model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
             gate = registered = None
             if evaluation.gate is not None:
                 gate = Gate(evaluation.metric, evaluation.gate, evaluation.mode)

@@ -17,6 +17,7 @@ from zoo.data import Dataset
 from zoo.tracking import prepare_store, start_run
 from zoo.training.checkpoint import Checkpoint, RunManifest
 from zoo.training.config import DIGEST_TAG, config_digest
+from zoo.training.display import run_page
 from zoo.training.recipe import Recipe
 from zoo.training.schema import RecipeConfig
 from zoo.training.session import RunResult
@@ -81,7 +82,7 @@ def run_study(
             f"tracking.study={json.dumps(study)}",
             f"tracking.name={json.dumps(variant)}",
         ]
-        resolved = resolve(changes)
+        resolved = type(recipe)(resolve(changes)).config  # with the sizes of an initial model
         values = resolved.model_dump()
         heading = f"{label}: {number} of {len(config.variants)}, {variant}"
         finished = _finished(client, study, config_digest(values, dataset.digest, backend))
@@ -111,7 +112,7 @@ def run_study(
         text = markdown(columns)
         summary.log_table(columns, "study.json")
         summary.log_text(text, "study.md")
-    print(f"{text}\nstudy: {study}\nrun: {summary.url()}")
+    print(f"{text}\nstudy: {study}\nrun: {run_page(summary.id, summary.url())}")
     return StudyResult(summary.id, summary.url(), study, columns)
 
 

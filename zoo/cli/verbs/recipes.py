@@ -45,16 +45,7 @@ def run(args: Namespace) -> None:
 def _write(file: recipe_files.RecipeFile, path: Path) -> None:
     from zoo.files import atomic_write
 
-    if path.suffix not in recipe_files.SUFFIXES:
-        raise WrongUse(
-            f"A recipe file ends in .yaml. Received: --output {path}",
-            hint=command("zoo", "recipes", file.full_name, "-o", path.with_suffix(".yaml")),
-        )
-    if path.exists():
-        raise WrongUse(
-            f"The file exists and would be overwritten. Received: --output {path}",
-            hint=command("zoo", "recipes", file.full_name, "-o", path.with_stem(path.stem + "_2")),
-        )
+    recipe_files.check_new(path, "zoo", "recipes", file.full_name)
     text = file.path.read_text("utf-8")
     if recipe_files.read(file.path).get("recipe") is None:  # of another distribution
         text = f"recipe: {file.recipe}\n{text}"

@@ -1,5 +1,6 @@
 """Token classification task with tags, spans, intents, scores and attention maps."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,6 +34,7 @@ from zoo.tokenizers.words import UNKNOWN
 from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
+SMALLEST = 1e-30  # probability in a loss, which stays finite
 
 
 @dataclass(frozen=True)
@@ -307,8 +309,9 @@ class TokenClassifier(keras_hub.models.Task):
             batch_size: int. Most sentences in a batch. Defaults to `64`.
 
         Returns:
-            The scores of `zoo.metrics.tagging_scores`, and `intent_accuracy` if model and
-            columns have intents.
+            The scores of `zoo.metrics.tagging_scores`; `intent_accuracy` if model and columns have
+            intents; and `loss`, the mean cross-entropy of a word in nats, by the marginal
+            probability of its true tag. Tags that the model lacks are left out of it.
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -321,7 +324,8 @@ class TokenClassifier(keras_hub.models.Task):
             pairs = zip(answers, columns["intent"], strict=True)
             right = [answer.intent == compose(intent) for answer, intent in pairs]
             scores["intent_accuracy"] = float(np.mean(right))
-        return scores
+        loss = self._loss(columns, batch_size)
+        return scores if loss is None else scores | {"loss": loss}
 
     def explain(self, sentence: str | Sequence[str], method: str | None = None) -> Alignment:
         """What each word contributes to the tag of each word, and to the intent.
@@ -463,6 +467,26 @@ class TokenClassifier(keras_hub.models.Task):
 
     def _decode(self, inputs):
         return predict(self._decoder, inputs)
+
+    def _loss(self, columns, batch_size):
+        """Mean cross-entropy of the true tags that the model knows; `None` if it knows none."""
+        sentences, ids = self._words(columns["tokens"]), {tag: i for i, tag in enumerate(self.tags)}
+        encoded = self.preprocessor.encode(sentences)
+
+        def run(batch):
+            marginals = self._decode(self.preprocessor.collate(batch.take(encoded), batch.length))
+            return [
+                [
+                    -math.log(max(probabilities[ids[tag]], SMALLEST))
+                    for tag, probabilities in zip(columns["tags"][row], of_words, strict=False)
+                    if tag in ids
+                ]
+                for row, of_words in zip(batch.rows, marginals["marginals"], strict=False)
+            ]
+
+        lengths = [len(words) for words in sentences]
+        losses = [loss for row in run_batches(run, lengths, batch_size, MIN_LENGTH) for loss in row]
+        return sum(losses) / len(losses) if losses else None
 
     def _words(self, sentences):
         """The words of each sentence."""

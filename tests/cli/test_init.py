@@ -1,0 +1,119 @@
+"""`zoo init`: the task, the columns and the settings it finds, and recipes that `zoo run` takes."""
+
+import pytest
+import yaml
+
+from recipes import captioning, sentiment, tagging, translation
+from zoo.cli import main
+from zoo.training import resolve
+
+pytestmark = pytest.mark.once
+
+REVIEWS = [
+    (i, f"This film was {word} and the actors were too, number {i}.", verdict)
+    for i in range(40)
+    for word, verdict in (("good", "pos"), ("bad", "neg"), ("dull", "neg"))
+]
+
+
+@pytest.fixture
+def init(tmp_path, monkeypatch, capsys):
+    """Function that writes a file and runs `zoo init` on it; returns the recipe and the output."""
+    monkeypatch.chdir(tmp_path)
+
+    def init(content, name="reviews.csv"):
+        (tmp_path / name).write_text(content)
+        code = main(["init", name])
+        shown = capsys.readouterr()
+        if code:
+            return code, shown.err
+        return yaml.safe_load((tmp_path / "my.yaml").read_text()), shown.out
+
+    return init
+
+
+def table(rows, header, separator=","):
+    return "\n".join(separator.join(map(str, row)) for row in [header, *rows])
+
+
+def test_reviews(init):
+    rows = [(i, f'"{text}"', verdict) for i, text, verdict in REVIEWS]
+    recipe, shown = init(table(rows, ("id", "review", "verdict")))
+    assert recipe["recipe"] == "sentiment"
+    assert recipe["data"] == {"train": "reviews.csv", "text": "review", "label": "verdict"}
+    assert recipe["evaluation"] == {"metric": "accuracy", "gate": 0.68}
+    config = resolve(sentiment.RECIPE, "my.yaml")
+    assert len(config.data.load(0).splits["train"]["text"]) == 108
+    assert "120 rows with the columns id, review, verdict" in shown
+    assert "data.text=review  11 words on average, en" in shown
+    assert "data.label=verdict  2 values: neg (80), pos (40)" in shown
+    assert "training.init_from=bilstm_bahdanau_" in shown and "_en data.train=reviews.csv" in shown
+    assert shown.endswith("next: zoo run my.yaml\n")
+
+
+def test_unequal_labels_are_measured_by_macro_f1(init):
+    rows = [(f"some text {i}", "spam" if i % 9 == 0 else "ham") for i in range(90)]
+    recipe, _ = init(table(rows, ("message", "label"), "\t"), "mail.tsv")
+    assert recipe["evaluation"] == {"metric": "macro_f1"}
+
+
+def test_pairs(init):
+    rows = [(f"the dog number {i} is here", f"der Hund Nummer {i} ist hier") for i in range(40)]
+    recipe, shown = init(table(rows, ("english", "german"), "\t"), "pairs.tsv")
+    assert recipe["recipe"] == "translation" and "(en to de)" in shown
+    assert recipe["data"] == {"train": "pairs.tsv", "source": "english", "target": "german"}
+    assert resolve(translation.RECIPE, "my.yaml").evaluation.metric == "chrf"
+
+
+def test_two_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for side in ("en", "de"):
+        (tmp_path / f"train.{side}").write_text("".join(f"{side} {i}\n" for i in range(30)))
+    assert main(["init", "train.en", "train.de", "-o", "pairs.yaml"]) == 0
+    config = resolve(translation.RECIPE, "pairs.yaml")
+    assert config.data.train == ["train.en", "train.de"]
+    assert "next: zoo run pairs.yaml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("tags", "metric"),
+    [(("B-city", "I-city", "O"), "f1_conlleval"), (("N", "V"), "token_accuracy")],
+)
+@pytest.mark.parametrize("name", ["words.conll", "words.txt", "words.tsv"])
+def test_tagged_words(init, name, tags, metric):
+    sentences = ["".join(f"w{i}{tag}\t{tag}\n" for tag in tags) for i in range(30)]
+    recipe, shown = init("\n".join(sentences), name)
+    assert recipe["recipe"] == "tagging" and "30 sentences" in shown
+    assert resolve(tagging.RECIPE, "my.yaml").evaluation.metric == metric
+
+
+def test_images(init, tmp_path):
+    from PIL import Image
+
+    for i in range(12):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    rows = [(f"{i}.png", f"a red picture number {i}") for i in range(12)]
+    recipe, _ = init(table(rows, ("file", "what")), "photos.csv")
+    assert recipe["recipe"] == "captioning"
+    assert recipe["data"] == {"train": "photos.csv", "image": "file", "caption": "what"}
+    assert resolve(captioning.RECIPE, "my.yaml").evaluation.metric == "rouge_l"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("a,b\n1,2\n3,4\n", "numbers.csv", "A table needs a column of texts"),
+        ("just\nlines\n", "lines.txt", "A table (.csv, .tsv, .jsonl)"),
+        ("text,label\n", "empty.csv", "no rows"),
+    ],
+)
+def test_files_without_a_task(init, content, name, message):
+    code, shown = init(content, name)
+    assert code and message in shown
+
+
+def test_nothing_is_overwritten(init, tmp_path):
+    (tmp_path / "my.yaml").write_text("mine")
+    code, shown = init("text,label\na,b\n")
+    assert code == 2 and "would be overwritten" in shown and "my_2.yaml" in shown
+    assert (tmp_path / "my.yaml").read_text() == "mine"

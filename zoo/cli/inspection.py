@@ -1,0 +1,326 @@
+"""Looks at a user's files and proposes a recipe for them, with the reasons."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from zoo.cli.errors import WrongUse
+from zoo.data import read_parallel, read_tagged
+from zoo.data.languages import guess_language
+from zoo.data.tables import read_rows, table_format
+from zoo.tags import tagging_scheme
+
+IMAGES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?)$", re.IGNORECASE)
+# Usual names of columns, which decide among several candidates.
+TEXTS = ("text", "review", "sentence", "document", "comment", "content", "message", "title")
+LABELS = ("label", "class", "category", "sentiment", "rating", "stars", "score", "target", "intent")
+SOURCES, TARGETS = ("source", "src", "input"), ("target", "tgt", "output", "translation")
+MOST_LABELS = 50
+MOST_LABEL_WORDS = 4
+UNSPACED = ("ja", "zh", "th")  # languages without spaces between words
+SHORT, LONG = 32, 512  # limits of the proposed length of a sequence, in tokens
+
+
+@dataclass
+class Setting:
+    """One key of the recipe: its value, and why."""
+
+    section: str
+    key: str
+    value: Any
+    reason: str = ""
+
+
+@dataclass
+class Proposal:
+    """A recipe for some files.
+
+    Attributes:
+        recipe: Name of the recipe.
+        seen: What was found in the files.
+        reason: Why it is that recipe.
+        settings: The keys to write, in order.
+        rows: Number of rows.
+        language: Code of the language of the texts; `None` if it is unknown, or there are two.
+    """
+
+    recipe: str
+    seen: str
+    reason: str
+    settings: list[Setting] = field(default_factory=list)
+    rows: int = 0
+    language: str | None = None
+
+    def add(self, section: str, key: str, value: Any, reason: str = "") -> None:
+        self.settings.append(Setting(section, key, value, reason))
+
+    def values(self) -> dict[str, Any]:
+        """The content of the recipe file."""
+        values: dict[str, Any] = {"recipe": self.recipe}
+        for setting in self.settings:
+            values.setdefault(setting.section, {})[setting.key] = setting.value
+        return values
+
+
+@dataclass
+class Column:
+    """A column of a table, with its values as strings."""
+
+    name: str
+    values: list[str]
+
+    @property
+    def words(self) -> float:
+        """Mean number of words of a value."""
+        return mean(len(value.split()) for value in self.values)
+
+    @property
+    def characters(self) -> float:
+        """Mean number of characters of a value."""
+        return mean(map(len, self.values))
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(value.strip() for value in self.values)
+
+    @property
+    def is_image(self) -> bool:
+        return all(IMAGES.search(value.strip()) for value in self.values)
+
+    @property
+    def is_number(self) -> bool:
+        return all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", value) for value in self.values)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether few values occur again and again."""
+        counts = self.counts
+        few = 2 <= len(counts) <= min(MOST_LABELS, len(self.values) / 2)
+        return few and "" not in counts and self.words <= MOST_LABEL_WORDS
+
+
+def propose(files: Sequence[Path]) -> Proposal:
+    """Proposes a recipe for one file, or for a pair of parallel texts.
+
+    Raises:
+        WrongUse: if no task fits the files.
+        FileNotFoundError: if there is no such file.
+        ValueError: if a file is not in a format of `zoo.data`.
+    """
+    if len(files) == 2:
+        columns = read_parallel([str(file) for file in files])
+        found = _translation(columns["source"], columns["target"], "two files with as many lines")
+        found.settings.insert(0, Setting("data", "train", [str(file) for file in files]))
+        return found
+    (file,) = files
+    if len(files) == 1 and _is_tagged(file):
+        found = _tagging(file)
+    elif table_format(file):
+        rows = read_rows(file)
+        columns = [
+            Column(name, ["" if row.get(name) is None else _text(row[name]) for row in rows])
+            for name in rows[0]
+        ]
+        found = _of_table(file, columns)
+    else:
+        raise WrongUse(
+            "A table (.csv, .tsv, .jsonl), a tagged file (.conllu, .conll, or .txt and .tsv with a "
+            "word per line), or two text files, source and target, are needed. "
+            f"Received: {file}",
+            hint="zoo init --help",
+        )
+    found.settings.insert(0, Setting("data", "train", str(file)))
+    return found
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _is_tagged(file: Path) -> bool:
+    """Whether a file has a word per line, by its suffix and its blank lines."""
+    suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
+    if suffixes[-1:] in ([".conllu"], [".conll"]):
+        return True
+    if suffixes[-1:] not in ([".txt"], [".tsv"]):
+        return False
+    from zoo.data.tables import lines
+
+    head = [line.strip() for _, line in zip(range(500), lines(file), strict=False)]
+    return "" in head[:-1] and all(len(line.split()) > 1 for line in head if line)
+
+
+def _of_table(file: Path, columns: list[Column]) -> Proposal:
+    """The recipe of a table: by its columns of images, labels and texts."""
+    names = ", ".join(column.name for column in columns)
+    seen = f"{len(columns[0].values):,} rows with the columns {names}"
+    images = [column for column in columns if column.is_image]
+    labels = [column for column in columns if column.is_label and not column.is_image]
+    texts = [
+        column
+        for column in columns
+        if column not in labels and column not in images and not column.is_number
+    ]
+    pair = [_named(texts, names) for names in (SOURCES, TARGETS)]
+    if images and texts:
+        return _captioning(seen, images[0], _longest(texts, ("caption", *TEXTS)))
+    if texts and labels and not all(pair):
+        label = _named(labels, LABELS) or min(labels, key=lambda it: len(it.counts))
+        return _sentiment(seen, _longest(texts, TEXTS), label)
+    if len(texts) >= 2:
+        source, target = [column for column in pair if column] if all(pair) else texts[:2]
+        found = _translation(source.values, target.values, f"{seen}; two of texts, none of labels")
+        found.settings[0:0] = [
+            Setting("data", "source", source.name, "column to translate from"),
+            Setting("data", "target", target.name, "column to translate into"),
+        ]
+        return found
+    raise WrongUse(
+        "A table needs a column of texts and one of labels (few values, each more than once), two "
+        "of texts, or one of image files and one of captions. Name the columns yourself: "
+        f"`zoo run sentiment/quickstart data.train={file} data.text=… data.label=…`. "
+        f"Received: {seen}",
+        hint="zoo recipes",
+    )
+
+
+def _named(columns: list[Column], names: Sequence[str]) -> Column | None:
+    """The column with the first of these names."""
+    known = {column.name.lower(): column for column in reversed(columns)}
+    return next((known[name] for name in names if name in known), None)
+
+
+def _longest(columns: list[Column], names: Sequence[str]) -> Column:
+    return _named(columns, names) or max(columns, key=lambda column: column.characters)
+
+
+def _sentiment(seen: str, text: Column, label: Column) -> Proposal:
+    counts, rows = label.counts, len(label.values)
+    listed = ", ".join(f"{name} ({count:,})" for name, count in counts.most_common(6))
+    more = ", …" if len(counts) > 6 else ""
+    found = Proposal("sentiment", seen, "a column of texts and one of labels: classification")
+    language = guess_language(text.values)
+    found.rows, found.language = rows, language
+    found.add("data", "text", text.name, f"{_size(text.values)}, {language or 'unknown language'}")
+    found.add("data", "label", label.name, f"{len(counts)} values: {listed}{more}")
+    found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
+    _add_units(found, rows, ("embedding_dim", "units"))
+    found.add("model", "sequence_length", _length(text.values, language), _longest_reason())
+    _add_training(found, rows)
+    share = counts.most_common(1)[0][1] / rows
+    found.add("evaluation", "metric", "accuracy" if share < 0.8 else "macro_f1", _balance(share))
+    if share < 0.8:
+        found.add(
+            "evaluation", "gate", round(share + 0.01, 2), "more than the most frequent label has"
+        )
+    return found
+
+
+def _balance(share: float) -> str:
+    rule = "the most frequent label has" if share < 0.8 else "labels are unequal: the first has"
+    return f"{rule} {share:.0%} of the rows"
+
+
+def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
+    rows = len(source)
+    languages = [guess_language(texts) for texts in (source, target)]
+    pair = " to ".join(language or "unknown" for language in languages)
+    found = Proposal("translation", seen, f"pairs of texts ({pair}): translation")
+    found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
+    _add_units(found, rows, ("embedding_dim", "units"))
+    length = max(map(_length, (source, target), languages))
+    found.add("model", "sequence_length", length, _longest_reason())
+    _add_training(found, rows, small=30)
+    found.add("evaluation", "metric", "chrf", "moves from the first epochs, in any language")
+    return found
+
+
+def _tagging(file: Path) -> Proposal:
+    columns = read_tagged(file)
+    tags = Counter(tag for row in columns["tags"] for tag in row)
+    rows, scheme = len(columns["tokens"]), tagging_scheme(tags)
+    seen = f"{rows:,} sentences of {tags.total():,} words, {len(tags)} tags"
+    what = f"{scheme.upper()} tags mark spans" if scheme else "a tag for each word"
+    found = Proposal("tagging", seen, f"{what}: tagging")
+    if language := guess_language(" ".join(words) for words in columns["tokens"]):
+        found.add("data", "language", language, "guessed from the words")
+    _add_units(found, rows, ("word_dim", "units"))
+    _add_training(found, rows, small=20)
+    if scheme:
+        found.add("evaluation", "metric", "f1_conlleval", "F1 of the spans")
+    else:
+        found.add("evaluation", "metric", "token_accuracy")
+        share = tags.most_common(1)[0][1] / tags.total()
+        found.add("evaluation", "gate", round(share + 0.01, 2), "more than the most frequent tag")
+    return found
+
+
+def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
+    rows = len(caption.values)
+    language = guess_language(caption.values)
+    found = Proposal("captioning", seen, "a column of image files and one of texts: captioning")
+    found.add("data", "image", image.name, f"such as {image.values[0]}")
+    found.add("data", "caption", caption.name, f"{_size(caption.values)}, {language or 'unknown'}")
+    found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
+    found.add("model", "image_size", [128, 128], "faster than the default of 224")
+    _add_units(found, rows, ("embedding_dim", "units"))
+    found.add("model", "sequence_length", _length(caption.values, language), _longest_reason())
+    _add_training(found, rows, small=20)
+    found.add("evaluation", "metric", "rouge_l", "moves from the first epochs")
+    return found
+
+
+def _size(texts: list[str]) -> str:
+    return f"{mean(len(text.split()) for text in texts):.0f} words on average"
+
+
+def _vocabulary(rows: int) -> int:
+    return 1000 if rows < 2000 else 4000 if rows < 20_000 else 8000
+
+
+def _add_units(found: Proposal, rows: int, keys: Sequence[str]) -> None:
+    units = 64 if rows < 20_000 else 128
+    for key in keys:
+        found.add("model", key, units)
+
+
+def _length(texts: list[str], language: str | None) -> int:
+    """Number of subwords, about, that 95 % of the texts do not exceed, in multiples of 32."""
+    unspaced = language in UNSPACED
+    sizes = sorted(len(text) if unspaced else 1.6 * len(text.split()) for text in texts)
+    size = sizes[int(0.95 * (len(sizes) - 1))]
+    return min(max(-(-int(size) // 32) * 32, SHORT), LONG)
+
+
+def _longest_reason() -> str:
+    return "in tokens; about 95 % of the texts are no longer"
+
+
+def _add_training(found: Proposal, rows: int, small: int = 15) -> None:
+    epochs = small if rows < 5000 else 10
+    found.add("training", "epochs", epochs, "at most")
+    found.add("training", "patience", 3, "epochs without a better dev score before it stops")
+    found.add("training", "batch_size", 32 if rows < 5000 else 64)
+    found.add("training", "learning_rate", 0.003 if rows < 20_000 else 0.002)
+
+
+def lines_of(proposal: Proposal) -> Iterator[str]:
+    """The recipe file of a proposal, in YAML with the reasons as comments."""
+    import yaml
+
+    yield f"recipe: {proposal.recipe}"
+    section = ""
+    for setting in proposal.settings:
+        if setting.section != section:
+            section = setting.section
+            yield f"\n{section}:"
+        value = yaml.safe_dump(
+            setting.value, default_flow_style=True, allow_unicode=True, width=10_000
+        )
+        line = f"  {setting.key}: {value.removesuffix(chr(10)).removesuffix(chr(10) + '...')}"
+        reason = " ".join(setting.reason.split())
+        yield f"{line:28} # {reason}" if reason else line

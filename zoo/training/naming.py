@@ -1,0 +1,66 @@
+"""Name, description and languages of a run's model, where the recipe states none."""
+
+import re
+from pathlib import Path
+
+from zoo.data import Dataset
+from zoo.data.languages import guess_language
+from zoo.tasks import TASKS
+from zoo.training.schema import RecipeConfig
+
+TEXT_COLUMNS = ("text", "source", "target")
+LIST_COLUMNS = ("tokens", "captions")  # a list of strings in each row
+
+
+def model_name(config: RecipeConfig, label: str, dataset: Dataset) -> str:
+    """Name of a run and its model.
+
+    Args:
+        config: The configuration.
+        label: The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file.
+        dataset: The data.
+
+    Returns:
+        `tracking.name`; or else the name of the file to train on, if it is the user's own, and
+        the name of the recipe file otherwise.
+    """
+    if config.tracking.name:
+        return config.tracking.name
+    if config.data.name is not None:
+        return Path(label).stem
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", dataset.name).strip("_.-")
+    return name or f"{config.recipe}_{dataset.digest[:8]}"
+
+
+def description(config: RecipeConfig, dataset: Dataset) -> str:
+    """The description of the recipe, or one that names the data."""
+    if config.description:
+        return config.description
+    row = TASKS.get(dataset.task)
+    task = row.pipeline_tag.replace("-", " ") if row else config.recipe
+    rows = len(next(iter(dataset.splits["train"].values()), []))
+    labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
+    start = f", starting from {config.training.init_from}" if config.training.init_from else ""
+    return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."
+
+
+def languages(dataset: Dataset) -> tuple[str, ...]:
+    """The languages of the data: those stated, else guessed from the training split."""
+    if dataset.languages:
+        return dataset.languages
+    guessed = []
+    for name, values in dataset.splits["train"].items():
+        if name in TEXT_COLUMNS:
+            guessed.append(guess_language(values))
+        elif name in LIST_COLUMNS:
+            guessed.append(guess_language(" ".join(words) for words in values))
+    known = [language for language in guessed if language]
+    return tuple(known) if len(known) == len(guessed) else ()
+
+
+def input_column(config: RecipeConfig, task: str) -> str | None:
+    """Name of the column of inputs in the user's own files; `None` for other data and formats."""
+    row = TASKS.get(task)
+    if config.data.name is not None or row is None or row.input_column is None:
+        return None
+    return getattr(config.data, row.input_column.argument, None)
