@@ -6,7 +6,7 @@ names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -99,8 +99,8 @@ class Task:
 
 BATCH_SIZE = Option("long", 64)
 SEARCH_OPTIONS = {
-    field.name: Option("double" if isinstance(field.default, float) else "long", field.default)
-    for field in fields(SearchOptions)
+    name: Option("double" if isinstance(value, float) else "long", value)
+    for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
 
