@@ -40,11 +40,11 @@ $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 
 run: $(VENV)/installed
 	@echo; echo "--- 1. A pretrained model answers"
-	$(ZOO) infer bilstm_bahdanau_sst2_en "A gripping, beautifully acted film." "Not worth your time."
+	$(ZOO) infer bilstm_bahdanau_sst2_en "A gripping, beautifully acted film." "Not worth your time."  # positive, negative
 	@echo; echo "--- 2. Train your own, on generated reviews; tracked, and registered if it passes the gate"
 	$(ZOO) run sentiment/quickstart
 	@echo; echo "--- 3. The registered model answers"
-	$(ZOO) infer models:/quickstart@champion "The plot was not bad at all." "The plot was not good at all."
+	$(ZOO) infer models:/quickstart@champion "The plot was not bad at all." "The plot was not good at all."  # positive, negative
 	@echo; echo "--- 4. Its attention, as a picture"
 	$(ZOO) explain models:/quickstart@champion "The plot was not bad at all." -o attention.png
 	@echo; echo "Done. The picture is attention.png. From here ($(ZOO), or after . $(BIN)/activate just zoo):"

@@ -24,6 +24,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 FLOORS = (
     (
         "checks",
+        "unicode",
         "choices",
         "tags",
         "suggestions",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.home import home
+from zoo.home import HomeError, home
 
 pytestmark = pytest.mark.once
 
@@ -25,3 +25,16 @@ def test_docstring_names_every_sub_folder():
     code = "\n".join(path.read_text("utf-8") for path in sources)
     used = set(re.findall(r"""home\(\) / ["'](\w+)["']""", code))
     assert used == set(re.findall(r"`(\w+)`\s+\(", home.__doc__))
+
+
+@pytest.mark.parametrize("value", ["", "~/zoo"])
+def test_a_user_without_a_home_folder_is_told_to_set_one(monkeypatch, value):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("ZOO_HOME", value)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(Path, "expanduser", lambda self: no_home())
+    with pytest.raises(HomeError, match=f"set ZOO_HOME.*Received: ZOO_HOME={value}") as caught:
+        home()
+    assert "ZOO_HOME" in caught.value.hint

@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from zoo.images import ImageError, ImageFile, read_image, zipped_images
@@ -119,6 +120,27 @@ def test_the_exif_orientation_is_applied(kind):
     assert upright[5, 10, 0] > 250 and upright[35, 10, 2] > 250
     squeezed = read_image(content, (10, 30))
     assert squeezed[0, 29, 0] > 250 and squeezed[9, 0, 2] > 250
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "block", [b"Exif\0\0" + bytes(3), b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0abc"]
+)
+def test_damaged_metadata_are_ignored(kind, block):
+    content = encoded(image(), kind, exif=block)
+    np.testing.assert_array_equal(read_image(content), read_image(encoded(image(), kind)))
+    assert read_image(content, (10, 30)).shape == (10, 30, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(orientation):
+    picture = image()
+    picture.paste((0, 255, 0), (0, 0, 5, 5))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(picture, "PNG", exif=exif)
+    expected = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(read_image(content), np.asarray(expected))
 
 
 def test_the_first_of_several_frames_is_read():

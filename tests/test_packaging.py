@@ -47,9 +47,10 @@ def test_wheel_has_every_module_and_nothing_else(wheel):
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"zoo", "recipes", "seqzoo"}
 
 
-def test_wheel_has_recipes_presets_and_licence(wheel):
+def test_wheel_has_recipes_data_presets_and_licence(wheel):
     for path in [
         *(ROOT / "recipes").rglob("*.yaml"),
+        *(ROOT / "zoo" / "data" / "files").rglob("*.gz"),
         *(ROOT / "zoo" / "presets" / "pretrained").rglob("*.json"),
     ]:
         assert str(path.relative_to(ROOT)) in wheel

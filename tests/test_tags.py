@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from zoo.tags import (
     parse_tag,
     repair,
     spans,
+    standard_tags,
     tagging_scheme,
 )
 
@@ -175,3 +177,34 @@ def test_repaired_tags_are_well_formed_and_mark_the_same_spans(tags, scheme):
 def test_importing_zoo_tags_imports_nothing_heavy():
     script = "import sys, zoo.tags\nassert not {'seqeval', 'numpy', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "renamed", "scheme"),
+    [
+        (["O", "B-a", "I-a", "L-a", "U-a"], {"L-a": "E-a", "U-a": "S-a"}, "bioes"),  # BILOU
+        (["B-a", "M-a", "E-a", "S-a"], {"M-a": "I-a"}, "bioes"),  # BMES
+        (["B", "M", "E", "S"], {"M": "I"}, "bioes"),
+        (["O", "B-a", "M-a", "E-a", "W-a"], {"M-a": "I-a", "W-a": "S-a"}, "bioes"),  # BMEWO
+        (["O", "a-B", "a-I", "x-y-B"], {"a-B": "B-a", "a-I": "I-a", "x-y-B": "B-x-y"}, "bio"),
+        (["o", "b-a", "i-a"], {"o": "O", "b-a": "B-a", "i-a": "I-a"}, "bio"),
+        (["O", "B_a", "I_a"], {"B_a": "B-a", "I_a": "I-a"}, "bio"),
+        (["O", "B-a", "I-a"], {}, "bio"),
+        (["NOUN", "VERB", "X"], {}, None),
+        (["E", "M", "L"], {}, None),  # letters that are no prefixes
+        (["B-a", "b-a", "X"], {}, None),
+    ],
+)
+def test_tags_of_other_notations_are_renamed(tags, renamed, scheme):
+    assert standard_tags(iter(tags)) == renamed
+    assert tagging_scheme(renamed.get(tag, tag) for tag in tags) == scheme
+
+
+def test_tags_that_look_like_spans_are_warned_of():
+    with pytest.warns(UserWarning, match="belong to no known scheme.*Received: O, X-a, X-b, Y-a"):
+        assert tagging_scheme(["O", "X-a", "Y-a", "X-b", "Y-b"]) is None
+    with pytest.warns(UserWarning, match="BILOU"):
+        assert tagging_scheme(["O", "B-a", "L-a", "U-a"]) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tagging_scheme(["NOUN", "-LRB-", "PRP$", "ncn+jcs", "O"])

@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 
+class HomeError(RuntimeError):
+    """Error for a user without a home folder."""
+
+    hint = "export ZOO_HOME=/a/folder/of/yours"
+
+
 def home() -> Path:
     """The home folder: `$ZOO_HOME`, or `~/.zoo` if that is unset or empty.
 
@@ -12,6 +18,16 @@ def home() -> Path:
         first used: `checkpoints` (training runs that can be resumed), `data` (datasets), `models`
         (downloaded presets), `pictures` (preprocessed images) and `runs` (MLflow's database and
         artifacts).
+
+    Raises:
+        HomeError: if `~` is needed and the user has no home folder, as in a container that runs
+            under a user id without a name.
     """
     folder = os.environ.get("ZOO_HOME")
-    return Path(folder).expanduser().absolute() if folder else Path.home() / ".zoo"
+    try:
+        return Path(folder).expanduser().absolute() if folder else Path.home() / ".zoo"
+    except RuntimeError as error:
+        raise HomeError(
+            "Downloads and runs need a folder, and this user has no home folder (HOME is not set): "
+            f"set ZOO_HOME to the path of a folder. Received: ZOO_HOME={folder or ''}"
+        ) from error

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 # The formats that Pillow may read. Others are refused: EPS, for example, would run Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
+# The transposition that undoes each orientation of EXIF, by its name in `PIL.Image.Transpose`.
+ORIENTATIONS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 class ImageError(ValueError):
@@ -108,8 +118,8 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image as RGB.
 
-    The EXIF orientation is applied, transparent regions become white, 16-bit greys are converted
-    to 8 bits, and of several frames the first is read.
+    The EXIF orientation is applied, unless the metadata are damaged; transparent regions become
+    white, 16-bit greys are converted to 8 bits, and of several frames the first is read.
 
     Args:
         source: The path of a file, the bytes of a file, a Pillow image, an `ImageFile`, or an
@@ -207,13 +217,12 @@ def _read(file: IO[bytes], name: str, size: tuple[int, int] | None) -> np.ndarra
 def _pixels(image: PIL.Image.Image, name: str, size: tuple[int, int] | None) -> np.ndarray:
     import numpy as np
     import PIL.Image
-    import PIL.ImageOps
 
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width:,} by {image.height:,}")
     try:
         image.load()
-        rgb = _rgb(PIL.ImageOps.exif_transpose(image))
+        rgb = _rgb(_upright(image))
     except Exception as error:  # many kinds, as above
         raise ImageError(
             f"An image must be whole, in colours or in greys of at most 16 bits: download it, or "
@@ -223,6 +232,19 @@ def _pixels(image: PIL.Image.Image, name: str, size: tuple[int, int] | None) -> 
         height, width = size
         rgb = rgb.resize((width, height), PIL.Image.Resampling.BILINEAR)
     return np.array(rgb)
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image, rotated as its metadata says."""
+    import PIL.ExifTags
+    import PIL.Image
+
+    try:
+        orientation = image.getexif().get(PIL.ExifTags.Base.Orientation)
+    except Exception:  # many kinds, for a damaged block; the pixels are whole
+        return image
+    name = ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+    return image if name is None else image.transpose(PIL.Image.Transpose[name])
 
 
 def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -3,8 +3,13 @@
 A tag of a scheme is `O`, outside of all spans, or a prefix with a hyphen and the type of the span:
 `B-PER`. Where there is only one type of span the prefix may stand alone: `B`. Tags of no scheme,
 such as parts of speech, have the scheme `None`.
+
+`standard_tags` renames the tags of other notations: BILOU, BMES, BMEWO, `PER-B`, `b-per`.
 """
 
+import re
+import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -15,6 +20,10 @@ Sentences = Sequence[Sequence[str]]
 SCHEMES = {"io": "IO", "bio": "BIO", "bioes": "BIOES"}
 UNTYPED = "_"  # the type of a span whose tags are prefixes alone, as in seqeval
 _OUTSIDE = ("O", UNTYPED)
+# The prefix of BIOES for each letter of other schemes: L and U of BILOU, M of BMES, W of BMEWO.
+_PREFIXES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I", "W": "S"}
+_PREFIXED = re.compile(r"(?P<prefix>[A-Za-z])[-_](?P<kind>.+)")
+_SUFFIXED = re.compile(r"(?P<kind>.+)[-_](?P<prefix>[A-Za-z])")
 
 
 def parse_tag(tag: str) -> tuple[str, str] | None:
@@ -93,11 +102,51 @@ def tagging_scheme(tags: Iterable[str]) -> str | None:
         `"io"` if the prefixes are `I` and `O`, `"bio"` if `B` is among them, `"bioes"` if `E` or
         `S` is; `None` if a tag belongs to no scheme or all are `O`.
     """
-    parsed = {parse_tag(tag) for tag in tags}
+    names = set(tags)
+    parsed = {parse_tag(tag) for tag in names}
     if None in parsed or parsed <= {_OUTSIDE}:
+        if _resemble_spans(names):
+            warnings.warn(
+                "These tags look like those of spans, but belong to no known scheme, so each is "
+                "learned by itself and no spans are scored. Known are BIO, BIOES and IO, as "
+                "`B-PER`; `zoo.tags.standard_tags` renames BILOU, BMES, BMEWO, `PER-B` and "
+                f"`b-per`. Received: {', '.join(sorted(names)[:10])}",
+                stacklevel=2,
+            )
         return None
     prefixes = {tag[0] for tag in parsed if tag is not None}
     return next(name for name, known in SCHEMES.items() if prefixes <= {*known})
+
+
+def standard_tags(tags: Iterable[str]) -> dict[str, str]:
+    """The names in BIO, BIOES or IO of tags in another notation.
+
+    - BILOU: `L-X` is `E-X`, `U-X` is `S-X`. BMES: `M-X` is `I-X`. BMEWO: also `W-X` is `S-X`.
+    - Suffixes: `X-B` is `B-X`. Underscores: `B_X` is `B-X`.
+    - Lower case: `b-X` is `B-X`, and `o` is `O`.
+
+    Args:
+        tags: All the tags of the data.
+
+    Returns:
+        The new name of each tag that has another; empty if the tags are in BIO, BIOES or IO
+        already, or mark no spans.
+
+    Example:
+
+    >>> standard_tags(["O", "B-PER", "L-PER", "U-LOC"])
+    {'L-PER': 'E-PER', 'U-LOC': 'S-LOC'}
+    """
+    names = sorted(set(tags))
+    if all(parse_tag(name) for name in names):
+        return {}
+    for form in (_PREFIXED, _SUFFIXED):
+        renamed = {name: _standard(name, form) for name in names}
+        found = set(renamed.values())
+        if None in found or len(found) < len(names) or not ("O" in found or _begins(found)):
+            continue
+        return {old: new for old, new in renamed.items() if new is not None and new != old}
+    return {}
 
 
 def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -169,6 +218,34 @@ def repair(tags: Sequence[str], scheme: str) -> list[str]:
         suffix = "" if kind == UNTYPED else f"-{kind}"
         result[start:end] = [prefix + suffix for prefix in prefixes]
     return result
+
+
+def _standard(tag: str, form: re.Pattern[str]) -> str | None:
+    """The name of a tag in BIOES, if it is one letter or has the form."""
+    if tag in ("O", "o"):
+        return "O"
+    if tag.upper() in _PREFIXES:
+        return _PREFIXES[tag.upper()]
+    match = form.fullmatch(tag)
+    prefix = _PREFIXES.get(match["prefix"].upper()) if match else None
+    return f"{prefix}-{match['kind']}" if match and prefix else None
+
+
+def _begins(tags: Iterable[str | None]) -> bool:
+    """Whether a tag begins a span of more than one word."""
+    return any(tag is not None and tag.startswith("B") for tag in tags)
+
+
+def _resemble_spans(tags: Iterable[str]) -> bool:
+    """Whether most tags consist of a type and a letter before or after it, several for a type."""
+    tags = [tag for tag in tags if tag.upper() != "O"]
+    for form in (_PREFIXED, _SUFFIXED):
+        letters: defaultdict[str, set[str]] = defaultdict(set)
+        for match in filter(None, map(form.fullmatch, tags)):
+            letters[match["kind"]].add(match["prefix"])
+        if 2 * sum(len(found) for found in letters.values() if len(found) > 1) > len(tags):
+            return True
+    return False
 
 
 def _continues(before: tuple[str, str], after: tuple[str, str]) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from zoo.home import home
 
@@ -66,7 +66,21 @@ def is_server(uri: str) -> bool:
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite URI; `None` for any other URI."""
     prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix)).absolute() if uri.startswith(prefix) else None
+    if not uri.startswith(prefix):
+        return None
+    return Path(unquote(uri.removeprefix(prefix).partition("?")[0])).absolute()
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of an SQLite file, quoted if its path has characters that mean something there.
+
+    >>> sqlite_uri(Path("/what?/mlflow.db"))
+    'sqlite:////what%3F/mlflow.db'
+    """
+    path = file.as_posix()
+    if "?" in path or unquote(path) != path:
+        path = path.replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}"
 
 
 def prepare_store() -> str:
@@ -115,7 +129,7 @@ def failure(error: Exception, uri: str) -> StoreError:
 
 
 def _default_uri() -> str:
-    return f"sqlite:///{(home() / 'runs' / 'mlflow.db').as_posix()}"
+    return sqlite_uri(home() / "runs" / "mlflow.db")
 
 
 def _ask_server(uri: str) -> None:

@@ -12,6 +12,7 @@ from zoo.files import atomic_write
 from zoo.home import home
 from zoo.images import ImageFile
 from zoo.models import ImageToText
+from zoo.models.batching import predict
 
 BATCH_SIZE = 32
 VERSION = "1"  # change it where the same image would give other numbers
@@ -54,9 +55,7 @@ def features(
         "features",
         [*network, str(backbone.image_size), str(flipped)],
         images,
-        lambda batch: np.asarray(frozen.predict_on_batch(read(batch)[:, :, ::step])).astype(
-            "float16"
-        ),
+        lambda batch: predict(frozen, read(batch)[:, :, ::step]).astype("float16"),
     )
 
 

@@ -1,6 +1,7 @@
 """Captioning recipe: trains an `ImageToText`."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -81,6 +82,14 @@ class CaptioningRecipe(Recipe):
         texts = [self._target(text) for texts in columns["captions"] for text in texts]
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         encoded = model.preprocessor.encode(texts, self.config.tokenizer.sampling, int(seeds[0]))
+        end = model.preprocessor.tokenizer.end_token_id
+        if truncated := sum(ids[-1] != end for ids in encoded):
+            warnings.warn(
+                f"{truncated:,} of {len(encoded):,} training captions are longer than "
+                f"{self.config.model.sequence_length - 1} tokens and are cut, without an end: set "
+                "model.sequence_length higher.",
+                stacklevel=2,
+            )
         flipped = np.zeros(len(texts), "bool")
         if settings.flip:
             chosen = np.random.default_rng(seeds[1]).random(len(texts)) < 0.5

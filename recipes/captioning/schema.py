@@ -27,6 +27,7 @@ Side = Annotated[int, Field(ge=8, le=1024)]
 class CaptioningData(DataConfig):
     """Captioned images: a named dataset, or the user's own tables."""
 
+    paths = DataConfig.paths | {"images"}
     task = "image_to_text"
 
     options: dict[str, int] = {}
@@ -61,6 +62,8 @@ class TokenizerConfig(Section):
 
 class ModelConfig(DecoderConfig):
     """Architecture of the captioner."""
+
+    paths = frozenset({"weights"})
 
     encoder: Annotated[str, Field(min_length=1)] = "residual"
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 128]

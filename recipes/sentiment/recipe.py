@@ -31,6 +31,7 @@ class SentimentRecipe(Recipe):
             tokenizer = train_subword_tokenizer(
                 (text.lower() for text in texts) if lowercase else texts,
                 settings.vocabulary_size,
+                settings.algorithm,
             )
         return TextClassifierPreprocessor(
             tokenizer, sequence_length=self.config.model.sequence_length, lowercase=lowercase

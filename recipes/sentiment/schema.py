@@ -48,6 +48,7 @@ class TokenizerConfig(Section):
     """Subword vocabulary."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    algorithm: Literal["unigram", "bpe"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 

@@ -1,6 +1,7 @@
 """Translation recipe: trains a `Seq2SeqLM`."""
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -65,6 +66,7 @@ class TranslationRecipe(Recipe):
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
+        columns = self._without_long_pairs(preprocessor, columns)
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
         targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
@@ -87,6 +89,27 @@ class TranslationRecipe(Recipe):
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
         return TrainingExamples(lengths, collate, tokens)
+
+    def _without_long_pairs(self, preprocessor: Seq2SeqLMPreprocessor, columns: Columns) -> Columns:
+        """The pairs that are read whole: half a sentence must not be taught as a translation."""
+        sources, targets = columns["source"], columns["target"]
+        fit = preprocessor.fits(sources, targets)
+        length = self.config.model.sequence_length
+        if not any(fit):
+            raise ValueError(
+                "All training pairs are longer than the model reads: set model.sequence_length "
+                f"higher. Received: model.sequence_length={length}"
+            )
+        if left_out := fit.count(False):
+            warnings.warn(
+                f"{left_out:,} of {len(fit):,} training pairs are longer than {length - 1} tokens "
+                "and are left out: set model.sequence_length higher to train on them.",
+                stacklevel=2,
+            )
+        return {
+            name: [value for value, fits in zip(values, fit, strict=True) if fits]
+            for name, values in columns.items()
+        }
 
     def compile_options(self, model) -> dict:
         return {

@@ -46,6 +46,15 @@ def test_ls_json(datasets, capsys):
     assert card["path"] == "/d/here" and card["splits"] == {"train": 6920, "dev": None}
 
 
+def test_a_dataset_in_the_library_has_a_path(capsys):
+    assert main(["data", "path", "nsmc_mini"]) == 0
+    folder = Path(capsys.readouterr().out.rstrip("\n"))
+    assert (folder / "train.tsv.gz").is_file()
+    assert main(["data", "ls", "nsmc_mini"]) == 0
+    assert "train 6,000, dev 1,000, test 1,000" in (said := capsys.readouterr().out)
+    assert "generated" not in said
+
+
 def test_get_and_path_print_only_paths(datasets, capsys):
     assert main(["data", "get", "here", "away"]) == 0
     assert capsys.readouterr().out == "/got/here\n/got/away\n"

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import warnings
 from pathlib import Path
 
 import keras
@@ -268,6 +269,31 @@ def test_gradients_reach_every_weight(name):
         # A key bias shifts all scores of a query alike, and so has no gradient.
         if "key/bias" not in weight.path and "seed_generator" not in weight.path:
             assert np.abs(end - start).max() > 0, weight.path
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_integers_are_cast_as_floats_of_the_same_value(name, dtype):
+    """Keras casts floating inputs alone: what a layer casts to their dtype would be rounded."""
+    _, layer = known_model(name)
+    call = CASES[name].call
+    whole = np.random.default_rng(2).integers(-2, 3, STATES.shape) * MASK[:, :, None]
+    run = compiled(lambda states: call(layer, states, MASK))
+    exact = arrays(run(whole.astype("float32")))
+    for x, y in zip(exact, arrays(run(whole.astype(dtype))), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-5)
+
+
+@every_case
+def test_no_mask_is_destroyed_with_a_warning(name):
+    case, (_, layer) = CASES[name], known_model(name)
+    calls = [lambda states: case.call(layer, states, MASK)]
+    if case.causal:
+        calls.append(lambda states: case.causal(layer, states))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*destroy the mask")
+        for call in calls:
+            compiled(lambda states, call=call: call(keras.layers.Masking()(states)))(STATES)
 
 
 def test_known_weights_of_a_layer_with_a_scalar(monkeypatch):

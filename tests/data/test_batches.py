@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.data.batches import Batches
-from zoo.data.planning import default_boundaries, plan_batches
+from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 
 LENGTHS = np.random.default_rng(0).integers(0, 40, 203)
 
@@ -113,6 +113,23 @@ def test_a_budget_of_tokens_gives_short_rows_larger_batches():
     assert Batches(plan, None).batch_size is None
     with pytest.raises(ValueError, match="longest bucket, 10.*batch_tokens=9"):
         plan_batches(lengths, [4, 10], batch_size=1, batch_tokens=9)
+
+
+def test_one_long_row_makes_no_large_batches():
+    lengths = [10] * 200 + [100] * 100 + [2000, 1500, 30_000]
+    boundaries = [16, 104, 2000, 30_000]
+    plan = plan_batches(lengths, boundaries, 64, seed=0, epoch=1)
+    sizes = {(batch.length, len(batch.indices)) for batch in plan}
+    assert sizes == {(16, 64), (104, 64), (2000, 8), (30_000, 1)}  # one size a bucket
+    assert 2000 * 8 <= MAX_BATCH_STEPS < 2000 * 9
+    rows = np.concatenate([batch.indices[: batch.num_real] for batch in plan])
+    assert sorted(rows) == list(range(303))
+    # As many steps as a schedule of the learning rate counts on, in every epoch.
+    counts = {
+        len(plan_batches(lengths, boundaries, 64, **options))
+        for options in ({}, {"seed": 0}, {"seed": 1, "epoch": 7})
+    }
+    assert counts == {len(plan)}
 
 
 def test_filling_rows_have_weight_0():

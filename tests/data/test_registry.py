@@ -8,6 +8,7 @@ import pytest
 import zoo.data
 from zoo.data import registry
 from zoo.data.dataset import DatasetCard, content_digest
+from zoo.data.embedded import EmbeddedDataset
 from zoo.data.public import PublicDataset, rows
 from zoo.data.tagged import TaggedDataset, tag_set
 from zoo.images import ImageFile
@@ -24,7 +25,8 @@ COLUMNS = {  # with the type of their values
     "token_classifier": {"tokens": list, "tags": list},
 }
 GENERATED = [name for name in CARDS if not issubclass(registry._DATASETS[name], PublicDataset)]
-PUBLIC = [name for name in CARDS if name not in GENERATED]
+EMBEDDED = [name for name in CARDS if issubclass(registry._DATASETS[name], EmbeddedDataset)]
+PUBLIC = [name for name in CARDS if name not in (*GENERATED, *EMBEDDED)]
 
 
 def check(dataset, card):
@@ -71,6 +73,30 @@ def test_a_public_dataset_has_files_and_their_digests(name):
     assert set(card.digests) == set(dataset.stored)
     assert all(len(digest) == 64 for digest in card.digests.values())
     assert bool(dataset.dev_size) == ("dev" not in {key.split(".")[0] for key in dataset.stored})
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_dataset_loads_without_a_download(name):
+    card = CARDS[name]
+    assert not card.files and card.homepage.startswith("https://") and card.licence == "CC0-1.0"
+    dataset = zoo.data.load(name)
+    check(dataset, card)
+    sizes = {split: len(next(iter(columns.values()))) for split, columns in dataset.splits.items()}
+    assert sizes == card.splits
+    folder = zoo.data.get(name)
+    assert folder == zoo.data.path(name)
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 400_000
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_dataset_is_a_part_of_the_whole(name, monkeypatch, tmp_path):
+    dataset = registry._DATASETS[name]()
+    monkeypatch.setenv("ZOO_DATA", REAL)
+    if not REAL or dataset.whole().path() is None:
+        pytest.skip(f"there is no {dataset.whole.card.name} on this machine")
+    dataset.write(tmp_path)
+    for split in dataset.stored:
+        assert dataset.read(tmp_path, split) == dataset.read(dataset.get(), split)
 
 
 @pytest.mark.parametrize("name", GENERATED)

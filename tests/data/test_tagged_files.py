@@ -131,3 +131,16 @@ def test_other_errors(tmp_path):
     damaged = tmp_path / "c.tsv.gz"
     damaged.write_bytes(gzip.compress(as_columns().encode())[:-9])
     assert "damaged or cut short" in error(damaged)
+
+
+def test_tags_of_another_notation_are_read_as_bioes_in_every_split(tmp_path):
+    train, dev = tmp_path / "train.conll", tmp_path / "dev.conll"
+    train.write_text("a B-x\nb L-x\nc U-y\nd O\n\n")
+    dev.write_text("a U-x\n\n")
+    with pytest.warns(UserWarning, match="L-x as E-x, U-x as S-x, U-y as S-y"):
+        dataset = load_tagged(train, dev)
+    assert dataset.labels == ("B-x", "E-x", "O", "S-y")
+    assert dataset.splits["dev"]["tags"] == [["S-x"]]
+    with pytest.warns(UserWarning, match="U-x as S-x"):
+        train.write_text("a U-x\nb O\n")
+        assert read_tagged(train)["tags"] == [["S-x", "O"]]

@@ -299,3 +299,31 @@ def test_a_state_that_grows_is_an_error(model):
 
     with pytest.raises(ValueError, match="must keep the shapes and dtypes.*before a step"):
         beam_search(step, model.state(), 2, START, END, 3, beam=1)
+
+
+def test_hypotheses_that_do_not_exist_are_not_returned():
+    # Two sequences in all: 2 and END, or END alone.
+    model = scripted({START: {2: 0.4, END: 0.6}, 2: {END: 1.0}})
+    model.logits = np.where(model.logits < -15, -1e9, model.logits).astype("float32")
+    for penalty in (0.0, 2.0):
+        found = search(
+            model, 3, beam=4, n_best=4, length_penalty=penalty, pad_id=9,
+            return_attention=True, source_mask=MASK[:1],
+        )  # fmt: skip
+        assert ops.convert_to_numpy(found.counts).tolist() == [2]
+        assert words(found, 0) == (END,) and words(found, 0, 1) == (2, END)
+        np.testing.assert_allclose(np.exp(found.log_probabilities), [[0.6, 0.4, 0, 0]], atol=1e-5)
+        assert found.scores[0, 2:].tolist() == [-np.inf] * 2
+        assert found.lengths[0].tolist() == [1, 2, 0, 0]
+        assert np.all(found.tokens[0, 2:] == 9) and np.all(found.attention[0, 2:] == 0)
+        assert np.all(found.token_log_probabilities[0, 2:] == 0)
+
+
+def test_hypotheses_of_too_few_words_are_counted():
+    model = SecondOrderModel()
+    found = search(model, 1, beam=8, n_best=8)
+    assert ops.convert_to_numpy(found.counts).tolist() == [VOCABULARY] * 2
+    for source in range(2):
+        tokens = {words(found, source, n) for n in range(VOCABULARY)}
+        assert tokens == {(token,) for token in range(VOCABULARY)}
+    assert np.all(np.isneginf(found.scores[:, VOCABULARY:]))

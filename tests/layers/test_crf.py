@@ -476,3 +476,34 @@ def test_the_examples_run():
     for module in ("zoo.layers.crf.layer", "zoo.tags"):
         result = doctest.testmod(importlib.import_module(module), extraglobs=vars(layers))
         assert result.attempted and not result.failed
+
+
+def test_sequences_that_do_not_exist_have_no_tags():
+    tags, values = LinearChainCRF(3).n_best(np.zeros((2, 2, 3)), 12, np.array([[1, 1], [1, 0]]))
+    assert np.isfinite(numpy(values)).sum(axis=1).tolist() == [9, 3]
+    assert np.all(numpy(tags)[0, 9:] == 0) and np.all(numpy(tags)[1, 3:] == 0)
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="numbers of 64 bits are JAX's option")
+def test_all_outputs_with_64_bit_numbers():
+    import jax
+
+    chain = layer(False)
+    expected = [
+        numpy(chain(POTENTIALS, MASK, output="tags")),
+        numpy(chain(POTENTIALS, MASK, output="marginals")),
+        *map(numpy, chain.n_best(POTENTIALS, 3, MASK)),
+    ]
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = [
+            numpy(chain(POTENTIALS, MASK, output="tags")),
+            numpy(chain(POTENTIALS, MASK, output="marginals")),
+            *map(numpy, chain.n_best(POTENTIALS, 3, MASK)),
+        ]
+        encoder = layers.RecurrentEncoder("gru", 4, bidirectional=True)
+        assert encoder(POTENTIALS[:2], padding_mask=MASK[:2]).shape == (2, 5, 8)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -5,6 +5,8 @@ import math
 import re
 import subprocess
 import sys
+import unicodedata
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,9 +90,48 @@ def test_korean_is_scored_by_characters(caplog):
 
 @pytest.mark.parametrize(("language", "tokenizer"), [("zh", "zh"), ("ja", "char"), ("xx", "13a")])
 def test_tokenizers(language, tokenizer):
-    texts = ["我爱你，汤姆。"]
+    texts = ["Tom 我爱你"]
     assert translation_scores(texts, texts, language)["exact"] == 1
     assert f"|tok:{tokenizer}|" in signatures(language)["bleu"]
+
+
+PERFECT = {
+    "th": ["ผมชอบกินข้าวกับเพื่อนที่บ้าน", "วันนี้อากาศดีมาก"],
+    "ja": ["私は友達と家でご飯を食べるのが好きです。"],
+    "zh": ["我喜欢和朋友在家吃饭。", "今天天气很好。"],
+    "zh-TW": ["我喜歡和朋友在家吃飯。"],
+    "km": ["ខ្ញុំចូលចិត្តញ៉ាំបាយ"],
+    "ko": ["나는 친구와 집에서 밥을 먹는다."],
+}
+
+
+@pytest.mark.parametrize("language", PERFECT)
+def test_perfect_translations_score_100_in_every_script(language):
+    texts = PERFECT[language]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = translation_scores(texts, texts, language)
+    assert scores["bleu"] == pytest.approx(100) and scores["exact"] == 1
+    assert scores["bleu_lc_tok"] == pytest.approx(100)
+    almost = translation_scores(texts, [text[:-1] for text in texts], language)
+    assert 50 < almost["bleu"] < 100
+    if language != "ko":
+        assert "|input:lc.norm." in signatures(language)["bleu_lc_tok"]
+
+
+@pytest.mark.parametrize("language", [None, "en"])
+def test_words_without_spaces_in_an_unknown_language_are_warned_of(language):
+    with pytest.warns(UserWarning, match="name the target language.*or compare by chrf"):
+        scores = translation_scores(PERFECT["th"], PERFECT["th"], language)
+    assert scores["chrf"] == pytest.approx(100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        translation_scores(["He said 你好 to me."], ["He said 你好 to me."], language)
+
+
+def test_decomposed_text_is_the_same_text():
+    decomposed = [unicodedata.normalize("NFD", text) for text in PERFECT["ko"]]
+    assert translation_scores(decomposed, PERFECT["ko"], "ko")["exact"] == 1
 
 
 def test_empty_hypotheses_score_0():

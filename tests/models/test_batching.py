@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.models.batching import Batch, batches, bucket_size, pad, run_batches
+from zoo.models.batching import MAX_BATCH_STEPS, Batch, batches, bucket_size, pad, run_batches
 
 pytestmark = pytest.mark.once
 
@@ -20,6 +20,23 @@ def test_sequences_are_grouped_by_length():
     assert batches(LENGTHS, 6, skip_empty=True) == [Batch([3, 0, 4, 2], 32, 0)]
     assert batches(LENGTHS, 5)[0].num_filling == 0  # never more rows than batch_size
     assert batches([], 2) == []
+
+
+def test_batches_are_bounded_by_their_steps():
+    """A batch is padded to its longest: one long text must not make all of them long."""
+    lengths = [5] * 63 + [2000]
+    assert batches(lengths, 64, 16) == [
+        Batch([*range(63)], 16, 1),
+        Batch([63], 2048, 0),
+    ]
+    random = np.random.default_rng(0)
+    lengths = [*random.integers(0, 300, 500).tolist(), *random.integers(0, 9000, 40).tolist()]
+    found = batches(lengths, 256, 16)
+    assert sorted(row for batch in found for row in batch.rows) == list(range(540))
+    shapes = {(len(batch.rows) + batch.num_filling, batch.length) for batch in found}
+    assert max(rows * length for rows, length in shapes if rows > 1) == MAX_BATCH_STEPS
+    assert (1, 16_384) in shapes  # a single text is run however long it is
+    assert all(rows & (rows - 1) == 0 for rows, _ in shapes) and len(shapes) <= 16
 
 
 def test_filling_rows_repeat_the_last():

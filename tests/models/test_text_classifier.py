@@ -115,3 +115,17 @@ def test_invalid_options_of_the_backbone_raise(arguments, message):
 def test_labels_must_differ(labels):
     with pytest.raises(ValueError, match="at least 2 strings, all different"):
         TextClassifier(TextClassifierBackbone(100, "gru", 8, 8), labels=labels)
+
+
+@pytest.mark.once
+def test_a_long_text_is_truncated_with_a_warning():
+    from tests.models.test_arguments import make_text_classifier
+
+    model = make_text_classifier()
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than .* 24 tokens"):
+        long, _ = model.infer(["one two " * 1000, "one"])
+    (cut,) = model.infer(["one two " * 1000 + "three"])
+    assert cut.probabilities == long.probabilities
+    decomposed = "\u110c\u1162\u1106\u1175"
+    assert model.infer([decomposed]) == model.infer(["재미"])
+    assert "".join(model.explain(decomposed).tokens) == model.explain(decomposed).text == "재미"

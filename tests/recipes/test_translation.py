@@ -9,7 +9,7 @@ import zoo
 from recipes import translation
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import TranslationConfig
-from tests.recipes.conftest import load_data
+from tests.small_recipe import load_data
 from zoo import data, presets
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
@@ -159,3 +159,29 @@ def test_loss_is_the_weighted_mean_over_tokens(smoothing):
     losses = -(target * log_probabilities).sum(-1)
     value = float(TokenCrossentropy(smoothing)(truth, logits, weights))
     assert value == pytest.approx((losses * weights).sum() / 3, rel=1e-5)
+
+
+@pytest.mark.once
+def test_pairs_longer_than_the_limit_are_left_out_and_counted(tmp_path):
+    short, long = "one two", "one two three " * 30
+    rows = [(short, short)] * 30 + [(long, short), (short, long), (long, long)]
+    file = tmp_path / "pairs.tsv"
+    file.write_text("source\ttarget\n" + "".join(f"{s}\t{t}\n" for s, t in rows), "utf-8")
+    recipe = TranslationRecipe(
+        config("data.name=null", "data.options={}", f"data.train={file}", f"data.dev={file}")
+    )
+    dataset = load_data(recipe.config)
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    end = model.preprocessor.tokenizer.end_token_id
+    with pytest.warns(UserWarning, match="3 of 33 training pairs are longer than 63 tokens"):
+        examples = recipe.examples(model, dataset.splits["train"], 0)
+    assert len(examples.lengths) == 30
+    _, labels, weights = examples.collate(np.arange(30), 64)
+    lengths = weights.sum(axis=1).astype(int)
+    assert [row[n - 1] for row, n in zip(labels, lengths, strict=True)] == [end] * 30
+    # A text that is cut does not end, so that no model learns to stop there.
+    (cut,) = model.preprocessor.encode_target([long])
+    assert len(cut) == 64 and end not in cut
+    columns = {name: values[-3:] for name, values in dataset.splits["train"].items()}
+    with pytest.raises(ValueError, match="All training pairs.*Received: model.sequence_length=64"):
+        recipe.examples(model, columns, 0)

@@ -1,4 +1,7 @@
+import unicodedata
+
 import keras
+import numpy as np
 import pytest
 
 from zoo.tokenizers import SubwordTokenizer, train_subword_tokenizer
@@ -23,10 +26,11 @@ def tokenizer():
 @pytest.mark.parametrize("text", [*TEXTS[:3], *STRANGE])
 def test_encoding_is_lossless(tokenizer, text):
     ids = tokenizer.encode([text])[0]
-    assert "".join(tokenizer.pieces(text)) == text
+    composed = unicodedata.normalize("NFC", text)
+    assert "".join(tokenizer.pieces(text)) == composed
     assert len(tokenizer.pieces(text)) == len(ids)
     if text:
-        assert tokenizer.detokenize(ids) == text
+        assert tokenizer.detokenize(ids) == composed
         assert tokenizer.unk_token_id not in ids
 
 
@@ -34,6 +38,25 @@ def test_encode_gives_the_ids_of_the_keras_hub_call(tokenizer):
     for text in TEXTS[:3]:
         called = keras.ops.convert_to_numpy(tokenizer(text)).tolist()
         assert tokenizer.encode([text])[0] == called
+
+
+def test_decomposed_text_is_the_same_text(tokenizer):
+    """Korean as macOS writes it: NFD."""
+    decomposed = [unicodedata.normalize("NFD", text) for text in TEXTS[:3]]
+    assert decomposed[0] != TEXTS[0]
+    expected = tokenizer.encode(TEXTS[:3])
+    assert tokenizer.encode(decomposed) == expected
+    sampled = [tokenizer.encode(texts, 0.2, seed=1) for texts in (TEXTS[:3], decomposed)]
+    assert sampled[0] == sampled[1]
+    assert tokenizer.pieces(decomposed[0]) == tokenizer.pieces(TEXTS[0])
+    for batch in (decomposed, np.array(decomposed)):
+        called = tokenizer(batch)
+        assert [[int(i) for i in ids] for ids in called] == expected
+    tf = pytest.importorskip("tensorflow")
+    (batch,) = tf.data.Dataset.from_tensors(decomposed).map(tokenizer)
+    assert batch.to_list() == expected
+    learned = train_subword_tokenizer(decomposed * 20, 400)
+    assert learned.get_vocabulary() == train_subword_tokenizer(TEXTS[:3] * 20, 400).get_vocabulary()
 
 
 def test_a_tf_dataset_survives_a_change_of_seed(tokenizer):

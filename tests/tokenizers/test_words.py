@@ -61,12 +61,24 @@ def test_a_long_word_keeps_both_ends():
         (None, "हिन्दी।", ["हिन्दी", "।"]),
         ("ko", "나는 학교에 간다.", ["나는", "학교에", "간다", "."]),
         (None, "  ", []),
+        ("en", "I ❤️ it", ["I", "❤️", "it"]),
+        ("ko", "🇰🇷🇺🇸 👍🏽👨‍👩‍👧 1️⃣!", ["🇰🇷", "🇺🇸", "👍🏽", "👨‍👩‍👧", "1️⃣", "!"]),
+        ("ko", "\ufeff안녕\u3164하세요\u200b반갑\u00ad습니다", ["안녕", "하세요", "반갑습니다"]),
+        ("en", "co\u00adop\u200d \u200d \u200e a\ufe0f", ["coop", "a\ufe0f"]),
+        (None, "می\u200cخواهم", ["می\u200cخواهم"]),
+        ("ko", "\u110c\u1162\u1106\u1175", ["재미"]),
     ],
 )
 def test_raw_text_is_split_by_the_rule_of_its_language(language, text, words):
     tokenizer = train_word_tokenizer(SENTENCES, language=language)
     assert tokenizer.split(text) == words
     assert tokenizer.tokenize([text]) == [tokenizer.encode(words)]
+
+
+def test_decomposed_vocabulary_is_composed():
+    tokenizer = WordTokenizer(["\u110c\u1162\u1106\u1175"], ["e\u0301"])
+    assert tokenizer.get_vocabulary() == ["재미"] and tokenizer.encode(["재미"]) == [2]
+    assert tokenizer.characters == ("é",)
 
 
 def test_assets_restore_the_vocabulary(tmp_path):

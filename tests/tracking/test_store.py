@@ -49,6 +49,26 @@ def test_default_store_is_in_the_home(home):
     assert store.artifact_root(tracking_uri()) == home / "runs" / "artifacts"
 
 
+@pytest.mark.parametrize("name", ["a b", "100%", "what?x=1", "c#", "집", "%3F"])
+def test_a_home_of_any_name_is_used(monkeypatch, tmp_path, name):
+    import mlflow
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / name))
+    uri = prepare_store()
+    assert store.sqlite_file(uri) == tmp_path / name / "runs" / "mlflow.db"
+    assert mlflow.get_tracking_uri() == uri == tracking_uri()
+    client = MlflowClient(uri)
+    experiment = client.create_experiment(
+        "any", artifact_location=(store.artifact_root(uri) / "any").as_uri()
+    )
+    run = client.create_run(experiment).info.run_id
+    client.log_text(run, "text", "a.txt")
+    assert [it.path for it in client.list_artifacts(run)] == ["a.txt"]
+    assert list((tmp_path / name).rglob("a.txt"))
+    assert list(tmp_path.rglob("mlflow.db")) == [tmp_path / name / "runs" / "mlflow.db"]
+
+
 def test_environment_variable_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", " http://localhost:5001 ")
     assert tracking_uri() == "http://localhost:5001"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -50,7 +50,7 @@ def count(path: Path) -> int | None:
     """
     if path.is_dir() or not path.exists():
         fault = "The input must be a file, not a directory" if path.is_dir() else "No such file"
-        raise WrongUse(f"{fault}. Received: --file {path}", hint=f"ls {path.parent}")
+        raise WrongUse(f"{fault}. Received: --file {path}", hint=command("ls", path.parent))
     if not path.is_file():
         return None
     with path.open("rb") as stream:

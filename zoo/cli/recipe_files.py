@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 from zoo.suggestions import did_you_mean
 
 GROUP = "zoo.recipes"
@@ -98,7 +98,8 @@ def _own(name: str) -> RecipeFile:
     path = Path(name)
     if not path.is_file():
         raise WrongUse(
-            f"There is no such file. Received: {name}", hint=f"zoo recipes RECIPE -o {name}"
+            f"There is no such file. Received: {name}",
+            hint=command("zoo", "recipes", "RECIPE", "-o", name),
         )
     points = {point.name: point for point in entry_points(group=GROUP)}
     recipe = read(path).get("recipe")

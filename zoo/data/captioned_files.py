@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from zoo.data.dataset import Columns, Dataset, dataset_of_files
-from zoo.data.tables import as_text, hold_out_share, read_table
+from zoo.data.tables import as_string, as_text, hold_out_share, read_table
 from zoo.images import ImageFile
 
 MAX_NAMED = 3  # missing images named in an error
@@ -104,7 +104,7 @@ def read_captioned(
 
 def _image(file: Path, number: int, value: Any) -> str:
     """Normalises a path and checks that it is within the folder of images."""
-    path = PurePath(as_text(file, number, value))
+    path = PurePath(as_string(file, number, value))
     if not path.name or path.anchor or ".." in path.parts:
         raise ValueError(
             f"{file}, line {number}: the image must be the path of a file, relative to the folder "

@@ -41,7 +41,8 @@ class DatasetCard:
         homepage: The address of its web page.
         description: One sentence.
         splits: The number of rows of each split, as loaded by default.
-        files: The files that are downloaded; empty for a generated dataset.
+        files: The files that are downloaded; empty for a generated dataset and for one that comes
+            with the library.
         digests: For each official split, or each part of one that has a file of its own, the
             `content_digest` of its columns, which is verified at each load.
     """

@@ -1,8 +1,9 @@
 """Generated English film reviews that no bag of words can classify.
 
-Every review has a twin with the other label in the same split: the same words in another order.
-A classifier of word counts is therefore right in exactly half of the cases. The label depends on
-negation, intensity and contrast.
+Every review has a twin with the other label in the same split: the same sentences with "good" and
+"bad" words exchanged, about half of them of the same words in another order. The label depends on
+negation, intensity, contrast and questions. Dev and test have sentence patterns of their own, which
+use the words of train in another way.
 """
 
 import random
@@ -25,25 +26,81 @@ THINGS = (
 STRONGLY = ("deeply", "really", "truly", "very")
 WEAKLY = ("barely", "hardly", "not", "scarcely")
 
-# The word `{w}` has the sentiment of the label, the word `{l}` the opposite one.
-OPINIONS = (
-    "The {a} was not {l}, and the {b} was {w}.",
-    "The {a} was {w}, not {l}.",
-    "It was never {l} and always {w}.",
-    "The {a} was {strongly} {w} and {weakly} {l}.",
-    "The {a} was {weakly} {l} and {strongly} {w}.",
-    "Although the {a} was {l}, the {b} was {w}.",
-    "The {b} was {w}, although the {a} was {l}.",
-    "The {a} was {l}, but the {b} was {w}.",
-    "Despite the {l} {a}, it was {w}.",
-    "It was {w}, despite the {l} {a}.",
-    "I expected a {l} film and got a {w} one.",
-    "I saw a {w} film instead of a {l} one.",
-    "The {a} looked {l} at first and became {strongly} {w}.",
-    "Nobody could call the {a} {l}, everybody called it {w}.",
-    "The {a} was anything but {l}, so {w}!",
-    "The {a} was {w} rather than {l}.",
-)
+# The word `{w}` has the sentiment of the label, the word `{l}` the opposite one. Patterns of one of
+# them affirm and negate equally often, so that the words alone say nothing about the label.
+PATTERNS = {
+    "train": (
+        # both words
+        "The {a} was not {l}, and the {b} was {w}.",
+        "The {a} was {w}, not {l}.",
+        "It was never {l} and always {w}.",
+        "The {a} was {strongly} {w} and {weakly} {l}.",
+        "The {a} was {weakly} {l} and {strongly} {w}.",
+        "Although the {a} was {l}, the {b} was {w}.",
+        "The {b} was {w}, although the {a} was {l}.",
+        "The {a} was {l}, but the {b} was {w}.",
+        "The {a} was not {l} but {w}.",
+        "Despite the {l} {a}, it was {w}.",
+        "It was {w}, despite the {l} {a}.",
+        "I expected a {l} film and got a {w} one.",
+        "I saw a {w} film instead of a {l} one.",
+        "The {a} looked {l} at first and became {strongly} {w}.",
+        "Nobody could call the {a} {l}, everybody called it {w}.",
+        "The {a} was anything but {l}, so {w}!",
+        "The {a} was {w} rather than {l}.",
+        "It was not {l} at all, and the {a} was {w}.",
+        "There was no {l} {a} in sight, only a {w} film.",
+        "Was the {a} {l}? Not at all, it was {w}.",
+        "Was it {w}? Yes, and never {l}.",
+        "A {l} film? No, a {w} one.",
+        # one word, affirmed
+        "The {a} was {w}.",
+        "It was {w}.",
+        "It was {strongly} {w}.",
+        "What a {w} {a}!",
+        "A {strongly} {w} film.",
+        "I found the {a} {w}.",
+        "So {w}!",
+        "Nobody could say that the {a} was not {w}.",
+        "It is not true that the {a} was not {w}.",
+        "The {a} was never not {w}.",
+        # one word, negated
+        "The {a} was not {l} at all.",
+        "Not {l} at all.",
+        "There was no {l} {a} in sight.",
+        "It was {weakly} {l}.",
+        "There was nothing {l} about the {a}.",
+        "Was the {a} {l}? Not at all!",
+        "Who could call the {a} {l}? Nobody!",
+        "I never found the {a} {l}.",
+        "The {a} was {weakly} {l}.",
+        "It was not a {l} film.",
+    ),
+    "dev": (
+        "It was not {l} at all but {w}.",
+        "Was the {b} {w}? Yes, and the {a} was {weakly} {l}.",
+        "Although it looked {l} at first, the {a} was {w}.",
+        "I saw no {l} {a}, and the {b} was {strongly} {w}.",
+        "What a {w} film instead of a {l} one!",
+        "The {a} was {l}, but it is not true that the {b} was not {w}.",
+        "The {a} was {strongly} {w}.",
+        "I found it {w}.",
+        "Not a {l} film at all.",
+        "The {a} was never {l}.",
+    ),
+    "test": (
+        "It looked {l} at first, but the {a} was {w}.",
+        "Was it {l}? No, it was {w}.",
+        "I found a {w} film, not a {l} one.",
+        "Nobody called the {a} {l}, so it was {w}.",
+        "The {a} was not {l} at all, the {b} was {strongly} {w}.",
+        "There was a {w} {a} and no {l} {b} in sight.",
+        "It was a {strongly} {w} film.",
+        "Nobody could say that it was not {w}.",
+        "The {a} was anything but {l}.",
+        "There was nothing {l} in sight.",
+    ),
+}
 ASIDES = (
     "I saw it on a Monday.",
     "It runs for two hours.",
@@ -63,12 +120,14 @@ class GeneratedReviews:
         licence="Apache-2.0",
         citation="Generated by this library.",
         homepage="",
-        description="Made-up English reviews: the order of words decides, never their choice.",
+        description="Made-up English reviews: negation and contrast decide, never a word alone.",
         splits={"train": 4_000, "dev": 500, "test": 500},
     )
 
     def load(self, train: int = 4_000, dev: int = 500, test: int = 500, seed: int = 0) -> Dataset:
         """Generates three splits that share no review, half of each positive.
+
+        Each review of dev and of test has a sentence whose pattern is in no other split.
 
         Args:
             train: int. Number of rows of train; even, because twins come in pairs.
@@ -86,25 +145,28 @@ class GeneratedReviews:
                 )
         source = random.Random(seed)
         seen: set[str] = set()
-        splits = {split: _split(source, size, seen) for split, size in sizes.items() if size}
+        splits = {split: _split(source, split, size, seen) for split, size in sizes.items() if size}
         return as_dataset(self.card, splits, labels=("negative", "positive"))
 
 
-def _split(source: random.Random, size: int, seen: set[str]) -> Columns:
+def _split(source: random.Random, split: str, size: int, seen: set[str]) -> Columns:
     reviews: list[tuple[str, str]] = []
     while len(reviews) < size:
-        positive, negative = _twins(source)
-        if positive not in seen:
+        positive, negative = _twins(source, PATTERNS[split])
+        if not {positive, negative} & seen:
             seen |= {positive, negative}
             reviews += [(positive, "positive"), (negative, "negative")]
     source.shuffle(reviews)
     return {"text": [text for text, _ in reviews], "label": [label for _, label in reviews]}
 
 
-def _twins(source: random.Random) -> tuple[str, str]:
-    """A positive and a negative review of the same words."""
+def _twins(source: random.Random, patterns: tuple[str, ...]) -> tuple[str, str]:
+    """A positive and a negative review, of one of the patterns and sometimes another of train."""
+    chosen = [source.choice(patterns)]
+    if source.random() < 0.3:
+        chosen.insert(source.randrange(2), source.choice(PATTERNS["train"]))
     positive, negative = [], []
-    for opinion in source.sample(OPINIONS, source.choice((1, 1, 2))):
+    for pattern in chosen:
         a, b = source.sample(THINGS, 2)
         words = {
             "a": a,
@@ -113,8 +175,8 @@ def _twins(source: random.Random) -> tuple[str, str]:
             "weakly": source.choice(WEAKLY),
         }
         good, bad = source.choice(GOOD), source.choice(BAD)
-        positive.append(opinion.format(w=good, l=bad, **words))
-        negative.append(opinion.format(w=bad, l=good, **words))
+        positive.append(pattern.format(w=good, l=bad, **words))
+        negative.append(pattern.format(w=bad, l=good, **words))
     if source.random() < 0.3:
         place, aside = source.randrange(len(positive) + 1), source.choice(ASIDES)
         positive.insert(place, aside)

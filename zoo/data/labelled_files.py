@@ -4,6 +4,7 @@ from pathlib import Path
 
 from zoo.data.dataset import Columns, Dataset, dataset_of_files, ordered_labels
 from zoo.data.tables import as_text, hold_out_share, read_table
+from zoo.unicode import compose
 
 
 def load_labelled(
@@ -88,4 +89,4 @@ def _label(file: Path, number: int, value) -> str:
             f"{file}, line {number}: the label must be a word or a whole number. "
             f"Received: {value!r}"
         )
-    return value.strip()
+    return compose(value.strip())

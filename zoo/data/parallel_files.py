@@ -13,6 +13,7 @@ from zoo.data.tables import (
     read_table,
     table_format,
 )
+from zoo.unicode import compose
 
 Files = str | Path | Sequence[str | Path]
 
@@ -95,7 +96,7 @@ def read_parallel(files: Files, source: str = "source", target: str = "target") 
             f"Name two text files, (source, target), or one table. Received: {len(files)} files"
         )
     pair = [Path(file) for file in files]
-    texts = [[_without_end(line) for line in lines(file)] for file in pair]
+    texts = [[compose(_without_end(line)) for line in lines(file)] for file in pair]
     shorter, longer = sorted((0, 1), key=lambda side: len(texts[side]))
     if len(texts[shorter]) < len(texts[longer]):
         raise ValueError(

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Most time steps of a batch that is planned by rows: 64 rows of 256. Without a bound, one line of
+# 2,000 words in a file makes batches of 64 × 2,000, whose training takes gigabytes.
+MAX_BATCH_STEPS = 16_384
+
 
 @dataclass(frozen=True)
 class PlannedBatch:
@@ -84,7 +88,8 @@ def plan_batches(
     Args:
         lengths: The length of each row.
         boundaries: The lengths of the buckets.
-        batch_size: int. Rows in each batch.
+        batch_size: int. Rows in each batch, and fewer in a bucket where they would be more than
+            `MAX_BATCH_STEPS` time steps, padding included; at least one.
         batch_tokens: int. Time steps in each batch, padding included: a batch has
             `batch_tokens // boundary` rows, and `batch_size` is ignored. Defaults to `None`.
         seed: int. Seed of the order of rows and batches, which depends on `(seed, epoch)` alone,
@@ -119,7 +124,9 @@ def plan_batches(
     buckets = np.minimum(np.searchsorted(boundaries, lengths), len(boundaries) - 1)
     plan = []
     for bucket, boundary in enumerate(boundaries):
-        size = batch_size if batch_tokens is None else batch_tokens // int(boundary)
+        size = (batch_tokens or MAX_BATCH_STEPS) // int(boundary)
+        if batch_tokens is None:
+            size = max(min(size, batch_size), 1)
         rows = np.flatnonzero(buckets == bucket)
         if random is not None:
             rows = random.permutation(rows)

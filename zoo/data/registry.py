@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from zoo.data.dataset import Dataset, DatasetCard
+from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
 from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_reviews import GeneratedReviews
@@ -44,7 +45,9 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Imdb,
         Multi30k,
         Nsmc,
+        NsmcMini,
         Snips,
+        SnipsMini,
         Sst2,
         TatoebaKorEng,
         UdEnglishEwt,

@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.data.dataset import Columns, hold_out
 from zoo.suggestions import did_you_mean
+from zoo.unicode import compose
 
 FORMATS = (".csv", ".tsv", ".jsonl")
 
@@ -149,7 +150,12 @@ def _check_columns(file: Path, number: int, found: list[str], columns: dict[str,
 
 
 def as_text(file: Path, number: int, value: Any) -> str:
-    """Checks that a value is a string without surrogates; a converter for `read_table`."""
+    """The text of a value in NFC; a converter for `read_table`."""
+    return compose(as_string(file, number, value))
+
+
+def as_string(file: Path, number: int, value: Any) -> str:
+    """Checks that a value is a string without surrogates."""
     if not isinstance(value, str):
         raise ValueError(
             f"{file}, line {number}: the text must be a string. Received: {value!r} of type "

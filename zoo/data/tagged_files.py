@@ -1,5 +1,6 @@
 """Reads tagging datasets from CoNLL-U files and files of columns."""
 
+import warnings
 from pathlib import Path
 
 from zoo.data.conll import TAG_COLUMNS, FormatError, column_sentences, conllu_sentences
@@ -7,6 +8,8 @@ from zoo.data.dataset import Columns, Dataset, dataset_of_files
 from zoo.data.tables import hold_out_share, lines, no_rows
 from zoo.data.tagged import tag_set
 from zoo.suggestions import did_you_mean
+from zoo.tags import standard_tags
+from zoo.unicode import compose
 
 FORMATS = (".conllu", ".conll", ".txt", ".tsv")
 
@@ -30,6 +33,9 @@ def load_tagged(
       last its tag, with tabs or spaces between columns; a blank line ends a sentence. Columns
       between the two and `-DOCSTART-` lines are skipped. There are no header and no comments.
 
+    Tags in another notation of spans, such as BILOU, are renamed to BIOES: see
+    `zoo.tags.standard_tags`.
+
     Args:
         train: Path.
         dev: Path. By default sentences are held out of `train`, with none in common.
@@ -50,7 +56,8 @@ def load_tagged(
             sentences; if `train` has one tag only.
     """
     files = {"train": train, "dev": dev, "test": test}
-    splits = {split: read_tagged(file, column) for split, file in files.items() if file is not None}
+    splits = {split: _read(file, column) for split, file in files.items() if file is not None}
+    _rename_tags(splits)
     labels = tag_set(splits["train"]["tags"])
     if len(labels) < 2:
         raise ValueError(
@@ -64,7 +71,7 @@ def load_tagged(
 
 
 def read_tagged(file: str | Path, column: str = "upos") -> Columns:
-    """Reads one file in a format of `load_tagged`.
+    """Reads one file in a format of `load_tagged`, and renames its tags likewise.
 
     Args:
         file: Path.
@@ -78,6 +85,12 @@ def read_tagged(file: str | Path, column: str = "upos") -> Columns:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not in such a format, or has no sentences.
     """
+    columns = _read(file, column)
+    _rename_tags({"": columns})
+    return columns
+
+
+def _read(file: str | Path, column: str) -> Columns:
     file = Path(file)
     kind = _format(file)
     check_column(column)
@@ -89,13 +102,26 @@ def read_tagged(file: str | Path, column: str = "upos") -> Columns:
     columns: Columns = {"tokens": [], "tags": []}
     try:
         for tokens, tags in sentences:
-            columns["tokens"].append(tokens)
-            columns["tags"].append(tags)
+            columns["tokens"].append([compose(token) for token in tokens])
+            columns["tags"].append([compose(tag) for tag in tags])
     except FormatError as error:
         raise ValueError(f"{file}, {error}") from error
     if not columns["tokens"]:
         raise no_rows(file)
     return columns
+
+
+def _rename_tags(splits: dict[str, Columns]) -> None:
+    """Renames the tags of another notation in place, with a warning."""
+    every = {tag for columns in splits.values() for tags in columns["tags"] for tag in tags}
+    renamed = standard_tags(every)
+    if not renamed:
+        return
+    for columns in splits.values():
+        columns["tags"] = [[renamed.get(tag, tag) for tag in tags] for tags in columns["tags"]]
+    shown = ", ".join(f"{old} as {new}" for old, new in list(renamed.items())[:3])
+    more = ", …" if len(renamed) > 3 else ""
+    warnings.warn(f"Tags of spans are read by their names in BIOES: {shown}{more}.", stacklevel=3)
 
 
 def check_column(column: str) -> None:

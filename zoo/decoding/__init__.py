@@ -2,7 +2,7 @@
 
 from zoo.decoding.beam import beam_search
 from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty
-from zoo.decoding.loops import compiled
+from zoo.decoding.programs import compiled
 from zoo.decoding.sampling import sample
 from zoo.decoding.scoring import score
 

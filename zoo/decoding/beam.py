@@ -56,7 +56,8 @@ def beam_search(
         end_id: int.
         max_length: int. Most tokens, the end token included.
         beam: int. Hypotheses kept for each source. `1` is greedy search. Defaults to `5`.
-        n_best: int. Hypotheses returned for each source. Defaults to `1`.
+        n_best: int. Hypotheses returned for each source. Where fewer are possible, the rest have
+            the score `-inf` and no tokens: see `Hypotheses.counts`. Defaults to `1`.
         length_penalty: float. Wu's alpha, see `zoo.decoding.length_penalty`. Defaults to `0.0`.
         coverage_penalty: float. Wu's beta, see `zoo.decoding.coverage_penalty`. Defaults to
             `0.0`.
@@ -232,15 +233,22 @@ class _Search:
         whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)
         scores = ops.where(whole, scores, 2 * LOWEST)
         best = _Best(scores[:, :, None], self.n_best)
+        possible = ops.logical_and(whole, variables["log_probabilities"] > LOWEST / 2)
+        first = ops.arange(self.n_best, dtype="int32") == 0  # is returned in any case
+        found = ops.logical_or(best.beams(possible), first[None, :])  # [batch, n]
         attention = None
         if self.return_attention:
             origins = best.beams(variables["origins"])[..., None]  # [batch, n, length, 1]
             attention = ops.take_along_axis(variables["attention"], origins, axis=1)
-        names = ("log_probabilities", "token_log_probabilities", "lengths")
+            attention = ops.where(found[:, :, None, None], attention, 0.0)
+        log_probabilities = best.beams(variables["log_probabilities"])
+        gains = best.beams(variables["token_log_probabilities"])
         return Hypotheses(
-            best.beams(variables["tokens"]),
-            best.scores,
-            *(best.beams(variables[name]) for name in names),
+            ops.where(found[:, :, None], best.beams(variables["tokens"]), self.pad_id),
+            ops.where(found, best.scores, float("-inf")),
+            ops.where(found, log_probabilities, float("-inf")),
+            ops.where(found[:, :, None], gains, 0.0),
+            ops.where(found, best.beams(variables["lengths"]), 0),
             attention,
         )
 

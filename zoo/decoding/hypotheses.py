@@ -15,7 +15,8 @@ class Hypotheses(NamedTuple):
         tokens: int32 tensor `[batch, n, max_length]`: without the start token, with the end
             token if the hypothesis has ended, then padding.
         scores: float32 tensor `[batch, n]`, best first in a beam search: the log-probability
-            of the hypothesis, divided by its length penalty, plus its coverage penalty.
+            of the hypothesis, divided by its length penalty, plus its coverage penalty; `-inf`
+            in place of a hypothesis if fewer than `n` exist.
         log_probabilities: float32 tensor `[batch, n]`: natural logarithms, of the hypotheses.
         token_log_probabilities: float32 tensor `[batch, n, max_length]`: of each token, zero
             in the padding.
@@ -30,6 +31,11 @@ class Hypotheses(NamedTuple):
     token_log_probabilities: Any
     lengths: Any
     attention: Any = None
+
+    @property
+    def counts(self):
+        """int32 tensor `[batch]`: hypotheses of each source, fewer than `n` if no more exist."""
+        return ops.sum(ops.cast(self.scores > float("-inf"), "int32"), axis=1)
 
 
 def length_penalty(lengths, alpha):

@@ -1,49 +1,7 @@
-"""Loops of decoding and their compilation, which differ by backend."""
-
-import functools
+"""Loops of decoding, which differ by backend."""
 
 import keras
 from keras import ops
-
-
-def compiled(function, layers):
-    """Compiles a function that decodes. On TensorFlow and JAX its loop is part of the program.
-
-    Keep the returned function: it compiles each new shape of its arguments once, which takes
-    about a second. On torch the function is traced, see `zoo.decoding.torch_tracing`, and runs
-    without gradients.
-
-    Args:
-        function: Takes tensors (or nestings of them) and returns a nesting of tensors.
-            It closes over everything else, such as the beam size.
-        layers: list of all layers, models and samplers whose variables the function uses. On
-            JAX the variables of others would become constants of the program.
-
-    Returns:
-        A function of the same arguments, which may be NumPy arrays.
-
-    Example:
-
-    ```python
-    @functools.partial(zoo.decoding.compiled, layers=[embedding, decoder, head])
-    def translate(memory, memory_mask):
-        state, constants = decoder.start(memory, memory_mask)
-
-        def step(tokens, state, index):
-            output, state, weights = decoder.step(embedding(tokens), state, constants)
-            return head(output), state, weights
-
-        return zoo.decoding.beam_search(step, state, len(memory), 1, 2, max_length=50)
-    ```
-    """
-    compile_ = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.config.backend()]
-    run = compile_(function, layers)
-
-    @functools.wraps(function)
-    def call(*arguments):
-        return run(*keras.tree.map_structure(_to_tensor, arguments))
-
-    return call
 
 
 def repeat(body, variables, limit, stateful=()):
@@ -127,46 +85,3 @@ def _check_state(before, after):
                 "allocate a tensor that grows at its full length. "
                 f"Received: {kinds[0]} before a step, {kinds[1]} after it"
             )
-
-
-def _tensorflow(function, layers):
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=True, autograph=False)
-
-
-def _jax(function, layers):
-    """Passes variables as arguments, so that later training takes effect, and returns states."""
-    import jax
-
-    def variables():
-        return [variable for layer in layers for variable in layer.variables]
-
-    @jax.jit
-    def pure(values, *arguments):
-        mapping = list(zip(variables(), values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            results = function(*arguments)
-        states = [scope.get_current_value(v) for v in variables() if not v.trainable]
-        return results, states
-
-    def run(*arguments):
-        results, states = pure([variable.value for variable in variables()], *arguments)
-        held = [variable for variable in variables() if not variable.trainable]
-        for variable, state in zip(held, states, strict=True):
-            variable.assign(state)
-        return results
-
-    return run
-
-
-def _torch(function, layers):
-    import torch
-
-    from zoo.decoding.torch_tracing import TracedFunction
-
-    return torch.inference_mode()(TracedFunction(function))
-
-
-def _to_tensor(value):
-    return None if value is None else ops.convert_to_tensor(value)

@@ -14,6 +14,7 @@ from zoo.layers.decoder_state import (
 )
 from zoo.layers.recurrence import run_recurrent, scan
 from zoo.layers.recurrent import make_recurrent
+from zoo.layers.tensors import as_float
 
 ORDERS = ("attend_then_recur", "recur_then_attend")
 INITIAL_STATES = ("zero", "last", "bridge", "first_input")
@@ -190,6 +191,7 @@ class AttentiveDecoder(keras.layers.Layer):
                 name="context_gate",
                 **options,
             )
+            self.context_gate.supports_masking = True
         self.between = keras.layers.SpatialDropout1D(dropout, name="between", **options)
         self.drop = keras.layers.Dropout(dropout, name="drop", **options)
 
@@ -260,6 +262,9 @@ class AttentiveDecoder(keras.layers.Layer):
         return_attention_scores=False,
         training=None,
     ):
+        inputs, memory, encoder_state = as_float(
+            (inputs, memory, encoder_state), self.compute_dtype
+        )
         state, constants = self.start(memory, memory_mask, encoder_state)
         masks = self._dropout_masks(inputs, training)
         run = self._all_steps_in_turn if self._feeds_back else self._all_steps_at_once

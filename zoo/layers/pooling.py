@@ -5,6 +5,7 @@ from keras import ops
 
 from zoo.choices import ATTENTIONS, POOLINGS, check, check_choice, head_conflicts
 from zoo.layers.attention import make_attention
+from zoo.layers.tensors import as_float
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -74,6 +75,7 @@ class SequencePooling(keras.layers.Layer):
         super().build(states_shape)
 
     def call(self, states, padding_mask, training=None):
+        states = as_float(states, self.compute_dtype)
         mask = ops.cast(padding_mask, "float32")  # [batch, time]
         lengths = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)  # [batch, 1]
         if self.pooling == "last":
@@ -133,6 +135,9 @@ class SequencePooling(keras.layers.Layer):
             _weighted_sum(mask / lengths, states),
             ops.sum(weights * targets, axis=2) * mask[:, None, :],
         )
+
+    def compute_mask(self, states, previous_mask=None):
+        return None  # the vector has no steps
 
     def compute_output_spec(self, states, padding_mask, training=None):
         batch, time, units = states.shape

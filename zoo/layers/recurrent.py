@@ -6,7 +6,7 @@ from keras import ops
 
 from zoo.choices import CELLS, check_choice
 from zoo.layers.recurrence import run_recurrent
-from zoo.layers.tensors import known_values
+from zoo.layers.tensors import as_float, count_valid, known_values
 
 
 def make_recurrent(cell, units, recurrent_dropout=0.0, **options):
@@ -156,6 +156,7 @@ class RecurrentEncoder(keras.layers.Layer):
     def call(self, inputs, padding_mask=None, initial_state=None, training=None, mask=None):
         mask = mask if padding_mask is None else padding_mask
         self._check(inputs, mask, initial_state)
+        inputs, initial_state = as_float((inputs, initial_state), self.compute_dtype)
         outputs, restore = inputs, None
         if mask is not None:
             mask = ops.cast(mask, "bool")
@@ -294,7 +295,7 @@ def _flip_prefix(mask):
 
 
 def _lengths(mask):
-    return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)  # [batch, 1]
+    return count_valid(mask)[:, None]  # [batch, 1]
 
 
 def _reorder(sequence, order):

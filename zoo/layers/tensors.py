@@ -12,9 +12,32 @@ def last_valid(sequence, mask, initial):
         mask: Boolean tensor `[batch, time]`.
         initial: Float tensor `[batch, units]`.
     """
-    lengths = ops.sum(ops.cast(mask, "int32"), axis=1)[:, None]  # [batch, 1]
+    lengths = count_valid(mask)[:, None]  # [batch, 1]
     last = ops.take_along_axis(sequence, ops.maximum(lengths - 1, 0)[:, :, None], axis=1)
     return ops.where(lengths > 0, last[:, 0], initial)
+
+
+def as_float(tensors, dtype):
+    """A nest of tensors, of which those of integers or booleans are cast to a floating dtype.
+
+    Keras casts floating inputs of a layer alone. Without this, what a layer casts to the dtype of
+    its inputs, such as weights, would be rounded to integers.
+    """
+
+    def cast(tensor):
+        if tensor is None or keras.backend.is_float_dtype(
+            keras.backend.standardize_dtype(tensor.dtype)
+        ):
+            return tensor
+        return ops.cast(tensor, dtype)
+
+    return keras.tree.map_structure(cast, tensors)
+
+
+def count_valid(mask):
+    """The number of valid steps of each row of a mask `[batch, time]`: int32 `[batch]`."""
+    # On JAX with 64-bit numbers a sum of int32 is int64, which cannot stand beside int32 in loops.
+    return ops.cast(ops.sum(ops.cast(mask, "int32"), axis=1), "int32")
 
 
 def argmax(values):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zoo.layers.attention import MultiHeadAttention
+from zoo.layers.tensors import as_float
 
 Tensor = Any
 
@@ -124,7 +125,8 @@ class TransformerDecoder(keras.layers.Layer):
         super().build(inputs_shape)
 
     def call(self, inputs, memory, memory_mask=None, return_attention_scores=False, training=None):
-        outputs, weights = inputs, []
+        outputs, memory = as_float((inputs, memory), self.compute_dtype)
+        weights = []
         for layer in self.layers:
             outputs, scores = layer(outputs, memory, memory_mask=memory_mask, training=training)
             weights.append(scores)
@@ -205,6 +207,7 @@ class _Layer(keras.layers.Layer):
 
     def __init__(self, num_heads, intermediate_dim, dropout, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo.unicode import compose
+
 
 def classification_scores(
     truth: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]
@@ -26,6 +28,7 @@ def classification_scores(
 
     if not len(truth):
         raise ValueError("There is nothing to score: the split has no examples.")
+    truth, labels = [compose(label) for label in truth], [compose(label) for label in labels]
     strange = sorted(set(truth) - set(labels))
     if strange:
         raise ValueError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.metrics.classification import confusion
 from zoo.tags import Sentences, count_ill_formed
+from zoo.unicode import compose
 
 OTHER = "(other)"
 
@@ -191,7 +192,10 @@ def _checked(
                 f"Received: references[{i}] with {len(true)} tags, predictions[{i}] with "
                 f"{len(predicted)}"
             )
-    references, predictions = (list(filter(None, part)) for part in (references, predictions))
+    references, predictions = (
+        [[compose(tag) for tag in tags] for tags in part if tags]
+        for part in (references, predictions)
+    )
     if not references:
         raise ValueError("There is nothing to score: the split has no words.")
     return references, predictions

@@ -1,13 +1,19 @@
 """Metrics of translations, from sacreBLEU and sacremoses."""
 
 import operator
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
-# sacreBLEU's defaults for Japanese and Korean need a morphological analyser. Scores that depend on
-# installed packages cannot be compared, so both languages are tokenised by characters.
-TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
+from zoo.unicode import compose
+
+# sacreBLEU's tokenizer of each language whose words have no spaces between them, or, in Korean, are
+# stems with endings. Its morphological analysers for Japanese and Korean are not used: scores that
+# depend on installed packages cannot be compared.
+TOKENIZERS = {"zh": "zh", **dict.fromkeys(("bo", "dz", "ja", "km", "ko", "lo", "my", "th"), "char")}
 DEFAULT_TOKENIZER = "13a"
+# Scripts without spaces between words.
+_NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 
 
 def translation_scores(
@@ -18,21 +24,24 @@ def translation_scores(
     Args:
         references: The reference translations, not tokenised.
         hypotheses: The translations to score, not tokenised.
-        language: str. The two-letter code of the target language, such as `"de"`. Chinese is
-            tokenised by sacreBLEU's `zh`, Japanese and Korean by characters, other languages by
-            `13a`. Defaults to `None`, another language, with the Moses rules of English.
+        language: str. The code of the target language, such as `"de"` or `"zh-TW"`. Chinese is
+            tokenised by sacreBLEU's `zh`; Japanese, Korean and languages without spaces between
+            words, such as Thai, by characters; other languages by `13a`. Defaults to `None`,
+            another language, with the Moses rules of English.
 
     Returns:
         Corpus scores between 0 and 100: `bleu` (sacreBLEU with its defaults), `chrf`, and
         `bleu_lc_tok`, BLEU as papers on Multi30k report it (lower-cased, with punctuation
-        normalised and tokenised by the Moses scripts). `exact`, between 0 and 1, is the share of
-        hypotheses that equal their reference.
+        normalised and tokenised by the Moses scripts, or as for `bleu` if there are no spaces
+        between words). `exact`, between 0 and 1, is the share of hypotheses that equal their
+        reference.
 
     Raises:
         ValueError: if there is nothing to score, or references and hypotheses differ in number.
         TypeError: if a text is not a string.
     """
     references, hypotheses = _checked(references, hypotheses)
+    _warn_of_words_without_spaces(references, language)
     prepare = _lower_cased_tokens(language)
     prepared = [[prepare(text) for text in texts] for texts in (references, hypotheses)]
     metrics = _metrics(language)
@@ -61,7 +70,8 @@ def signatures(language: str | None = None) -> dict[str, str]:
     for name, metric in _metrics(language).items():
         _score(metric, ["a"], ["a"])  # sets the number of references
         found[name] = str(metric.get_signature())
-    found["bleu_lc_tok"] += f"|input:lc.norm.tok.{language or 'en'}"
+    steps = "lc.norm.tok" if _has_spaces(language) else "lc.norm"
+    found["bleu_lc_tok"] += f"|input:{steps}.{language or 'en'}"
     found["bleu_lc_tok"] += f"|sacremoses:{version('sacremoses')}"
     return found
 
@@ -125,11 +135,14 @@ def _label(low, high):
 def _metrics(language):
     from sacrebleu.metrics import BLEU, CHRF
 
+    tokenizer = TOKENIZERS.get(_primary(language), DEFAULT_TOKENIZER)
     return {
-        "bleu": BLEU(tokenize=TOKENIZERS.get(language, DEFAULT_TOKENIZER)),
+        "bleu": BLEU(tokenize=tokenizer),
         "chrf": CHRF(),
         # `force` suppresses a warning about texts that are tokenised already.
-        "bleu_lc_tok": BLEU(lowercase=True, tokenize="none", force=True),
+        "bleu_lc_tok": BLEU(
+            lowercase=True, tokenize="none" if _has_spaces(language) else tokenizer, force=True
+        ),
     }
 
 
@@ -140,17 +153,46 @@ def _score(metric, references, hypotheses):
 def _lower_cased_tokens(language):
     """Returns the preprocessing of Multi30k's `lc.norm.tok` files, as a function.
 
-    It lower-cases, normalises punctuation and tokenises as Moses does.
+    It lower-cases, normalises punctuation and, where words have spaces between them, tokenises as
+    Moses does.
     """
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)
+    if not _has_spaces(language):
+        return lambda text: normalizer.normalize(text.lower())
     tokenizer = MosesTokenizer(language or "en")
     return lambda text: tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True)
 
 
+def _primary(language):
+    """The language of a code, such as `"zh"` of `"zh-TW"`."""
+    return language and language.lower().replace("_", "-").partition("-")[0]
+
+
+def _has_spaces(language):
+    """Whether the words of a language have spaces between them, as far as known."""
+    return TOKENIZERS.get(_primary(language)) is None or _primary(language) == "ko"
+
+
+def _warn_of_words_without_spaces(references, language):
+    if _primary(language) in TOKENIZERS:
+        return
+    import regex
+
+    text = "".join(references)
+    letters = len(regex.findall(r"\p{L}", text))
+    if 2 * len(regex.findall(_NO_SPACES, text)) > letters > 0:
+        warnings.warn(
+            "BLEU counts words, and most references are in a script without spaces between words: "
+            "name the target language (`languages` of `Seq2SeqLM`; one of "
+            f"{', '.join(TOKENIZERS)}), or compare by chrf. Received: language={language!r}",
+            stacklevel=3,
+        )
+
+
 def _checked(references, hypotheses):
-    """Both as lists of texts, equally many."""
+    """Both as lists of texts in NFC, equally many."""
     both = {"references": references, "hypotheses": hypotheses}
     for name, texts in both.items():
         if isinstance(texts, str):
@@ -159,6 +201,7 @@ def _checked(references, hypotheses):
         for i, text in enumerate(both[name]):
             if not isinstance(text, str):
                 raise TypeError(f"Texts must be strings. Received: {name}[{i}]={text!r}")
+        both[name] = [compose(text) for text in both[name]]
     references, hypotheses = both.values()
     if len(references) != len(hypotheses):
         raise ValueError(

@@ -1,13 +1,22 @@
 """Batches of sequences of similar length, padded to a few shapes, and results in input order."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo.checks import check_integer
+from zoo.decoding import compiled
+
+# Most time steps of a batch, padding included: 512 rows of 16, 64 of 128, 4 of 2,048. Larger
+# batches are no faster on a CPU, and take more memory: kilobytes for the hidden states, characters
+# or logits of each step, and in self-attention a weight for each pair of steps of a row, so that
+# 64 rows of 2,048 words took gigabytes.
+MAX_BATCH_STEPS = 8192
+
+_PROGRAM = "_zoo_program"  # the attribute of a model that holds its compiled call
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,9 @@ def batches(
 ) -> list[Batch]:
     """Groups sequences by length, the shortest first.
 
-    Batch sizes and padded lengths are powers of two, so that a model is compiled for few shapes.
+    Batch sizes and padded lengths are powers of two, so that a model is compiled for few shapes. No
+    batch has more than `MAX_BATCH_STEPS` time steps, unless a single sequence is longer: one long
+    text beside many short ones is run alone.
 
     Args:
         lengths: The length of each sequence.
@@ -48,16 +59,26 @@ def batches(
     """
     check_integer("batch_size", batch_size, minimum=1)
     rows = [row for row, length in enumerate(lengths) if length or not skip_empty]
-    order = sorted(rows, key=lengths.__getitem__)
-    grouped = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    return [
-        Batch(
-            rows,
-            bucket_size(lengths[rows[-1]], min_length),
-            min(bucket_size(len(rows)), batch_size) - len(rows),
-        )
-        for rows in grouped
-    ]
+    found: list[Batch] = []
+    taken: list[int] = []
+    for row in sorted(rows, key=lengths.__getitem__):
+        length = bucket_size(lengths[row], min_length)
+        if taken and len(taken) >= _most_rows(length, batch_size):
+            found.append(_batch(taken, lengths, batch_size, min_length))
+            taken = []
+        taken.append(row)
+    return [*found, _batch(taken, lengths, batch_size, min_length)] if taken else found
+
+
+def _most_rows(length: int, batch_size: int) -> int:
+    return max(min(batch_size, MAX_BATCH_STEPS // length), 1)
+
+
+def _batch(rows: list[int], lengths: Sequence[int], batch_size: int, min_length: int) -> Batch:
+    """The batch of rows that are sorted by length."""
+    length = bucket_size(lengths[rows[-1]], min_length)
+    size = min(bucket_size(len(rows)), _most_rows(length, batch_size))
+    return Batch(rows, length, size - len(rows))
 
 
 def run_batches(
@@ -78,6 +99,36 @@ def run_batches(
     results: list[Any] = [empty] * len(lengths)
     for batch in batches(lengths, batch_size, min_length, skip_empty=empty is not None):
         for row, result in zip(batch.rows, run(batch), strict=True):
+            results[row] = result
+    return results
+
+
+def run_by_length(
+    run: Callable[[Batch], Sequence[Any]],
+    lengths: Sequence[int],
+    batch_size: int,
+    min_length: int,
+    empty: Any,
+) -> list[Any]:
+    """As `run_batches`, in batches of sequences with one padded length.
+
+    For results that depend on the padded length, such as the most tokens that are generated: no
+    result then depends on the other sequences.
+
+    Args:
+        run, lengths, batch_size, min_length, empty: See `run_batches`.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        groups.setdefault(bucket_size(length, min_length), []).append(row)
+    results: list[Any] = [empty] * len(lengths)
+    for rows in groups.values():
+
+        def run_rows(batch, rows=rows):
+            return run(replace(batch, rows=[rows[i] for i in batch.rows]))
+
+        found = run_batches(run_rows, [lengths[i] for i in rows], batch_size, min_length, empty)
+        for row, result in zip(rows, found, strict=True):
             results[row] = result
     return results
 
@@ -109,7 +160,18 @@ def pad(
 
 
 def predict(model: keras.Model, inputs: Any) -> Any:
-    """Outputs of a model for one batch of preprocessed inputs, as NumPy arrays."""
-    # `predict_on_batch` of a KerasHub task would preprocess the inputs again.
-    outputs = keras.Model.predict_on_batch(model, inputs)
-    return keras.tree.map_structure(np.asarray, outputs)
+    """Outputs of a model for one batch of preprocessed inputs, as NumPy arrays.
+
+    The same numbers as `keras.Model.predict_on_batch`, which two threads may not call: on JAX it
+    takes the variables away from the model while it runs. The program, compiled once for each
+    shape, is kept with the model.
+
+    Args:
+        model: A functional model. The preprocessing of a task is not run.
+        inputs: A nesting of arrays, as the model takes it.
+    """
+    program = vars(model).get(_PROGRAM)
+    if program is None:  # several threads may make one; all use the first
+        made = compiled(lambda inputs: model(inputs, training=False), [model], optimize=False)
+        program = vars(model).setdefault(_PROGRAM, made)  # not by `setattr`, which Keras tracks
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, program(inputs))

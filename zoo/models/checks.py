@@ -1,19 +1,22 @@
 """Checks of what a user passes to a task."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras_hub
 
+from zoo.unicode import compose
+
 
 def check_names(name: str, values: Any, min_count: int) -> tuple[str, ...]:
-    """The names of classes as a tuple.
+    """The names of classes as a tuple, in NFC.
 
     Raises:
         ValueError: if they are not a list of at least `min_count` different strings.
     """
     if isinstance(values, Iterable) and not isinstance(values, str):
-        names = tuple(values)
+        names = tuple(compose(it) if isinstance(it, str) else it for it in values)
         are_strings = all(isinstance(value, str) for value in names)
         if are_strings and min_count <= len(names) == len(set(names)):
             return names
@@ -24,7 +27,7 @@ def check_names(name: str, values: Any, min_count: int) -> tuple[str, ...]:
 
 
 def check_texts(texts: Iterable[str]) -> list[str]:
-    """The texts as a list.
+    """The texts as a list, in NFC.
 
     Raises:
         TypeError: if `texts` is a single string, or an element is not a string.
@@ -35,7 +38,7 @@ def check_texts(texts: Iterable[str]) -> list[str]:
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"Texts must be strings. Received: texts[{i}]={text!r}")
-    return texts
+    return [compose(text) for text in texts]
 
 
 def check_columns(columns: Mapping[str, Sequence[Any]], *names: str) -> None:
@@ -71,3 +74,23 @@ def require_preprocessor(
             "`preprocessor=…`, or load it with `zoo.load`. Received: preprocessor=None"
         )
     return preprocessor
+
+
+def warn_of_fewer(count: int, n_best: int) -> None:
+    """Warns if there are fewer hypotheses than were asked for."""
+    if count < n_best:
+        warnings.warn(
+            f"Only {count} of the {n_best} hypotheses asked for exist for an input. "
+            f"Received: n_best={n_best}",
+            stacklevel=4,
+        )
+
+
+def warn_of_truncation(num_truncated: int, num_texts: int, longest: int) -> None:
+    """Warns if texts were truncated to the most tokens that a model reads."""
+    if num_truncated:
+        warnings.warn(
+            f"{num_truncated} of {num_texts} texts are longer than the model's maximum of "
+            f"{longest} tokens and were truncated. Split them into sentences.",
+            stacklevel=4,
+        )

@@ -1,4 +1,4 @@
-"""Lossless subword tokenizer by SentencePiece: decoding the ids of a text gives the text."""
+"""Lossless subword tokenizer by SentencePiece: decoding the ids of a text gives its NFC form."""
 
 import io
 import random
@@ -7,9 +7,11 @@ from functools import cached_property
 
 import keras
 import keras_hub
+import numpy as np
 import sentencepiece
 
 from zoo.tokenizers.sampling import Sampler
+from zoo.unicode import compose
 
 sentencepiece.set_min_log_level(1)  # warnings, but no notices
 
@@ -23,7 +25,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     """A SentencePiece tokenizer with ids 0 to 3 for padding, unknown, start and end.
 
     Called on strings it is a KerasHub tokenizer, also in `tf.data` and SavedModels. `encode` is
-    the fast path that the zoo's models use.
+    the fast path that the zoo's models use. Both read text in Unicode's composed form (NFC).
 
     Args:
         proto: A SentencePiece model: its path, its bytes, or its bytes in base64.
@@ -50,6 +52,9 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         super()._set_proto_tf(self.proto)
 
+    def tokenize(self, inputs):
+        return super().tokenize(_composed(inputs))
+
     def encode(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
@@ -65,7 +70,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         Returns:
             A list of lists of ids.
         """
-        texts = list(texts)
+        texts = [compose(text) for text in texts]
         self._maybe_initialized_spm()
         if not sampling:
             return self._sentence_piece_spm.encode(texts, num_threads=1)
@@ -104,11 +109,11 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     def pieces(self, text: str) -> list[str]:
         """The text of each token id of `encode`.
 
-        The texts join to the original text. If a character takes several ids because it has no
-        piece, the first text is the character and the others are empty.
+        The texts join to the text in its composed form (NFC). If a character takes several ids
+        because it has no piece, the first text is the character and the others are empty.
         """
         self._maybe_initialized_spm()
-        pieces = self._sentence_piece_spm.encode([text], out_type=str, num_threads=1)[0]
+        pieces = self._sentence_piece_spm.encode([compose(text)], out_type=str, num_threads=1)[0]
         return self.readable(pieces)
 
     @staticmethod
@@ -132,6 +137,21 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         if readable:  # SentencePiece adds a space before the first word
             readable[0] = readable[0].removeprefix(" ")
         return readable
+
+
+def _composed(texts):
+    """The inputs of `tokenize` in NFC: a string, a list, an array or a tensor of `tf.data`."""
+    if isinstance(texts, str | bytes):
+        return compose(texts.decode("utf-8") if isinstance(texts, bytes) else texts)
+    if isinstance(texts, list | tuple):
+        return [_composed(text) for text in texts]
+    if isinstance(texts, np.ndarray):
+        return _composed(texts.tolist())
+    if hasattr(texts, "dtype"):
+        import tensorflow_text  # heavy, and only tensors need it
+
+        return tensorflow_text.normalize_utf8(texts, "NFC")
+    return texts
 
 
 def _with_spaces(text: str) -> str:
@@ -161,7 +181,7 @@ def train_subword_tokenizer(
         - Kudo 2018, "Subword Regularization"; byte-pair encoding: Sennrich et al. 2016.
     """
     model = io.BytesIO()
-    lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    lines = [line for text in texts for line in compose(text).splitlines() if line.strip()]
     if not lines:
         raise ValueError("A tokenizer needs at least one text that is not empty. Received: none")
     try:

@@ -9,17 +9,34 @@ import keras
 import keras_hub
 import regex
 
+from zoo.unicode import compose
+
 PADDING, UNKNOWN = 0, 1
 WORDS_FILE, CHARACTERS_FILE = "words.txt", "characters.txt"
 
+# A word begins with a letter, digit or underscore. Joiners within a word belong to it.
+_WORD = (
+    r"(?![\p{M}\u200c\u200d])\w"
+    r"(?:(?![\u200c\u200d])[\w\p{M}]|[\u200c\u200d](?=[\p{L}\p{M}\p{N}]))*"
+)
+# What is no word: a grapheme cluster, so that flags, skin tones and joined emoji are not split.
+_CLUSTER = r"(?!\s)\X"
 # English as in the Penn Treebank: "don't" is "do" and "n't", "it's" is "it" and "'s".
 _ENGLISH = regex.compile(
     r"\w+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b"
-    r"|\d+(?:[.,:]\d+)+|[\w\p{M}]+(?:[-.@/][\w\p{M}]+)*|\.{2,}|-{2,}|[^\w\s]",
+    rf"|\d+(?:[.,:]\d+)+|{_WORD}(?:[-.@/]{_WORD})*|\.{{2,}}|-{{2,}}|{_CLUSTER}",
     regex.IGNORECASE,
 )
 # Other languages: words end at spaces, and each punctuation mark is a word.
-_PLAIN = regex.compile(r"[\w\p{M}]+|[^\w\s]")
+_PLAIN = regex.compile(rf"{_WORD}|{_CLUSTER}")
+# Zero-width space and Hangul fillers, which separate words.
+_BLANKS = regex.compile("[\u200b\u3164\uffa0]")
+# Byte-order mark, soft hyphen, marks of direction and other characters without a shape, which are
+# left out. Variation selectors, joiners and the tags of flags are parts of clusters.
+_INVISIBLE = regex.compile(
+    r"(?![\p{M}\u200c\u200d\U000e0020-\U000e007f])\p{Default_Ignorable_Code_Point}"
+)
+_VISIBLE = regex.compile(r"[^\p{Default_Ignorable_Code_Point}\p{Cc}]")
 _HANGUL = regex.compile("[가-힣]")
 
 
@@ -96,10 +113,12 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
         English is split approximately as in the Penn Treebank (`don't`: `do`, `n't`), other
         languages at spaces and around punctuation. If a model needs the exact tokenisation of a
-        treebank, give it lists of words.
+        treebank, give it lists of words. Emoji are words, with all their parts (skin tones, flags);
+        invisible characters, such as a zero-width space or a byte-order mark, are not.
         """
         rule = _ENGLISH if self.language == "en" else _PLAIN
-        return rule.findall(unicodedata.normalize("NFC", text))
+        text = _INVISIBLE.sub("", _BLANKS.sub(" ", compose(text)))
+        return [word for word in rule.findall(text) if _VISIBLE.search(word)]
 
     def tokenize(self, inputs):
         """Strings to lists of word ids, by `split` and `encode`."""
@@ -133,7 +152,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         )
 
     def _form(self, word):
-        word = unicodedata.normalize("NFC", word)
+        word = compose(word)
         return word.lower() if self.lowercase else word
 
     def _known(self, entries):
@@ -159,7 +178,7 @@ def spell(word: str, jamo: bool = False) -> str:
     >>> len(spell("한국")), len(spell("한국", jamo=True))
     (2, 6)
     """
-    word = unicodedata.normalize("NFC", word)
+    word = compose(word)
     if not jamo:
         return word
     return _HANGUL.sub(lambda syllable: unicodedata.normalize("NFD", syllable[0]), word)
@@ -190,7 +209,7 @@ def train_word_tokenizer(
     characters: Counter[str] = Counter()
     for sentence in sentences:
         for word in sentence:
-            composed = unicodedata.normalize("NFC", word)
+            composed = compose(word)
             words[composed.lower() if lowercase else composed] += 1
             characters.update(spell(word, jamo))
     if not words:
@@ -206,7 +225,7 @@ def train_word_tokenizer(
 
 
 def _checked(name, entries):
-    entries = tuple(entries)
+    entries = tuple(map(compose, entries))
     if len(set(entries)) < len(entries):
         twice = next(entry for entry, count in Counter(entries).items() if count > 1)
         raise ValueError(f"`{name}` must all be different. Received: {twice!r} twice")

@@ -4,6 +4,7 @@ Keras and MLflow are imported only after the configuration and the data have bee
 mistakes in them are reported immediately.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from zoo.terminal import starting
 from zoo.training import config as configs
 from zoo.training.config import ConfigError
 from zoo.training.display import Display, format_metrics
+from zoo.training.mistakes import format_conflict
 from zoo.training.schema import RecipeConfig, RecipeSpec
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def _label(spec: RecipeSpec, name: str) -> str:
 
 def _resolve_file(spec, file, label, overrides) -> RecipeConfig:
     config = configs.load(spec.Config, file, overrides, source=label)
-    return _with_recipe(spec, label, config)
+    return _with_recipe(spec, label, config).with_absolute_paths()
 
 
 def _with_recipe(spec, label, config) -> RecipeConfig:
@@ -135,7 +137,7 @@ def _with_recipe(spec, label, config) -> RecipeConfig:
 
 def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeConfig:
     """Configuration of an interrupted run, with overrides of `RESUMABLE` keys."""
-    if manifest.label != label:
+    if not _is_same_file(manifest.label, label):
         raise ConfigError(
             label,
             [
@@ -157,6 +159,13 @@ def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeCo
     return _with_recipe(spec, label, config)
 
 
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether two labels name one recipe; of a user's files, as seen from any folder."""
+    if is_path(one) and is_path(other):
+        return Path(one).name == Path(other).name
+    return one == other
+
+
 def _is_within(key: str, sections: Sequence[str]) -> bool:
     """Whether a key `a.b.c` is one of the sections or inside one."""
     key = key.strip()
@@ -165,7 +174,7 @@ def _is_within(key: str, sections: Sequence[str]) -> bool:
 
 def _load_data(config: RecipeConfig, label: str):
     dataset = config.data.load(config.seed)
-    if mistakes := [configs.format_conflict(it) for it in config.data_conflicts(dataset)]:
+    if mistakes := [format_conflict(it) for it in config.data_conflicts(dataset)]:
         raise ConfigError(label, mistakes)
     return dataset
 
@@ -245,5 +254,5 @@ def _summary(result: "RunResult", label: str) -> str:
         )
     if result.preset:
         lines.append(f"preset: {result.preset}")
-    lines += [f"run: {result.url}", f'next: zoo infer {model} "…", zoo ui']
+    lines += [f"run: {result.url}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']
     return "\n".join(lines)

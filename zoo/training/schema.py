@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -46,15 +46,37 @@ class Section(BaseModel):
     """Section of a recipe file: its keys with their types and defaults."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    paths: ClassVar[frozenset[str]] = frozenset()  # keys that may hold paths of files
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yields the invalid combinations among the values of this section."""
         return iter(())
 
+    def with_absolute_paths(self) -> Self:
+        """The section with absolute paths, so that a run can be resumed in another folder."""
+        changed = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                changed[name] = value.with_absolute_paths()
+            elif name in self.paths:
+                changed[name] = _absolute(value)
+        return self.model_copy(update=changed)
+
+
+def _absolute(value: Any) -> Any:
+    """The absolute paths of existing files and folders; other values as they are."""
+    if isinstance(value, list):
+        return [_absolute(one) for one in value]
+    if isinstance(value, str) and value and Path(value).exists():
+        return str(Path(value).absolute())
+    return value
+
 
 class DataConfig(Section):
     """Training data: a named dataset, or the user's own files."""
 
+    paths = frozenset({"train", "dev", "test"})
     task: ClassVar[str]  # of the named datasets that are allowed
 
     name: str | None = None

@@ -12,7 +12,7 @@ import keras_hub
 import zoo
 from zoo import presets
 from zoo.data import Dataset
-from zoo.data.planning import default_boundaries, plan_batches
+from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import Gate, GateResult, Registered, start_run
 from zoo.tracking.environment import environment
@@ -175,7 +175,12 @@ class Session:
 
     def _train(self, model, progress, checkpoint, run) -> None:
         settings = self.config.training
-        size = f"{settings.batch_tokens:,} tokens" if settings.batch_tokens else settings.batch_size
+        if settings.batch_tokens:
+            size = f"{settings.batch_tokens:,} tokens"
+        elif settings.batch_size * progress.boundaries[-1] > MAX_BATCH_STEPS:
+            size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} tokens"
+        else:
+            size = f"{settings.batch_size}"
         self.display.say(
             f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
@@ -310,7 +315,7 @@ class Session:
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
-        command = f"zoo run {self.label} --resume {checkpoint.run_id[:8]}"
+        command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:

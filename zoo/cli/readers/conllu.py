@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 from zoo.cli.models import FoundModel
 
 SUFFIXES = (".conllu", ".conllu.gz")
@@ -26,7 +26,7 @@ class ConlluReader:
             raise WrongUse(
                 "A CoNLL-U file is the only input, and the output is CoNLL-U: omit other inputs, "
                 f"--json and --html. Received: --file {args.file}",
-                hint=f"zoo infer {args.model} --file {args.file}",
+                hint=command("zoo", "infer", args.model, "--file", args.file),
             )
         if model.task.input != "words":
             raise WrongUse(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import output
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
             raise WrongUse(
                 f"There is no dataset `{name}`.{did_you_mean(name, cards)}", hint="zoo data ls"
             )
-        if args.action != "ls" and not cards[name].files:
+        if args.action != "ls" and _is_generated(cards[name]):
             raise WrongUse(
                 f"The dataset `{name}` is generated when it is loaded and has no files.",
                 hint=f"python -c \"import zoo.data; print(zoo.data.load('{name}'))\"",
@@ -82,7 +82,7 @@ def _fields(card: "DatasetCard", path: Path | None) -> dict:
 def _location(card: "DatasetCard") -> str:
     from zoo import data
 
-    if not card.files:
+    if _is_generated(card):
         return "generated"
     return str(data.path(card.name) or "not downloaded")
 
@@ -92,5 +92,15 @@ def _path(name: str) -> Path:
 
     path = data.path(name)
     if path is None:
-        raise Failure(f"The dataset `{name}` is not on this machine.", hint=f"zoo data get {name}")
+        raise Failure(
+            f"The dataset `{name}` is not on this machine.",
+            hint=command("zoo", "data", "get", name),
+        )
     return path
+
+
+def _is_generated(card: "DatasetCard") -> bool:
+    """Whether a dataset has files neither on the network nor in the library."""
+    from zoo import data
+
+    return not card.files and data.path(card.name) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import backend, models, output
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 from zoo.terminal import waiting
@@ -97,14 +97,14 @@ def _read(name: str, args: Namespace, found: "FoundModel") -> "tuple[str | None,
         raise WrongUse(
             f"A file has no splits: omit --split to use all its rows. "
             f"Received: --split {args.split}",
-            hint=f"zoo eval {args.model} --dataset {name}",
+            hint=command("zoo", "eval", args.model, "--dataset", name),
         )
     task = found.task
     if args.text and task.input_column is None:
         raise WrongUse(
             f"The files of a {task.name} have no column to choose with --text. "
             f"Received: --text {args.text}",
-            hint=f"zoo eval {args.model} --dataset {name}",
+            hint=command("zoo", "eval", args.model, "--dataset", name),
         )
     columns = {task.target_column: args.label, task.input_column: args.text}
     arguments = {
@@ -129,7 +129,7 @@ def _read_dataset(
         raise WrongUse(
             "--text and --label choose columns of a file; named datasets have fixed columns. "
             f"Received: --dataset {dataset.name}",
-            hint=f"zoo eval {args.model} --dataset {dataset.name}",
+            hint=command("zoo", "eval", args.model, "--dataset", dataset.name),
         )
     if found.card and len(dataset.languages) > len(task.language_options):
         options = dict(zip(task.language_options, found.card.languages, strict=False))

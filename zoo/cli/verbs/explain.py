@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, models, output
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 from zoo.explain.effects import METHODS
 
 EXAMPLES = """\
@@ -73,12 +73,12 @@ def _check_output(file: Path) -> None:
         raise WrongUse(
             f"The suffix of the output must be one of {', '.join(FORMATS)}. "
             f"Received: --output {file}",
-            hint=f"-o {file.with_suffix('.png')}",
+            hint=command("-o", file.with_suffix(".png")),
         )
     if not file.parent.is_dir():
         raise WrongUse(
             f"The directory of --output must exist. Received: --output {file}",
-            hint=f"mkdir -p {file.parent}",
+            hint=command("mkdir", "-p", file.parent),
         )
 
 
@@ -89,13 +89,13 @@ def _check_input(args: Namespace, found: models.FoundModel) -> None:
         raise WrongUse(
             f"`{args.model}` has no attention to explain. Received: --method attention, and a "
             f"{task.name} with attention='none'",
-            hint=f'zoo explain {args.model} "{args.input}" --method occlusion',
+            hint=command("zoo", "explain", args.model, args.input, "--method", "occlusion"),
         )
     if args.pieces and task.input != "text":
         raise WrongUse(
             f"--pieces is for models that read texts in pieces, and `{args.model}` takes "
             f"{task.inputs_name}. Received: --pieces",
-            hint=f'zoo explain {args.model} "{args.input}"',
+            hint=command("zoo", "explain", args.model, args.input),
         )
     if task.input == "image" and not Path(args.input).is_file():
         raise WrongUse(

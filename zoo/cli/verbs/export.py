@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zoo import exporting
 from zoo.cli import backend, models, output
-from zoo.cli.errors import Failure, WrongUse
+from zoo.cli.errors import Failure, WrongUse, command
 from zoo.terminal import quiet, waiting
 
 EXAMPLES = """\
@@ -72,18 +72,18 @@ def _check(args: Namespace) -> None:
             "Models are exported on TensorFlow, whichever backend trained them: "
             f"{exporting.OTHER_BACKENDS[args.backend]}. A preset is the same on every backend: "
             f"omit --backend. Received: --backend {args.backend}",
-            hint=f"zoo export {args.model} --format {args.format} -o {args.output}",
+            hint=command("zoo", "export", args.model, "--format", args.format, "-o", args.output),
         )
     if args.output.suffix == ".onnx":
         raise WrongUse(
             f"The output is a directory, also for ONNX: model.onnx and its vocabularies. "
             f"Received: --output {args.output}",
-            hint=f"-o {args.output.with_suffix('')}",
+            hint=command("-o", args.output.with_suffix("")),
         )
     if args.output.is_file() or (args.output.is_dir() and any(args.output.iterdir())):
         raise WrongUse(
             f"The output must be a new or empty directory. Received: --output {args.output}",
-            hint=f"-o {args.output.with_name(args.output.name + '_2')}",
+            hint=command("-o", args.output.with_name(args.output.name + "_2")),
         )
 
 

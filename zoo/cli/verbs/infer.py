@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.cli import backend, lines, models, output
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 from zoo.cli.readers import make_reader
 from zoo.suggestions import did_you_mean
 from zoo.tasks import Option, Task
@@ -62,7 +62,7 @@ def run(args: Namespace) -> None:
     if args.html and not args.html.resolve().parent.is_dir():
         raise WrongUse(
             f"The directory of --html must exist. Received: --html {args.html}",
-            hint=f"mkdir -p {args.html.parent}",
+            hint=command("mkdir", "-p", args.html.parent),
         )
     found = models.find(args.model)
     options = {"batch_size": args.batch_size} | _options(args.set, found.task)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import output, recipe_files
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 
 EXAMPLES = """\
   zoo recipes
@@ -48,12 +48,12 @@ def _write(file: recipe_files.RecipeFile, path: Path) -> None:
     if path.suffix not in recipe_files.SUFFIXES:
         raise WrongUse(
             f"A recipe file ends in .yaml. Received: --output {path}",
-            hint=f"zoo recipes {file.full_name} -o {path.with_suffix('.yaml')}",
+            hint=command("zoo", "recipes", file.full_name, "-o", path.with_suffix(".yaml")),
         )
     if path.exists():
         raise WrongUse(
             f"The file exists and would be overwritten. Received: --output {path}",
-            hint=f"zoo recipes {file.full_name} -o {path.with_stem(path.stem + '_2')}",
+            hint=command("zoo", "recipes", file.full_name, "-o", path.with_stem(path.stem + "_2")),
         )
     text = file.path.read_text("utf-8")
     if recipe_files.read(file.path).get("recipe") is None:  # of another distribution
@@ -61,4 +61,4 @@ def _write(file: recipe_files.RecipeFile, path: Path) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(text, "utf-8")
     print(f"{path}: a copy of {file.full_name}")
-    print(f"next: edit it, then zoo run {path}")
+    print(f"next: edit it, then {command('zoo', 'run', path)}")

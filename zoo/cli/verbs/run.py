@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, recipe_files
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import WrongUse, command
 
 EXAMPLES = """\
   zoo run sentiment/quickstart
@@ -39,7 +39,7 @@ def run(args: Namespace) -> None:
         if "=" not in override:
             raise WrongUse(
                 f"Changes to the file are written KEY.SUB=VALUE. Received: {override}",
-                hint=f"zoo recipes {args.recipe}",
+                hint=command("zoo", "recipes", args.recipe),
             )
     file = recipe_files.find(args.recipe)
     backend.choose(args.backend)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 from zoo.cli import models, output
+from zoo.cli.errors import command
 
 EXAMPLES = """\
   zoo show bilstm_bahdanau_sst2_en
@@ -48,7 +49,7 @@ def run(args: Namespace) -> None:
     for part, config in configuration.items():
         _section(part, config)
     print(f"files: {found.directory}")
-    print(f'next: zoo infer {args.model} "…"')
+    print(f'next: {command("zoo", "infer", args.model)} "…"')
 
 
 def _section(title: str, fields: dict, show: Callable[[object], str] = str) -> None:

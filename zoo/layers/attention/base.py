@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.layers.tensors import as_float
+
 # Lower than any score, and finite, so that a softmax over masked scores alone is finite.
 MASKED_SCORE = -1e9
 
@@ -18,8 +20,8 @@ class Attention(keras.layers.Layer):
         dropout: float. Dropout rate of the weights. Defaults to `0.0`.
 
     Call arguments:
-        query: Float tensor `[batch, target, query_units]`.
-        value: Float tensor `[batch, source, units]`.
+        query: Float tensor `[batch, target, query_units]`; integers are cast.
+        value: Float tensor `[batch, source, units]`, likewise.
         key: Float tensor `[batch, source, key_units]`. Defaults to `value`.
         query_mask: Boolean tensor `[batch, target]`; the output is zero where false.
         value_mask: Boolean tensor `[batch, source]`; the weight is zero where false.
@@ -141,6 +143,7 @@ class Attention(keras.layers.Layer):
         position=None,
     ):
         _check_shapes(query, value, key, query_mask, value_mask, key_mask)
+        query, value, key = as_float((query, value, key), self.compute_dtype)
         mask = _both(value_mask, key_mask)
         mask = None if mask is None else mask[:, None, :]  # [batch, 1, source]
         if use_causal_mask:

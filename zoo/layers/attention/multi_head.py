@@ -74,6 +74,7 @@ class MultiHeadAttention(Attention):
             dtype=self.dtype_policy,
             name=name,
         )
+        dense.supports_masking = True  # else it warns of a mask that its output has no use for
         dense.build(input_shape)
         return dense
 

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from zoo.layers.recurrence import scan_states
-from zoo.layers.tensors import argmax
+from zoo.layers.tensors import argmax, count_valid
 
 # Potential of forbidden transitions, and of all tags at padding: lower than any other, and finite.
 IMPOSSIBLE = -1e9
@@ -28,7 +28,7 @@ class LinearChain:
         self.start, self.transitions, self.end = start, transitions, end
         time = ops.shape(mask)[1]
         self.steps = ops.arange(time, dtype="int32")  # [time]
-        self.lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # [batch]
+        self.lengths = count_valid(mask)  # [batch]
         self.valid = self.steps[None, :] < self.lengths[:, None]  # [batch, time]
         self.order = ops.argsort(ops.where(mask, self.steps, self.steps + time), axis=1)
         # A constant added to all tags of a step has no effect. Without it sums stay accurate.
@@ -138,7 +138,8 @@ class LinearChain:
         possible = totals > IMPOSSIBLE / 2
         totals = totals - self._total(self._messages()[0])[:, None]
         totals = ops.where(possible, totals, ops.cast(-np.inf, totals.dtype))
-        return ops.swapaxes(states, 0, 1) // n, totals
+        tags = ops.swapaxes(states, 0, 1) // n
+        return ops.where(possible[:, None, :], tags, 0), totals
 
     def _messages(self):
         """Forward messages, with the potential of their step, and backward ones, without it.

@@ -183,7 +183,8 @@ class LinearChainCRF(keras.layers.Layer):
 
         Returns:
             A pair: the tags, int32 `[batch, n, time]`, 0 at padding, and the logarithms of
-            their probabilities `[batch, n]`, `-inf` where fewer than `n` sequences are possible.
+            their probabilities `[batch, n]`. Where fewer than `n` sequences are possible, the rest
+            have `-inf` and tags 0.
 
         Raises:
             ValueError: if `n` is not positive.

@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
+from zoo.decoding.programs import built_once
 from zoo.models.batching import bucket_size, predict
-from zoo.models.checks import require_preprocessor
+from zoo.models.checks import require_preprocessor, warn_of_fewer
 from zoo.models.generation.outputs import Hypothesis
 from zoo.models.generation.teacher_forcing import teacher_forcing, token_losses
 from zoo.models.gradients import log_odds
@@ -42,7 +43,6 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         inputs = backbone.input
         logits = self.head(backbone(inputs)["decoder_sequence_output"])
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
-        self._searches = {}
 
     def encoder_inputs(self, inputs):
         """The arguments of the backbone's `encode`: a tuple of tensors `[batch, ...]`.
@@ -134,24 +134,29 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             tensors = search(*encoder_inputs)
             return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
 
-        self._searches[key] = search_arrays
-        return search_arrays
+        return self._searches.setdefault(key, search_arrays)  # of threads, the first
+
+    @built_once
+    def _searches(self):
+        return {}
 
     def hypotheses(self, found: Hypotheses, row: int) -> list[Hypothesis]:
-        """The hypotheses of one input as text, best first.
+        """The hypotheses of one input as text, best first; those that exist.
 
         Args:
             found: What a `search` returned.
             row: int. The row of the input.
         """
         lengths = found.lengths[row]
+        count = max(1, int(np.isfinite(found.scores[row]).sum()))
+        warn_of_fewer(count, len(lengths))
         return [
             Hypothesis(
                 self.text(found.tokens[row, n, : lengths[n]]),
                 float(found.scores[row, n]),
                 float(found.log_probabilities[row, n]),
             )
-            for n in range(len(lengths))
+            for n in range(count)
         ]
 
     def text(self, token_ids) -> str:
@@ -218,7 +223,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         inputs, labels, _ = teacher_forcing([[int(i) for i in token_ids]], length, tokenizer)
         return inputs["decoder_token_ids"], labels
 
-    @functools.cached_property
+    @built_once
     def _scorer(self):
         """Logits and attention weights by teacher forcing, from encoder inputs."""
         inputs = [

@@ -33,6 +33,20 @@ def teacher_forcing(
     return inputs, labels, mask.astype("float32")
 
 
+def with_end(encoded: Sequence[Sequence[int]], length: int, tokenizer) -> list[list[int]]:
+    """Token ids of texts with the end token, truncated to a length.
+
+    A truncated text has no end token: a model that is trained on it does not learn to stop in the
+    middle of a sentence.
+
+    Args:
+        encoded: Token ids of each text, without the end token.
+        length: int. Most tokens, the end token included.
+        tokenizer: A `SubwordTokenizer`.
+    """
+    return [[*ids, tokenizer.end_token_id][:length] for ids in encoded]
+
+
 def token_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each token: its negative log-probability in nats.
 

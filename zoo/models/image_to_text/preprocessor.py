@@ -7,7 +7,7 @@ import keras_hub
 import numpy as np
 
 from zoo.images import read_image
-from zoo.models.generation.teacher_forcing import teacher_forcing
+from zoo.models.generation.teacher_forcing import teacher_forcing, with_end
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.tokenizers import SubwordTokenizer
 
@@ -20,7 +20,7 @@ class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
         tokenizer: A `SubwordTokenizer`.
         image_size: Height and width that images are resized to. Defaults to `(224, 224)`.
         sequence_length: int. Most tokens of a caption, the end token included; longer ones are
-            truncated. Defaults to `40`.
+            truncated, without an end token. Defaults to `40`.
     """
 
     backbone_cls = ImageToTextBackbone
@@ -47,13 +47,12 @@ class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
     def encode(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
-        """Truncated token ids of each caption, with the end token.
+        """Token ids of each caption, with the end token unless it is truncated.
 
         See `SubwordTokenizer.encode`.
         """
-        end = [self.tokenizer.end_token_id]
         encoded = self.tokenizer.encode(texts, sampling, seed)
-        return [ids[: self.sequence_length - 1] + end for ids in encoded]
+        return with_end(encoded, self.sequence_length, self.tokenizer)
 
     def collate(
         self, encoded: Sequence[list[int]], length: int

@@ -8,7 +8,7 @@ import numpy as np
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 
 from zoo.models.batching import pad
-from zoo.models.generation.teacher_forcing import teacher_forcing
+from zoo.models.generation.teacher_forcing import teacher_forcing, with_end
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.tokenizers import SubwordTokenizer
 
@@ -88,19 +88,26 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """Truncated token ids of each source, with the end token. See `SubwordTokenizer.encode`."""
-        length = self.encoder_sequence_length
-        return self._encode(self.source_tokenizer, texts, length, sampling, seed)
+        encoded = self.source_tokenizer.encode(texts, sampling, seed)
+        end = [self.tokenizer.end_token_id]
+        return [ids[: self.encoder_sequence_length - 1] + end for ids in encoded]
 
     def encode_target(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
-        """Truncated token ids of each target, with the end token."""
-        return self._encode(self.tokenizer, texts, self.decoder_sequence_length, sampling, seed)
+        """Token ids of each target, with the end token unless it is truncated."""
+        encoded = self.tokenizer.encode(texts, sampling, seed)
+        return with_end(encoded, self.decoder_sequence_length, self.tokenizer)
 
-    def _encode(self, tokenizer, texts, length, sampling, seed):
-        end = [tokenizer.end_token_id]
-        encoded = tokenizer.encode(texts, sampling, seed)
-        return [ids[: length - 1] + end for ids in encoded]
+    def fits(self, sources: Sequence[str], targets: Sequence[str]) -> list[bool]:
+        """Whether each pair of texts is short enough to be read without truncation."""
+        return [
+            len(source) < self.encoder_sequence_length
+            and len(target) < self.decoder_sequence_length
+            for source, target in zip(
+                self.source_tokenizer.encode(sources), self.tokenizer.encode(targets), strict=True
+            )
+        ]
 
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
         """Pads encoded sources.

@@ -1,6 +1,5 @@
 """Sequence-to-sequence task with beam search, scores and attention maps."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,8 +10,19 @@ from keras import ops
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.metrics import translation_scores
-from zoo.models.batching import batches, bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_texts, require_preprocessor
+from zoo.models.batching import (
+    batches,
+    bucket_size,
+    predict,
+    run_batches,
+    run_by_length,
+)
+from zoo.models.checks import (
+    check_columns,
+    check_texts,
+    require_preprocessor,
+    warn_of_truncation,
+)
 from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
 from zoo.models.generation.teacher_forcing import token_losses
@@ -91,7 +101,7 @@ class Seq2SeqLM(GenerationTask):
         # An end token alone is an empty text.
         lengths = [len(ids) if len(ids) > 1 else 0 for ids in encoded]
         empty = Translation.of([Hypothesis("", 0.0, 0.0)])
-        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty)
+        return run_by_length(run, lengths, batch_size, MIN_LENGTH, empty)
 
     @takes_search_options
     def score(
@@ -142,6 +152,7 @@ class Seq2SeqLM(GenerationTask):
             - Attention alone does not explain an answer: Jain and Wallace 2019.
         """
         methods = chosen_methods(method, self.backbone.attention != "none")
+        (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if len(encoded) == 1:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
@@ -210,12 +221,7 @@ class Seq2SeqLM(GenerationTask):
         preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
         encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
         longest = preprocessor.encoder_sequence_length - 1
-        if num_truncated := sum(len(ids) > longest for ids in encoded):
-            warnings.warn(
-                f"{num_truncated} of {len(texts)} texts are longer than the model's maximum of "
-                f"{longest} tokens and were truncated. Split them into sentences.",
-                stacklevel=3,
-            )
+        warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         end = preprocessor.tokenizer.end_token_id
         return [[*ids[:longest], end] for ids in encoded]
 

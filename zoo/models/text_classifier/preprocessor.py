@@ -10,6 +10,7 @@ import numpy as np
 from zoo.models.batching import pad
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.tokenizers import SubwordTokenizer
+from zoo.unicode import compose
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -48,16 +49,21 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
     def encode(
-        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
+        self,
+        texts: Iterable[str],
+        sampling: float = 0.0,
+        seed: int | None = None,
+        truncate: bool = True,
     ) -> list[list[int]]:
-        """Truncated token ids of each text. See `SubwordTokenizer.encode`."""
+        """Token ids of each text, by default truncated. See `SubwordTokenizer.encode`."""
         if self.lowercase:
             texts = [text.lower() for text in texts]
         encoded = self.tokenizer.encode(texts, sampling, seed)
-        return [ids[: self.sequence_length] for ids in encoded]
+        return [ids[: self.sequence_length] for ids in encoded] if truncate else encoded
 
     def pieces(self, text: str) -> list[str]:
-        """The text of each token of `encode`, in its original case."""
+        """The text of each token of `encode`, in NFC and its original case."""
+        text = compose(text)
         encoded = text.lower() if self.lowercase else text
         pieces = self.tokenizer.pieces(encoded)[: self.sequence_length]
         if len(encoded) != len(text):  # a few characters are longer in lower case, such as "İ"

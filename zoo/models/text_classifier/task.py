@@ -1,6 +1,5 @@
 """Text classification task with probabilities, scores and token weights."""
 
-import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,13 +10,20 @@ import numpy as np
 from keras import ops
 
 from zoo.choices import ATTENTIONS
+from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
 from zoo.explain.effects import Flip
 from zoo.explain.words import group_words
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_names, check_texts, require_preprocessor
+from zoo.models.checks import (
+    check_columns,
+    check_names,
+    check_texts,
+    require_preprocessor,
+    warn_of_truncation,
+)
 from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.gradients import gradient_times_input, log_odds
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
@@ -122,7 +128,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
         Args:
             texts: A list of texts. Those longer than the preprocessor's `sequence_length` are
-                truncated.
+                truncated, with a warning.
             batch_size: int. Most texts in a batch. Defaults to `64`.
 
         Returns:
@@ -182,6 +188,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
               al. 2016, "Understanding neural networks through representation erasure".
         """
         methods = chosen_methods(method, self.pooling in ATTENTIONS)
+        (text,) = check_texts([text])
         (encoded,) = self._encode([text])
         if not encoded:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
@@ -234,11 +241,11 @@ class TextClassifier(keras_hub.models.TextClassifier):
         products = gradient_times_input(function, predict(embed, batch).astype("float32"))
         return products[0, 0, : len(encoded)]
 
-    @functools.cached_property
+    @built_once
     def _explainer(self):
         return keras.Model(self.input, self._attention_output)
 
-    @functools.cached_property
+    @built_once
     def _stages(self):
         """The model in three: to embedded tokens, to hidden states, to logits."""
         inputs, embedded = self.backbone.input, self.backbone.token_embedding.output
@@ -250,7 +257,12 @@ class TextClassifier(keras_hub.models.TextClassifier):
         )
 
     def _encode(self, texts):
-        return require_preprocessor(self.preprocessor).encode(check_texts(texts))
+        """Token ids of each text; warns of truncated texts."""
+        preprocessor = require_preprocessor(self.preprocessor)
+        encoded = preprocessor.encode(check_texts(texts), truncate=False)
+        longest = preprocessor.sequence_length
+        warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
+        return [ids[:longest] for ids in encoded]
 
     def _probabilities(self, texts, batch_size):
         """The probabilities of the labels of each text, float32 `[labels]`."""

@@ -1,6 +1,5 @@
 """Token classification task with tags, spans, intents, scores and attention maps."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,18 +11,25 @@ from keras import ops
 
 from zoo.checks import check_integer
 from zoo.choices import HEADS, check_choice
+from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.explain.effects import Flip
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, check_names, require_preprocessor
+from zoo.models.checks import (
+    check_columns,
+    check_names,
+    require_preprocessor,
+    warn_of_fewer,
+)
 from zoo.models.explaining import chosen_methods
 from zoo.models.gradients import gradient_times_input, log_odds
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
 from zoo.tokenizers.words import UNKNOWN
+from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
 
@@ -238,7 +244,7 @@ class TokenClassifier(keras_hub.models.Task):
         scores = tagging_scores(columns["tags"], [answer.tags for answer in answers], self.scheme)
         if has_intents:
             pairs = zip(answers, columns["intent"], strict=True)
-            right = [answer.intent == intent for answer, intent in pairs]
+            right = [answer.intent == compose(intent) for answer, intent in pairs]
             scores["intent_accuracy"] = float(np.mean(right))
         return scores
 
@@ -335,14 +341,14 @@ class TokenClassifier(keras_hub.models.Task):
         for row in np.flatnonzero(whole.ids != other.ids):
             yield int(row) + first, self.tags[other.ids[row]]
 
-    @functools.cached_property
+    @built_once
     def _explainer(self):
         weights = [self.backbone.attention_output]
         if self.intents:
             weights.insert(0, self._intent_attention)
         return keras.Model(self.input, weights)
 
-    @functools.cached_property
+    @built_once
     def _stages(self):
         """The model in three: to features of words, to hidden states, to potentials."""
         inputs, mask = self.backbone.input, self.backbone.input["padding_mask"]
@@ -367,7 +373,7 @@ class TokenClassifier(keras_hub.models.Task):
 
         return run_batches(run, [len(ids) for ids, _ in encoded], 64, MIN_LENGTH)
 
-    @functools.cached_property
+    @built_once
     def _decoder(self):
         """The outputs with the best tags and their marginals, as one compiled graph."""
         potentials = self.output["tags"]
@@ -427,6 +433,7 @@ class TokenClassifier(keras_hub.models.Task):
                 for sequence, log_probability in zip(n_best[0][row], n_best[1][row], strict=True)
                 if np.isfinite(log_probability)
             ]
+            warn_of_fewer(len(hypotheses), len(n_best[1][row]))
         return Tagging(
             list(words),
             tags,

@@ -9,6 +9,7 @@ import pytest
 import zoo
 from recipes import sentiment
 from recipes.sentiment.recipe import SentimentRecipe
+from tests.stated import statements
 from zoo.tracking import StoreError
 from zoo.training import loop
 from zoo.training import run as run_recipe
@@ -52,6 +53,14 @@ def test_quickstart_reaches_its_gate(client, home, tmp_path, capsys):
 
     assert result.registered.champion and result.registered.version == 1
     again = zoo.load("models:/quickstart@champion")
+    stated = [it for it in statements() if it.model == "models:/quickstart@champion"]
+    assert len(stated) == 2  # of the tour and of the README
+    for statement in stated:
+        answers = tuple(answer.label for answer in again.infer(list(statement.texts)))
+        assert answers == statement.answers
+    assert again.preprocessor.tokenizer.pieces("The plot was not bad at all.") == (
+        "The| plot| was| not| bad| at| all|.".split("|")
+    )
     texts = ["The plot was not bad, and the cast was good.", "It was good, not bad.", "", "🎬"]
     for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):
         assert one.label == other.label

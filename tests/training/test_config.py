@@ -149,8 +149,8 @@ def test_an_unknown_name_gets_a_suggestion():
         ),
         (
             ["data.name=sst"],
-            "data: name must be one of generated_reviews, imdb, nsmc, sst2; did you mean sst2. "
-            "Received: name='sst'",
+            "data: name must be one of generated_reviews, imdb, nsmc, nsmc_mini, sst2; did you "
+            "mean sst2. Received: name='sst'",
         ),
         (
             ["data.dev=mine.csv"],
