@@ -10,7 +10,7 @@ STATED = [statement for statement in statements() if ":/" not in statement.model
 
 @pytest.mark.once
 def test_every_sentence_has_a_stated_answer():
-    """Of the models of the registry, `tests/recipes/test_session.py` tests the answers."""
+    """Of the models of the registry, `tests/training/test_session.py` tests the answers."""
     assert len(STATED) >= 5 and len(statements()) >= 7
     for statement in statements():
         assert len(statement.answers) == len(statement.texts) > 0, statement
