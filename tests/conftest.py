@@ -62,3 +62,16 @@ def client(home, empty_store):
 
     shutil.copytree(empty_store, home / "runs")
     return MlflowClient(prepare_store())
+
+
+@pytest.fixture
+def small_figures(monkeypatch):
+    """Saves figures with few pixels: compressing them takes longer than training."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def savefig(self, *arguments, **options):
+        save(self, *arguments, **(options | {"dpi": 20}))
+
+    monkeypatch.setattr(Figure, "savefig", savefig)

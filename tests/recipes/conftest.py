@@ -1,50 +1,14 @@
-"""Fixtures: a small recipe, small figures, a training step."""
+"""Fixtures: a training step, small figures."""
 
 import numpy as np
 import pytest
 
-SMALL = [
-    "data.options={train: 200, dev: 40, test: 20}",
-    "tokenizer.vocabulary_size=400",
-    "model.embedding_dim=6",
-    "model.units=5",
-    "training.epochs=2",
-    "training.batch_size=16",
-    "training.buckets=1",
-    "evaluation.gate=null",
-    "evaluation.test=false",
-    "evaluation.samples=0",
-]
-
-
-def load_data(config):
-    """The data of a resolved configuration."""
-    return config.data.load(config.seed)
+from tests.small_recipe import load_data
 
 
 @pytest.fixture(autouse=True)
-def small_figures(monkeypatch):
-    """Saves figures with few pixels: compressing them takes longer than training."""
-    from matplotlib.figure import Figure
-
-    save = Figure.savefig
-
-    def savefig(self, *arguments, **options):
-        save(self, *arguments, **(options | {"dpi": 20}))
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-
-
-@pytest.fixture
-def run(client):
-    """Function that runs a small sentiment quickstart with overrides."""
-    from recipes import sentiment
-    from zoo.training import run as run_recipe
-
-    def run(*overrides, **options):
-        return run_recipe(sentiment.RECIPE, "quickstart", [*SMALL, *overrides], **options)
-
-    return run
+def _small_figures(small_figures):
+    """Applies `small_figures` to every test of this folder."""
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from recipes.captioning.arrays import pixels
 from recipes.captioning.encoder import load_weights, split
 from recipes.captioning.recipe import CaptioningRecipe
 from recipes.captioning.schema import CaptioningConfig
-from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
+from tests.small_recipe import load_data
 from zoo import presets
 from zoo.home import home
 from zoo.layers.image import make_image_encoder

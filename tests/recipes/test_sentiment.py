@@ -11,7 +11,7 @@ import zoo
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import SentimentConfig
-from tests.recipes.conftest import SMALL, load_data
+from tests.small_recipe import SMALL, load_data
 from zoo import presets
 from zoo.models import Seq2SeqLM
 from zoo.training import pretrained

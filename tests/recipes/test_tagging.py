@@ -9,8 +9,8 @@ from recipes import tagging
 from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.report import draw_confusion, draw_transitions
 from recipes.tagging.schema import TaggingConfig
-from tests.recipes.conftest import load_data
 from tests.recipes.test_manuals import FOLDER
+from tests.small_recipe import load_data
 from zoo import presets
 from zoo.data.batches import Batches
 from zoo.data.planning import plan_batches

@@ -9,7 +9,7 @@ import zoo
 from recipes import translation
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import TranslationConfig
-from tests.recipes.conftest import load_data
+from tests.small_recipe import load_data
 from zoo import data, presets
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve

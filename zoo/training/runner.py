@@ -13,6 +13,7 @@ from zoo.terminal import starting
 from zoo.training import config as configs
 from zoo.training.config import ConfigError
 from zoo.training.display import Display, format_metrics
+from zoo.training.mistakes import format_conflict
 from zoo.training.schema import RecipeConfig, RecipeSpec
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _is_within(key: str, sections: Sequence[str]) -> bool:
 
 def _load_data(config: RecipeConfig, label: str):
     dataset = config.data.load(config.seed)
-    if mistakes := [configs.format_conflict(it) for it in config.data_conflicts(dataset)]:
+    if mistakes := [format_conflict(it) for it in config.data_conflicts(dataset)]:
         raise ConfigError(label, mistakes)
     return dataset
 

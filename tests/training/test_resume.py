@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recipes import sentiment
-from tests.recipes.conftest import SMALL
+from tests.small_recipe import SMALL
 from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint
 
