@@ -7,9 +7,12 @@ from keras import ops
 
 from tests.decoding.conftest import END, SOURCE, START
 from zoo.decoding import beam_search, compiled, sample
+from zoo.layers import RecurrentEncoder
 
 if keras.config.backend() != "torch":
     pytest.skip("Tracing is for torch only.", allow_module_level=True)
+
+import torch
 
 from zoo.decoding import torch_tracing
 
@@ -100,3 +103,20 @@ def test_a_compiled_function_takes_new_arguments_and_new_weights(model):
     np.testing.assert_array_equal(program(same, same), before)  # one tensor as two arguments
     head.set_weights([2 * weights for weights in head.get_weights()])
     assert np.abs(np.asarray(program(ones, ones)) - np.asarray(before)).max() > 0.1
+
+
+def test_an_encoder_of_padded_texts_is_traced():
+    """Its check of the mask reads values in Python, which would end the trace."""
+    encoder = RecurrentEncoder("gru", 4, bidirectional=True)
+    x, mask = np.ones((2, 3, 4), "float32"), np.array([[True] * 3, [True, False, False]])
+    expected = encoder(x, mask)
+    traced = torch_tracing.TracedFunction(lambda *inputs: encoder(*inputs))
+    with torch.inference_mode():
+        inputs = [ops.convert_to_tensor(array) for array in (x, mask)]
+        answers = [traced(*inputs) for _ in range(2)]
+    assert [trace.obstacle for trace in traced.traces.values()] == [None]
+    for answer in answers:
+        for one, other in zip(
+            keras.tree.flatten(answer), keras.tree.flatten(expected), strict=True
+        ):
+            np.testing.assert_allclose(one.numpy(), other.detach().numpy(), atol=1e-6)

@@ -25,7 +25,7 @@ class built_once(functools.cached_property):  # noqa: N801 (a decorator)
             return super().__get__(instance, owner)
 
 
-def compiled(function, layers, optimize=True):
+def compiled(function, layers, xla=True):
     """Compiles a function that decodes. On TensorFlow and JAX its loop is part of the program.
 
     Keep the returned function: it compiles each new shape of its arguments once, which takes
@@ -37,9 +37,9 @@ def compiled(function, layers, optimize=True):
             It closes over everything else, such as the beam size.
         layers: list of all layers, models and samplers whose variables the function uses. On
             JAX the variables of others would become constants of the program.
-        optimize: bool. Whether small operations are made faster: by XLA on TensorFlow, and on
-            torch by tracing, see `zoo.decoding.torch_tracing`. Worth it where the same step is
-            repeated many times. JAX always compiles. Defaults to `True`.
+        xla: bool. Whether XLA compiles the function on TensorFlow: worth it where one step is
+            repeated many times, and ten times slower for the CNN of a captioner. JAX always
+            compiles with it. Defaults to `True`.
 
     Returns:
         A function of the same arguments, which may be NumPy arrays. It computes no gradients.
@@ -59,7 +59,7 @@ def compiled(function, layers, optimize=True):
     ```
     """
     compile_ = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.config.backend()]
-    run = compile_(function, layers, optimize)
+    run = compile_(function, layers, xla)
     known = set()
 
     @functools.wraps(function)
@@ -78,15 +78,15 @@ def compiled(function, layers, optimize=True):
     return call
 
 
-def _tensorflow(function, layers, optimize):
+def _tensorflow(function, layers, xla):
     import tensorflow as tf
 
-    if optimize:
+    if xla:
         return tf.function(function, jit_compile=True, autograph=False)
     return tf.function(function, reduce_retracing=True, autograph=False)
 
 
-def _jax(function, layers, optimize):
+def _jax(function, layers, xla):
     """Passes variables as arguments, so that later training takes effect, and donates none."""
     import jax
 
@@ -116,12 +116,12 @@ def _jax(function, layers, optimize):
     return run
 
 
-def _torch(function, layers, optimize):
+def _torch(function, layers, xla):
     import torch
 
     from zoo.decoding.torch_tracing import TracedFunction
 
-    return torch.inference_mode()(TracedFunction(function) if optimize else function)
+    return torch.inference_mode()(TracedFunction(function))
 
 
 def _to_tensor(value):

@@ -51,7 +51,10 @@ def argmax(values):
 
 
 def known_values(tensor):
-    """The values of a tensor as a NumPy array; `None` while a graph is traced."""
+    """The values of a tensor as a NumPy array; `None` while a graph is traced.
+
+    On torch that is also in inference mode, in which the zoo runs and traces models.
+    """
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -64,7 +67,8 @@ def known_values(tensor):
     else:
         import torch
 
-        known = device(tensor) != "meta" and not torch.compiler.is_compiling()
+        traced = torch.compiler.is_compiling() or torch.is_inference_mode_enabled()
+        known = device(tensor) != "meta" and not traced
     return ops.convert_to_numpy(tensor) if known else None
 
 

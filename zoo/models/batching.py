@@ -173,6 +173,6 @@ def predict(model: keras.Model, inputs: Any) -> Any:
     """
     program = vars(model).get(_PROGRAM)
     if program is None:  # several threads may make one; all use the first
-        made = compiled(lambda inputs: model(inputs, training=False), [model], optimize=False)
+        made = compiled(lambda inputs: model(inputs, training=False), [model], xla=False)
         program = vars(model).setdefault(_PROGRAM, made)  # not by `setattr`, which Keras tracks
     return keras.tree.map_structure(keras.ops.convert_to_numpy, program(inputs))
