@@ -3,7 +3,7 @@
 A review joins two clauses, or has one; each affirms or negates a "good" or a "bad" word. Every
 review has a twin with the other label in the same split, the same sentence with the two words
 exchanged: for about a third, that is the same words in another order. Dev and test combine the
-clauses of train into sentences of other patterns.
+clauses of train into sentences of other patterns; a clause alone differs in its end mark only.
 """
 
 import itertools

@@ -6,7 +6,7 @@ import pytest
 
 from recipes import sentiment, translation
 from recipes.captioning import RECIPE as CAPTIONING
-from tests.recipes.conftest import SMALL
+from tests.small_recipe import SMALL
 from zoo.training import loop, resolve
 from zoo.training import run as run_recipe
 
