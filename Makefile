@@ -45,7 +45,7 @@ run: $(VENV)/installed
 	$(ZOO) run sentiment/quickstart
 	@echo; echo "--- 3. The registered model answers"
 	$(ZOO) infer models:/quickstart@champion "The plot was not bad at all." "The plot was not good at all."  # positive, negative
-	@echo; echo "--- 4. Its attention, as a picture"
+	@echo; echo "--- 4. The words for and against its answer, as a picture"
 	$(ZOO) explain models:/quickstart@champion "The plot was not bad at all." -o attention.png
 	@echo; echo "Done. The picture is attention.png. From here ($(ZOO), or after . $(BIN)/activate just zoo):"
 	@echo "  zoo ui                         browse the run, its charts and the registered model"

@@ -86,6 +86,11 @@ def _tensorflow(function, layers, xla):
     return tf.function(function, reduce_retracing=True, autograph=False)
 
 
+def _is_not_about_retracing(record):
+    """Drops TensorFlow's warning of a function that is traced often: once for each bucket."""
+    return "tf.function retracing" not in record.getMessage()
+
+
 def _jax(function, layers, xla):
     """Passes variables as arguments, so that later training takes effect, and donates none."""
     import jax
