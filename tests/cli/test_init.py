@@ -71,7 +71,7 @@ def test_two_files(tmp_path, monkeypatch, capsys):
         (tmp_path / f"train.{side}").write_text("".join(f"{side} {i}\n" for i in range(30)))
     assert main(["init", "train.en", "train.de", "-o", "pairs.yaml"]) == 0
     config = resolve(translation.RECIPE, "pairs.yaml")
-    assert config.data.train == ["train.en", "train.de"]
+    assert config.data.train == [str(tmp_path / "train.en"), str(tmp_path / "train.de")]
     assert "next: zoo run pairs.yaml" in capsys.readouterr().out
 
 
