@@ -1,6 +1,7 @@
 """Several threads use one model, as those of a server do, and programs of models."""
 
 import functools
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -205,3 +206,21 @@ def test_a_model_that_predicted_is_saved_and_copied(tmp_path):
         keras.saving.load_model(tmp_path / "model.keras"),
     ):
         assert copy.infer(TEXTS[:1])[0].probability == pytest.approx(answer.probability, abs=1e-6)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="a warning of TensorFlow")
+def test_programs_of_many_shapes_are_not_warned_of():
+    class Records(logging.Handler):
+        def emit(self, record):
+            messages.append(record.getMessage())
+
+    messages, handler, logger = [], Records(), logging.getLogger("tensorflow")
+    logger.addHandler(handler)
+    try:
+        run = compiled(lambda x: x, [], xla=False)
+        for i in range(12):
+            run({f"input_{i}": np.zeros(3, "float32")})
+        logger.warning("another warning")
+    finally:
+        logger.removeHandler(handler)
+    assert messages == ["another warning"]

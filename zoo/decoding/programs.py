@@ -81,6 +81,7 @@ def compiled(function, layers, xla=True):
 def _tensorflow(function, layers, xla):
     import tensorflow as tf
 
+    tf.get_logger().addFilter(_is_not_about_retracing)
     if xla:
         return tf.function(function, jit_compile=True, autograph=False)
     return tf.function(function, reduce_retracing=True, autograph=False)
