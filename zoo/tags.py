@@ -43,7 +43,7 @@ def parse_tag(tag: str) -> tuple[str, str] | None:
 
 
 def is_allowed(before: tuple[str, str], after: tuple[str, str], scheme: str) -> bool:
-    """Whether a scheme allows one tag to follow another.
+    """True if a scheme allows one tag to follow another.
 
     - `"bio"` (also known as IOB2): `I-X` must follow `B-X` or `I-X`.
     - `"bioes"`: `I-X` and `E-X` must follow `B-X` or `I-X`, and nothing else may follow those.
@@ -232,12 +232,12 @@ def _standard(tag: str, form: re.Pattern[str]) -> str | None:
 
 
 def _begins(tags: Iterable[str | None]) -> bool:
-    """Whether a tag begins a span of more than one word."""
+    """True if a tag begins a span of more than one word."""
     return any(tag is not None and tag.startswith("B") for tag in tags)
 
 
 def _resemble_spans(tags: Iterable[str]) -> bool:
-    """Whether most tags consist of a type and a letter before or after it, several for a type."""
+    """True if most tags consist of a type and a letter before or after it, several for a type."""
     tags = [tag for tag in tags if tag.upper() != "O"]
     for form in (_PREFIXED, _SUFFIXED):
         letters: defaultdict[str, set[str]] = defaultdict(set)
@@ -249,7 +249,7 @@ def _resemble_spans(tags: Iterable[str]) -> bool:
 
 
 def _continues(before: tuple[str, str], after: tuple[str, str]) -> bool:
-    """Whether the second tag belongs to the span of the first."""
+    """True if the second tag belongs to the span of the first."""
     return before[0] in "BI" and after[0] in "IE" and before[1] == after[1]
 
 

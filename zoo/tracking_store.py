@@ -53,13 +53,13 @@ def artifact_root(uri: str) -> Path | None:
 
 
 def database_root(uri: str) -> Path:
-    """Where the files of the runs go whose database this process writes to."""
+    """The folder of the files of runs whose database this process writes to."""
     database = sqlite_file(uri)
     return database.parent / "artifacts" if database else home() / "runs" / "artifacts"
 
 
 def is_server(uri: str) -> bool:
-    """Whether a URI is that of a tracking server, not of a database."""
+    """True if a URI is that of a tracking server, not of a database."""
     return urlsplit(uri).scheme in ("http", "https", "databricks") or uri == "databricks"
 
 

@@ -97,7 +97,7 @@ class Column:
 
     @property
     def is_label(self) -> bool:
-        """Whether few values occur again and again."""
+        """True if few values occur again and again."""
         counts = self.counts
         few = 2 <= len(counts) <= min(MOST_LABELS, len(self.values) / 2)
         return few and "" not in counts and self.words <= MOST_LABEL_WORDS
@@ -142,7 +142,7 @@ def _text(value: Any) -> str:
 
 
 def _is_tagged(file: Path) -> bool:
-    """Whether a file has a word per line, by its suffix and its blank lines."""
+    """True if a file has a word per line, by its suffix and its blank lines."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     if suffixes[-1:] in ([".conllu"], [".conll"]):
         return True

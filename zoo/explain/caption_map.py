@@ -17,7 +17,7 @@ END = "</s>"
 
 @dataclass(frozen=True)
 class Panel:
-    """What is drawn for one word.
+    """A word of a caption as it is drawn.
 
     Attributes:
         word: The word.
@@ -129,7 +129,7 @@ class CaptionMap(Drawable):
 
     @property
     def panels(self) -> list[Panel]:
-        """What is drawn for each of the first 40 words."""
+        """The first 40 words as they are drawn."""
         names = [word for word, _ in to_words(self._written)]
         layers = []
         if self.weights is not None and names:

@@ -30,7 +30,7 @@ class TextBox:
 
     @property
     def salience(self) -> float:
-        """How much there is to see: the size of its effect, or else its weight."""
+        """The size of its effect, or else its weight."""
         return self.weight if self.effect is None else abs(self.effect)
 
 
@@ -148,5 +148,5 @@ def to_words(tokens: Sequence[str]) -> list[tuple[str, list[int]]]:
 
 
 def _silent(token):
-    """Whether a token consists of punctuation and white space, or is empty."""
+    """True if a token consists of punctuation and white space, or is empty."""
     return all(c.isspace() or unicodedata.category(c).startswith("P") for c in token)

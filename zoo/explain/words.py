@@ -107,7 +107,7 @@ def _is_punctuation(text):
 
 
 def _is_silent(text):
-    """Whether a text is punctuation and white space alone, and no emoticon such as `:)`."""
+    """True if a text is punctuation and white space alone, and no emoticon such as `:)`."""
     text = text.strip()
     if len(text) > 1 and text[0] in ":;":
         return False

@@ -180,7 +180,7 @@ def _primary(language):
 
 
 def _has_spaces(language):
-    """Whether the words of a language have spaces between them, as far as known."""
+    """True if the words of a language have spaces between them, as far as known."""
     return TOKENIZERS.get(_primary(language)) is None or _primary(language) == "ko"
 
 

@@ -1,4 +1,4 @@
-"""What the explanations of all tasks share: the choice of methods, and variants without a word."""
+"""Parts of every task's explanation: the choice of methods, and variants without a word."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -155,7 +155,7 @@ def _are(values, kind):
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path is relative, normalised, and inside its directory."""
+    """True if a path is relative, normalised, and inside its directory."""
     if not isinstance(name, str) or not name or "\\" in name or ":" in name or "\0" in name:
         return False
     path = PurePosixPath(name)

@@ -7,7 +7,7 @@ import keras_hub
 
 
 class TaskModel(keras_hub.models.Task):
-    """What each model of the zoo has, beside the members of a KerasHub task."""
+    """Methods of every model of the zoo, beside those of a KerasHub task."""
 
     def infer(self, inputs: Iterable[Any], /, **options: Any) -> list[Any]:
         """Answers a list of texts, sentences or images, each by a dataclass of the task."""

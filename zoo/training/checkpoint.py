@@ -101,7 +101,7 @@ class Checkpoint:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it holds a state to resume from."""
+        """True if it holds a state to resume from."""
         return (self.folder / STATE_FILE).is_file()
 
     @classmethod

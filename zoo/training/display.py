@@ -71,5 +71,5 @@ def format_metrics(metrics: dict[str, float]) -> str:
 
 
 def run_page(run_id: str, url: str) -> str:
-    """Where a run is seen: its URL on a server, else its id, as `zoo ui` chooses its port later."""
+    """Page of a run: its URL on a server, else its id, as `zoo ui` chooses its port later."""
     return url if is_server(tracking_uri()) else f"{run_id} (zoo ui shows it)"

@@ -80,7 +80,7 @@ class Recipe(ABC):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        """Whether `examples` differ between epochs. Defaults to `False`.
+        """True if `examples` differ between epochs. Defaults to `False`.
 
         They must be a function of seed and epoch.
         """

@@ -111,7 +111,7 @@ def resolve(
 
 
 def is_path(name: str) -> bool:
-    """Whether a name of a recipe is the path of a user's own file."""
+    """True if a name of a recipe is the path of a user's own file."""
     return Path(name).suffix in (".yaml", ".yml")
 
 
@@ -164,14 +164,14 @@ def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeCo
 
 
 def _is_same_file(one: str, other: str) -> bool:
-    """Whether two labels name one recipe; of a user's files, as seen from any folder."""
+    """True if two labels name one recipe; of a user's files, as seen from any folder."""
     if is_path(one) and is_path(other):
         return Path(one).name == Path(other).name
     return one == other
 
 
 def _is_within(key: str, sections: Sequence[str]) -> bool:
-    """Whether a key `a.b.c` is one of the sections or inside one."""
+    """True if a key `a.b.c` is one of the sections or inside one."""
     key = key.strip()
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 

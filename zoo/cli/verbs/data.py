@@ -100,7 +100,7 @@ def _path(name: str) -> Path:
 
 
 def _is_generated(card: "DatasetCard") -> bool:
-    """Whether a dataset has files neither on the network nor in the library."""
+    """True if a dataset has files neither on the network nor in the library."""
     from zoo import data
 
     return not card.files and data.path(card.name) is None

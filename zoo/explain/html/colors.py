@@ -1,4 +1,4 @@
-"""What the pages share: colours of weights and of effects, and lists of notes."""
+"""Colours of weights and effects, and lists of notes, for all pages."""
 
 from collections.abc import Sequence
 from html import escape

@@ -150,7 +150,7 @@ class ImageToText(GenerationTask):
         return caption_scores(columns["captions"], [answer.text for answer in answers])
 
     def explain(self, image: Any, method: str | None = None) -> CaptionMap:
-        """What each region of an image contributes to each word of the caption by `infer`.
+        """Explains the caption of `infer`: the contribution of each region to each word.
 
         Args:
             image: One image, as for `infer`.
@@ -196,7 +196,7 @@ class ImageToText(GenerationTask):
         )
 
     def _occlusion(self, pixels, grid, ids):
-        """What each token loses without the surroundings of a cell, `[target, rows, columns]`."""
+        """The loss of each token without the surroundings of a cell, `[target, rows, columns]`."""
         rows, columns = grid.shape[1:3]
         whole = read_image(pixels, require_preprocessor(self.preprocessor).size)
         cells = list(np.ndindex(rows, columns))

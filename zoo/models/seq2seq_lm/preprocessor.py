@@ -57,7 +57,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     @property
     def has_two_tokenizers(self) -> bool:
-        """Whether the source has a tokenizer of its own."""
+        """True if the source has a tokenizer of its own."""
         return self.source_tokenizer is not self.tokenizer
 
     def source_vocabulary_size(self) -> int | None:
@@ -107,7 +107,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return with_end(encoded, self.decoder_sequence_length, self.tokenizer)
 
     def fits(self, sources: Sequence[str], targets: Sequence[str]) -> list[bool]:
-        """Whether each pair of texts is short enough to be read without truncation."""
+        """True if each pair of texts is short enough to be read without truncation."""
         return [
             len(source) < self.encoder_sequence_length
             and len(target) < self.decoder_sequence_length

@@ -130,7 +130,7 @@ class Seq2SeqLM(GenerationTask):
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
-        """What each word of a text contributes to each word of the translation by `infer`.
+        """Explains the translation of `infer`: the contribution of each word to each written word.
 
         Args:
             text: str. One text.
@@ -185,7 +185,7 @@ class Seq2SeqLM(GenerationTask):
         )
 
     def _occlusion(self, encoded, source, ids, target):
-        """What each written word loses without each source word, `[target, source]`."""
+        """The loss of each written word without each source word, `[target, source]`."""
         *words, _ = source  # the end token is never left out
         variants = [encoded, *(without(encoded, word) for word in words)]
 

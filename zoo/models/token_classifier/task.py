@@ -328,7 +328,7 @@ class TokenClassifier(keras_hub.models.Task):
         return scores if loss is None else scores | {"loss": loss}
 
     def explain(self, sentence: str | Sequence[str], method: str | None = None) -> Alignment:
-        """What each word contributes to the tag of each word, and to the intent.
+        """Explains the tags of `infer`: the contribution of each word to each tag and the intent.
 
         Args:
             sentence: A text, or a list of words.
