@@ -2,6 +2,7 @@
 
 import functools
 import json
+import unicodedata
 from pathlib import Path
 
 import keras
@@ -264,3 +265,17 @@ def test_invalid_options_of_the_backbone_raise(options, message):
 def test_invalid_options_of_the_task_raise(models, options, message):
     with pytest.raises(ValueError, match=message):
         TokenClassifier(models("encoder lstm").backbone, **{"tags": TAGS, **options})
+
+
+@pytest.mark.once
+def test_loss_reads_tags_in_any_unicode_form():
+    tokenizer = train_word_tokenizer([["a", "b"]])
+    backbone = TokenClassifierBackbone(
+        tokenizer.vocabulary_size(), tokenizer.character_vocabulary_size(), 4, units=4
+    )
+    tags = ["명사", "동사"]
+    model = TokenClassifier(backbone, TokenClassifierPreprocessor(tokenizer, 6), tags)
+    composed = {"tokens": [["a", "b"]], "tags": [tags]}
+    decomposed = composed | {"tags": [[unicodedata.normalize("NFD", tag) for tag in tags]]}
+    assert model.score(decomposed) == model.score(composed)
+    assert "loss" in model.score(composed)

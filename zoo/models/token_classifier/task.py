@@ -478,7 +478,9 @@ class TokenClassifier(keras_hub.models.Task):
             return [
                 [
                     -math.log(max(probabilities[ids[tag]], SMALLEST))
-                    for tag, probabilities in zip(columns["tags"][row], of_words, strict=False)
+                    for tag, probabilities in zip(
+                        map(compose, columns["tags"][row]), of_words, strict=False
+                    )
                     if tag in ids
                 ]
                 for row, of_words in zip(batch.rows, marginals["marginals"], strict=False)
