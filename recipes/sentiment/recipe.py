@@ -9,6 +9,17 @@ from zoo.data import Columns, Dataset
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.display import Display
+from zoo.training.distillation.soft_labels import (
+    UNLABELLED,
+    DistillationLoss,
+    agreement,
+    all_rows,
+    divergence,
+    pack,
+    soft_labels,
+)
+from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -27,7 +38,7 @@ class SentimentRecipe(Recipe):
             pretrained = self.initial_model.preprocessor
             tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
         else:
-            texts = dataset.splits["train"]["text"]
+            texts = all_rows(dataset)["text"]
             tokenizer = train_subword_tokenizer(
                 (text.lower() for text in texts) if lowercase else texts,
                 settings.vocabulary_size,
@@ -66,6 +77,20 @@ class SentimentRecipe(Recipe):
             _copy_weights(self.initial_model, model)
         return model
 
+    def training_columns(self, dataset: Dataset, display: Display) -> Columns:
+        if not self.teachers:
+            return dataset.splits["train"]
+        columns = all_rows(dataset)
+        found = soft_labels(
+            self.teachers,
+            columns["text"],
+            {"labels": dataset.labels},
+            lambda teacher: {"labels": teacher.labels},
+            lambda teacher, texts: {"labels": teacher.probabilities(texts)},
+            display,
+        )
+        return columns | {"teacher": list(found["labels"])}
+
     @property
     def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.sampling > 0
@@ -76,11 +101,15 @@ class SentimentRecipe(Recipe):
             columns["text"], self.config.tokenizer.sampling, int(seed)
         )
         ids = {label: i for i, label in enumerate(model.labels)}
-        truth = np.eye(len(ids), dtype="float32")[[ids[label] for label in columns["label"]]]
+        if "teacher" in columns:
+            truth = np.array([ids.get(label, UNLABELLED) for label in columns["label"]])
+            targets = pack(truth, np.array(columns["teacher"]))
+        else:
+            targets = np.eye(len(ids), dtype="float32")[[ids[it] for it in columns["label"]]]
 
         def collate(rows, length):
             batch = model.preprocessor.collate([encoded[row] for row in rows], length)
-            return batch, truth[rows]  # [batch, labels]
+            return batch, targets[rows]  # [batch, labels]
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
@@ -88,12 +117,25 @@ class SentimentRecipe(Recipe):
         return super().settings_of(model) | {"pooled_dropout": model.dropout}
 
     def compile_options(self, model) -> dict:
+        settings = self.config.training
+        if self.teachers:
+            return {
+                "loss": DistillationLoss(
+                    self._hard_loss, divergence, settings.temperature, settings.teacher_weight
+                ),
+                "weighted_metrics": [keras.metrics.MeanMetricWrapper(agreement, "accuracy")],
+            }
         return {
             "loss": keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=self.config.training.label_smoothing
+                from_logits=True, label_smoothing=settings.label_smoothing
             ),
             "weighted_metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")],
         }
+
+    def _hard_loss(self, ids, logits):
+        """Cross-entropy of the labels, `[batch]`; of `UNLABELLED` without meaning."""
+        loss = TokenCrossentropy(self.config.training.label_smoothing)
+        return loss.call(keras.ops.maximum(ids, 0)[:, None], logits[:, None])[:, 0]
 
 
 def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:

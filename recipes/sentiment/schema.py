@@ -8,20 +8,23 @@ from pydantic import Field
 from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
+from zoo.training.distillation.schema import (
+    DistilledData,
+    DistilledRecipe,
+    SoftLabelTraining,
+)
 from zoo.training.schema import (
     Conflict,
     Count,
-    DataConfig,
     EvaluationConfig,
-    RecipeConfig,
     Section,
     Share,
     one_of,
 )
 
 
-class SentimentData(DataConfig):
-    """Labelled texts: a named dataset, or the user's own tables."""
+class SentimentData(DistilledData):
+    """Labelled texts: a named dataset, or the user's own tables; and unlabelled ones."""
 
     task = "text_classifier"
 
@@ -88,12 +91,13 @@ class SentimentEvaluation(EvaluationConfig):
     metric: Literal["accuracy", "macro_f1", "loss"] | None = None
 
 
-class SentimentConfig(RecipeConfig):
+class SentimentConfig(DistilledRecipe):
     """Sentiment recipe file. `quickstart.yaml` explains each key."""
 
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: SoftLabelTraining = SoftLabelTraining()
     evaluation: SentimentEvaluation = SentimentEvaluation()
 
     def default_metric(self, dataset: Dataset) -> str:

@@ -6,11 +6,22 @@ import numpy as np
 from recipes.tagging.report import report
 from recipes.tagging.schema import TaggingConfig
 from zoo.data import Columns, Dataset
+from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
-from zoo.tokenizers import train_word_tokenizer
+from zoo.tokenizers import WordTokenizer, train_word_tokenizer
 from zoo.tokenizers.words import UNKNOWN
-from zoo.training.losses import SentenceCrossentropy
+from zoo.training.display import Display
+from zoo.training.distillation.soft_labels import (
+    UNLABELLED,
+    DistillationLoss,
+    all_rows,
+    divergence,
+    pack,
+    sentence_divergence,
+    soft_labels,
+)
+from zoo.training.losses import SentenceCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -44,11 +55,11 @@ class TaggingRecipe(Recipe):
         if self.config.training.init_from:
             return TokenClassifierPreprocessor(self.initial_model.preprocessor.tokenizer, length)
         tokenizer = train_word_tokenizer(
-            dataset.splits["train"]["tokens"],
+            self._rows(dataset)["tokens"],
             settings.least_count,
             settings.lowercase,
             settings.jamo,
-            self.config.data.language or (dataset.languages or (None,))[0],
+            self._language(dataset),
         )
         return TokenClassifierPreprocessor(tokenizer, length)
 
@@ -88,6 +99,40 @@ class TaggingRecipe(Recipe):
                 model.set_weights(pretrained.get_weights())
         return model
 
+    def training_columns(self, dataset: Dataset, display: Display) -> Columns:
+        if not self.teachers:
+            return dataset.splits["train"]
+        columns = self._rows(dataset)
+        classes = {"tags": dataset.labels}
+        if intents := sorted({it for it in columns.get("intent", ()) if it is not None}):
+            classes["intent"] = intents
+        found = soft_labels(
+            self.teachers,
+            columns["tokens"],
+            classes,
+            lambda teacher: {"tags": teacher.tags, "intent": teacher.intents},
+            lambda teacher, sentences: teacher.probabilities(sentences),
+            display,
+        )
+        ends = np.cumsum([len(words) for words in columns["tokens"]])
+        columns["teacher"] = np.split(found["tags"], ends[:-1])
+        if intents:
+            columns["teacher_intent"] = list(found["intent"])
+        return columns
+
+    def _language(self, dataset: Dataset) -> str | None:
+        return self.config.data.language or next(iter(dataset.languages), None)
+
+    def _rows(self, dataset: Dataset) -> Columns:
+        """The rows of train and the unlabelled ones, split into words."""
+        columns = all_rows(dataset)
+        split = WordTokenizer(language=self._language(dataset)).split
+        columns["tokens"] = [
+            split(sentence) if isinstance(sentence, str) else sentence
+            for sentence in columns["tokens"]
+        ]
+        return columns
+
     @property
     def examples_vary_by_epoch(self) -> bool:
         return self.config.tokenizer.word_dropout > 0
@@ -101,21 +146,36 @@ class TaggingRecipe(Recipe):
                 for ids, character_ids in encoded
             ]
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
-        truth = [[tag_ids[tag] for tag in tags] for tags in columns["tags"]]
+        truth = [tags and [tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}
+        taught = columns.get("teacher")
 
         def collate(rows, length):
             tags = np.zeros((len(rows), length), "int32")
             for i, row in enumerate(rows):
-                tags[i, : len(truth[row])] = truth[row]
+                if truth[row] is None:
+                    tags[i] = UNLABELLED
+                else:
+                    tags[i, : len(truth[row])] = truth[row]
             y = {"tags": tags}
             if intent_ids:
-                y["intent"] = np.array([intent_ids[columns["intent"][row]] for row in rows])
+                intents = [intent_ids.get(columns["intent"][row], UNLABELLED) for row in rows]
+                y["intent"] = np.array(intents)
+            if taught:
+                soft = np.zeros((*tags.shape, len(tag_ids)), "float32")
+                for i, row in enumerate(rows):
+                    soft[i, : len(taught[row])] = taught[row]
+                y["tags"] = pack(tags, soft)
+                if intent_ids:
+                    soft = np.stack([columns["teacher_intent"][row] for row in rows])
+                    y["intent"] = pack(y["intent"], soft)
             return model.preprocessor.collate([encoded[row] for row in rows], length), y
 
-        return TrainingExamples([len(tags) for tags in truth], collate)
+        return TrainingExamples([len(words) for words in columns["tokens"]], collate)
 
     def compile_options(self, model: TokenClassifier) -> dict:
+        if self.teachers:
+            return {"loss": self._distillation(model), "weighted_metrics": None}
         if model.head == "crf":
             losses = {"tags": model.crf.loss}
         else:
@@ -123,3 +183,37 @@ class TaggingRecipe(Recipe):
         if model.intents:
             losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return {"loss": losses, "weighted_metrics": None}
+
+    def _distillation(self, model: TokenClassifier) -> dict:
+        """The losses on the answers of teachers, by output."""
+        settings, smoothing = self.config.training, self.config.training.label_smoothing
+        crf, tokens, sentences = model.crf, TokenCrossentropy(), SentenceCrossentropy(smoothing)
+
+        def known(ids, potentials):
+            """The words that have a tag, and their ids."""
+            valid = keras.ops.any(potentials > IMPOSSIBLE / 2, axis=-1)
+            return keras.ops.logical_and(valid, ids != UNLABELLED), keras.ops.maximum(ids, 0)
+
+        def crf_loss(ids, potentials):
+            mask, ids = known(ids, potentials)
+            return -crf.log_likelihood(ids, potentials, mask)
+
+        def softmax_loss(ids, potentials):
+            mask, ids = known(ids, potentials)
+            return sentences.call(ids, keras.ops.where(mask[:, :, None], potentials, IMPOSSIBLE))
+
+        def crf_divergence(log_probabilities, potentials, temperature):
+            return crf.divergence(log_probabilities, potentials, temperature=temperature)
+
+        def intent_loss(ids, logits):
+            return tokens.call(keras.ops.maximum(ids, 0)[:, None], logits[:, None])[:, 0]
+
+        def loss(hard, soft):
+            return DistillationLoss(hard, soft, settings.temperature, settings.teacher_weight)
+
+        is_crf = model.head == "crf"
+        hard, soft = (crf_loss, crf_divergence) if is_crf else (softmax_loss, sentence_divergence)
+        losses = {"tags": loss(hard, soft)}
+        if model.intents:
+            losses["intent"] = loss(intent_loss, divergence)
+        return losses

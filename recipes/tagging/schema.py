@@ -17,20 +17,23 @@ from zoo.choices import (
 )
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
+from zoo.training.distillation.schema import (
+    DistilledData,
+    DistilledRecipe,
+    SoftLabelTraining,
+)
 from zoo.training.schema import (
     Conflict,
     Count,
-    DataConfig,
     EvaluationConfig,
-    RecipeConfig,
     Section,
     Share,
     one_of,
 )
 
 
-class TaggingData(DataConfig):
-    """Tagged sentences: a named dataset, or the user's own files."""
+class TaggingData(DistilledData):
+    """Tagged sentences: a named dataset, or the user's own files; and sentences without tags."""
 
     task = "token_classifier"
 
@@ -41,9 +44,9 @@ class TaggingData(DataConfig):
     column: Literal["upos", "xpos"] = "upos"
     language: str | None = None
 
-    def load(self, seed: int) -> Dataset:
+    def load_labelled(self, seed: int) -> Dataset:
         """Loads the data, repairs ill-formed tags, and warns of tags that train lacks."""
-        dataset = _repair_tags(super().load(seed))
+        dataset = _repair_tags(super().load_labelled(seed))
         _warn_of_unknown_tags(dataset)
         return dataset
 
@@ -124,15 +127,17 @@ class TaggingEvaluation(EvaluationConfig):
     ) = None
 
 
-class TaggingConfig(RecipeConfig):
+class TaggingConfig(DistilledRecipe):
     """Tagging recipe file. `quickstart.yaml` explains each key."""
 
     data: TaggingData = TaggingData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: SoftLabelTraining = SoftLabelTraining()
     evaluation: TaggingEvaluation = TaggingEvaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
                 "a CRF does not support label smoothing: set model.head=softmax, or "

@@ -70,6 +70,7 @@ class RunManifest:
         overrides: Changes to its file.
         digest: Digest of the dataset.
         config: The resolved configuration.
+        teachers: Digests of the teachers.
     """
 
     run_id: str
@@ -77,6 +78,7 @@ class RunManifest:
     overrides: list[str]
     digest: str
     config: dict
+    teachers: list[str] = field(default_factory=list)
 
 
 class Checkpoint:

@@ -1,4 +1,4 @@
-"""Initialization from a pretrained model: `training.init_from`."""
+"""Models that a recipe names: `training.init_from`, `training.teacher`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,15 @@ from zoo.training.config import resolve
 from zoo.training.schema import RecipeConfig
 
 
-def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Task:
+def load(
+    source: str, task: type[keras_hub.models.Task], key: str = "training.init_from"
+) -> keras_hub.models.Task:
     """Loads a model of a given class.
 
     Args:
         source: A model, as `zoo.load` takes it.
         task: The class of the model.
+        key: The key of the recipe that names it. Defaults to `"training.init_from"`.
 
     Raises:
         ValueError: if it is of another class.
@@ -26,7 +29,7 @@ def load(source: str, task: type[keras_hub.models.Task]) -> keras_hub.models.Tas
         row = task_of(task)  # None for a task of another package
         remedy = f"; `zoo ls --task {row.name}` lists them" if row else ""
         raise ValueError(
-            f"training.init_from must name a {task.__name__}{remedy}. "
+            f"{key} must name a {task.__name__}{remedy}. "
             f"Received: {source!r}, a {type(model).__name__}"
         )
     return model

@@ -13,6 +13,8 @@ import numpy as np
 from zoo.data import Columns, Dataset
 from zoo.tracking import Run
 from zoo.training import pretrained
+from zoo.training.display import Display
+from zoo.training.distillation.teacher import Teacher
 from zoo.training.schema import RecipeConfig
 
 
@@ -76,7 +78,7 @@ class Recipe(ABC):
     def examples(
         self, model: keras_hub.models.Task, columns: Columns, epoch: int
     ) -> TrainingExamples:
-        """Encodes the training split for one epoch."""
+        """Encodes `training_columns` for one epoch."""
 
     @property
     def examples_vary_by_epoch(self) -> bool:
@@ -142,6 +144,24 @@ class Recipe(ABC):
         """
         parts = (model, model.preprocessor, model.backbone)
         return {name: value for part in parts for name, value in part.get_config().items()}
+
+    def training_columns(self, dataset: Dataset, display: Display) -> Columns:
+        """The columns that `examples` encodes: by default those of the training split.
+
+        A recipe with `teachers` adds unlabelled rows, and the column `teacher` with the answers of
+        the teachers to all rows.
+        """
+        return dataset.splits["train"]
+
+    @functools.cached_property
+    def teachers(self) -> list[Teacher]:
+        """The teachers that `training.teacher` names.
+
+        Raises:
+            ValueError: if one is not a `Task` of this recipe, or does not exist.
+        """
+        sources = getattr(self.config.training, "teachers", [])
+        return [Teacher(source, self.Task) for source in sources]
 
     @functools.cached_property
     def initial_model(self) -> keras_hub.models.Task | None:

@@ -20,6 +20,7 @@ from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
+from zoo.training.distillation.schema import UNLABELLED_SPLIT
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -111,6 +112,8 @@ class Session:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
             self.recipe.build(self.dataset, preprocessor, config.training.precision)
+        self._columns = self.recipe.training_columns(self.dataset, self.display)
+        tags |= self._teaching()
         with start_run(
             tracking.experiment or config.recipe,
             self.name,
@@ -147,9 +150,10 @@ class Session:
             overrides=self.overrides,
             digest=dataset.digest,
             config=self.config.model_dump(),
+            teachers=[teacher.digest for teacher in self.recipe.teachers],
         )
         checkpoint.create(manifest, self._in_float32(model), dataset)
-        self._examples = self.recipe.examples(model, dataset.splits["train"], 0)
+        self._examples = self.recipe.examples(model, self._columns, 0)
         boundaries = default_boundaries(self._examples.lengths, settings.buckets)
         self._compile(model, boundaries)
         return model, TrainerState(boundaries=boundaries)
@@ -158,7 +162,7 @@ class Session:
         first = zoo.load(checkpoint.model)
         model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
         model.set_weights(first.get_weights())  # also those that the training model lacks
-        self._examples = self.recipe.examples(model, self.dataset.splits["train"], 0)
+        self._examples = self.recipe.examples(model, self._columns, 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._training_model)
         self.display.say(f"resuming in epoch {progress.epoch + 1}, after step {progress.step}")
@@ -196,7 +200,7 @@ class Session:
         def examples(epoch: int) -> TrainingExamples:
             if epoch == 0 or not self.recipe.examples_vary_by_epoch:
                 return self._examples
-            return self.recipe.examples(model, splits["train"], epoch)
+            return self.recipe.examples(model, self._columns, epoch)
 
         train(
             self._training_model,
@@ -291,6 +295,16 @@ class Session:
             "best_epoch": progress.best_epoch + 1,
             "wall_time_s": round(progress.seconds, 1),
             "machine": f"{tags['platform']}, {tags['device']}",
+        } | self._teaching()
+
+    def _teaching(self) -> dict[str, str]:
+        """The teachers, and the number of texts they answered; empty without a teacher."""
+        if not self.recipe.teachers:
+            return {}
+        extra = self._rows(UNLABELLED_SPLIT)
+        return {
+            "teacher": ", ".join(teacher.name for teacher in self.recipe.teachers),
+            "taught": f"{self._rows('train') + extra:,} texts, {extra:,} of them unlabelled",
         }
 
     # Checks
@@ -309,6 +323,12 @@ class Session:
                 "The data has changed since the run started, so the run cannot be resumed: restore "
                 "the data, or run the recipe again from the start. Received: "
                 f"resume={manifest.run_id!r}"
+            )
+        if manifest and manifest.teachers != [it.digest for it in self.recipe.teachers]:
+            raise CheckpointError(
+                "A teacher has changed since the run started, so the run cannot be resumed: "
+                "restore it, or run the recipe again from the start. Received: "
+                f"training.teacher={self.config.training.teacher!r}"
             )
 
     def _rows(self, split) -> int:

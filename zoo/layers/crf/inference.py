@@ -8,6 +8,7 @@ from zoo.layers.tensors import argmax, count_valid
 
 # Potential of forbidden transitions, and of all tags at padding: lower than any other, and finite.
 IMPOSSIBLE = -1e9
+SMALLEST = 1e-6  # probability by which another is divided
 
 
 class LinearChain:
@@ -38,8 +39,9 @@ class LinearChain:
         self.potentials = ops.where(self.valid[:, :, None], potentials, 0.0)
 
     def gather(self, tags):
-        """Moves the valid steps of `[batch, time]` to the front."""
-        return ops.take_along_axis(tags, self.order, axis=1)
+        """Moves the valid steps of `[batch, time, ...]` to the front."""
+        order = self.order if len(tags.shape) == 2 else self.order[:, :, None]
+        return ops.take_along_axis(tags, order, axis=1)
 
     def scatter(self, values):
         """Moves the steps of `[batch, time, ...]` back to the places they have in the mask."""
@@ -61,6 +63,28 @@ class LinearChain:
             ops.sum(unary, axis=1)  # zero at padding
             + ops.sum(ops.where(self.valid[:, 1:], inner, 0.0), axis=1)
             + ops.where(self.lengths > 0, boundaries, 0.0)
+        )
+
+    def expected_score(self, probabilities):
+        """The mean score of tags that are drawn at each step by itself, `[batch]`.
+
+        Transitions that are forbidden have probability zero, and the others their share.
+
+        Args:
+            probabilities: Float tensor `[batch, time, tags]`, valid steps first.
+        """
+        probabilities = ops.where(self.valid[:, :, None], probabilities, 0.0)
+        last = ops.maximum(self.lengths - 1, 0)[:, None, None]
+        first = probabilities[:, 0]
+        last = ops.take_along_axis(probabilities, last, axis=1)[:, 0]
+        ends = _mean(self.start, first, "bj,j->b") + _mean(self.end, last, "bj,j->b")
+        before, after = probabilities[:, :-1], probabilities[:, 1:]
+        inner = _mean(self.transitions, before, "btj,jk,btk->bt", after)
+        unary = ops.sum(probabilities * self.potentials, axis=(1, 2))
+        return (
+            unary
+            + ops.sum(ops.where(self.valid[:, 1:], inner, 0.0), axis=1)
+            + ops.where(self.lengths > 0, ends, 0.0)
         )
 
     def log_partition(self):
@@ -191,3 +215,11 @@ class LinearChain:
     def _total(self, forward):
         total = ops.logsumexp(forward[:, -1] + ops.stop_gradient(self.end), axis=1)
         return ops.where(self.lengths > 0, total, 0.0)
+
+
+def _mean(factors, first, equation, *second):
+    """The mean of factors under probabilities, without the forbidden ones."""
+    allowed = factors > IMPOSSIBLE / 2
+    weight = ops.einsum(equation, first, ops.cast(allowed, first.dtype), *second)
+    total = ops.einsum(equation, first, ops.where(allowed, factors, 0.0), *second)
+    return total / ops.maximum(weight, SMALLEST)

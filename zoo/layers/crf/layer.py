@@ -155,6 +155,32 @@ class LinearChainCRF(keras.layers.Layer):
         result = ops.where(ops.any(outside, axis=1), ops.cast(np.nan, result.dtype), result)
         return _reduced(result, mask, reduction)
 
+    def divergence(self, log_probabilities, potentials, mask=None, temperature=1.0):
+        """The divergence of the tags of a sequence from those of a teacher: `[batch]`, in nats.
+
+        `KL(q ‖ p)`, where `p` is this CRF with its scores divided by the temperature. Under `q` the
+        tags of a sequence are independent, each distributed by `softmax(log_probabilities / T)`.
+        This is exact for a teacher with a softmax at each step. Of a CRF as a teacher, whose
+        `marginals` are given, it leaves out how neighbouring tags depend on each other.
+
+        Args:
+            log_probabilities: Float tensor `[batch, time, num_tags]`, of the teacher.
+            potentials: Float tensor `[batch, time, num_tags]`.
+            mask: Boolean tensor `[batch, time]`. Defaults to the marked padding.
+            temperature: float. `T`. Defaults to `1.0`.
+
+        References:
+            - Wang et al. 2021, "Structural knowledge distillation: tractably distilling
+              information for structured predictor", equation 4 and case 2a.
+        """
+        potentials, mask = self._inputs(potentials, mask)
+        chain = LinearChain(*self._factors(1 / temperature), potentials / temperature, mask)
+        log_q = ops.cast(log_probabilities, potentials.dtype) / temperature
+        log_q = chain.gather(ops.log_softmax(log_q, axis=-1))
+        entropy = -ops.sum(ops.exp(log_q) * log_q, axis=-1)  # [batch, time]
+        entropy = ops.sum(ops.where(chain.valid, entropy, 0.0), axis=1)
+        return chain.log_partition() - chain.expected_score(ops.exp(log_q)) - entropy
+
     def decode(self, potentials, mask=None):
         """The most probable sequence of tags: int32 `[batch, time]`, 0 at padding.
 
@@ -225,10 +251,10 @@ class LinearChainCRF(keras.layers.Layer):
     def _width(self):
         return keras.backend.result_type(self.compute_dtype, "float32")
 
-    def _factors(self):
-        """Start, inner and end transitions, lowered by `IMPOSSIBLE` where forbidden."""
+    def _factors(self, scale=1.0):
+        """Start, inner and end transitions, scaled, and lowered by `IMPOSSIBLE` where forbidden."""
         factors = [
-            ops.cast(ops.convert_to_tensor(weight), self._width)
+            ops.cast(ops.convert_to_tensor(weight), self._width) * scale
             for weight in (self.start_transitions, self.transitions, self.end_transitions)
         ]
         if self.allowed_transitions is None:

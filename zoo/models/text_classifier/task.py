@@ -251,7 +251,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
                 probability=float(row.max()),
                 probabilities=dict(zip(self.labels, map(float, row), strict=True)),
             )
-            for row in self._probabilities(texts, batch_size)
+            for row in self.probabilities(texts, batch_size)
         ]
 
     def score(self, columns: dict[str, list], batch_size: int = 256) -> dict[str, float]:
@@ -268,8 +268,21 @@ class TextClassifier(keras_hub.models.TextClassifier):
             ValueError: if a column is missing, their lengths differ, or they have no rows.
         """
         check_columns(columns, "text", "label")
-        probabilities = np.array(self._probabilities(columns["text"], batch_size))
+        probabilities = self.probabilities(columns["text"], batch_size)
         return classification_scores(columns["label"], probabilities, self.labels)
+
+    def probabilities(self, texts: Iterable[str], batch_size: int = 64) -> np.ndarray:
+        """The probabilities of the labels of texts.
+
+        Args:
+            texts: A list of texts, as for `infer`.
+            batch_size: int. Most texts in a batch. Defaults to `64`.
+
+        Returns:
+            Float32 `[texts, labels]`.
+        """
+        found = self._class_probabilities(self._encode(texts), batch_size)
+        return np.array(found, "float32").reshape(-1, len(self.labels))
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> TokenWeights:
         """Which words of a text the model looked at, and which speak for and against the answer.
@@ -371,12 +384,8 @@ class TextClassifier(keras_hub.models.TextClassifier):
         warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         return [ids[:longest] for ids in encoded]
 
-    def _probabilities(self, texts, batch_size):
-        """The probabilities of the labels of each text, float32 `[labels]`."""
-        return self._class_probabilities(self._encode(texts), batch_size)
-
     def _class_probabilities(self, encoded, batch_size):
-        """The same for encoded texts."""
+        """The probabilities of the labels of each encoded text, float32 `[labels]`."""
 
         def run(batch):
             inputs = self.preprocessor.collate(batch.take(encoded), batch.length)

@@ -300,6 +300,27 @@ class TokenClassifier(keras_hub.models.Task):
         lengths = [len(words) for words in sentences]
         return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=Tagging([], [], [], []))
 
+    def probabilities(
+        self, sentences: Iterable[str | Sequence[str]], batch_size: int = 64
+    ) -> dict[str, np.ndarray]:
+        """The probabilities of the tags of sentences, and of their intents.
+
+        Args:
+            sentences: A list of texts or lists of words, as for `infer`.
+            batch_size: int. Most sentences in a batch. Defaults to `64`.
+
+        Returns:
+            `tags`, float32 `[words, tags]` with the words of all sentences in order; of a CRF the
+            marginal probabilities. With intents also `intent`, `[sentences, intents]`.
+        """
+        encoded = self.preprocessor.encode(self._words(sentences))
+        answers = self._decode_each(encoded, batch_size)
+        tags = [answer.marginals for answer in answers]
+        found = {"tags": np.concatenate([np.zeros((0, len(self.tags)), "float32"), *tags])}
+        if self.intents:
+            found["intent"] = np.array([answer.intents for answer in answers], "float32")
+        return found
+
     def score(self, columns: dict[str, list], batch_size: int = 64) -> dict[str, float]:
         """Compares predicted tags with the true ones.
 
@@ -439,7 +460,7 @@ class TokenClassifier(keras_hub.models.Task):
             keras.Model([self._states, mask], self.output),
         )
 
-    def _decode_each(self, encoded):
+    def _decode_each(self, encoded, batch_size=64):
         """The best tags, their marginals and the intents of each encoded sentence."""
 
         def run(batch):
@@ -450,7 +471,7 @@ class TokenClassifier(keras_hub.models.Task):
                 for row, place in enumerate(batch.rows)
             ]
 
-        return run_batches(run, [len(ids) for ids, _ in encoded], 64, MIN_LENGTH)
+        return run_batches(run, [len(ids) for ids, _ in encoded], batch_size, MIN_LENGTH)
 
     @built_once
     def _decoder(self):

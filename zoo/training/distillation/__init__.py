@@ -1,0 +1,1 @@
+"""Distillation: a student learns from the answers of teachers, on labelled and unlabelled text."""

@@ -1,0 +1,137 @@
+"""Teachers: their answers, computed once for each text and kept on disk."""
+
+import functools
+import json
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import keras_hub
+import numpy as np
+
+from zoo import presets
+from zoo.files import atomic_write
+from zoo.home import home
+from zoo.presets.card import digest_of
+from zoo.presets.validation import hash_files
+from zoo.training import pretrained
+from zoo.training.display import Display
+
+# Inputs whose answers are computed, and stored, together.
+CHUNK = 1024
+Answers = dict[str, np.ndarray]
+
+
+class Teacher:
+    """A model whose answers a student learns.
+
+    Answers are stored in `teachers/DIGEST` of the zoo's home, in one file for each chunk of
+    inputs, so that an interrupted run computes only what is missing.
+
+    Args:
+        source: A model, as `zoo.load` takes it.
+        task: The class it must have.
+
+    Attributes:
+        source: The same.
+        name: Its name on its card, else that of its folder.
+        digest: SHA-256 of its files.
+
+    Raises:
+        zoo.presets.PresetError: if there is no such preset.
+    """
+
+    def __init__(self, source: str, task: type[keras_hub.models.Task]):
+        self.source, self.task = source, task
+        directory = presets.resolve(source)
+        card = presets.read_card(directory)
+        self.name = card.name if card else directory.name
+        self.digest = digest_of(hash_files(directory))
+        self.folder = home() / "teachers" / self.digest[:32]
+
+    @functools.cached_property
+    def model(self) -> keras_hub.models.Task:
+        """The model.
+
+        Raises:
+            ValueError: if it is of another task.
+        """
+        return pretrained.load(self.source, self.task, "training.teacher")
+
+    def answers(
+        self,
+        inputs: Sequence,
+        ask: Callable[[keras_hub.models.Task, Sequence], Answers],
+        display: Display,
+        options: str = "",
+        what: str = "texts",
+    ) -> Answers:
+        """The answers to inputs, from the disk where they are known.
+
+        Args:
+            inputs: Texts, or lists of words.
+            ask: Function of the model and some inputs that returns their answers, as arrays.
+            display: Shows the progress.
+            options: What the answers depend on beside the model and the inputs.
+            what: The inputs in a message. Defaults to `"texts"`.
+
+        Returns:
+            The arrays of `ask`, those of all inputs in one.
+        """
+        files = self._files(inputs, options)
+        stored = {start: answers for start, path in files if (answers := _read(path)) is not None}
+        if len(stored) == len(files):
+            display.say(f"{self.source}: the answers to {len(inputs):,} {what} are stored already")
+        else:
+            display.say(f"{self.source}: asking for {len(inputs):,} {what}")
+            display.start(self.source, len(files), len(stored))
+        begin, asked = time.perf_counter(), 0
+        for start, path in files:
+            if start in stored:
+                continue
+            chunk = inputs[start : start + CHUNK]
+            with warnings.catch_warnings():
+                # A teacher reads as much of a text as it does in use.
+                warnings.filterwarnings("ignore", ".*were truncated")
+                stored[start] = ask(self.model, chunk)
+            with atomic_write(path) as temporary:
+                np.savez(temporary, **stored[start])
+            asked += len(chunk)
+            display.batch(len(stored), None)
+        if asked:
+            seconds = time.perf_counter() - begin
+            speed = f"{asked / seconds:,.0f} {what}/s"
+            display.say(f"{self.source}: {asked:,} {what} in {seconds:.1f} s, {speed}")
+        parts = [stored[start] for start, _ in files]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def is_known(self, inputs: Sequence, options: str = "") -> bool:
+        """True if the answers to all inputs are stored."""
+        return all(path.is_file() for _, path in self._files(inputs, options))
+
+    def unload(self) -> None:
+        """Frees the memory of the model."""
+        vars(self).pop("model", None)
+
+    def _files(self, inputs, options):
+        """The start of each chunk, and the file of its answers."""
+        return [
+            (start, self.folder / f"{_digest(options, inputs[start : start + CHUNK])}.npz")
+            for start in range(0, len(inputs), CHUNK)
+        ]
+
+
+def _digest(options: str, inputs: Sequence) -> str:
+    return sha256(json.dumps([options, list(inputs)]).encode()).hexdigest()
+
+
+def _read(path: Path) -> Answers | None:
+    """Stored answers; `None` if there are none, or the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
