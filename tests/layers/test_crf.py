@@ -94,6 +94,32 @@ def test_log_likelihood_equals_brute_force(constrained):
     assert result[5] == 0  # an empty sequence has one tagging
 
 
+TAUGHT = np.log(np.random.default_rng(3).dirichlet([1, 1, 1], size=(6, 5))).astype("float32")
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_divergence_from_independent_tags_equals_brute_force(temperature):
+    crf = layer()
+    result = run(lambda *x: crf.divergence(*x, temperature=temperature), TAUGHT, POTENTIALS, MASK)
+    hot = layer()
+    hot.set_weights([weight / temperature for weight in crf.get_weights()])
+    teacher = TAUGHT / temperature
+    teacher = teacher - np.logaddexp.reduce(teacher, axis=-1, keepdims=True)
+    for row, valid in enumerate(MASK):
+        expected = 0.0
+        for path, log_p in log_probabilities(hot, POTENTIALS[row, valid] / temperature).items():
+            log_q = float(teacher[row, valid][np.arange(len(path)), list(path)].sum())
+            expected += np.exp(log_q) * (log_q - log_p)
+        assert result[row] == pytest.approx(expected, abs=1e-4)
+
+
+def test_divergence_leaves_out_forbidden_transitions():
+    crf = layer(constrained=True)
+    taught = np.log(np.array([[[1e-9, 1e-9, 1.0]] * 5], "float32"))  # I-PER, which may not start
+    found = run(crf.divergence, np.repeat(taught, 6, 0), POTENTIALS, MASK)
+    assert np.isfinite(found).all() and (np.abs(found) < 100).all()
+
+
 def test_reductions_of_the_log_likelihood():
     crf = layer()
     each = numpy(crf.log_likelihood(GOLD, POTENTIALS, MASK))
