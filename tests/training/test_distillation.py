@@ -181,9 +181,8 @@ def test_answers_are_stored_by_texts_and_a_damaged_file_is_written_again(preset,
     np.testing.assert_array_equal(first, again)
     assert "the answers to 1,500 texts are stored already" in capsys.readouterr().err
     files[0].write_bytes(files[0].read_bytes()[:99])
-    np.testing.assert_array_equal(
-        taught(preset, model, texts=[f"a{i}" for i in range(1500)]), first
-    )
+    again = taught(preset, model, texts=[f"a{i}" for i in range(1500)])
+    np.testing.assert_array_equal(again, first)
     assert model.asked in (1024, 476)
 
 
@@ -193,7 +192,7 @@ def test_answers_are_stored_by_texts_and_a_damaged_file_is_written_again(preset,
     [
         (
             Rule(("negative", "neutral", "positive")),
-            "classes of the data, in any order: its labels",
+            "in any order: its labels differ",
         ),
         (Rule(positive=np.nan), "must be numbers: .* Received: labels with NaN"),
     ],
@@ -218,12 +217,12 @@ def test_a_student_learns_what_its_teacher_knows_from_soft_labels_alone(
     run, client, preset, tmp_path, monkeypatch, capsys
 ):
     """The labels say nothing here, and half of the texts have none."""
-    reviews = zoo.data.load("generated_reviews", train=300, dev=60, test=0).splits
+    reviews = zoo.data.load("generated_reviews", train=200, dev=60, test=0).splits
     for split, columns in reviews.items():
         rows = zip(columns["text"], range(len(columns["text"])), strict=True)
         lines = [f'"{text}",{LABELS[i % 2]}' for text, i in rows]
         (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *lines]))
-    texts = zoo.data.load("generated_reviews", train=600, dev=60, test=0, seed=7).splits["train"]
+    texts = zoo.data.load("generated_reviews", train=300, dev=60, test=0, seed=7).splits["train"]
     monkeypatch.setattr(Teacher, "model", property(lambda self: self.stub))
     monkeypatch.setattr(Teacher, "stub", Film(), raising=False)
     result = run(
@@ -323,7 +322,7 @@ def test_one_batch_of_a_distilled_tagger_updates_every_weight(head, tmp_path):
     dataset = load_data(start.config)
     model = start.build(dataset, start.prepare(dataset), "float32")
     presets.save(model, tmp_path / "tutor", name="tutor", dataset=dataset, dtype="float32")
-    unlabelled = write(tmp_path, ["play some zither by Anna", "book a table in Seoul or Busan"])
+    unlabelled = write(tmp_path, ["play zither zither by Anna", "book a table in Seoul or Busan"])
     recipe = TaggingRecipe(
         tagging_config(
             f"model.head={head}",
@@ -335,7 +334,7 @@ def test_one_batch_of_a_distilled_tagger_updates_every_weight(head, tmp_path):
     dataset = load_data(recipe.config)
     columns = recipe.training_columns(dataset, Display())
     assert columns["tokens"][-2:] == [
-        "play some zither by Anna".split(), "book a table in Seoul or Busan".split(),
+        "play zither zither by Anna".split(), "book a table in Seoul or Busan".split(),
     ]  # fmt: skip
     student = recipe.build(dataset, recipe.prepare(dataset), "float32")
     assert "zither" in student.preprocessor.tokenizer.get_vocabulary()
