@@ -14,11 +14,11 @@ from zoo.training.distillation.soft_labels import (
     UNLABELLED,
     DistillationLoss,
     agreement,
-    all_rows,
     divergence,
     pack,
     soft_labels,
 )
+from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples

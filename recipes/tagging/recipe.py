@@ -15,12 +15,12 @@ from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
     UNLABELLED,
     DistillationLoss,
-    all_rows,
     divergence,
     pack,
     sentence_divergence,
     soft_labels,
 )
+from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import SentenceCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples

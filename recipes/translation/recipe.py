@@ -11,6 +11,9 @@ from recipes.translation.schema import TranslationConfig
 from zoo.data import Columns, Dataset
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.display import Display
+from zoo.training.distillation.sequences import translate
+from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -60,13 +63,22 @@ class TranslationRecipe(Recipe):
             model.set_weights(pretrained.get_weights())
         return model
 
+    def training_columns(self, dataset: Dataset, display: Display) -> Columns:
+        if not self.teachers:
+            return dataset.splits["train"]
+        (teacher,), columns = self.teachers, all_rows(dataset)
+        beam = self.config.training.teacher_beam
+        written = translate(teacher, columns["source"], dataset.languages, beam, display)
+        return columns | {"teacher": written}
+
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.sampling > 0
+        is_drawn = bool(self.teachers) and self.config.training.teacher_weight < 1
+        return self.config.tokenizer.sampling > 0 or is_drawn
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
-        columns = self._without_long_pairs(preprocessor, columns)
+        columns = self._without_long_pairs(preprocessor, self._pairs(columns, epoch))
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
         targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
@@ -89,6 +101,22 @@ class TranslationRecipe(Recipe):
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
         return TrainingExamples(lengths, collate, tokens)
+
+    def _pairs(self, columns: Columns, epoch: int) -> Columns:
+        """The pairs of an epoch: true targets, and in place of some those of the teacher."""
+        if "teacher" not in columns:
+            return columns
+        random = np.random.default_rng([self.config.seed, epoch])
+        is_taught = random.random(len(columns["source"])) < self.config.training.teacher_weight
+        sources, targets = [], []
+        for source, true, written, taught in zip(
+            columns["source"], columns["target"], columns["teacher"], is_taught, strict=True
+        ):
+            target = written if taught or true is None else true
+            if target or true is not None:
+                sources.append(source)
+                targets.append(target)
+        return {"source": sources, "target": targets}
 
     def _without_long_pairs(self, preprocessor: Seq2SeqLMPreprocessor, columns: Columns) -> Columns:
         """The pairs that are read whole: half a sentence must not be taught as a translation."""

@@ -8,12 +8,12 @@ from pydantic import Field
 from zoo import data
 from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
 from zoo.data import Dataset
+from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
 from zoo.training.schema import (
     Conflict,
-    DataConfig,
+    Count,
     DecoderConfig,
     EvaluationConfig,
-    RecipeConfig,
     Section,
     one_of,
 )
@@ -21,8 +21,8 @@ from zoo.training.schema import (
 Files = str | list[str] | None
 
 
-class TranslationData(DataConfig):
-    """Pairs of texts: a named dataset, or the user's own files."""
+class TranslationData(DistilledData):
+    """Pairs of texts: a named dataset, or the user's own files; and sources without targets."""
 
     task = "seq2seq_lm"
 
@@ -74,6 +74,21 @@ class ModelConfig(DecoderConfig):
         yield from dot_product_conflicts(self.attention, self.bidirectional)
 
 
+class TranslationTraining(DistilledTraining):
+    """Training on the translations of a teacher."""
+
+    teacher_beam: Count = 5
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if isinstance(self.teacher, list):
+            yield Conflict(
+                "several teachers would have to search for one translation together, which is not "
+                "supported: name one",
+                teacher=self.teacher,
+            )
+
+
 class TranslationEvaluation(EvaluationConfig):
     """Metrics of translations."""
 
@@ -82,12 +97,13 @@ class TranslationEvaluation(EvaluationConfig):
     metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] | None = None
 
 
-class TranslationConfig(RecipeConfig):
+class TranslationConfig(DistilledRecipe):
     """Translation recipe file. `quickstart.yaml` explains each key."""
 
     data: TranslationData = TranslationData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: TranslationTraining = TranslationTraining()
     evaluation: TranslationEvaluation = TranslationEvaluation()
 
     def default_metric(self, dataset: Dataset) -> str:
@@ -95,6 +111,7 @@ class TranslationConfig(RecipeConfig):
         return "bleu" if self.data.name else "chrf"
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
         if self.tokenizer.separate and self.model.tie_embeddings == "all":
             yield Conflict(
                 "source and target share one matrix only if they share one vocabulary: use "

@@ -1,6 +1,8 @@
 """Translation recipe: schema, runs, `init_from`, loss."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from tests.small_recipe import load_data
 from zoo import data, presets
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
+from zoo.training.display import Display
+from zoo.training.distillation.teacher import Teacher
 from zoo.training.losses import TokenCrossentropy
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "translation" / "quickstart.yaml"
@@ -185,3 +189,68 @@ def test_pairs_longer_than_the_limit_are_left_out_and_counted(tmp_path):
     columns = {name: values[-3:] for name, values in dataset.splits["train"].items()}
     with pytest.raises(ValueError, match="All training pairs.*Received: model.sequence_length=64"):
         recipe.examples(model, columns, 0)
+
+
+class Shouting:
+    """A teacher that writes a text in capitals, and nothing for `silence`."""
+
+    languages = None
+
+    def __init__(self, score=-1.0):
+        self.score, self.beams = score, []
+
+    def infer(self, texts, beam):
+        self.beams.append(beam)
+        written = ["" if text == "silence" else text.upper() for text in texts]
+        return [SimpleNamespace(text=text, score=self.score) for text in written]
+
+
+@pytest.fixture
+def distilled(home, tmp_path, monkeypatch):
+    """Function that makes a recipe with a teacher and unlabelled sources."""
+
+    def make(model, *overrides):
+        (tmp_path / "more.txt").write_text("silence\none more\n")
+        monkeypatch.setattr(Teacher, "model", property(lambda self: model))
+        teacher = "training.teacher=gru_none_multi30k_en_de"
+        more = f"data.unlabelled={tmp_path}/more.txt"
+        return TranslationRecipe(config(teacher, more, *overrides))
+
+    return make
+
+
+@pytest.mark.once
+def test_targets_are_those_of_the_teacher_in_a_share_of_the_pairs(distilled):
+    model = Shouting()
+    recipe = distilled(model, "training.teacher_weight=0.25", "training.teacher_beam=3")
+    dataset = load_data(recipe.config)
+    columns = recipe.training_columns(dataset, Display())
+    assert model.beams == [3, 3]  # a probe, then all
+    assert recipe.training_columns(dataset, Display()) == columns and len(model.beams) == 2
+    assert columns["target"][-2:] == [None, None] and columns["teacher"][-2:] == ["", "ONE MORE"]
+    pairs = [recipe._pairs(columns, epoch) for epoch in (0, 0, 1)]
+    assert pairs[0] == pairs[1] != pairs[2] and recipe.examples_vary_by_epoch
+    sources, targets = pairs[0]["source"], pairs[0]["target"]
+    assert len(sources) == 201 and (sources[-1], targets[-1]) == ("one more", "ONE MORE")
+    is_taught = [a.upper() == b for a, b in zip(sources[:200], targets[:200], strict=True)]
+    assert 0.15 < np.mean(is_taught) < 0.35
+    truth = dict(zip(columns["source"], columns["target"], strict=True))
+    for source, target, taught in zip(sources, targets, is_taught, strict=False):
+        assert taught or target == truth[source]
+    whole = distilled(model)
+    assert not whole.examples_vary_by_epoch
+    assert whole._pairs(columns, 0)["target"] == [text for text in columns["teacher"] if text]
+
+
+@pytest.mark.once
+def test_teachers_that_cannot_translate_are_refused(distilled):
+    with pytest.raises(ConfigError, match="would have to search for one translation together"):
+        config("training.teacher=[a, b]")
+    recipe = distilled(Shouting(score=float("nan")))
+    with pytest.raises(ValueError, match="scores of a teacher must be numbers"):
+        recipe.training_columns(load_data(recipe.config), Display())
+    french = Shouting()
+    french.languages = ("en", "fr")
+    recipe, german = distilled(french), data.load("generated_dates", train=2, dev=1, test=0)
+    with pytest.raises(ValueError, match="from en to fr, the data from en to de"):
+        recipe.training_columns(replace(german, languages=("en", "de")), Display())

@@ -216,11 +216,13 @@ def write(folder, texts):
 def test_a_student_learns_what_its_teacher_knows_from_soft_labels_alone(
     run, client, preset, tmp_path, monkeypatch, capsys
 ):
-    """The labels say nothing here, and half of the texts have none."""
+    """The labels of train say nothing here, and half of its texts have none."""
     reviews = zoo.data.load("generated_reviews", train=200, dev=60, test=0).splits
     for split, columns in reviews.items():
-        rows = zip(columns["text"], range(len(columns["text"])), strict=True)
-        lines = [f'"{text}",{LABELS[i % 2]}' for text, i in rows]
+        lines = [
+            f'"{text}",{LABELS["film" in text if split == "dev" else i % 2]}'
+            for i, text in enumerate(columns["text"])
+        ]
         (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *lines]))
     texts = zoo.data.load("generated_reviews", train=300, dev=60, test=0, seed=7).splits["train"]
     monkeypatch.setattr(Teacher, "model", property(lambda self: self.stub))
@@ -232,11 +234,7 @@ def test_a_student_learns_what_its_teacher_knows_from_soft_labels_alone(
         "training.epochs=4",
         "training.learning_rate=0.02",
     )
-    texts = reviews["dev"]["text"]
-    answers = [answer.label for answer in result.model.infer(texts)]
-    expected = [LABELS[int("film" in text)] for text in texts]
-    assert np.mean([a == b for a, b in zip(answers, expected, strict=True)]) > 0.95
-    assert result.metrics["dev/accuracy"] < 0.75  # of the labels
+    assert result.metrics["dev/accuracy"] > 0.95
     taught = result.card.training["taught"]
     assert result.card.training["teacher"] == "tutor" and taught.endswith(" of them unlabelled")
     tags = client.get_run(result.run_id).data.tags

@@ -41,6 +41,8 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     rows = len(next(iter(dataset.splits["train"].values()), []))
     labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
     start = f", starting from {config.training.init_from}" if config.training.init_from else ""
+    if teachers := getattr(config.training, "teachers", []):
+        start += f", taught by {', '.join(Path(teacher).name for teacher in teachers)}"
     return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."
 
 

@@ -7,24 +7,14 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.data import Columns, Dataset
 from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.training.display import Display
-from zoo.training.distillation.schema import UNLABELLED_SPLIT
 from zoo.training.distillation.teacher import Answers, Teacher
 
 UNLABELLED = -1  # id of the class of an example without a label
 SMALLEST = 1e-30  # probability whose logarithm is taken
-PROBED = 4  # inputs asked of every teacher before the first answers all
 
 Classes = Mapping[str, Sequence[str]]
-
-
-def all_rows(dataset: Dataset) -> Columns:
-    """The rows of train, then the unlabelled ones, with `None` in the columns they lack."""
-    train, extra = dataset.splits["train"], dataset.splits.get(UNLABELLED_SPLIT, {})
-    count = len(next(iter(extra.values()), []))
-    return {name: [*values, *extra.get(name, [None] * count)] for name, values in train.items()}
 
 
 def soft_labels(
@@ -73,8 +63,7 @@ def soft_labels(
     orders = []
     for teacher in teachers:
         orders.append(_order(teacher, classes_of(teacher.model), classes))
-        if not teacher.is_known(inputs):
-            answers(teacher.model, inputs[:PROBED])
+        teacher.probe(inputs, answers)
     found = []
     for teacher, order in zip(teachers, orders, strict=True):
         answered = teacher.answers(inputs, answers, display)

@@ -13,16 +13,26 @@ import keras_hub
 import numpy as np
 
 from zoo import presets
+from zoo.data import Columns, Dataset
 from zoo.files import atomic_write
 from zoo.home import home
 from zoo.presets.card import digest_of
 from zoo.presets.validation import hash_files
 from zoo.training import pretrained
 from zoo.training.display import Display
+from zoo.training.distillation.schema import UNLABELLED_SPLIT
 
 # Inputs whose answers are computed, and stored, together.
 CHUNK = 1024
+PROBED = 4
 Answers = dict[str, np.ndarray]
+
+
+def all_rows(dataset: Dataset) -> Columns:
+    """The rows of train, then the unlabelled ones, with `None` in the columns they lack."""
+    train, extra = dataset.splits["train"], dataset.splits.get(UNLABELLED_SPLIT, {})
+    count = len(next(iter(extra.values()), []))
+    return {name: [*values, *extra.get(name, [None] * count)] for name, values in train.items()}
 
 
 class Teacher:
@@ -108,9 +118,19 @@ class Teacher:
         parts = [stored[start] for start, _ in files]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def is_known(self, inputs: Sequence, options: str = "") -> bool:
-        """True if the answers to all inputs are stored."""
-        return all(path.is_file() for _, path in self._files(inputs, options))
+    def probe(
+        self,
+        inputs: Sequence,
+        ask: Callable[[keras_hub.models.Task, Sequence], Answers],
+        options: str = "",
+    ) -> None:
+        """Asks for the answers to the first inputs, which fails early if it fails.
+
+        Args:
+            inputs, ask, options: See `answers`. Does nothing if all answers are stored.
+        """
+        if not all(path.is_file() for _, path in self._files(inputs, options)):
+            ask(self.model, inputs[:PROBED])
 
     def unload(self) -> None:
         """Frees the memory of the model."""
