@@ -3,6 +3,7 @@
 import functools
 import warnings
 
+import keras
 import numpy as np
 
 from recipes.translation.comparison import compare
@@ -12,8 +13,14 @@ from zoo.data import Columns, Dataset
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.training.display import Display
-from zoo.training.distillation.sequences import translate
-from zoo.training.distillation.teacher import all_rows
+from zoo.training.distillation.sequences import (
+    WordDistillation,
+    check_languages,
+    check_same_vocabulary,
+    translate,
+    with_teacher,
+)
+from zoo.training.distillation.teacher import PROBED, all_rows
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -33,8 +40,12 @@ class TranslationRecipe(Recipe):
 
     def prepare(self, dataset: Dataset) -> Seq2SeqLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
-        if self.config.training.init_from:
-            pretrained = self.initial_model.preprocessor
+        training = self.config.training
+        if training.init_from or training.by_word:
+            model = self.initial_model if training.init_from else self.teachers[0].model
+            pretrained = model.preprocessor
+            if training.by_word:
+                check_same_vocabulary(self.teachers[0], pretrained)
             return Seq2SeqLMPreprocessor(
                 pretrained.tokenizer, length, length, pretrained.source_tokenizer
             )
@@ -66,14 +77,19 @@ class TranslationRecipe(Recipe):
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
             return dataset.splits["train"]
-        (teacher,), columns = self.teachers, all_rows(dataset)
-        beam = self.config.training.teacher_beam
-        written = translate(teacher, columns["source"], dataset.languages, beam, display)
+        (teacher,), settings = self.teachers, self.config.training
+        check_languages(teacher, dataset.languages)
+        columns = all_rows(dataset)
+        if not settings.by_sequence:
+            translate(teacher, columns["source"][:PROBED], settings.teacher_beam, display)
+            return columns
+        written = translate(teacher, columns["source"], settings.teacher_beam, display)
         return columns | {"teacher": written}
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        is_drawn = bool(self.teachers) and self.config.training.teacher_weight < 1
+        settings = self.config.training
+        is_drawn = settings.by_sequence and settings.teacher_weight < 1
         return self.config.tokenizer.sampling > 0 or is_drawn
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
@@ -108,15 +124,16 @@ class TranslationRecipe(Recipe):
             return columns
         random = np.random.default_rng([self.config.seed, epoch])
         is_taught = random.random(len(columns["source"])) < self.config.training.teacher_weight
-        sources, targets = [], []
-        for source, true, written, taught in zip(
-            columns["source"], columns["target"], columns["teacher"], is_taught, strict=True
-        ):
-            target = written if taught or true is None else true
-            if target or true is not None:
-                sources.append(source)
-                targets.append(target)
-        return {"source": sources, "target": targets}
+        targets = [
+            written if taught or true is None else true
+            for true, written, taught in zip(
+                columns["target"], columns["teacher"], is_taught, strict=True
+            )
+        ]
+        # The teacher may have no translation of a source.
+        kept = [row for row, target in enumerate(targets) if target or columns["target"][row] == ""]
+        columns = columns | {"target": targets}
+        return {name: [values[row] for row in kept] for name, values in columns.items()}
 
     def _without_long_pairs(self, preprocessor: Seq2SeqLMPreprocessor, columns: Columns) -> Columns:
         """The pairs that are read whole: half a sentence must not be taught as a translation."""
@@ -143,11 +160,19 @@ class TranslationRecipe(Recipe):
         length = model.preprocessor.encoder_sequence_length
         return super().settings_of(model) | {"sequence_length": length}
 
+    def training_model(self, model: Seq2SeqLM) -> keras.Model:
+        if not self.config.training.by_word:
+            return model
+        return with_teacher(model, self.teachers[0].model)
+
     def compile_options(self, model) -> dict:
-        return {
-            "loss": TokenCrossentropy(self.config.training.label_smoothing),
-            "weighted_metrics": [],
-        }
+        settings = self.config.training
+        loss = TokenCrossentropy(settings.label_smoothing)
+        if settings.by_word:
+            loss = WordDistillation(
+                settings.temperature, settings.teacher_weight, settings.label_smoothing
+            )
+        return {"loss": loss, "weighted_metrics": []}
 
     def measure(self, model: Seq2SeqLM, columns: Columns) -> dict[str, float]:
         """Scores greedy search, which is faster than beam search."""

@@ -75,9 +75,21 @@ class ModelConfig(DecoderConfig):
 
 
 class TranslationTraining(DistilledTraining):
-    """Training on the translations of a teacher."""
+    """Training on the translations of a teacher, and on its probabilities of words."""
 
+    teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+
+    @property
+    def by_sequence(self) -> bool:
+        """True if the teacher translates the sources."""
+        return bool(self.teachers) and self.teacher_mode != "word"
+
+    @property
+    def by_word(self) -> bool:
+        """True if the probabilities of the teacher are learned at each word."""
+        return bool(self.teachers) and self.teacher_mode != "sequence"
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
@@ -112,6 +124,13 @@ class TranslationConfig(DistilledRecipe):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        if self.data.unlabelled and self.training.teacher_mode == "word":
+            yield Conflict(
+                "sources without targets need the teacher's translations: set "
+                "training.teacher_mode=both, or leave unlabelled out",
+                data__unlabelled=self.data.unlabelled,
+                training__teacher_mode=self.training.teacher_mode,
+            )
         if self.tokenizer.separate and self.model.tie_embeddings == "all":
             yield Conflict(
                 "source and target share one matrix only if they share one vocabulary: use "

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,11 +14,14 @@ from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import TranslationConfig
 from tests.small_recipe import load_data
 from zoo import data, presets
+from zoo.data.batches import Batches
+from zoo.data.planning import PlannedBatch
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Teacher
 from zoo.training.losses import TokenCrossentropy
+from zoo.training.optimizer import compile_model
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "translation" / "quickstart.yaml"
 TINY = [
@@ -237,7 +241,7 @@ def test_targets_are_those_of_the_teacher_in_a_share_of_the_pairs(distilled):
     truth = dict(zip(columns["source"], columns["target"], strict=True))
     for source, target, taught in zip(sources, targets, is_taught, strict=False):
         assert taught or target == truth[source]
-    whole = distilled(model)
+    whole = distilled(model, "training.teacher_mode=both")
     assert not whole.examples_vary_by_epoch
     assert whole._pairs(columns, 0)["target"] == [text for text in columns["teacher"] if text]
 
@@ -254,3 +258,39 @@ def test_teachers_that_cannot_translate_are_refused(distilled):
     recipe, german = distilled(french), data.load("generated_dates", train=2, dev=1, test=0)
     with pytest.raises(ValueError, match="from en to fr, the data from en to de"):
         recipe.training_columns(replace(german, languages=("en", "de")), Display())
+
+
+def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(tmp_path):
+    recipe = TranslationRecipe(config())
+    dataset = load_data(recipe.config)
+    teacher = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    presets.save(teacher, tmp_path / "tutor", name="tutor", dataset=dataset, dtype="float32")
+    recipe = TranslationRecipe(
+        config(
+            f"training.teacher={tmp_path / 'tutor'}",
+            "training.teacher_mode=word",
+            "training.teacher_weight=0.75",
+            "training.label_smoothing=0.1",
+            "model.units=6",
+        )
+    )
+    student = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    columns = recipe.training_columns(dataset, Display())
+    assert student.preprocessor.tokenizer.proto == teacher.preprocessor.tokenizer.proto
+    examples = recipe.examples(student, columns, 0)
+    inputs, labels, weights = examples.collate(np.arange(8), 40)
+    teacher = recipe.teachers[0].model
+    p, q = (np.array(model.predict_on_batch(inputs)) for model in (student, teacher))
+    hard = np.array(TokenCrossentropy(0.1).call(labels, p))
+    p, q = (x / 2 - np.logaddexp.reduce(x / 2, axis=-1, keepdims=True) for x in (p, q))
+    losses = 0.75 * 4 * (np.exp(q) * (q - p)).sum(axis=-1) + 0.25 * hard
+    model = recipe.training_model(student)
+    before = [np.array(weight) for weight in model.weights]
+    compile_model(model, recipe.config.training, 1, **recipe.compile_options(student))
+    batches = Batches([PlannedBatch(40, np.arange(8), 8)], examples.collate)
+    history = keras.Model.fit(model, batches, verbose=0).history
+    assert history["loss"][0] == pytest.approx((losses * weights).sum() / weights.sum(), rel=1e-3)
+    taught = {id(weight) for weight in teacher.weights}
+    for weight, start in zip(model.weights, before, strict=True):
+        if weight.dtype == "float32":
+            assert np.array_equal(np.array(weight), start) == (id(weight) in taught), weight.path

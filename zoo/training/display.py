@@ -48,14 +48,14 @@ class Display:
 
     def epoch(self, number: int, epochs: int, batches: int, done: int) -> None:
         """Starts the bar of an epoch, `done` of whose batches are done."""
-        self.start(f"epoch {number}/{epochs}", batches, done, "compiling")
+        self.work(f"epoch {number}/{epochs}", batches, done, "compiling")
 
-    def start(self, title: str, total: int, done: int = 0, note: str = "") -> None:
-        """Starts a bar of `total` steps, `done` of which are done."""
+    def work(self, description: str, total: int, done: int, note: str = "") -> None:
+        """Starts a bar, `done` of whose `total` parts are done."""
         if self._progress:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-            self._progress.add_task(title, total=total, completed=done, loss=note)
+            self._progress.add_task(description, total=total, completed=done, loss=note)
 
     def batch(self, done: int, loss: float | None) -> None:
         """Moves the bar to `done` batches."""

@@ -97,7 +97,7 @@ class Teacher:
             display.say(f"{self.source}: the answers to {len(inputs):,} {what} are stored already")
         else:
             display.say(f"{self.source}: asking for {len(inputs):,} {what}")
-            display.start(self.source, len(files), len(stored))
+            display.work(self.source, len(files), len(stored))
         begin, asked = time.perf_counter(), 0
         for start, path in files:
             if start in stored:
