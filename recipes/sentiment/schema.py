@@ -1,7 +1,7 @@
 """Schema of sentiment recipes."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,11 @@ from zoo.training.schema import (
     Count,
     DataConfig,
     EvaluationConfig,
+    FineTuningConfig,
     RecipeConfig,
     Section,
     Share,
+    backbone_conflicts,
     one_of,
 )
 
@@ -56,6 +58,19 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """Architecture of the text classifier."""
 
+    paths = frozenset({"backbone"})
+    # Settings that `backbone` replaces.
+    own_encoder: ClassVar[tuple[str, ...]] = (
+        "encoder",
+        "embedding_dim",
+        "units",
+        "num_layers",
+        "bidirectional",
+        "num_heads",
+        "dropout",
+    )
+
+    backbone: Annotated[str, Field(min_length=1)] | None = None
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     embedding_dim: Count = 128
     units: Count = 128
@@ -94,7 +109,11 @@ class SentimentConfig(RecipeConfig):
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: FineTuningConfig = FineTuningConfig()
     evaluation: SentimentEvaluation = SentimentEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from backbone_conflicts(self)
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"
