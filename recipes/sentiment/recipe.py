@@ -4,11 +4,13 @@ import keras
 import numpy as np
 
 from recipes.sentiment.report import report
-from recipes.sentiment.schema import SentimentConfig
+from recipes.sentiment.schema import ModelConfig, SentimentConfig
 from zoo.data import Columns, Dataset
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.training import backbones
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
     UNLABELLED,
@@ -32,10 +34,17 @@ class SentimentRecipe(Recipe):
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TextClassifierPreprocessor:
-        settings = self.config.tokenizer
+        settings, model = self.config.tokenizer, self.config.model
+        if model.backbone:
+            tokenizer = backbones.load_tokenizer(model.backbone)
+            return EncoderTextClassifierPreprocessor(tokenizer, model.sequence_length)
         lowercase = settings.lowercase
         if self.config.training.init_from:
             pretrained = self.initial_model.preprocessor
+            if isinstance(pretrained, EncoderTextClassifierPreprocessor):
+                return EncoderTextClassifierPreprocessor(
+                    pretrained.tokenizer, model.sequence_length
+                )
             tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
         else:
             texts = all_rows(dataset)["text"]
@@ -52,8 +61,31 @@ class SentimentRecipe(Recipe):
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
     ) -> TextClassifier:
         settings = self.config.model
+        model = TextClassifier(
+            self._backbone(preprocessor, dtype),
+            preprocessor,
+            labels=dataset.labels,
+            pooling=settings.pooling,
+            dropout=settings.pooled_dropout,
+        )
+        if self.config.training.init_from:
+            _copy_weights(self.initial_model, model)
+        backbones.freeze(model.backbone, self.config.training.trainable_layers)
+        return model
+
+    def _backbone(self, preprocessor, dtype) -> TextClassifierBackbone:
+        settings = self.config.model
+        if settings.backbone:
+            encoder = backbones.load_encoder(settings.backbone, dtype)
+            backbones.check_length(encoder, settings.sequence_length)
+            return TextClassifierBackbone(encoder=encoder, dtype=dtype)
+        if self.config.training.init_from and self.initial_model.backbone.pretrained:
+            config = self.initial_model.backbone.get_config()
+            backbone = TextClassifierBackbone.from_config(config | {"dtype": dtype})
+            backbones.check_length(backbone.pretrained, settings.sequence_length)
+            return backbone
         max_length = max(settings.sequence_length, MIN_LENGTH)
-        backbone = TextClassifierBackbone(
+        return TextClassifierBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
             encoder=settings.encoder,
             embedding_dim=settings.embedding_dim,
@@ -66,16 +98,6 @@ class SentimentRecipe(Recipe):
             max_sequence_length=1 << (max_length - 1).bit_length(),
             dtype=dtype,
         )
-        model = TextClassifier(
-            backbone,
-            preprocessor,
-            labels=dataset.labels,
-            pooling=settings.pooling,
-            dropout=settings.pooled_dropout,
-        )
-        if self.config.training.init_from:
-            _copy_weights(self.initial_model, model)
-        return model
 
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
@@ -114,7 +136,14 @@ class SentimentRecipe(Recipe):
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
     def settings_of(self, model: TextClassifier) -> dict:
-        return super().settings_of(model) | {"pooled_dropout": model.dropout}
+        known = super().settings_of(model) | {"pooled_dropout": model.dropout}
+        del known["backbone"]  # in a recipe, the source of one
+        if model.backbone.pretrained:
+            known = {name: known[name] for name in known if name not in ModelConfig.own_encoder}
+        return known
+
+    def rate_factors(self, model: TextClassifier) -> dict[str, float] | None:
+        return backbones.rate_factors(model, self.config.training.layer_decay)
 
     def compile_options(self, model) -> dict:
         settings = self.config.training
@@ -147,9 +176,10 @@ def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
     if target.backbone.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]
-    check_same_sizes(
-        source.backbone, target.backbone, keys, {"max_sequence_length": "sequence_length"}
-    )
+    if not source.backbone.pretrained:  # else the target was made of its config
+        check_same_sizes(
+            source.backbone, target.backbone, keys, {"max_sequence_length": "sequence_length"}
+        )
     if source.pooling != target.pooling:
         target.backbone.set_weights(source.backbone.get_weights())
     elif source.labels != target.labels:

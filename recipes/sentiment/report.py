@@ -51,7 +51,7 @@ def report(model: TextClassifier, columns: Columns, run: Run, samples: int) -> N
     }
     for kind, chosen in kinds.items():
         for number, row in enumerate(chosen, 1):
-            if model.preprocessor.encode([texts[row]])[0]:  # an empty text has no explanation
+            if model.preprocessor.words(texts[row]):  # an empty text has no explanation
                 figure = model.explain(texts[row]).figure()
                 run.log_figure(figure, f"attention/{kind}_{number}.png")
 

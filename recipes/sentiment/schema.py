@@ -1,7 +1,7 @@
 """Schema of sentiment recipes."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,8 +17,10 @@ from zoo.training.schema import (
     Conflict,
     Count,
     EvaluationConfig,
+    FineTuningConfig,
     Section,
     Share,
+    backbone_conflicts,
     one_of,
 )
 
@@ -59,6 +61,19 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """Architecture of the text classifier."""
 
+    paths = frozenset({"backbone"})
+    # Settings that `backbone` replaces.
+    own_encoder: ClassVar[tuple[str, ...]] = (
+        "encoder",
+        "embedding_dim",
+        "units",
+        "num_layers",
+        "bidirectional",
+        "num_heads",
+        "dropout",
+    )
+
+    backbone: Annotated[str, Field(min_length=1)] | None = None
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     embedding_dim: Count = 128
     units: Count = 128
@@ -91,14 +106,22 @@ class SentimentEvaluation(EvaluationConfig):
     metric: Literal["accuracy", "macro_f1", "loss"] | None = None
 
 
+class SentimentTraining(SoftLabelTraining, FineTuningConfig):
+    """Training of a classifier, with a teacher, or of a KerasHub encoder."""
+
+
 class SentimentConfig(DistilledRecipe):
     """Sentiment recipe file. `quickstart.yaml` explains each key."""
 
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
-    training: SoftLabelTraining = SoftLabelTraining()
+    training: SentimentTraining = SentimentTraining()
     evaluation: SentimentEvaluation = SentimentEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        yield from backbone_conflicts(self)
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"

@@ -23,6 +23,11 @@ class Word:
     tokens: tuple[int, ...]
     core: tuple[int, ...]
 
+    def shifted(self, count: int) -> "Word":
+        """The word in a text with `count` more tokens before it."""
+        tokens, core = (tuple(i + count for i in places) for places in (self.tokens, self.core))
+        return Word(self.text, tokens, core)
+
 
 def group_words(tokens: Sequence[str], pieces: bool = False) -> list[Word]:
     """The words of a text, which its tokens cover in order.

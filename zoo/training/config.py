@@ -57,8 +57,9 @@ def load(
         file: The YAML file.
         overrides: Changes to it, each `key.sub=value`; split at the first `=`, the value is read
             as YAML.
-            `data.train` replaces a named dataset of the file, and `training.init_from` the
-            settings of its model, unless they are overridden too.
+            `data.train` replaces a named dataset of the file, `training.init_from` the settings
+            of its model, and `model.backbone` those of its encoder and tokenizer, unless they are
+            overridden too.
         source: Name of the recipe in error messages. Defaults to the path.
 
     Returns:
@@ -193,11 +194,16 @@ def _outdated(
     """Keys of a file that say something of what the overrides have replaced.
 
     Files to train on replace the named dataset of the file, with the description, names, metric
-    and gate that were chosen for it. A model to start from replaces the architecture of the file.
+    and gate that were chosen for it. A model to start from replaces the architecture of the file,
+    and a KerasHub encoder that of its encoder and its tokenizer.
     """
     found: set[KeyPath] = set()
     if ("training", "init_from") in given and _get(values, "training", "init_from") is not None:
         found |= {("model", *path) for path in _leaves(file.get("model", {}))}
+    if ("model", "backbone") in given and _get(values, "model", "backbone") is not None:
+        own = getattr(schema.model_fields["model"].annotation, "own_encoder", ())
+        found |= {("model", key) for key in own}
+        found |= {("tokenizer", *path) for path in _leaves(file.get("tokenizer", {}))}
     is_replaced = ("data", "train") in given and _get(values, "data", "train") is not None
     if is_replaced and _get(file, "data", "name") is not None:
         found |= OF_NAMED_DATA

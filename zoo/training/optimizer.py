@@ -1,5 +1,6 @@
 """Optimizer, learning-rate schedule, dropout seeds and averaged weights of a recipe."""
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,36 @@ from keras import ops
 
 from zoo.training.schema import TrainingConfig
 
+# With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS = {
-    "adamw": keras.optimizers.Adam,  # with `weight_decay`, Keras' Adam is its AdamW
+    "adamw": keras.optimizers.Adam,
     "adam": keras.optimizers.Adam,
-    "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, **options),
+    "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9),
 }
+
+
+class _RateFactors:
+    """Mixin of an optimizer: a factor of the learning rate for each variable.
+
+    The decoupled weight decay is not scaled.
+    """
+
+    factors: list[float]  # of the variables that it was built with, in their order
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
+
+
+class _Adam(_RateFactors, keras.optimizers.Adam):
+    """Adam with a factor of the learning rate for each variable."""
+
+
+class _SGD(_RateFactors, keras.optimizers.SGD):
+    """SGD with a factor of the learning rate for each variable."""
+
+
+_WITH_FACTORS = {"adamw": _Adam, "adam": _Adam, "sgd": functools.partial(_SGD, momentum=0.9)}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -58,16 +84,25 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int, **options):
+def compile_model(
+    model: keras.Model,
+    settings: TrainingConfig,
+    total_steps: int,
+    rate_factors: dict[str, float] | None = None,
+    **options,
+):
     """Compiles a model and builds its optimizer.
 
     Args:
         model: The model.
         settings: The section `training`.
         total_steps: int. Number of training steps, at which the schedule ends.
+        rate_factors: The factor of the learning rate of variables, by their paths; others have
+            1. Defaults to `None`: 1 for all.
         **options: Other arguments of `keras.Model.compile`, such as `loss`.
     """
-    optimizer = OPTIMIZERS[settings.optimizer](
+    optimizers = OPTIMIZERS if rate_factors is None else _WITH_FACTORS
+    optimizer = optimizers[settings.optimizer](
         learning_rate=WarmupSchedule(
             settings.learning_rate, settings.schedule, settings.warmup_steps, total_steps
         ),
@@ -79,6 +114,8 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
     optimizer.exclude_from_weight_decay(
         var_list=[weight for weight in model.trainable_weights if len(weight.shape) < 2]
     )
+    if rate_factors is not None:
+        optimizer.factors = [rate_factors.get(it.path, 1.0) for it in model.trainable_variables]
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.

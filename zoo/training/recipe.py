@@ -95,6 +95,10 @@ class Recipe(ABC):
         """
         return model
 
+    def rate_factors(self, model: keras_hub.models.Task) -> dict[str, float] | None:
+        """Factors of the learning rate by the path of a variable. Defaults to `None`: 1 for all."""
+        return None
+
     @abstractmethod
     def compile_options(self, model: keras_hub.models.Task) -> dict[str, Any]:
         """Arguments of `keras.Model.compile`: `loss`, `weighted_metrics` and others."""

@@ -163,6 +163,52 @@ class TrainingConfig(Section):
             )
 
 
+class FineTuningConfig(TrainingConfig):
+    """Training of recipes whose model may have a KerasHub encoder, `model.backbone`."""
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    trainable_layers: Annotated[int, Field(ge=0)] | None = None
+
+
+def backbone_conflicts(config: "RecipeConfig") -> Iterator[Conflict]:
+    """Settings that a KerasHub encoder makes meaningless, and those that need one.
+
+    Args:
+        config: A recipe with `FineTuningConfig`, and `backbone` and `own_encoder` in `model`.
+    """
+    model, training = config.model, config.training  # type: ignore[attr-defined]
+    if model.backbone is None:
+        keys = ("layer_decay", "trainable_layers")
+        given = {f"training__{key}": getattr(training, key) for key in keys}
+        given = {key: value for key, value in given.items() if value is not None}
+        if given and training.init_from is None:
+            yield Conflict("only a KerasHub encoder has them: set model.backbone", **given)
+        return
+    if training.init_from is not None:
+        yield Conflict(
+            "the encoder comes either from a preset or from a trained model: give one of them",
+            model__backbone=model.backbone,
+            training__init_from=training.init_from,
+        )
+    for name, section, keys in (
+        ("model", model, model.own_encoder),
+        ("tokenizer", config.tokenizer, None),  # type: ignore[attr-defined]
+    ):
+        fields = type(section).model_fields
+        changed = {
+            f"{name}__{key}": getattr(section, key)
+            for key in (fields if keys is None else keys)
+            if getattr(section, key) != fields[key].default
+        }
+        if changed:
+            yield Conflict(
+                "a backbone has its own encoder and tokenizer: leave out "
+                + ", ".join(key.replace("__", ".") for key in changed),
+                model__backbone=model.backbone,
+                **changed,
+            )
+
+
 class EvaluationConfig(Section):
     """Metric that selects the best epoch, and the gate a model must pass to be registered.
 

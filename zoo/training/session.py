@@ -108,7 +108,8 @@ class Session:
         )
         if tracking.study:
             tags["study"] = tracking.study
-        if config.training.init_from and manifest is None:
+        backbone = getattr(getattr(config, "model", None), "backbone", None)
+        if (config.training.init_from or backbone) and manifest is None:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
             self.recipe.build(self.dataset, preprocessor, config.training.precision)
@@ -179,7 +180,13 @@ class Session:
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
         self._training_model = self.recipe.training_model(model)
-        compile_model(self._training_model, settings, steps, **self.recipe.compile_options(model))
+        compile_model(
+            self._training_model,
+            settings,
+            steps,
+            self.recipe.rate_factors(model),
+            **self.recipe.compile_options(model),
+        )
 
     # Train
 

@@ -1,11 +1,15 @@
 """Text classification models."""
 
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
-from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
+from zoo.models.text_classifier.preprocessor import (
+    EncoderTextClassifierPreprocessor,
+    TextClassifierPreprocessor,
+)
 from zoo.models.text_classifier.task import Classification, TextClassifier
 
 __all__ = [
     "Classification",
+    "EncoderTextClassifierPreprocessor",
     "TextClassifier",
     "TextClassifierBackbone",
     "TextClassifierPreprocessor",

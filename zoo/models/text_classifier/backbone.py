@@ -5,19 +5,23 @@ import keras_hub
 
 from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
 from zoo.models.encoders import build_encoder
+from zoo.models.pretrained import PretrainedEncoder, with_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
 class TextClassifierBackbone(keras_hub.models.Backbone):
-    """Token embeddings followed by a recurrent stack or a Transformer encoder.
+    """Token embeddings followed by a recurrent stack or a Transformer; or a KerasHub encoder.
 
     Inputs: `token_ids`, integers `[batch, time]`, and `padding_mask`, booleans
     `[batch, time]`, true on the first `length` tokens of each row. Output: the hidden
-    states, floats `[batch, time, units]` (twice the units if bidirectional), zero where padded.
+    states, floats `[batch, time, units]` (twice the units if bidirectional), zero where padded
+    by the encoders of the zoo.
 
     Args:
-        vocabulary_size: int. Number of token ids.
-        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
+        vocabulary_size: int. Number of token ids. A KerasHub encoder has its own.
+        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`; or an encoder of KerasHub,
+            such as a `keras_hub.models.BertBackbone`, which the other arguments do not change.
+            Defaults to `"lstm"`.
         embedding_dim: int. Size of the token embeddings. Defaults to `128`.
         units: int. Size of the hidden states, in each direction; in a Transformer equal to
             `embedding_dim`. Defaults to `128`.
@@ -32,7 +36,7 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
-        ValueError: if the encoder is unknown or sizes are incompatible.
+        ValueError: if the encoder is unknown or unsuitable, or sizes are incompatible.
 
     Example:
 
@@ -42,7 +46,7 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
 
     def __init__(
         self,
-        vocabulary_size,
+        vocabulary_size=None,
         encoder="lstm",
         embedding_dim=128,
         units=128,
@@ -54,62 +58,56 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        check_choice("encoder", encoder, ENCODERS)
-        check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
-        is_transformer = encoder == "transformer"
-
         # === Layers ===
-        if is_transformer:
-            self.token_embedding = keras_hub.layers.TokenAndPositionEmbedding(
-                vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
-            )
-            drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
-        else:
-            # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
-            self.token_embedding = keras.layers.Embedding(
+        own = not isinstance(encoder, keras_hub.models.Backbone)
+        if own:
+            embed, encode = _build_layers(
                 vocabulary_size,
+                encoder,
                 embedding_dim,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
-                dtype=dtype,
-                name="token_embedding",
+                units,
+                num_layers,
+                bidirectional,
+                num_heads,
+                dropout,
+                max_sequence_length,
+                dtype,
             )
-            drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
-        encode = build_encoder(
-            encoder,
-            units,
-            num_layers,
-            bidirectional=bidirectional,
-            num_heads=num_heads,
-            intermediate_dim=4 * units,
-            dropout=dropout,
-            activation="gelu",
-            dtype=dtype,
-        )
+            self.token_embedding = embed
+        else:
+            pretrained = PretrainedEncoder(encoder)
+            embed, encode = pretrained.embed, pretrained.encode
+            self.token_embedding = encoder.token_embedding
+            vocabulary_size = self.token_embedding.input_dim
 
         # === Functional graph ===
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        states = drop(self.token_embedding(token_ids))  # [batch, time, embedding_dim]
-        states = encode(states, padding_mask=padding_mask)
+        embedded = embed(token_ids)  # [batch, time, embedding_dim]
+        states = encode(embedded, padding_mask=padding_mask)
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=states,
             dtype=dtype,
             **kwargs,
         )
+        self.embedded = embedded
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
-        self.encoder = encoder
+        self.pretrained = None if own else pretrained
+        self.encoder = encoder if own else pretrained.name
         self.embedding_dim = embedding_dim
         self.units = units
         self.num_layers = num_layers
-        self.bidirectional = bidirectional and not is_transformer
-        self.num_heads = num_heads
+        self.bidirectional = own and bidirectional and encoder != "transformer"
+        self.num_heads = num_heads if own else encoder.num_heads
         self.dropout = dropout
         self.max_sequence_length = max_sequence_length
 
     def get_config(self):
+        if self.pretrained is not None:
+            return super().get_config() | {"encoder": self.pretrained.config}
         return super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "encoder": self.encoder,
@@ -121,3 +119,51 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             "dropout": self.dropout,
             "max_sequence_length": self.max_sequence_length,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(with_encoder(config))
+
+
+def _build_layers(
+    vocabulary_size,
+    encoder,
+    embedding_dim,
+    units,
+    num_layers,
+    bidirectional,
+    num_heads,
+    dropout,
+    max_sequence_length,
+    dtype,
+):
+    """The layer that embeds tokens, and a function from embedded tokens to hidden states."""
+    check_choice("encoder", encoder, ENCODERS)
+    check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
+    if encoder == "transformer":
+        embed = keras_hub.layers.TokenAndPositionEmbedding(
+            vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
+        )
+        drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
+    else:
+        # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
+        embed = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
+    encode = build_encoder(
+        encoder,
+        units,
+        num_layers,
+        bidirectional=bidirectional,
+        num_heads=num_heads,
+        intermediate_dim=4 * units,
+        dropout=dropout,
+        activation="gelu",
+        dtype=dtype,
+    )
+    return embed, lambda embedded, padding_mask: encode(drop(embedded), padding_mask=padding_mask)

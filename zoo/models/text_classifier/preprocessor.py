@@ -7,7 +7,9 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo.explain.words import Word, group_words
 from zoo.models.batching import pad
+from zoo.models.pretrained import TokenizerAdapter
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
 from zoo.tokenizers import SubwordTokenizer
 from zoo.unicode import compose
@@ -66,7 +68,15 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         if self.lowercase:
             texts = [text.lower() for text in texts]
         encoded = self.tokenizer.encode(texts, sampling, seed)
-        return [ids[: self.sequence_length] for ids in encoded] if truncate else encoded
+        return [self.truncated(ids) for ids in encoded] if truncate else encoded
+
+    def truncated(self, ids: list[int]) -> list[int]:
+        """The token ids of a text, at most `sequence_length` of them."""
+        return ids[: self.sequence_length]
+
+    def words(self, text: str, pieces: bool = False) -> list[Word]:
+        """The words of a text with the places of their tokens in `encode`; see `group_words`."""
+        return group_words(self.pieces(text), pieces)
 
     def pieces(self, text: str) -> list[str]:
         """The text of each token of `encode`, in NFC and its original case."""
@@ -94,6 +104,66 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
 
     def get_config(self):
         return super().get_config() | {"lowercase": self.lowercase}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class EncoderTextClassifierPreprocessor(TextClassifierPreprocessor):
+    """Tokenizes texts as a KerasHub encoder reads them, with its start and end tokens.
+
+    Args:
+        tokenizer: The `keras_hub.tokenizers.Tokenizer` of the encoder.
+        sequence_length: int. Most tokens of a text, with start and end; longer ones are
+            truncated. Defaults to `128`.
+    """
+
+    backbone_cls = None  # of two classes with one backbone, `from_preset` would find either
+    tokenizer_cls = keras_hub.tokenizers.Tokenizer
+
+    def __init__(self, tokenizer, sequence_length=128, **kwargs):
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+        self._adapter = TokenizerAdapter(tokenizer)
+
+    def build(self, input_shape):
+        self.packer = keras_hub.layers.StartEndPacker(
+            sequence_length=self.sequence_length,
+            start_value=self.tokenizer.start_token_id,
+            end_value=self.tokenizer.end_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+        )
+        self.built = True
+
+    def encode(self, texts, sampling=0.0, seed=None, truncate=True):
+        """Token ids of each text, from start to end. KerasHub's tokenizers do not sample."""
+        if sampling:
+            raise ValueError(
+                "The tokenizer of a KerasHub encoder has one segmentation of a text: leave "
+                f"sampling 0. Received: sampling={sampling}"
+            )
+        start, end = self.tokenizer.start_token_id, self.tokenizer.end_token_id
+        encoded = [[start, *ids, end] for ids in self._adapter.encode(texts)]
+        return [self.truncated(ids) for ids in encoded] if truncate else encoded
+
+    def truncated(self, ids):
+        """The token ids of a text, at most `sequence_length` of them, the last the end token."""
+        longest = self.sequence_length
+        return ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
+
+    def pieces(self, text):
+        """The text of each token of `encode` but start and end."""
+        return self._adapter.pieces(text)[: self.sequence_length - 2]
+
+    def words(self, text, pieces=False):
+        """The words of a text; no word has the start or the end token."""
+        return [word.shifted(1) for word in super().words(text, pieces)]
+
+    def collate(self, encoded, length):
+        """As of `TextClassifierPreprocessor`; pads to `sequence_length` at most."""
+        return super().collate(encoded, min(length, self.sequence_length))
+
+    def get_config(self):
+        config = super().get_config()
+        del config["lowercase"]
+        return config
 
 
 def _lower(texts):

@@ -16,7 +16,6 @@ from zoo.choices import ATTENTIONS
 from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
 from zoo.explain.effects import Flip
-from zoo.explain.words import group_words
 from zoo.layers import SequencePooling
 from zoo.metrics import classification_scores
 from zoo.models.batching import bucket_size, predict, run_batches
@@ -64,7 +63,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
     `fit` and `evaluate` take texts and their labels, as names or as ids.
 
     Args:
-        backbone: A `TextClassifierBackbone`.
+        backbone: A `TextClassifierBackbone`, around a KerasHub encoder too.
         preprocessor: A `TextClassifierPreprocessor`, or `None`.
         labels: The names of the labels, in the order of their ids. Defaults to
             `("negative", "positive")`, or to `label_0`, `label_1`, … where `num_classes` is not 2.
@@ -310,9 +309,9 @@ class TextClassifier(keras_hub.models.TextClassifier):
         methods = chosen_methods(method, self.pooling in ATTENTIONS)
         (text,) = check_texts([text])
         (encoded,) = self._encode([text])
-        if not encoded:
+        words = self.preprocessor.words(text, pieces)
+        if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        words = group_words(self.preprocessor.pieces(text), pieces)
         variants = [encoded]
         if "occlusion" in methods:
             variants += [without(encoded, word) for word in words]
@@ -368,7 +367,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
     @built_once
     def _stages(self):
         """The model in three: to embedded tokens, to hidden states, to logits."""
-        inputs, embedded = self.backbone.input, self.backbone.token_embedding.output
+        inputs, embedded = self.backbone.input, self.backbone.embedded
         mask = inputs["padding_mask"]
         return (
             keras.Model(inputs, embedded),
@@ -382,7 +381,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         encoded = preprocessor.encode(check_texts(texts), truncate=False)
         longest = preprocessor.sequence_length
         warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
-        return [ids[:longest] for ids in encoded]
+        return [preprocessor.truncated(ids) for ids in encoded]
 
     def _class_probabilities(self, encoded, batch_size):
         """The probabilities of the labels of each encoded text, float32 `[labels]`."""
