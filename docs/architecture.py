@@ -36,7 +36,7 @@ FLOORS = (
         "tasks",
     ),
     ("layers", "decoding", "tokenizers", "metrics", "explain", "data"),
-    ("models", "tracking_store"),
+    ("models", "tracking_store", "vectors"),
     ("presets",),
     ("zoo",),
     ("exporting", "tracking"),

@@ -1,5 +1,7 @@
 """Sentiment recipe: trains a `TextClassifier`."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -8,12 +10,19 @@ from recipes.sentiment.schema import SentimentConfig
 from zoo.data import Columns, Dataset
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
-from zoo.tokenizers import train_subword_tokenizer
+from zoo.tokenizers import (
+    SubwordTokenizer,
+    TextWordTokenizer,
+    train_subword_tokenizer,
+    train_text_word_tokenizer,
+)
 from zoo.training.pretrained import check_same_sizes
-from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.recipe import TrainingExamples
+from zoo.training.vectors import VectorsRecipe
+from zoo.vectors.subwords import split_words, subword_matrix
 
 
-class SentimentRecipe(Recipe):
+class SentimentRecipe(VectorsRecipe):
     """Recipe of text classifiers (many-to-one)."""
 
     Task = TextClassifier
@@ -21,21 +30,37 @@ class SentimentRecipe(Recipe):
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TextClassifierPreprocessor:
-        settings = self.config.tokenizer
-        lowercase = settings.lowercase
+        lowercase = self.config.tokenizer.lowercase
         if self.config.training.init_from:
-            pretrained = self.initial_model.preprocessor
-            tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
-        else:
-            texts = dataset.splits["train"]["text"]
-            tokenizer = train_subword_tokenizer(
-                (text.lower() for text in texts) if lowercase else texts,
-                settings.vocabulary_size,
-                settings.algorithm,
-            )
+            lowercase = self.initial_model.preprocessor.lowercase
         return TextClassifierPreprocessor(
-            tokenizer, sequence_length=self.config.model.sequence_length, lowercase=lowercase
+            self.tokenizer(dataset),
+            sequence_length=self.config.model.sequence_length,
+            lowercase=lowercase,
         )
+
+    def train_tokenizer(self, dataset: Dataset) -> SubwordTokenizer | TextWordTokenizer:
+        settings = self.config.tokenizer
+        texts = self._texts(dataset.splits["train"])
+        if settings.algorithm == "word":
+            language = self.config.data.language or (dataset.languages or (None,))[0]
+            return train_text_word_tokenizer(texts, settings.vocabulary_size, language=language)
+        return train_subword_tokenizer(texts, settings.vocabulary_size, settings.algorithm)
+
+    def words(
+        self, tokenizer: SubwordTokenizer | TextWordTokenizer, columns: Columns
+    ) -> Iterable[str]:
+        split = getattr(tokenizer, "split", split_words)
+        return (word for text in self._texts(columns) for word in split(text))
+
+    def vector_matrix(self, tokenizer, vectors, dataset) -> np.ndarray:
+        if isinstance(tokenizer, TextWordTokenizer):
+            return super().vector_matrix(tokenizer, vectors, dataset)
+        return subword_matrix(tokenizer, vectors, self.words(tokenizer, dataset.splits["train"]))
+
+    def _texts(self, columns: Columns) -> Iterable[str]:
+        lowercase = self.config.tokenizer.lowercase
+        return (text.lower() if lowercase else text for text in columns["text"])
 
     def build(
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
@@ -54,6 +79,7 @@ class SentimentRecipe(Recipe):
             # `infer` pads to powers of two.
             max_sequence_length=1 << (max_length - 1).bit_length(),
             dtype=dtype,
+            **self.vector_sizes(dataset),
         )
         model = TextClassifier(
             backbone,
@@ -64,6 +90,7 @@ class SentimentRecipe(Recipe):
         )
         if self.config.training.init_from:
             _copy_weights(self.initial_model, model)
+        self.set_vectors(model, dataset)
         return model
 
     @property
@@ -102,7 +129,7 @@ def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     Raises:
         ValueError: if the sizes of the backbones differ; names the settings the recipe needs.
     """
-    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
+    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional", "vector_dim"]
     if target.backbone.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]
     check_same_sizes(

@@ -16,6 +16,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    VectorsConfig,
     one_of,
 )
 
@@ -31,6 +32,7 @@ class SentimentData(DataConfig):
     test: str | None = None
     text: str = "text"
     label: str = "label"
+    language: str | None = None
 
     def load_files(self, seed: int) -> Dataset:
         return data.load_labelled(
@@ -43,21 +45,38 @@ class SentimentData(DataConfig):
             seed=seed,
         )
 
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.name is not None and self.language is not None:
+            yield Conflict(
+                "a named dataset defines its language: leave language out",
+                name=self.name,
+                language=self.language,
+            )
+
 
 class TokenizerConfig(Section):
-    """Subword vocabulary."""
+    """Vocabulary of subwords or words."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
-    algorithm: Literal["unigram", "bpe"] = "unigram"
+    algorithm: Literal["unigram", "bpe", "word"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.algorithm == "word" and self.sampling:
+            yield Conflict(
+                "words have one segmentation: set algorithm unigram or bpe, or sampling 0",
+                algorithm=self.algorithm,
+                sampling=self.sampling,
+            )
 
-class ModelConfig(Section):
+
+class ModelConfig(VectorsConfig):
     """Architecture of the text classifier."""
 
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    embedding_dim: Count = 128
+    embedding_dim: Annotated[int, Field(ge=0)] = 128
     units: Count = 128
     num_layers: Count = 1
     bidirectional: bool = True
@@ -75,6 +94,12 @@ class ModelConfig(Section):
                 "a Transformer encoder is always bidirectional: leave bidirectional true",
                 encoder=self.encoder,
                 bidirectional=self.bidirectional,
+            )
+        if transformer and self.word_vectors:
+            yield Conflict(
+                "word vectors need a recurrent encoder: leave word_vectors null",
+                encoder=self.encoder,
+                word_vectors=self.word_vectors,
             )
         if has_heads(self.pooling) and not transformer:
             yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
@@ -95,6 +120,9 @@ class SentimentConfig(RecipeConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     evaluation: SentimentEvaluation = SentimentEvaluation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from self.model.vector_conflicts("embedding_dim", self.training)
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"

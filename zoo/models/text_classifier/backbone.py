@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
+from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 
 
@@ -18,7 +19,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
     Args:
         vocabulary_size: int. Number of token ids.
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
-        embedding_dim: int. Size of the token embeddings. Defaults to `128`.
+        embedding_dim: int. Size of the trained token embeddings; with `vector_dim` it may be
+            `0`. Defaults to `128`.
         units: int. Size of the hidden states, in each direction; in a Transformer equal to
             `embedding_dim`. Defaults to `128`.
         num_layers: int. Number of layers. Defaults to `1`.
@@ -29,6 +31,11 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             drops the same units at each step. Defaults to `0.0`.
         max_sequence_length: int. Number of position embeddings of a Transformer. Defaults to
             `512`.
+        vector_dim: int. Size of pretrained vectors of the tokens, which are concatenated to the
+            trained embeddings of a recurrent encoder; they are the weights of the layer
+            `word_vectors`. Defaults to `0`: none.
+        trained_words: int. Tokens whose id is not below it have no trained embedding of their
+            own, but that of the unknown word. Defaults to `None`: all have one.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
@@ -51,27 +58,30 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         num_heads=4,
         dropout=0.0,
         max_sequence_length=512,
+        vector_dim=0,
+        trained_words=None,
         dtype=None,
         **kwargs,
     ):
         check_choice("encoder", encoder, ENCODERS)
         check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
         is_transformer = encoder == "transformer"
+        if is_transformer and vector_dim:
+            raise ValueError(
+                "Pretrained vectors need a recurrent encoder, or a Transformer without them: set "
+                f"`vector_dim` to 0. Received: encoder={encoder!r}, vector_dim={vector_dim}"
+            )
 
         # === Layers ===
+        self.word_vectors = None
         if is_transformer:
             self.token_embedding = keras_hub.layers.TokenAndPositionEmbedding(
                 vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
             )
             drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
         else:
-            # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
-            self.token_embedding = keras.layers.Embedding(
-                vocabulary_size,
-                embedding_dim,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
-                dtype=dtype,
-                name="token_embedding",
+            self.token_embedding, self.word_vectors = build_embeddings(
+                vocabulary_size, embedding_dim, vector_dim, trained_words, dtype, "token_embedding"
             )
             drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
         encode = build_encoder(
@@ -89,14 +99,15 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         # === Functional graph ===
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        states = drop(self.token_embedding(token_ids))  # [batch, time, embedding_dim]
-        states = encode(states, padding_mask=padding_mask)
+        features = embed(token_ids, self.token_embedding, self.word_vectors)
+        states = encode(drop(features), padding_mask=padding_mask)
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=states,
             dtype=dtype,
             **kwargs,
         )
+        self.features = features  # [batch, time, embedding_dim + vector_dim]
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
@@ -108,6 +119,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         self.num_heads = num_heads
         self.dropout = dropout
         self.max_sequence_length = max_sequence_length
+        self.vector_dim = vector_dim
+        self.trained_words = trained_words
 
     def get_config(self):
         return super().get_config() | {
@@ -120,4 +133,6 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             "num_heads": self.num_heads,
             "dropout": self.dropout,
             "max_sequence_length": self.max_sequence_length,
+            "vector_dim": self.vector_dim,
+            "trained_words": self.trained_words,
         }
