@@ -25,7 +25,9 @@ def build_embeddings(vocabulary_size, dim, vector_dim, trained_words, dtype, nam
         ValueError: if both sizes are 0, or `trained_words` does not fit.
     """
     if not dim and not vector_dim:
-        raise ValueError("Words need an embedding, trained or of vectors. Received: sizes 0 and 0")
+        raise ValueError(
+            "Words need an embedding, trained or of vectors: set a size above 0. Received: 0 and 0"
+        )
     if trained_words is not None and not (vector_dim and 1 < trained_words <= vocabulary_size):
         raise ValueError(
             "`trained_words` is for models with vectors, and at most the size of the vocabulary. "

@@ -253,13 +253,20 @@ class RecipeSpec:
         return Path(spec.origin).parent
 
 
+def _epochs_or_always(value: Any) -> Any:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if value != "always" and not is_count:
+        raise PydanticCustomError("freeze", "must be always, or a number of epochs from 0")
+    return value
+
+
 class VectorsConfig(Section):
     """Pretrained word vectors of a model that reads words."""
 
     paths = frozenset({"word_vectors"})
 
     word_vectors: str | None = None
-    freeze_vectors: Annotated[int, Field(ge=0)] | Literal["always"] = "always"
+    freeze_vectors: Annotated[int | str, BeforeValidator(_epochs_or_always)] = "always"
     vector_words: Annotated[int, Field(ge=0)] = 10_000
 
     def vector_conflicts(self, dim: str, training: TrainingConfig) -> Iterator[Conflict]:
