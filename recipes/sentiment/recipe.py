@@ -1,5 +1,7 @@
 """Sentiment recipe: trains a `TextClassifier`."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -9,7 +11,12 @@ from zoo.data import Columns, Dataset
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
-from zoo.tokenizers import train_subword_tokenizer
+from zoo.tokenizers import (
+    SubwordTokenizer,
+    TextWordTokenizer,
+    train_subword_tokenizer,
+    train_text_word_tokenizer,
+)
 from zoo.training import backbones
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
@@ -23,10 +30,12 @@ from zoo.training.distillation.soft_labels import (
 from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
-from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.recipe import TrainingExamples
+from zoo.training.vectors import VectorsRecipe
+from zoo.vectors.subwords import split_words, subword_matrix
 
 
-class SentimentRecipe(Recipe):
+class SentimentRecipe(VectorsRecipe):
     """Recipe of text classifiers (many-to-one)."""
 
     Task = TextClassifier
@@ -40,29 +49,45 @@ class SentimentRecipe(Recipe):
             return EncoderTextClassifierPreprocessor(tokenizer, model.sequence_length)
         lowercase = settings.lowercase
         if self.config.training.init_from:
-            pretrained = self.initial_model.preprocessor
-            if isinstance(pretrained, EncoderTextClassifierPreprocessor):
-                return EncoderTextClassifierPreprocessor(
-                    pretrained.tokenizer, model.sequence_length
-                )
-            tokenizer, lowercase = pretrained.tokenizer, pretrained.lowercase
-        else:
-            texts = all_rows(dataset)["text"]
-            tokenizer = train_subword_tokenizer(
-                (text.lower() for text in texts) if lowercase else texts,
-                settings.vocabulary_size,
-                settings.algorithm,
-            )
+            source = self.initial_model.preprocessor
+            if isinstance(source, EncoderTextClassifierPreprocessor):
+                return EncoderTextClassifierPreprocessor(source.tokenizer, model.sequence_length)
+            lowercase = source.lowercase
         return TextClassifierPreprocessor(
-            tokenizer, sequence_length=self.config.model.sequence_length, lowercase=lowercase
+            self.tokenizer(dataset),
+            sequence_length=self.config.model.sequence_length,
+            lowercase=lowercase,
         )
+
+    def train_tokenizer(self, dataset: Dataset) -> SubwordTokenizer | TextWordTokenizer:
+        settings = self.config.tokenizer
+        texts = self._texts(all_rows(dataset))
+        if settings.algorithm == "word":
+            language = self.config.data.language or (dataset.languages or (None,))[0]
+            return train_text_word_tokenizer(texts, settings.vocabulary_size, language=language)
+        return train_subword_tokenizer(texts, settings.vocabulary_size, settings.algorithm)
+
+    def words(
+        self, tokenizer: SubwordTokenizer | TextWordTokenizer, columns: Columns
+    ) -> Iterable[str]:
+        split = getattr(tokenizer, "split", split_words)
+        return (word for text in self._texts(columns) for word in split(text))
+
+    def vector_matrix(self, tokenizer, vectors, dataset) -> np.ndarray:
+        if isinstance(tokenizer, TextWordTokenizer):
+            return super().vector_matrix(tokenizer, vectors, dataset)
+        return subword_matrix(tokenizer, vectors, self.words(tokenizer, all_rows(dataset)))
+
+    def _texts(self, columns: Columns) -> Iterable[str]:
+        lowercase = self.config.tokenizer.lowercase
+        return (text.lower() if lowercase else text for text in columns["text"])
 
     def build(
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
     ) -> TextClassifier:
         settings = self.config.model
         model = TextClassifier(
-            self._backbone(preprocessor, dtype),
+            self._backbone(dataset, preprocessor, dtype),
             preprocessor,
             labels=dataset.labels,
             pooling=settings.pooling,
@@ -70,10 +95,11 @@ class SentimentRecipe(Recipe):
         )
         if self.config.training.init_from:
             _copy_weights(self.initial_model, model)
+        self.set_vectors(model, dataset)
         backbones.freeze(model.backbone, self.config.training.trainable_layers)
         return model
 
-    def _backbone(self, preprocessor, dtype) -> TextClassifierBackbone:
+    def _backbone(self, dataset, preprocessor, dtype) -> TextClassifierBackbone:
         settings = self.config.model
         if settings.backbone:
             encoder = backbones.load_encoder(settings.backbone, dtype)
@@ -97,6 +123,7 @@ class SentimentRecipe(Recipe):
             # `infer` pads to powers of two.
             max_sequence_length=1 << (max_length - 1).bit_length(),
             dtype=dtype,
+            **self.vector_sizes(dataset),
         )
 
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
@@ -173,7 +200,7 @@ def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     Raises:
         ValueError: if the sizes of the backbones differ; names the settings the recipe needs.
     """
-    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional"]
+    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional", "vector_dim"]
     if target.backbone.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]
     if not source.backbone.pretrained:  # else the target was made of its config

@@ -20,6 +20,7 @@ from zoo.training.schema import (
     FineTuningConfig,
     Section,
     Share,
+    VectorsConfig,
     backbone_conflicts,
     one_of,
 )
@@ -36,6 +37,7 @@ class SentimentData(DistilledData):
     test: str | None = None
     text: str = "text"
     label: str = "label"
+    language: str | None = None
 
     def load_files(self, seed: int) -> Dataset:
         return data.load_labelled(
@@ -48,17 +50,34 @@ class SentimentData(DistilledData):
             seed=seed,
         )
 
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.name is not None and self.language is not None:
+            yield Conflict(
+                "a named dataset defines its language: leave language out",
+                name=self.name,
+                language=self.language,
+            )
+
 
 class TokenizerConfig(Section):
-    """Subword vocabulary."""
+    """Vocabulary of subwords or words."""
 
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
-    algorithm: Literal["unigram", "bpe"] = "unigram"
+    algorithm: Literal["unigram", "bpe", "word"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.algorithm == "word" and self.sampling:
+            yield Conflict(
+                "words have one segmentation: set algorithm unigram or bpe, or sampling 0",
+                algorithm=self.algorithm,
+                sampling=self.sampling,
+            )
 
-class ModelConfig(Section):
+
+class ModelConfig(VectorsConfig):
     """Architecture of the text classifier."""
 
     paths = frozenset({"backbone"})
@@ -75,7 +94,7 @@ class ModelConfig(Section):
 
     backbone: Annotated[str, Field(min_length=1)] | None = None
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    embedding_dim: Count = 128
+    embedding_dim: Annotated[int, Field(ge=0)] = 128
     units: Count = 128
     num_layers: Count = 1
     bidirectional: bool = True
@@ -93,6 +112,12 @@ class ModelConfig(Section):
                 "a Transformer encoder is always bidirectional: leave bidirectional true",
                 encoder=self.encoder,
                 bidirectional=self.bidirectional,
+            )
+        if transformer and self.word_vectors:
+            yield Conflict(
+                "word vectors need a recurrent encoder: leave word_vectors null",
+                encoder=self.encoder,
+                word_vectors=self.word_vectors,
             )
         if has_heads(self.pooling) and not transformer:
             yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
@@ -122,6 +147,7 @@ class SentimentConfig(DistilledRecipe):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         yield from backbone_conflicts(self)
+        yield from self.model.vector_conflicts("embedding_dim", self.training)
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"

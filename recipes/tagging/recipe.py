@@ -1,5 +1,7 @@
 """Tagging recipe: trains a `TokenClassifier`."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -23,7 +25,8 @@ from zoo.training.distillation.soft_labels import (
 from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import SentenceCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
-from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.recipe import TrainingExamples
+from zoo.training.vectors import VectorsRecipe
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = (
@@ -37,12 +40,14 @@ SIZES = (
     "bidirectional",
     "attention",
     "num_heads",
+    "vector_dim",
+    "trained_words",
 )
 # Where one of these differs, only the backbone is copied.
 HEAD_SETTINGS = ("tags", "head", "scheme", "intents")
 
 
-class TaggingRecipe(Recipe):
+class TaggingRecipe(VectorsRecipe):
     """Recipe of taggers (synced many-to-many)."""
 
     Task = TokenClassifier
@@ -50,18 +55,22 @@ class TaggingRecipe(Recipe):
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
-        settings, model = self.config.tokenizer, self.config.model
+        model = self.config.model
         length = 0 if model.characters == "none" else model.character_length
-        if self.config.training.init_from:
-            return TokenClassifierPreprocessor(self.initial_model.preprocessor.tokenizer, length)
-        tokenizer = train_word_tokenizer(
+        return TokenClassifierPreprocessor(self.tokenizer(dataset), length)
+
+    def train_tokenizer(self, dataset: Dataset) -> WordTokenizer:
+        settings = self.config.tokenizer
+        return train_word_tokenizer(
             self._rows(dataset)["tokens"],
             settings.least_count,
             settings.lowercase,
             settings.jamo,
             self._language(dataset),
         )
-        return TokenClassifierPreprocessor(tokenizer, length)
+
+    def words(self, tokenizer: WordTokenizer, columns: Columns) -> Iterable[str]:
+        return (tokenizer.form(word) for words in columns["tokens"] for word in words)
 
     def build(
         self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
@@ -82,6 +91,7 @@ class TaggingRecipe(Recipe):
             num_heads=settings.num_heads,
             dropout=settings.dropout,
             dtype=dtype,
+            **self.vector_sizes(dataset),
         )
         model = TokenClassifier(
             backbone,
@@ -97,6 +107,7 @@ class TaggingRecipe(Recipe):
             backbone.set_weights(pretrained.backbone.get_weights())
             if all(getattr(pretrained, name) == getattr(model, name) for name in HEAD_SETTINGS):
                 model.set_weights(pretrained.get_weights())
+        self.set_vectors(model, dataset)
         return model
 
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:

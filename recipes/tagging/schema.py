@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from zoo import data
 from zoo.choices import (
     CHARACTERS,
@@ -28,6 +30,7 @@ from zoo.training.schema import (
     EvaluationConfig,
     Section,
     Share,
+    VectorsConfig,
     one_of,
 )
 
@@ -86,10 +89,10 @@ class TokenizerConfig(Section):
     word_dropout: Share = 0.05
 
 
-class ModelConfig(Section):
+class ModelConfig(VectorsConfig):
     """Architecture of the tagger."""
 
-    word_dim: Count = 100
+    word_dim: Annotated[int, Field(ge=0)] = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
     character_dim: Count = 32
     character_units: Count = 64
@@ -138,6 +141,7 @@ class TaggingConfig(DistilledRecipe):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        yield from self.model.vector_conflicts("word_dim", self.training)
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
                 "a CRF does not support label smoothing: set model.head=softmax, or "
@@ -151,6 +155,7 @@ class TaggingConfig(DistilledRecipe):
         return "f1_conlleval" if tagging_scheme(dataset.labels) else "token_accuracy"
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        yield from super().data_conflicts(dataset)
         metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(

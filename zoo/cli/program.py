@@ -19,6 +19,7 @@ GROUPS = {
         "show": "show a model's card, metrics and configuration",
         "recipes": "list the recipes, or print one",
         "data": "list the datasets, download one, or print its path",
+        "vectors": "list word vectors, print the nearest words, or train vectors on text",
     },
     "inference": {
         "infer": "run a model on texts or images",

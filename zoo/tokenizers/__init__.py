@@ -1,6 +1,14 @@
-"""Tokenizers: subwords by SentencePiece, and words with characters."""
+"""Tokenizers: subwords by SentencePiece, and words, with their characters or of texts."""
 
 from zoo.tokenizers.subword import SubwordTokenizer, train_subword_tokenizer
+from zoo.tokenizers.text_words import TextWordTokenizer, train_text_word_tokenizer
 from zoo.tokenizers.words import WordTokenizer, train_word_tokenizer
 
-__all__ = ["SubwordTokenizer", "WordTokenizer", "train_subword_tokenizer", "train_word_tokenizer"]
+__all__ = [
+    "SubwordTokenizer",
+    "TextWordTokenizer",
+    "WordTokenizer",
+    "train_subword_tokenizer",
+    "train_text_word_tokenizer",
+    "train_word_tokenizer",
+]

@@ -93,7 +93,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
     def encode(self, words: Iterable[str]) -> list[int]:
         """The id of each word of a sentence."""
         self._known("words")
-        return [self._word_ids.get(self._form(word), UNKNOWN) for word in words]
+        return [self._word_ids.get(self.form(word), UNKNOWN) for word in words]
 
     def encode_characters(self, words: Iterable[str], length: int = 32) -> list[list[int]]:
         """The ids of the characters of each word of a sentence.
@@ -120,9 +120,22 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         treebank, give it lists of words. Emoji are words, with all their parts (skin tones, flags);
         invisible characters, such as a zero-width space or a byte-order mark, are not.
         """
+        return [word for word, _ in self.split_with_ends(text)]
+
+    def split_with_ends(self, text: str) -> list[tuple[str, int]]:
+        """The words of `split`, and the index in the text in NFC after the end of each."""
+        text = _BLANKS.sub(" ", compose(text))
+        places = range(len(text))
+        if _INVISIBLE.search(text):
+            hidden = {found.start() for found in _INVISIBLE.finditer(text)}
+            places = [i for i in places if i not in hidden]
+            text = _INVISIBLE.sub("", text)
         rule = _ENGLISH if self.language == "en" else _PLAIN
-        text = _INVISIBLE.sub("", _BLANKS.sub(" ", compose(text)))
-        return [word for word in rule.findall(text) if _VISIBLE.search(word)]
+        return [
+            (found[0], places[found.end() - 1] + 1)
+            for found in rule.finditer(text)
+            if _VISIBLE.search(found[0])
+        ]
 
     def tokenize(self, inputs):
         """Strings to lists of word ids, by `split` and `encode`."""
@@ -136,26 +149,32 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def token_to_id(self, token: str) -> int:
         """The id of a word; 1 if it is unknown."""
-        return self.encode([token])[0]
+        self._known("words")
+        return self._word_ids.get(self.form(token), UNKNOWN)
 
     def get_vocabulary(self) -> list[str]:
         """The vocabulary of words."""
         return list(self._known("words"))
 
     def save_assets(self, dir_path):
-        for name, entries in ((WORDS_FILE, "words"), (CHARACTERS_FILE, "characters")):
-            lines = "".join(f"{entry}\n" for entry in self._known(entries))
-            Path(dir_path, name).write_text(lines, "utf-8", newline="\n")
+        self._save_lines(dir_path, WORDS_FILE, "words")
+        self._save_lines(dir_path, CHARACTERS_FILE, "characters")
 
     def load_assets(self, dir_path):
         self.set_vocabulary(
-            *(
-                Path(dir_path, name).read_bytes().decode("utf-8").split("\n")[:-1]
-                for name in (WORDS_FILE, CHARACTERS_FILE)
-            )
+            self._load_lines(dir_path, WORDS_FILE), self._load_lines(dir_path, CHARACTERS_FILE)
         )
 
-    def _form(self, word):
+    def _save_lines(self, dir_path, name, entries):
+        lines = "".join(f"{entry}\n" for entry in self._known(entries))
+        Path(dir_path, name).write_text(lines, "utf-8", newline="\n")
+
+    @staticmethod
+    def _load_lines(dir_path, name):
+        return Path(dir_path, name).read_bytes().decode("utf-8").split("\n")[:-1]
+
+    def form(self, word: str) -> str:
+        """The form in which a word is looked up: in NFC, and in lower case if all are."""
         word = compose(word)
         return word.lower() if self.lowercase else word
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -89,6 +89,9 @@ def compile_model(
     settings: TrainingConfig,
     total_steps: int,
     rate_factors: dict[str, float] | None = None,
+    *,
+    frozen: Sequence[keras.Variable] = (),
+    frozen_steps: int = 0,
     **options,
 ):
     """Compiles a model and builds its optimizer.
@@ -99,6 +102,9 @@ def compile_model(
         total_steps: int. Number of training steps, at which the schedule ends.
         rate_factors: The factor of the learning rate of variables, by their paths; others have
             1. Defaults to `None`: 1 for all.
+        frozen: Trainable weights that keep their present values for the first `frozen_steps` steps.
+            They have no weight decay.
+        frozen_steps: int. Defaults to `0`.
         **options: Other arguments of `keras.Model.compile`, such as `loss`.
     """
     optimizers = OPTIMIZERS if rate_factors is None else _WITH_FACTORS
@@ -112,10 +118,16 @@ def compile_model(
         ema_momentum=settings.ema or 0.99,
     )
     optimizer.exclude_from_weight_decay(
-        var_list=[weight for weight in model.trainable_weights if len(weight.shape) < 2]
+        var_list=[
+            weight
+            for weight in model.trainable_weights
+            if len(weight.shape) < 2 or any(weight is one for one in frozen)
+        ]
     )
     if rate_factors is not None:
         optimizer.factors = [rate_factors.get(it.path, 1.0) for it in model.trainable_variables]
+    for weight in frozen if frozen_steps else ():
+        weight.constraint = Frozen(weight, optimizer, frozen_steps)
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.
@@ -125,6 +137,35 @@ def compile_model(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
     )
     optimizer.build(model.trainable_variables)
+
+
+class Frozen(keras.constraints.Constraint):
+    """Constraint that keeps a weight at its present value for the first steps of a training.
+
+    The optimizer's moments adapt meanwhile, so that no step is too large when the weight is
+    released. It depends on the optimizer's count of steps alone, which a resumed run restores.
+
+    Args:
+        weight: The weight.
+        optimizer: The optimizer that trains it.
+        steps: int. Number of steps.
+    """
+
+    def __init__(self, weight: keras.Variable, optimizer: keras.optimizers.Optimizer, steps: int):
+        self.value = np.array(ops.convert_to_numpy(weight.value))
+        self.optimizer = optimizer
+        self.steps = steps
+
+    def __call__(self, weight):
+        # The count rises after the constraints were applied: it is that of the steps before.
+        return ops.where(
+            self.optimizer.iterations < self.steps, ops.cast(self.value, weight.dtype), weight
+        )
+
+    def restore(self, weight: keras.Variable) -> None:
+        """Assigns the value if no step has changed the weight yet."""
+        if int(self.optimizer.iterations) <= self.steps:
+            weight.assign(self.value)
 
 
 def seed_dropout(seed: int, step: int) -> None:
@@ -167,6 +208,9 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         return
     raw = _values(model)
     optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:  # an average is formed before the constraint
+        if isinstance(variable.constraint, Frozen):
+            variable.constraint.restore(variable)
     # On JAX these are the optimizer's own arrays, which a compiled step would donate: copied.
     _assign(model, _values(model))
     try:

@@ -103,6 +103,19 @@ class Recipe(ABC):
     def compile_options(self, model: keras_hub.models.Task) -> dict[str, Any]:
         """Arguments of `keras.Model.compile`: `loss`, `weighted_metrics` and others."""
 
+    def frozen_weights(self, model: keras_hub.models.Task) -> tuple[Sequence[keras.Variable], int]:
+        """Trainable weights to keep unchanged at first, and the number of epochs.
+
+        Defaults to none.
+        """
+        return (), 0
+
+    def describe_data(
+        self, model: keras_hub.models.Task, dataset: Dataset
+    ) -> tuple[list[str], dict[str, float]]:
+        """Lines to print and metrics to log before training. Defaults to none."""
+        return [], {}
+
     @abstractmethod
     def report(
         self, model: keras_hub.models.Task, columns: Columns, run: Run, samples: int

@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 
 from zoo import data
 from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
+from zoo.vectors.files import read_rows
+from zoo.vectors.sources import find_vectors
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -255,7 +257,15 @@ class RecipeConfig(Section):
         return "loss"
 
     def data_conflicts(self, dataset: "Dataset") -> Iterator[Conflict]:
-        """Yields the settings that do not fit the dataset, such as a metric of absent labels."""
+        """Yields the settings that do not fit the dataset, such as a metric of absent labels.
+
+        Raises:
+            FileNotFoundError: if the recipe's word vectors do not exist.
+            ValueError: if they cannot be read.
+        """
+        model = getattr(self, "model", None)
+        if isinstance(model, VectorsConfig) and model.word_vectors:
+            read_rows(find_vectors(model.word_vectors))
         return iter(())
 
 
@@ -287,6 +297,44 @@ class RecipeSpec:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
+
+
+def _epochs_or_always(value: Any) -> Any:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if value != "always" and not is_count:
+        raise PydanticCustomError("freeze", "must be always, or a number of epochs from 0")
+    return value
+
+
+class VectorsConfig(Section):
+    """Pretrained word vectors of a model that reads words."""
+
+    paths = frozenset({"word_vectors"})
+
+    word_vectors: str | None = None
+    freeze_vectors: Annotated[int | str, BeforeValidator(_epochs_or_always)] = "always"
+    vector_words: Annotated[int, Field(ge=0)] = 10_000
+
+    def vector_conflicts(self, dim: str, training: TrainingConfig) -> Iterator[Conflict]:
+        """Yields invalid combinations with `init_from` and the size of trained embeddings.
+
+        Args:
+            dim: Name of that size.
+            training: The section `training`.
+        """
+        if self.word_vectors and training.init_from:
+            yield Conflict(
+                "a model to start from has its own embeddings: leave word_vectors null",
+                model__word_vectors=self.word_vectors,
+                training__init_from=training.init_from,
+            )
+        size = getattr(self, dim)
+        if not (size or self.word_vectors or training.init_from):
+            yield Conflict(
+                f"words need trained embeddings, word vectors, or both: set {dim} above 0, or "
+                "word_vectors",
+                **{f"model__{dim}": size, "model__word_vectors": self.word_vectors},
+            )
 
 
 class DecoderConfig(Section):

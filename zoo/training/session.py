@@ -180,11 +180,14 @@ class Session:
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
         self._training_model = self.recipe.training_model(model)
+        frozen, epochs = self.recipe.frozen_weights(model)
         compile_model(
             self._training_model,
             settings,
             steps,
             self.recipe.rate_factors(model),
+            frozen=frozen,
+            frozen_steps=epochs * len(batches),
             **self.recipe.compile_options(model),
         )
 
@@ -202,6 +205,11 @@ class Session:
             f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
         )
+        lines, described = self.recipe.describe_data(model, self.dataset)
+        for line in lines:
+            self.display.say(line)
+        if described:
+            run.log_metrics(described, 0)
         splits = self.dataset.splits
 
         def examples(epoch: int) -> TrainingExamples:

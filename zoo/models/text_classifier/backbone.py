@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
+from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 from zoo.models.pretrained import PretrainedEncoder, with_encoder
 
@@ -22,7 +23,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`; or an encoder of KerasHub,
             such as a `keras_hub.models.BertBackbone`, which the other arguments do not change.
             Defaults to `"lstm"`.
-        embedding_dim: int. Size of the token embeddings. Defaults to `128`.
+        embedding_dim: int. Size of the trained token embeddings; with `vector_dim` it may be
+            `0`. Defaults to `128`.
         units: int. Size of the hidden states, in each direction; in a Transformer equal to
             `embedding_dim`. Defaults to `128`.
         num_layers: int. Number of layers. Defaults to `1`.
@@ -33,6 +35,11 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             drops the same units at each step. Defaults to `0.0`.
         max_sequence_length: int. Number of position embeddings of a Transformer. Defaults to
             `512`.
+        vector_dim: int. Size of pretrained vectors of the tokens, which are concatenated to the
+            trained embeddings of a recurrent encoder; they are the weights of the layer
+            `word_vectors`. Defaults to `0`: none.
+        trained_words: int. Tokens whose id is not below it have no trained embedding of their
+            own, but that of the unknown word. Defaults to `None`: all have one.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
@@ -55,13 +62,16 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         num_heads=4,
         dropout=0.0,
         max_sequence_length=512,
+        vector_dim=0,
+        trained_words=None,
         dtype=None,
         **kwargs,
     ):
         # === Layers ===
         own = not isinstance(encoder, keras_hub.models.Backbone)
+        self.word_vectors = None
         if own:
-            embed, encode = _build_layers(
+            self.token_embedding, self.word_vectors, to_features, encode = _build_layers(
                 vocabulary_size,
                 encoder,
                 embedding_dim,
@@ -71,27 +81,28 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
                 num_heads,
                 dropout,
                 max_sequence_length,
+                vector_dim,
+                trained_words,
                 dtype,
             )
-            self.token_embedding = embed
         else:
             pretrained = PretrainedEncoder(encoder)
-            embed, encode = pretrained.embed, pretrained.encode
+            to_features, encode = pretrained.embed, pretrained.encode
             self.token_embedding = encoder.token_embedding
             vocabulary_size = self.token_embedding.input_dim
 
         # === Functional graph ===
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        embedded = embed(token_ids)  # [batch, time, embedding_dim]
-        states = encode(embedded, padding_mask=padding_mask)
+        features = to_features(token_ids)  # [batch, time, embedding_dim + vector_dim]
+        states = encode(features, padding_mask=padding_mask)
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=states,
             dtype=dtype,
             **kwargs,
         )
-        self.embedded = embedded
+        self.features = features
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
@@ -104,6 +115,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
         self.num_heads = num_heads if own else encoder.num_heads
         self.dropout = dropout
         self.max_sequence_length = max_sequence_length
+        self.vector_dim = vector_dim
+        self.trained_words = trained_words
 
     def get_config(self):
         if self.pretrained is not None:
@@ -118,6 +131,8 @@ class TextClassifierBackbone(keras_hub.models.Backbone):
             "num_heads": self.num_heads,
             "dropout": self.dropout,
             "max_sequence_length": self.max_sequence_length,
+            "vector_dim": self.vector_dim,
+            "trained_words": self.trained_words,
         }
 
     @classmethod
@@ -135,24 +150,30 @@ def _build_layers(
     num_heads,
     dropout,
     max_sequence_length,
+    vector_dim,
+    trained_words,
     dtype,
 ):
-    """The layer that embeds tokens, and a function from embedded tokens to hidden states."""
+    """The embeddings of tokens, trained and of vectors, and the two steps of the encoder.
+
+    The steps are functions: from token ids to embedded tokens, and from these to hidden states.
+    """
     check_choice("encoder", encoder, ENCODERS)
     check(encoder_conflicts(encoder, units, num_heads, embedding_dim))
+    vectors = None
     if encoder == "transformer":
-        embed = keras_hub.layers.TokenAndPositionEmbedding(
+        if vector_dim:
+            raise ValueError(
+                "Pretrained vectors need a recurrent encoder, or a Transformer without them: set "
+                f"`vector_dim` to 0. Received: encoder={encoder!r}, vector_dim={vector_dim}"
+            )
+        embedding = keras_hub.layers.TokenAndPositionEmbedding(
             vocabulary_size, max_sequence_length, units, dtype=dtype, name="token_embedding"
         )
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
     else:
-        # Keras' default of ±0.05 is so small that a small model needs epochs to grow it.
-        embed = keras.layers.Embedding(
-            vocabulary_size,
-            embedding_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
-            dtype=dtype,
-            name="token_embedding",
+        embedding, vectors = build_embeddings(
+            vocabulary_size, embedding_dim, vector_dim, trained_words, dtype, "token_embedding"
         )
         drop = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")
     encode = build_encoder(
@@ -166,4 +187,9 @@ def _build_layers(
         activation="gelu",
         dtype=dtype,
     )
-    return embed, lambda embedded, padding_mask: encode(drop(embedded), padding_mask=padding_mask)
+    return (
+        embedding,
+        vectors,
+        lambda token_ids: embed(token_ids, embedding, vectors),
+        lambda features, padding_mask: encode(drop(features), padding_mask=padding_mask),
+    )

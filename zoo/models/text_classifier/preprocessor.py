@@ -9,9 +9,10 @@ import numpy as np
 
 from zoo.explain.words import Word, group_words
 from zoo.models.batching import pad
+from zoo.models.pipelines import in_python
 from zoo.models.pretrained import TokenizerAdapter
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
-from zoo.tokenizers import SubwordTokenizer
+from zoo.tokenizers import SubwordTokenizer, TextWordTokenizer
 from zoo.unicode import compose
 
 
@@ -30,7 +31,7 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     `tf.data` too. For bucketed batches `encode` and `collate` do the same in two steps.
 
     Args:
-        tokenizer: A `SubwordTokenizer`.
+        tokenizer: A `SubwordTokenizer` or a `TextWordTokenizer`.
         sequence_length: int. Most tokens of a text; longer ones are truncated. Defaults to
             `128`.
         lowercase: bool. Whether texts are lower-cased first. Defaults to `False`.
@@ -53,9 +54,24 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     def call(self, x, y=None, sample_weight=None):
         if self.lowercase:
             x = _lower(x)
-        token_ids = self.packer(self.tokenizer(x))
-        x = {"token_ids": token_ids, "padding_mask": token_ids != self.tokenizer.pad_token_id}
+        if isinstance(self.tokenizer, TextWordTokenizer):
+            x = self._pack_words(x)
+        else:
+            token_ids = self.packer(self.tokenizer(x))
+            x = {"token_ids": token_ids, "padding_mask": token_ids != self.tokenizer.pad_token_id}
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _pack_words(self, texts):
+        """The inputs of the backbone for a text, a list of texts, or a `tf.data` tensor."""
+        if isinstance(texts, str):
+            return {name: array[0] for name, array in self._pack_words([texts]).items()}
+        length = self.sequence_length
+        shape = (None, length)
+        return in_python(
+            lambda texts: self.collate(self.tokenizer.encode(texts), length),
+            [texts],
+            {"token_ids": ("int32", shape), "padding_mask": ("bool", shape)},
+        )
 
     def encode(
         self,

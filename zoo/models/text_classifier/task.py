@@ -367,7 +367,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
     @built_once
     def _stages(self):
         """The model in three: to embedded tokens, to hidden states, to logits."""
-        inputs, embedded = self.backbone.input, self.backbone.embedded
+        inputs, embedded = self.backbone.input, self.backbone.features
         mask = inputs["padding_mask"]
         return (
             keras.Model(inputs, embedded),

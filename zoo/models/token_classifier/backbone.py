@@ -13,6 +13,7 @@ from zoo.choices import (
 )
 from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
+from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 
 
@@ -28,7 +29,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
     Args:
         vocabulary_size: int. Number of word ids.
         character_vocabulary_size: int. Number of character ids.
-        word_dim: int. Size of the word embeddings. Defaults to `100`.
+        word_dim: int. Size of the trained word embeddings; with `vector_dim` it may be `0`.
+            Defaults to `100`.
         characters: `"none"`, `"cnn"` or `"lstm"`: see `zoo.layers.CharacterFeatures`. Defaults
             to `"cnn"`.
         character_dim: int. Size of the character embeddings. Defaults to `32`.
@@ -43,13 +45,18 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         num_heads: int. Heads of `"multi_head"` and of a Transformer. Defaults to `4`.
         dropout: float. Dropout rate of the embeddings, between layers and of the hidden states.
             Defaults to `0.0`.
+        vector_dim: int. Size of pretrained word vectors, which are concatenated to the trained
+            embeddings; they are the weights of the layer `word_vectors`. Defaults to `0`: none.
+        trained_words: int. Words whose id is not below it have no trained embedding of their
+            own, but that of the unknown word. Defaults to `None`: all have one.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
         ValueError: if a name is unknown or sizes are incompatible.
 
     References:
-        - Words and characters: Lample et al. 2016; Ma and Hovy 2016.
+        - Words and characters: Lample et al. 2016; Ma and Hovy 2016. Trained and pretrained
+          embeddings side by side: Dozat and Manning 2017.
     """
 
     def __init__(
@@ -67,6 +74,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         attention="none",
         num_heads=4,
         dropout=0.0,
+        vector_dim=0,
+        trained_words=None,
         dtype=None,
         **kwargs,
     ):
@@ -80,12 +89,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         is_transformer = encoder == "transformer"
 
         # === Layers ===
-        self.word_embedding = keras.layers.Embedding(
-            vocabulary_size,
-            word_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
-            dtype=dtype,
-            name="word_embedding",
+        self.word_embedding, self.word_vectors = build_embeddings(
+            vocabulary_size, word_dim, vector_dim, trained_words, dtype, "word_embedding"
         )
         if characters != "none":
             self.character_features = CharacterFeatures(
@@ -113,11 +118,12 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         word_ids = keras.Input((None,), dtype="int32", name="word_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         inputs = {"word_ids": word_ids, "padding_mask": padding_mask}
-        states = self.word_embedding(word_ids)
+        states = embed(word_ids, self.word_embedding, self.word_vectors)
         if characters != "none":
             inputs["character_ids"] = keras.Input((None, None), dtype="int32", name="character_ids")
             spelled = self.character_features(inputs["character_ids"])
             states = keras.layers.Concatenate(dtype=dtype, name="features")([states, spelled])
+        features = states
         states = drop(states)
         if is_transformer:
             states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
@@ -136,6 +142,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         states = drop(states)
         super().__init__(inputs=inputs, outputs=states, dtype=dtype, **kwargs)
         self.attention_output = weights  # [batch, words, words]
+        self.features = features  # [batch, words, word_dim + vector_dim + character_units]
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
@@ -151,6 +158,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         self.attention = attention
         self.num_heads = num_heads
         self.dropout = dropout
+        self.vector_dim = vector_dim
+        self.trained_words = trained_words
 
     def get_config(self):
         return super().get_config() | {
@@ -167,4 +176,6 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             "attention": self.attention,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "vector_dim": self.vector_dim,
+            "trained_words": self.trained_words,
         }

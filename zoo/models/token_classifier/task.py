@@ -452,8 +452,7 @@ class TokenClassifier(keras_hub.models.Task):
     def _stages(self):
         """The model in three: to features of words, to hidden states, to potentials."""
         inputs, mask = self.backbone.input, self.backbone.input["padding_mask"]
-        spelled = self.backbone.characters != "none"
-        features = self.backbone.get_layer("features" if spelled else "word_embedding").output
+        features = self.backbone.features
         return (
             keras.Model(inputs, features),
             keras.Model([features, mask], self.backbone.output),

@@ -1,0 +1,116 @@
+"""Pretrained word vectors in recipes: `model.word_vectors`, `freeze_vectors`, `vector_words`."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from zoo.data import Columns, Dataset
+from zoo.tokenizers import WordTokenizer
+from zoo.training.distillation.teacher import all_rows
+from zoo.training.recipe import Recipe
+from zoo.training.schema import RecipeConfig
+from zoo.vectors import WordVectors, find_vectors, read_vectors
+
+
+class VectorsRecipe(Recipe):
+    """Recipe of a model with the settings of `zoo.training.schema.VectorsConfig`.
+
+    The backbone of its model takes `vector_dim` and `trained_words`, and has an embedding
+    `word_vectors`, or `None` in place of it. A recipe object trains on one dataset.
+    """
+
+    def __init__(self, config: RecipeConfig):
+        super().__init__(config)
+        self._trained: tuple[Any, int, WordVectors | None] | None = None
+
+    @abstractmethod
+    def train_tokenizer(self, dataset: Dataset) -> Any:
+        """The tokenizer of the training split, without further words of the vectors."""
+
+    @abstractmethod
+    def words(self, tokenizer: Any, columns: Columns) -> Iterable[str]:
+        """The words of a split, each as often as it occurs, as they are looked up."""
+
+    def tokenizer(self, dataset: Dataset) -> Any:
+        """The tokenizer of the model.
+
+        That of `training.init_from`; or one trained on the data. The vocabulary of words of the
+        latter also has the other words of the training split that have a vector, then the
+        `vector_words` most frequent words of the vectors.
+        """
+        if self.config.training.init_from:
+            return self.initial_model.preprocessor.tokenizer
+        return self._vocabulary(dataset)[0]
+
+    def vector_sizes(self, dataset: Dataset) -> dict[str, int | None]:
+        """The arguments `vector_dim` and `trained_words` of the backbone."""
+        if self.config.training.init_from:
+            backbone = self.initial_model.backbone
+            return {name: getattr(backbone, name) for name in ("vector_dim", "trained_words")}
+        tokenizer, trained, vectors = self._vocabulary(dataset)
+        if vectors is None:
+            return {}
+        return {"vector_dim": vectors.size, "trained_words": trained}
+
+    def set_vectors(self, model: keras_hub.models.Task, dataset: Dataset) -> None:
+        """Sets the vectors of a new model, and freezes those that are always frozen."""
+        layer = model.backbone.word_vectors
+        if layer is None:
+            return
+        if not self.config.training.init_from:
+            tokenizer, _, vectors = self._vocabulary(dataset)
+            layer.set_weights([self.vector_matrix(tokenizer, vectors, dataset)])
+        layer.trainable = self.config.model.freeze_vectors != "always"
+
+    def vector_matrix(self, tokenizer: Any, vectors: WordVectors, dataset: Dataset) -> np.ndarray:
+        """The vector of each id, `[ids, size]`; zeros for padding, unknown and words without."""
+        matrix = vectors.matrix_of(tokenizer.get_vocabulary())
+        specials = tokenizer.vocabulary_size() - len(matrix)
+        return np.pad(matrix, ((specials, 0), (0, 0)))
+
+    def frozen_weights(self, model: keras_hub.models.Task) -> tuple[Sequence[keras.Variable], int]:
+        layer, epochs = model.backbone.word_vectors, self.config.model.freeze_vectors
+        if layer is None or epochs == "always":
+            return (), 0
+        return layer.trainable_variables, epochs
+
+    def describe_data(
+        self, model: keras_hub.models.Task, dataset: Dataset
+    ) -> tuple[list[str], dict[str, float]]:
+        if not self.config.model.word_vectors:
+            return [], {}
+        tokenizer, _, vectors = self._vocabulary(dataset)
+        has_words = isinstance(tokenizer, WordTokenizer)
+        vocabulary = set(tokenizer.get_vocabulary()) if has_words else None
+        metrics, parts = {}, []
+        for split in ("train", "dev"):
+            shares = vectors.coverage(self.words(tokenizer, dataset.splits[split]), vocabulary)
+            metrics |= {f"vectors/{split}_{name}": share for name, share in shares.items()}
+            parts.append(
+                f"{shares['words']:.1%} of the words and {shares['tokens']:.1%} of the tokens "
+                f"of {split}"
+            )
+        name = f"{vectors.source.name} (size {vectors.size})"
+        return [f"word vectors {name}: {', '.join(parts)}"], metrics
+
+    def _vocabulary(self, dataset: Dataset) -> tuple[Any, int | None, WordVectors | None]:
+        """The tokenizer, the number of ids with a trained embedding, and the vectors; cached."""
+        if self._trained is None:
+            settings, tokenizer = self.config.model, self.train_tokenizer(dataset)
+            trained = vectors = None
+            if settings.word_vectors:
+                words = dict.fromkeys(self.words(tokenizer, all_rows(dataset)))
+                path = find_vectors(settings.word_vectors)
+                vectors = read_vectors(path, words, settings.vector_words)
+                if isinstance(tokenizer, WordTokenizer):
+                    trained = tokenizer.vocabulary_size()
+                    frequent = map(tokenizer.form, vectors.most_frequent)
+                    known = (word for word in words if word in vectors)
+                    vocabulary = dict.fromkeys([*tokenizer.words, *known, *frequent])
+                    tokenizer.set_vocabulary(tuple(vocabulary), tokenizer.characters)
+            self._trained = tokenizer, trained, vectors
+        return self._trained

@@ -1,0 +1,7 @@
+"""Word vectors: reading, look-up, coverage and training. Imports no Keras."""
+
+from zoo.vectors.files import VectorFileError
+from zoo.vectors.sources import find_vectors, named_vectors
+from zoo.vectors.table import WordVectors, read_vectors
+
+__all__ = ["VectorFileError", "WordVectors", "find_vectors", "named_vectors", "read_vectors"]
