@@ -27,7 +27,6 @@ from zoo.training.distillation.soft_labels import (
     pack,
     soft_labels,
 )
-from zoo.training.distillation.teacher import all_rows
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
@@ -61,7 +60,7 @@ class SentimentRecipe(VectorsRecipe):
 
     def train_tokenizer(self, dataset: Dataset) -> SubwordTokenizer | TextWordTokenizer:
         settings = self.config.tokenizer
-        texts = self._texts(all_rows(dataset))
+        texts = self._texts(self.rows(dataset))
         if settings.algorithm == "word":
             language = self.config.data.language or (dataset.languages or (None,))[0]
             return train_text_word_tokenizer(texts, settings.vocabulary_size, language=language)
@@ -76,7 +75,7 @@ class SentimentRecipe(VectorsRecipe):
     def vector_matrix(self, tokenizer, vectors, dataset) -> np.ndarray:
         if isinstance(tokenizer, TextWordTokenizer):
             return super().vector_matrix(tokenizer, vectors, dataset)
-        return subword_matrix(tokenizer, vectors, self.words(tokenizer, all_rows(dataset)))
+        return subword_matrix(tokenizer, vectors, self.words(tokenizer, self.rows(dataset)))
 
     def _texts(self, columns: Columns) -> Iterable[str]:
         lowercase = self.config.tokenizer.lowercase
@@ -129,7 +128,7 @@ class SentimentRecipe(VectorsRecipe):
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
             return dataset.splits["train"]
-        columns = all_rows(dataset)
+        columns = self.rows(dataset)
         found = soft_labels(
             self.teachers,
             columns["text"],

@@ -62,7 +62,7 @@ class TaggingRecipe(VectorsRecipe):
     def train_tokenizer(self, dataset: Dataset) -> WordTokenizer:
         settings = self.config.tokenizer
         return train_word_tokenizer(
-            self._rows(dataset)["tokens"],
+            self.rows(dataset)["tokens"],
             settings.least_count,
             settings.lowercase,
             settings.jamo,
@@ -113,7 +113,7 @@ class TaggingRecipe(VectorsRecipe):
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
             return dataset.splits["train"]
-        columns = self._rows(dataset)
+        columns = self.rows(dataset)
         classes = {"tags": dataset.labels}
         if intents := sorted({it for it in columns.get("intent", ()) if it is not None}):
             classes["intent"] = intents
@@ -134,7 +134,7 @@ class TaggingRecipe(VectorsRecipe):
     def _language(self, dataset: Dataset) -> str | None:
         return self.config.data.language or next(iter(dataset.languages), None)
 
-    def _rows(self, dataset: Dataset) -> Columns:
+    def rows(self, dataset: Dataset) -> Columns:
         """The rows of train and the unlabelled ones, split into words."""
         columns = all_rows(dataset)
         split = WordTokenizer(language=self._language(dataset)).split

@@ -35,6 +35,10 @@ class VectorsRecipe(Recipe):
     def words(self, tokenizer: Any, columns: Columns) -> Iterable[str]:
         """The words of a split, each as often as it occurs, as they are looked up."""
 
+    def rows(self, dataset: Dataset) -> Columns:
+        """The rows of train, and the unlabelled ones that a teacher labels."""
+        return all_rows(dataset)
+
     def tokenizer(self, dataset: Dataset) -> Any:
         """The tokenizer of the model.
 
@@ -103,7 +107,7 @@ class VectorsRecipe(Recipe):
             settings, tokenizer = self.config.model, self.train_tokenizer(dataset)
             trained = vectors = None
             if settings.word_vectors:
-                words = dict.fromkeys(self.words(tokenizer, all_rows(dataset)))
+                words = dict.fromkeys(self.words(tokenizer, self.rows(dataset)))
                 path = find_vectors(settings.word_vectors)
                 vectors = read_vectors(path, words, settings.vector_words)
                 if isinstance(tokenizer, WordTokenizer):
