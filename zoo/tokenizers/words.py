@@ -120,9 +120,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         treebank, give it lists of words. Emoji are words, with all their parts (skin tones, flags);
         invisible characters, such as a zero-width space or a byte-order mark, are not.
         """
-        rule = _ENGLISH if self.language == "en" else _PLAIN
-        text = _INVISIBLE.sub("", _BLANKS.sub(" ", compose(text)))
-        return [word for word in rule.findall(text) if _VISIBLE.search(word)]
+        return split_text(text, self.language)
 
     def tokenize(self, inputs):
         """Strings to lists of word ids, by `split` and `encode`."""
@@ -174,6 +172,13 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
             "jamo": self.jamo,
             "language": self.language,
         }
+
+
+def split_text(text: str, language: str | None = None) -> list[str]:
+    """Splits raw text into words; see `WordTokenizer.split`."""
+    rule = _ENGLISH if language == "en" else _PLAIN
+    text = _INVISIBLE.sub("", _BLANKS.sub(" ", compose(text)))
+    return [word for word in rule.findall(text) if _VISIBLE.search(word)]
 
 
 def spell(word: str, jamo: bool = False) -> str:
