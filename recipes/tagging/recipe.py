@@ -4,12 +4,14 @@ import keras
 import numpy as np
 
 from recipes.tagging.report import report
-from recipes.tagging.schema import TaggingConfig
+from recipes.tagging.schema import ModelConfig, TaggingConfig
 from zoo.data import Columns, Dataset
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import train_word_tokenizer
 from zoo.tokenizers.words import UNKNOWN
+from zoo.training import backbones
 from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -40,6 +42,15 @@ class TaggingRecipe(Recipe):
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
         settings, model = self.config.tokenizer, self.config.model
+        language = self.config.data.language or (dataset.languages or (None,))[0]
+        if model.backbone:
+            tokenizer = backbones.load_tokenizer(model.backbone)
+            return EncoderTokenClassifierPreprocessor(tokenizer, model.pieces, language)
+        if self.config.training.init_from and self.initial_model.backbone.pretrained:
+            source = self.initial_model.preprocessor
+            return EncoderTokenClassifierPreprocessor(
+                source.tokenizer, source.pieces, source.language, source.sequence_length
+            )
         length = 0 if model.characters == "none" else model.character_length
         if self.config.training.init_from:
             return TokenClassifierPreprocessor(self.initial_model.preprocessor.tokenizer, length)
@@ -48,7 +59,7 @@ class TaggingRecipe(Recipe):
             settings.least_count,
             settings.lowercase,
             settings.jamo,
-            self.config.data.language or (dataset.languages or (None,))[0],
+            language,
         )
         return TokenClassifierPreprocessor(tokenizer, length)
 
@@ -56,22 +67,7 @@ class TaggingRecipe(Recipe):
         self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
     ) -> TokenClassifier:
         settings, train = self.config.model, dataset.splits["train"]
-        backbone = TokenClassifierBackbone(
-            preprocessor.tokenizer.vocabulary_size(),
-            preprocessor.tokenizer.character_vocabulary_size(),
-            word_dim=settings.word_dim,
-            characters=settings.characters,
-            character_dim=settings.character_dim,
-            character_units=settings.character_units,
-            encoder=settings.encoder,
-            units=settings.units,
-            num_layers=settings.num_layers,
-            bidirectional=settings.bidirectional,
-            attention=settings.attention,
-            num_heads=settings.num_heads,
-            dropout=settings.dropout,
-            dtype=dtype,
-        )
+        backbone = self._backbone(dataset, preprocessor, dtype)
         model = TokenClassifier(
             backbone,
             preprocessor,
@@ -82,20 +78,68 @@ class TaggingRecipe(Recipe):
         )
         if self.config.training.init_from:
             pretrained = self.initial_model
-            check_same_sizes(pretrained.backbone, backbone, SIZES)
+            if not pretrained.backbone.pretrained:  # else the backbone was made of its config
+                check_same_sizes(pretrained.backbone, backbone, SIZES)
             backbone.set_weights(pretrained.backbone.get_weights())
             if all(getattr(pretrained, name) == getattr(model, name) for name in HEAD_SETTINGS):
                 model.set_weights(pretrained.get_weights())
+        backbones.freeze(backbone, self.config.training.trainable_layers)
         return model
+
+    def _backbone(self, dataset, preprocessor, dtype) -> TokenClassifierBackbone:
+        settings = self.config.model
+        attention = {
+            "attention": settings.attention,
+            "num_heads": settings.num_heads,
+            "dropout": settings.dropout,
+        }
+        if settings.backbone:
+            encoder = backbones.load_encoder(settings.backbone, dtype)
+            # Known now, and before a sentence is encoded.
+            longest = getattr(encoder, "max_sequence_length", preprocessor.sequence_length)
+            preprocessor.sequence_length = longest
+            for columns in dataset.splits.values():
+                preprocessor.encode(columns["tokens"])  # refuses sentences that are too long
+            return TokenClassifierBackbone(encoder=encoder, **attention, dtype=dtype)
+        if self.config.training.init_from and self.initial_model.backbone.pretrained:
+            config = self.initial_model.backbone.get_config()
+            return TokenClassifierBackbone.from_config(config | attention | {"dtype": dtype})
+        return TokenClassifierBackbone(
+            preprocessor.tokenizer.vocabulary_size(),
+            preprocessor.tokenizer.character_vocabulary_size(),
+            word_dim=settings.word_dim,
+            characters=settings.characters,
+            character_dim=settings.character_dim,
+            character_units=settings.character_units,
+            encoder=settings.encoder,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            **attention,
+            dtype=dtype,
+        )
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.word_dropout > 0
+        return self._word_dropout > 0
+
+    @property
+    def _word_dropout(self) -> float:
+        """The share of unknown words; a KerasHub encoder has dropout of its own."""
+        return 0.0 if self.config.model.backbone else self.config.tokenizer.word_dropout
+
+    def settings_of(self, model: TokenClassifier) -> dict:
+        known = super().settings_of(model)
+        del known["backbone"]  # in a recipe, the source of one
+        if model.backbone.pretrained:
+            left_out = (*ModelConfig.own_encoder, "pieces")
+            known = {name: known[name] for name in known if name not in left_out}
+        return known
 
     def examples(self, model: TokenClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         rng = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
-        if share := self.config.tokenizer.word_dropout:
+        if share := self._word_dropout:
             encoded = [
                 (np.where(rng.random(len(ids)) < share, UNKNOWN, ids).tolist(), character_ids)
                 for ids, character_ids in encoded
@@ -105,15 +149,20 @@ class TaggingRecipe(Recipe):
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}
 
         def collate(rows, length):
-            tags = np.zeros((len(rows), length), "int32")
+            x = model.preprocessor.collate([encoded[row] for row in rows], length)
+            tags = np.zeros(x["padding_mask"].shape, "int32")
             for i, row in enumerate(rows):
                 tags[i, : len(truth[row])] = truth[row]
             y = {"tags": tags}
             if intent_ids:
                 y["intent"] = np.array([intent_ids[columns["intent"][row]] for row in rows])
-            return model.preprocessor.collate([encoded[row] for row in rows], length), y
+            return x, y
 
-        return TrainingExamples([len(tags) for tags in truth], collate)
+        lengths = list(map(model.preprocessor.length, encoded))
+        return TrainingExamples(lengths, collate, tokens=list(map(len, truth)))
+
+    def rate_factors(self, model: TokenClassifier) -> dict[str, float] | None:
+        return backbones.rate_factors(model, self.config.training.layer_decay)
 
     def compile_options(self, model: TokenClassifier) -> dict:
         if model.head == "crf":

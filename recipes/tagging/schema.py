@@ -3,13 +3,16 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from zoo import data
 from zoo.choices import (
     CHARACTERS,
     ENCODERS,
     HEADS,
+    PIECES,
     TAGGER_ATTENTIONS,
     character_conflicts,
     has_heads,
@@ -22,9 +25,11 @@ from zoo.training.schema import (
     Count,
     DataConfig,
     EvaluationConfig,
+    FineTuningConfig,
     RecipeConfig,
     Section,
     Share,
+    backbone_conflicts,
     one_of,
 )
 
@@ -86,6 +91,22 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """Architecture of the tagger."""
 
+    paths = frozenset({"backbone"})
+    # Settings that `backbone` replaces.
+    own_encoder: ClassVar[tuple[str, ...]] = (
+        "word_dim",
+        "characters",
+        "character_dim",
+        "character_units",
+        "character_length",
+        "encoder",
+        "units",
+        "num_layers",
+        "bidirectional",
+    )
+
+    backbone: Annotated[str, Field(min_length=1)] | None = None
+    pieces: Annotated[str, one_of(PIECES)] = "first"
     word_dim: Count = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
     character_dim: Count = 32
@@ -101,7 +122,11 @@ class ModelConfig(Section):
     head: Annotated[str, one_of(HEADS)] = "crf"
 
     def conflicts(self) -> Iterator[Conflict]:
-        if has_heads(self.encoder) or has_heads(self.attention):
+        if self.backbone is None and self.pieces != "first":
+            yield Conflict(
+                "only a KerasHub encoder reads pieces of words: set backbone", pieces=self.pieces
+            )
+        if self.backbone is None and (has_heads(self.encoder) or has_heads(self.attention)):
             yield from head_conflicts(self.units, self.num_heads)
         yield from character_conflicts(self.characters, self.character_units)
 
@@ -130,9 +155,11 @@ class TaggingConfig(RecipeConfig):
     data: TaggingData = TaggingData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: FineTuningConfig = FineTuningConfig()
     evaluation: TaggingEvaluation = TaggingEvaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from backbone_conflicts(self)
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
                 "a CRF does not support label smoothing: set model.head=softmax, or "
