@@ -170,6 +170,7 @@ POOLINGS = Names(
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf")
+PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
 

@@ -6,13 +6,15 @@ import keras
 import numpy as np
 
 from recipes.tagging.report import report
-from recipes.tagging.schema import TaggingConfig
+from recipes.tagging.schema import ModelConfig, TaggingConfig
 from zoo.data import Columns, Dataset
 from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import WordTokenizer, train_word_tokenizer
 from zoo.tokenizers.words import UNKNOWN
+from zoo.training import backbones
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
     UNLABELLED,
@@ -55,7 +57,15 @@ class TaggingRecipe(VectorsRecipe):
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
-        model = self.config.model
+        model, language = self.config.model, self._language(dataset)
+        if model.backbone:
+            tokenizer = backbones.load_tokenizer(model.backbone)
+            return EncoderTokenClassifierPreprocessor(tokenizer, model.pieces, language)
+        if self.config.training.init_from and self.initial_model.backbone.pretrained:
+            source = self.initial_model.preprocessor
+            return EncoderTokenClassifierPreprocessor(
+                source.tokenizer, source.pieces, source.language, source.sequence_length
+            )
         length = 0 if model.characters == "none" else model.character_length
         return TokenClassifierPreprocessor(self.tokenizer(dataset), length)
 
@@ -76,23 +86,7 @@ class TaggingRecipe(VectorsRecipe):
         self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
     ) -> TokenClassifier:
         settings, train = self.config.model, dataset.splits["train"]
-        backbone = TokenClassifierBackbone(
-            preprocessor.tokenizer.vocabulary_size(),
-            preprocessor.tokenizer.character_vocabulary_size(),
-            word_dim=settings.word_dim,
-            characters=settings.characters,
-            character_dim=settings.character_dim,
-            character_units=settings.character_units,
-            encoder=settings.encoder,
-            units=settings.units,
-            num_layers=settings.num_layers,
-            bidirectional=settings.bidirectional,
-            attention=settings.attention,
-            num_heads=settings.num_heads,
-            dropout=settings.dropout,
-            dtype=dtype,
-            **self.vector_sizes(dataset),
-        )
+        backbone = self._backbone(dataset, preprocessor, dtype)
         model = TokenClassifier(
             backbone,
             preprocessor,
@@ -103,12 +97,48 @@ class TaggingRecipe(VectorsRecipe):
         )
         if self.config.training.init_from:
             pretrained = self.initial_model
-            check_same_sizes(pretrained.backbone, backbone, SIZES)
+            if not pretrained.backbone.pretrained:  # else the backbone was made of its config
+                check_same_sizes(pretrained.backbone, backbone, SIZES)
             backbone.set_weights(pretrained.backbone.get_weights())
             if all(getattr(pretrained, name) == getattr(model, name) for name in HEAD_SETTINGS):
                 model.set_weights(pretrained.get_weights())
         self.set_vectors(model, dataset)
+        backbones.freeze(backbone, self.config.training.trainable_layers)
         return model
+
+    def _backbone(self, dataset, preprocessor, dtype) -> TokenClassifierBackbone:
+        settings = self.config.model
+        attention = {
+            "attention": settings.attention,
+            "num_heads": settings.num_heads,
+            "dropout": settings.dropout,
+        }
+        if settings.backbone:
+            encoder = backbones.load_encoder(settings.backbone, dtype)
+            # Known now, and before a sentence is encoded.
+            longest = getattr(encoder, "max_sequence_length", preprocessor.sequence_length)
+            preprocessor.sequence_length = longest
+            for columns in dataset.splits.values():
+                preprocessor.encode(columns["tokens"])  # refuses sentences that are too long
+            return TokenClassifierBackbone(encoder=encoder, **attention, dtype=dtype)
+        if self.config.training.init_from and self.initial_model.backbone.pretrained:
+            config = self.initial_model.backbone.get_config()
+            return TokenClassifierBackbone.from_config(config | attention | {"dtype": dtype})
+        return TokenClassifierBackbone(
+            preprocessor.tokenizer.vocabulary_size(),
+            preprocessor.tokenizer.character_vocabulary_size(),
+            word_dim=settings.word_dim,
+            characters=settings.characters,
+            character_dim=settings.character_dim,
+            character_units=settings.character_units,
+            encoder=settings.encoder,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            **attention,
+            dtype=dtype,
+            **self.vector_sizes(dataset),
+        )
 
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
@@ -146,12 +176,25 @@ class TaggingRecipe(VectorsRecipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.word_dropout > 0
+        return self._word_dropout > 0
+
+    @property
+    def _word_dropout(self) -> float:
+        """The share of unknown words; a KerasHub encoder has dropout of its own."""
+        return 0.0 if self.config.model.backbone else self.config.tokenizer.word_dropout
+
+    def settings_of(self, model: TokenClassifier) -> dict:
+        known = super().settings_of(model)
+        del known["backbone"]  # in a recipe, the source of one
+        if model.backbone.pretrained:
+            left_out = (*ModelConfig.own_encoder, "pieces")
+            known = {name: known[name] for name in known if name not in left_out}
+        return known
 
     def examples(self, model: TokenClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         rng = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
-        if share := self.config.tokenizer.word_dropout:
+        if share := self._word_dropout:
             encoded = [
                 (np.where(rng.random(len(ids)) < share, UNKNOWN, ids).tolist(), character_ids)
                 for ids, character_ids in encoded
@@ -162,7 +205,8 @@ class TaggingRecipe(VectorsRecipe):
         taught = columns.get("teacher")
 
         def collate(rows, length):
-            tags = np.zeros((len(rows), length), "int32")
+            x = model.preprocessor.collate([encoded[row] for row in rows], length)
+            tags = np.zeros(x["padding_mask"].shape, "int32")
             for i, row in enumerate(rows):
                 if truth[row] is None:
                     tags[i] = UNLABELLED
@@ -180,9 +224,14 @@ class TaggingRecipe(VectorsRecipe):
                 if intent_ids:
                     soft = np.stack([columns["teacher_intent"][row] for row in rows])
                     y["intent"] = pack(y["intent"], soft)
-            return model.preprocessor.collate([encoded[row] for row in rows], length), y
+            return x, y
 
-        return TrainingExamples([len(words) for words in columns["tokens"]], collate)
+        lengths = list(map(model.preprocessor.length, encoded))
+        words = list(map(len, columns["tokens"]))
+        return TrainingExamples(lengths, collate, tokens=words)
+
+    def rate_factors(self, model: TokenClassifier) -> dict[str, float] | None:
+        return backbones.rate_factors(model, self.config.training.layer_decay)
 
     def compile_options(self, model: TokenClassifier) -> dict:
         if self.teachers:

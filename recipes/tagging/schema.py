@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from zoo.choices import (
     CHARACTERS,
     ENCODERS,
     HEADS,
+    PIECES,
     TAGGER_ATTENTIONS,
     character_conflicts,
     has_heads,
@@ -28,9 +29,11 @@ from zoo.training.schema import (
     Conflict,
     Count,
     EvaluationConfig,
+    FineTuningConfig,
     Section,
     Share,
     VectorsConfig,
+    backbone_conflicts,
     one_of,
 )
 
@@ -92,6 +95,22 @@ class TokenizerConfig(Section):
 class ModelConfig(VectorsConfig):
     """Architecture of the tagger."""
 
+    paths = frozenset({"backbone"})
+    # Settings that `backbone` replaces.
+    own_encoder: ClassVar[tuple[str, ...]] = (
+        "word_dim",
+        "characters",
+        "character_dim",
+        "character_units",
+        "character_length",
+        "encoder",
+        "units",
+        "num_layers",
+        "bidirectional",
+    )
+
+    backbone: Annotated[str, Field(min_length=1)] | None = None
+    pieces: Annotated[str, one_of(PIECES)] = "first"
     word_dim: Annotated[int, Field(ge=0)] = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
     character_dim: Count = 32
@@ -107,7 +126,11 @@ class ModelConfig(VectorsConfig):
     head: Annotated[str, one_of(HEADS)] = "crf"
 
     def conflicts(self) -> Iterator[Conflict]:
-        if has_heads(self.encoder) or has_heads(self.attention):
+        if self.backbone is None and self.pieces != "first":
+            yield Conflict(
+                "only a KerasHub encoder reads pieces of words: set backbone", pieces=self.pieces
+            )
+        if self.backbone is None and (has_heads(self.encoder) or has_heads(self.attention)):
             yield from head_conflicts(self.units, self.num_heads)
         yield from character_conflicts(self.characters, self.character_units)
 
@@ -130,17 +153,22 @@ class TaggingEvaluation(EvaluationConfig):
     ) = None
 
 
+class TaggingTraining(SoftLabelTraining, FineTuningConfig):
+    """Training of a tagger, with a teacher, or of a KerasHub encoder."""
+
+
 class TaggingConfig(DistilledRecipe):
     """Tagging recipe file. `quickstart.yaml` explains each key."""
 
     data: TaggingData = TaggingData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
-    training: SoftLabelTraining = SoftLabelTraining()
+    training: TaggingTraining = TaggingTraining()
     evaluation: TaggingEvaluation = TaggingEvaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        yield from backbone_conflicts(self)
         yield from self.model.vector_conflicts("word_dim", self.training)
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(

@@ -10,9 +10,15 @@ import pytest
 import zoo
 from tests.tiny_bert import tiny_encoder, tiny_tokenizer
 from zoo import presets
-from zoo.models import TextClassifier, TextClassifierBackbone
+from zoo.models import (
+    TextClassifier,
+    TextClassifierBackbone,
+    TokenClassifier,
+    TokenClassifierBackbone,
+)
 from zoo.models.pretrained import PretrainedEncoder, TokenizerAdapter
 from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
+from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 
 TEXTS = ["A good film", "not bad films, not the film", "", "good " * 30]
 
@@ -65,6 +71,81 @@ def test_classifier_is_saved_loaded_and_explained(classifier, tmp_path):
     assert np.isfinite(loaded.explain("A Good, films!", "gradient").effects).all()
     with pytest.raises(ValueError, match="nothing to explain"):
         loaded.explain("")
+
+
+@pytest.fixture(scope="module")
+def tagger():
+    keras.utils.set_random_seed(0)
+    backbone = TokenClassifierBackbone(encoder=tiny_encoder(), attention="scaled_dot")
+    preprocessor = EncoderTokenClassifierPreprocessor(tiny_tokenizer(), "mean", "en", 24)
+    tags, intents = ("O", "B-x", "I-x"), ("play", "rate")
+    return TokenClassifier(backbone, preprocessor, tags, scheme="bio", intents=intents)
+
+
+def test_tagger_is_saved_loaded_and_explained(tagger, tmp_path):
+    sentences = ["Good films!", ["bad", "playing", "films"], ""]
+    answers = tagger.infer(sentences)
+    assert [answer.tokens for answer in answers] == [["Good", "films", "!"], sentences[1], []]
+    (alone,) = tagger.infer([sentences[0]])
+    np.testing.assert_allclose(alone.confidences, answers[0].confidences, atol=1e-5)
+    presets.save(tagger, tmp_path / "preset", name="tiny", dataset="none", dtype="float32")
+    loaded = zoo.load(tmp_path / "preset")
+    for one, other in zip(loaded.infer(sentences), answers, strict=True):
+        assert (one.tags, one.intent) == (other.tags, other.intent)
+        np.testing.assert_allclose(one.confidences, other.confidences, atol=1e-5)
+    columns = {"tokens": sentences[1:2], "tags": [answers[1].tags], "intent": [answers[1].intent]}
+    scores = loaded.score(columns)
+    assert scores["token_accuracy"] == scores["intent_accuracy"] == 1.0
+    explanation = loaded.explain("Good films!")
+    assert np.array(explanation.weights).shape == (4, 3)  # the intent and three words
+    assert np.array(explanation.effects).shape == (4, 3)
+    gradients = np.array(loaded.explain("Good films!", "gradient").effects)
+    assert gradients.shape == (4, 3) and np.isfinite(gradients).all()
+
+
+@pytest.mark.once
+def test_state_of_a_word_is_that_of_its_first_piece_or_their_mean():
+    encoder = tiny_encoder()
+    backbone = TokenClassifierBackbone(encoder=encoder)
+    sentence = [["good", "films", "playing"]]
+    first, mean = (
+        EncoderTokenClassifierPreprocessor(tiny_tokenizer(), pieces, "en", 24)
+        for pieces in ("first", "mean")
+    )
+    assert first.encode(sentence) == [[[5], [7, 12], [8, 13]]]
+    of_first, of_mean = (it.collate(it.encode(sentence), 16) for it in (first, mean))
+    text = {"token_ids": of_mean["token_ids"], "padding_mask": of_mean["token_mask"]}
+    (states,) = TextClassifierBackbone(encoder=encoder).predict_on_batch(text)
+    (found,) = backbone.predict_on_batch(of_first)
+    np.testing.assert_allclose(found[:3], states[[1, 2, 4]], atol=1e-6)
+    (found,) = backbone.predict_on_batch(of_mean)
+    expected = [states[1], states[2:4].mean(axis=0), states[4:6].mean(axis=0)]
+    np.testing.assert_allclose(found[:3], expected, atol=1e-6)
+
+
+@pytest.mark.once
+def test_sentences_longer_than_the_encoder_are_refused(tagger):
+    with pytest.raises(ValueError, match="split the sentence. Received: 25 subwords of 23 words"):
+        tagger.infer([["good"] * 23])
+    assert len(tagger.infer([["good"] * 22])[0].tags) == 22
+    called = tagger.preprocessor([" ".join(["films"] * 12)])  # 24 subwords, start and end
+    assert called["padding_mask"].sum() == 11
+
+
+@pytest.mark.once
+def test_values_of_pieces_are_summed_by_word(tagger):
+    values = np.array([[9.0, 1, 2, 3, 4, 9, 9]])
+    summed = tagger.preprocessor.by_word(values, [[5], [7, 12], [8]])
+    np.testing.assert_array_equal(summed, [[1, 5, 4]])
+    assert tagger.preprocessor.masked([[5], [7, 12], [8]], 1) == [[5], [4], [8]]
+
+
+@pytest.mark.once
+def test_tagger_is_trained_by_fit_of_keras_hub(tagger):
+    tagger.compile("adam", "auto")
+    targets = {"tags": [["O", "B-x"], ["O"]], "intent": ["play", "rate"]}
+    history = tagger.fit([["good", "films"], ["bad"]], targets, batch_size=2, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
 
 
 @pytest.mark.once
@@ -132,7 +213,7 @@ def test_pieces_of_other_tokenizers():
     roberta = TokenizerAdapter(keras_hub.models.RobertaTokenizer(vocabulary, merges))
     assert roberta.pieces("a fox") == ["a", " fox"]
     assert roberta.pieces("aé fox") == ["aé", "", "", " fox"]  # two bytes of a character
-    assert roberta.encode_words(["fox", "fox"]) == [roberta.encode(["fox"])[0], [11]]
+    assert roberta.encode_sentences([["fox", "fox"]]) == [[roberta.encode(["fox"])[0], [11]]]
 
 
 @pytest.mark.once

@@ -89,6 +89,12 @@ def export(
     task = next(filter(None, map(task_of, type(model).__mro__)), None)
     if task is None or task.export_adapter is None:
         raise _unsupported(type(model).__name__)
+    if model.backbone.pretrained is not None:
+        raise ValueError(
+            "A model around a KerasHub encoder cannot be exported, because its tokenizer cannot be "
+            "described by a vocabulary alone: use its preset. Received: a model around a "
+            f"{model.backbone.encoder}"
+        )
     require_preprocessor(model.preprocessor)  # its vocabularies are exported
     adapter: ExportAdapter = pkgutil.resolve_name(task.export_adapter)(model)
     writer = FORMATS[format]

@@ -1,6 +1,5 @@
 """KerasHub encoders, such as BERT, as the encoder of a backbone of the zoo."""
 
-import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -120,22 +119,22 @@ class TokenizerAdapter:
         # `tokenize` and not the call, which would turn the texts into tensors of TensorFlow.
         return [[int(one) for one in ids] for ids in self.tokenizer.tokenize(texts)]
 
-    def encode_words(self, words: Sequence[str]) -> list[list[int]]:
-        """The token ids of each word of a sentence, at least one: of a strange word the unknown.
+    def encode_sentences(self, sentences: Iterable[Sequence[str]]) -> list[list[list[int]]]:
+        """The token ids of each word of each sentence; of a word without any, the mask token.
 
         All words but the first follow a space, which a byte-level tokenizer reads.
         """
-        encoded = self.encode([f" {word}" if i else word for i, word in enumerate(words)])
-        return [ids or [self.unknown] for ids in encoded]
+        spaced = [
+            [f" {word}" if i else word for i, word in enumerate(words)] for words in sentences
+        ]
+        distinct = list(dict.fromkeys(word for words in spaced for word in words))
+        ids = dict(zip(distinct, self.encode(distinct), strict=True))
+        return [[ids[word] or [self.mask] for word in words] for words in spaced]
 
-    @functools.cached_property
-    def unknown(self) -> int:
-        """The id of the unknown token, or of the mask token where every text has ids."""
-        for name in ("oov_token", "unk_token", "mask_token", "pad_token"):
-            token = getattr(self.tokenizer, name, None)
-            if token is not None:
-                return int(self.tokenizer.token_to_id(token))
-        return 0
+    @property
+    def mask(self) -> int:
+        """The id of the mask token."""
+        return int(self.tokenizer.mask_token_id)
 
     def pieces(self, text: str) -> list[str]:
         """The text of each token of `encode`; they join to the text, in NFC.

@@ -120,22 +120,11 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         treebank, give it lists of words. Emoji are words, with all their parts (skin tones, flags);
         invisible characters, such as a zero-width space or a byte-order mark, are not.
         """
-        return [word for word, _ in self.split_with_ends(text)]
+        return split_text(text, self.language)
 
     def split_with_ends(self, text: str) -> list[tuple[str, int]]:
         """The words of `split`, and the index in the text in NFC after the end of each."""
-        text = _BLANKS.sub(" ", compose(text))
-        places = range(len(text))
-        if _INVISIBLE.search(text):
-            hidden = {found.start() for found in _INVISIBLE.finditer(text)}
-            places = [i for i in places if i not in hidden]
-            text = _INVISIBLE.sub("", text)
-        rule = _ENGLISH if self.language == "en" else _PLAIN
-        return [
-            (found[0], places[found.end() - 1] + 1)
-            for found in rule.finditer(text)
-            if _VISIBLE.search(found[0])
-        ]
+        return split_with_ends(text, self.language)
 
     def tokenize(self, inputs):
         """Strings to lists of word ids, by `split` and `encode`."""
@@ -193,6 +182,27 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
             "jamo": self.jamo,
             "language": self.language,
         }
+
+
+def split_text(text: str, language: str | None = None) -> list[str]:
+    """Splits raw text into words; see `WordTokenizer.split`."""
+    return [word for word, _ in split_with_ends(text, language)]
+
+
+def split_with_ends(text: str, language: str | None = None) -> list[tuple[str, int]]:
+    """The words of `split_text`, and the index in the text in NFC after the end of each."""
+    text = _BLANKS.sub(" ", compose(text))
+    places: Sequence[int] = range(len(text))
+    if _INVISIBLE.search(text):
+        hidden = {found.start() for found in _INVISIBLE.finditer(text)}
+        places = [i for i in places if i not in hidden]
+        text = _INVISIBLE.sub("", text)
+    rule = _ENGLISH if language == "en" else _PLAIN
+    return [
+        (found[0], places[found.end() - 1] + 1)
+        for found in rule.finditer(text)
+        if _VISIBLE.search(found[0])
+    ]
 
 
 def spell(word: str, jamo: bool = False) -> str:

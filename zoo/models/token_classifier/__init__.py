@@ -1,7 +1,15 @@
 """Token classification models: tagging of words, and intents of sentences."""
 
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
-from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.models.token_classifier.preprocessor import (
+    EncoderTokenClassifierPreprocessor,
+    TokenClassifierPreprocessor,
+)
 from zoo.models.token_classifier.task import TokenClassifier
 
-__all__ = ["TokenClassifier", "TokenClassifierBackbone", "TokenClassifierPreprocessor"]
+__all__ = [
+    "EncoderTokenClassifierPreprocessor",
+    "TokenClassifier",
+    "TokenClassifierBackbone",
+    "TokenClassifierPreprocessor",
+]

@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+from keras import ops
 
 from zoo.choices import (
     CHARACTERS,
@@ -15,6 +16,7 @@ from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
 from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
+from zoo.models.pretrained import PretrainedEncoder, with_encoder
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -26,6 +28,10 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
     `character_ids`, integers `[batch, words, characters]`. Output: the hidden states
     `[batch, words, features]`.
 
+    Around a KerasHub encoder the inputs are `token_ids` and `token_mask`, `[batch, tokens]`;
+    `padding_mask`; and `alignment`, floats `[batch, words, tokens]`, the weight of each token in
+    the state of a word.
+
     Args:
         vocabulary_size: int. Number of word ids.
         character_vocabulary_size: int. Number of character ids.
@@ -35,7 +41,10 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             to `"cnn"`.
         character_dim: int. Size of the character embeddings. Defaults to `32`.
         character_units: int. Size of the character features of a word. Defaults to `64`.
-        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`. Defaults to `"lstm"`.
+        encoder: `"simple_rnn"`, `"lstm"`, `"gru"` or `"transformer"`; or an encoder of KerasHub,
+            such as a `keras_hub.models.BertBackbone`, which reads subwords in place of words and
+            characters; of the other arguments only `attention`, `num_heads` and `dropout`, of
+            the states of words, are then used. Defaults to `"lstm"`.
         units: int. Size of the hidden states, in each direction. Defaults to `128`.
         num_layers: int. Number of layers. Defaults to `1`.
         bidirectional: bool. Whether a recurrent encoder is bidirectional; not used by a
@@ -61,8 +70,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
 
     def __init__(
         self,
-        vocabulary_size,
-        character_vocabulary_size,
+        vocabulary_size=None,
+        character_vocabulary_size=None,
         word_dim=100,
         characters="cnn",
         character_dim=32,
@@ -79,57 +88,72 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        for name, value, choices in (
-            ("encoder", encoder, ENCODERS),
-            ("characters", characters, CHARACTERS),
-            ("attention", attention, TAGGER_ATTENTIONS),
-        ):
-            check_choice(name, value, choices)
-        check(encoder_conflicts(encoder, units, num_heads))
-        is_transformer = encoder == "transformer"
+        own = not isinstance(encoder, keras_hub.models.Backbone)
+        check_choice("attention", attention, TAGGER_ATTENTIONS)
+        if own:
+            check_choice("encoder", encoder, ENCODERS)
+            check_choice("characters", characters, CHARACTERS)
+            check(encoder_conflicts(encoder, units, num_heads))
+        drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        self.word_vectors = None
 
-        # === Layers ===
-        self.word_embedding, self.word_vectors = build_embeddings(
-            vocabulary_size, word_dim, vector_dim, trained_words, dtype, "word_embedding"
-        )
-        if characters != "none":
-            self.character_features = CharacterFeatures(
-                character_vocabulary_size,
-                characters,
-                character_dim,
-                character_units,
+        if own:
+            # === Layers ===
+            self.word_embedding, self.word_vectors = build_embeddings(
+                vocabulary_size, word_dim, vector_dim, trained_words, dtype, "word_embedding"
+            )
+            if characters != "none":
+                self.character_features = CharacterFeatures(
+                    character_vocabulary_size,
+                    characters,
+                    character_dim,
+                    character_units,
+                    dropout=dropout,
+                    dtype=dtype,
+                    name="character_features",
+                )
+            encode = build_encoder(
+                encoder,
+                units,
+                num_layers,
+                bidirectional=bidirectional,
+                num_heads=num_heads,
+                intermediate_dim=4 * units,
                 dropout=dropout,
                 dtype=dtype,
-                name="character_features",
             )
-        drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
-        encode = build_encoder(
-            encoder,
-            units,
-            num_layers,
-            bidirectional=bidirectional,
-            num_heads=num_heads,
-            intermediate_dim=4 * units,
-            dropout=dropout,
-            dtype=dtype,
-        )
 
-        # === Functional graph ===
-        word_ids = keras.Input((None,), dtype="int32", name="word_ids")
-        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        inputs = {"word_ids": word_ids, "padding_mask": padding_mask}
-        states = embed(word_ids, self.word_embedding, self.word_vectors)
-        if characters != "none":
-            inputs["character_ids"] = keras.Input((None, None), dtype="int32", name="character_ids")
-            spelled = self.character_features(inputs["character_ids"])
-            states = keras.layers.Concatenate(dtype=dtype, name="features")([states, spelled])
-        features = states
-        states = drop(states)
-        if is_transformer:
-            states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
-            positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
-            states = states + positions(states)
-        states = encode(states, padding_mask=padding_mask)
+            # === Functional graph ===
+            word_ids = keras.Input((None,), dtype="int32", name="word_ids")
+            inputs = {"word_ids": word_ids, "padding_mask": padding_mask}
+            states = embed(word_ids, self.word_embedding, self.word_vectors)
+            if characters != "none":
+                inputs["character_ids"] = keras.Input(
+                    (None, None), dtype="int32", name="character_ids"
+                )
+                spelled = self.character_features(inputs["character_ids"])
+                states = keras.layers.Concatenate(dtype=dtype, name="features")([states, spelled])
+            features = states
+            states = drop(states)
+            if encoder == "transformer":
+                states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
+                positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
+                states = states + positions(states)
+            states = encode(states, padding_mask=padding_mask)
+        else:
+            pretrained = PretrainedEncoder(encoder)
+            inputs = {
+                "token_ids": keras.Input((None,), dtype="int32", name="token_ids"),
+                "token_mask": keras.Input((None,), dtype="bool", name="token_mask"),
+                "alignment": keras.Input((None, None), dtype="float32", name="alignment"),
+                "padding_mask": padding_mask,
+            }
+            features = pretrained.embed(inputs["token_ids"])
+            states = pretrained.encode(features, inputs["token_mask"])  # [batch, tokens, units]
+            # [batch, words, tokens] by [batch, tokens, units]
+            states = ops.matmul(ops.cast(inputs["alignment"], states.dtype), states)
+            units = states.shape[-1]
         weights = None
         if attention != "none":
             attend = make_attention(
@@ -151,10 +175,11 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         self.characters = characters
         self.character_dim = character_dim
         self.character_units = character_units
-        self.encoder = encoder
+        self.pretrained = None if own else pretrained
+        self.encoder = encoder if own else pretrained.name
         self.units = units
         self.num_layers = num_layers
-        self.bidirectional = bidirectional and not is_transformer
+        self.bidirectional = own and bidirectional and encoder != "transformer"
         self.attention = attention
         self.num_heads = num_heads
         self.dropout = dropout
@@ -162,6 +187,13 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         self.trained_words = trained_words
 
     def get_config(self):
+        if self.pretrained is not None:
+            return super().get_config() | {
+                "encoder": self.pretrained.config,
+                "attention": self.attention,
+                "num_heads": self.num_heads,
+                "dropout": self.dropout,
+            }
         return super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "character_vocabulary_size": self.character_vocabulary_size,
@@ -179,3 +211,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             "vector_dim": self.vector_dim,
             "trained_words": self.trained_words,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(with_encoder(config))

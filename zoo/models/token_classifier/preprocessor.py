@@ -7,10 +7,13 @@ import keras_hub
 import numpy as np
 
 from zoo.checks import check_integer
+from zoo.choices import PIECES, check_choice
 from zoo.models.batching import pad
 from zoo.models.pipelines import in_python, split_words
+from zoo.models.pretrained import TokenizerAdapter
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.tokenizers import WordTokenizer
+from zoo.tokenizers.words import UNKNOWN, split_text
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -93,6 +96,26 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
             batch["character_ids"] = character_ids
         return batch
 
+    def length(self, encoded) -> int:
+        """The number of steps of an encoded sentence, 0 of an empty one."""
+        return self.num_words(encoded)
+
+    def num_words(self, encoded) -> int:
+        """The number of words of an encoded sentence."""
+        return len(encoded[0])
+
+    def masked(self, encoded, place: int):
+        """An encoded sentence with an unknown word, of one unknown character, in one place."""
+        ids, spelled = encoded
+        ids = [*ids[:place], UNKNOWN, *ids[place + 1 :]]
+        if spelled:
+            spelled = [*spelled[:place], [UNKNOWN], *spelled[place + 1 :]]
+        return ids, spelled
+
+    def by_word(self, values: np.ndarray, encoded) -> np.ndarray:
+        """The sums of the values of the embedded inputs of each word: `[..., words]`."""
+        return values[..., : self.num_words(encoded)]
+
     def call(self, x, y=None, sample_weight=None):
         length, spelled = self.sequence_length, self.character_length
         outputs: dict[str, tuple[str, tuple]] = {
@@ -114,3 +137,125 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
             "character_length": self.character_length,
             "sequence_length": self.sequence_length,
         }
+
+
+@keras.saving.register_keras_serializable("zoo")
+class EncoderTokenClassifierPreprocessor(TokenClassifierPreprocessor):
+    """Splits the words of a sentence into the subwords that a KerasHub encoder reads.
+
+    Args:
+        tokenizer: The `keras_hub.tokenizers.Tokenizer` of the encoder.
+        pieces: The state of a word of several subwords: `"first"`, that of the first (Devlin et
+            al. 2019, section 5.3), or `"mean"`. Defaults to `"first"`.
+        language: The code of the language by whose rules a text is split into words; see
+            `WordTokenizer`. Defaults to `None`.
+        sequence_length: int. Most subwords of a sentence, with start and end: the positions of
+            the encoder. A call pads and truncates to it; `encode` refuses longer sentences.
+            Defaults to `512`.
+
+    Raises:
+        ValueError: if `pieces` is unknown, or `sequence_length` not an integer of at least 3.
+    """
+
+    backbone_cls = None  # of two classes with one backbone, `from_preset` would find either
+    tokenizer_cls = keras_hub.tokenizers.Tokenizer
+
+    def __init__(self, tokenizer, pieces="first", language=None, sequence_length=512, **kwargs):
+        check_choice("pieces", pieces, PIECES)
+        check_integer("sequence_length", sequence_length, minimum=3)
+        super().__init__(tokenizer, 0, sequence_length, **kwargs)
+        self.pieces = pieces
+        self.language = language
+        self._adapter = TokenizerAdapter(tokenizer)
+
+    def words(self, sentence):
+        """The words of a sentence; a text is split by the rules of the language."""
+        words = split_words(sentence)
+        return split_text(sentence, self.language) if words is None else words
+
+    def encode(self, sentences):
+        """The token ids of each word of each sentence.
+
+        Raises:
+            ValueError: if a sentence has more tokens than the encoder has positions.
+        """
+        encoded = self._adapter.encode_sentences(sentences)
+        for words in encoded:
+            if self.length(words) > self.sequence_length:
+                raise ValueError(
+                    f"The encoder reads at most {self.sequence_length} subwords, with start and "
+                    f"end: split the sentence. Received: {self.length(words)} subwords of "
+                    f"{len(words)} words"
+                )
+        return encoded
+
+    def length(self, encoded):
+        """The number of tokens of a sentence, with start and end; 0 of an empty one."""
+        return sum(map(len, encoded)) + 2 if encoded else 0
+
+    def num_words(self, encoded):
+        """The number of words of an encoded sentence."""
+        return len(encoded)
+
+    def masked(self, encoded, place):
+        """An encoded sentence with the mask token in place of a word."""
+        return [*encoded[:place], [self._adapter.mask], *encoded[place + 1 :]]
+
+    def by_word(self, values, encoded):
+        """The sums of the values of the tokens of each word: `[..., words]`."""
+        ends = np.cumsum([1, *map(len, encoded)])  # after the start token
+        return np.add.reduceat(values[..., : ends[-1]], ends[:-1], axis=-1)
+
+    def collate(self, encoded, length):
+        """Pads encoded sentences to one length.
+
+        Args:
+            encoded: What `encode` returned.
+            length: int. Tokens, and words, to pad to; at least the tokens of the longest
+                sentence. Not more than `sequence_length` is needed.
+
+        Returns:
+            The inputs of the backbone: `token_ids`, int32 `[batch, length]`; `token_mask`, bool
+            `[batch, length]`; `padding_mask`, of the words, bool `[batch, length]`; and
+            `alignment`, float32 `[batch, length, length]`.
+        """
+        length = min(length, self.sequence_length)
+        start, end = self.tokenizer.start_token_id, self.tokenizer.end_token_id
+        flat = [[start, *sum(words, []), end] for words in encoded]
+        token_ids, token_mask = pad(flat, length, self.tokenizer.pad_token_id)
+        alignment = np.zeros((len(encoded), length, length), "float32")
+        for row, words in zip(alignment, encoded, strict=True):
+            place = 1
+            for word, ids in enumerate(words):
+                count = len(ids) if self.pieces == "mean" else 1
+                row[word, place : place + count] = 1 / count
+                place += len(ids)
+        return {
+            "token_ids": token_ids,
+            "token_mask": token_mask,
+            "padding_mask": alignment.any(axis=2),
+            "alignment": alignment,
+        }
+
+    def call(self, x, y=None, sample_weight=None):
+        length = self.sequence_length
+        outputs = {
+            "token_ids": ("int32", (None, length)),
+            "token_mask": ("bool", (None, length)),
+            "padding_mask": ("bool", (None, length)),
+            "alignment": ("float32", (None, length, length)),
+        }
+        batch = in_python(self._pack, [x], outputs)
+        return keras.utils.pack_x_y_sample_weight(batch, y, sample_weight)
+
+    def _pack(self, sentences):
+        encoded = self._adapter.encode_sentences([self.words(one) for one in sentences])
+        for words in encoded:
+            while self.length(words) > self.sequence_length:
+                words.pop()
+        return self.collate(encoded, self.sequence_length)
+
+    def get_config(self):
+        config = super().get_config() | {"pieces": self.pieces, "language": self.language}
+        del config["character_length"]
+        return config

@@ -30,7 +30,6 @@ from zoo.models.pipelines import holds_text, in_python, join_words, name_ids, sp
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
-from zoo.tokenizers.words import UNKNOWN
 from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
@@ -297,7 +296,7 @@ class TokenClassifier(keras_hub.models.Task):
                 for i, row in enumerate(batch.rows)
             ]
 
-        lengths = [len(words) for words in sentences]
+        lengths = list(map(self.preprocessor.length, encoded))
         return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=Tagging([], [], [], []))
 
     def probabilities(
@@ -375,7 +374,9 @@ class TokenClassifier(keras_hub.models.Task):
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: {sentence!r}")
         (encoded,) = self.preprocessor.encode([words])
-        masked = [_masked(encoded, i) for i in range(len(words))] if "occlusion" in methods else []
+        masked = []
+        if "occlusion" in methods:
+            masked = [self.preprocessor.masked(encoded, i) for i in range(len(words))]
         whole, *others = self._decode_each([encoded, *masked])
         tags = [self.tags[i] for i in whole.ids]
         intent = None if whole.intents is None else self.intents[int(whole.intents.argmax())]
@@ -410,28 +411,33 @@ class TokenClassifier(keras_hub.models.Task):
 
     def _attention(self, encoded):
         """The weights of the words for the intent, if there is one, and for each word."""
-        count = len(encoded[0])
-        inputs = self.preprocessor.collate([encoded], bucket_size(count, MIN_LENGTH))
+        count, inputs = self._one(encoded)
         rows = predict(self._explainer, inputs)
         rows = [one.astype("float32")[0, :count, :count] for one in rows]
         return np.concatenate(rows)  # [answers, words]
 
     def _gradient(self, encoded, answer):
         """Gradient × input of the log-odds of the intent and of each tag, `[answers, words]`."""
-        count = len(encoded[0])
-        inputs = self.preprocessor.collate([encoded], bucket_size(count, MIN_LENGTH))
+        count, inputs = self._one(encoded)
         embed, encode, head = self._stages
+        others = [ops.convert_to_tensor(inputs[name]) for name in self._unembedded]
         mask = ops.convert_to_tensor(inputs["padding_mask"])
 
         def function(features):
-            outputs = head([encode([features, mask]), mask])
+            outputs = head([encode([features, *others]), mask])
             odds = [log_odds(outputs["tags"][0, :count], answer.ids)]
             if self.intents:
                 odds.insert(0, log_odds(outputs["intent"], answer.intents.argmax()[None]))
             return ops.concatenate(odds)
 
         products = gradient_times_input(function, predict(embed, inputs).astype("float32"))
-        return products[:, 0, :count]
+        return self.preprocessor.by_word(products[:, 0], encoded)
+
+    def _one(self, encoded):
+        """The number of words and the padded inputs of one encoded sentence."""
+        length = bucket_size(self.preprocessor.length(encoded), MIN_LENGTH)
+        inputs = self.preprocessor.collate([encoded], length)
+        return self.preprocessor.num_words(encoded), inputs
 
     def _changes(self, whole, other):
         """The rows of an explanation that differ, each with the other answer."""
@@ -451,13 +457,18 @@ class TokenClassifier(keras_hub.models.Task):
     @built_once
     def _stages(self):
         """The model in three: to features of words, to hidden states, to potentials."""
-        inputs, mask = self.backbone.input, self.backbone.input["padding_mask"]
-        features = self.backbone.features
+        inputs, features = self.backbone.input, self.backbone.features
+        others = [inputs[name] for name in self._unembedded]
         return (
             keras.Model(inputs, features),
-            keras.Model([features, mask], self.backbone.output),
-            keras.Model([self._states, mask], self.output),
+            keras.Model([features, *others], self.backbone.output),
+            keras.Model([self._states, inputs["padding_mask"]], self.output),
         )
+
+    @property
+    def _unembedded(self):
+        """The names of the inputs that say what the embedded ones are."""
+        return sorted({"padding_mask", "token_mask", "alignment"} & set(self.backbone.input))
 
     def _decode_each(self, encoded, batch_size=64):
         """The best tags, their marginals and the intents of each encoded sentence."""
@@ -466,11 +477,12 @@ class TokenClassifier(keras_hub.models.Task):
             inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
             outputs = self._decode(inputs)
             return [
-                _Answer.of(outputs, row, len(encoded[place][0]))
+                _Answer.of(outputs, row, self.preprocessor.num_words(encoded[place]))
                 for row, place in enumerate(batch.rows)
             ]
 
-        return run_batches(run, [len(ids) for ids, _ in encoded], batch_size, MIN_LENGTH)
+        lengths = list(map(self.preprocessor.length, encoded))
+        return run_batches(run, lengths, batch_size, MIN_LENGTH)
 
     @built_once
     def _decoder(self):
@@ -506,7 +518,7 @@ class TokenClassifier(keras_hub.models.Task):
                 for row, of_words in zip(batch.rows, marginals["marginals"], strict=False)
             ]
 
-        lengths = [len(words) for words in sentences]
+        lengths = list(map(self.preprocessor.length, encoded))
         losses = [loss for row in run_batches(run, lengths, batch_size, MIN_LENGTH) for loss in row]
         return sum(losses) / len(losses) if losses else None
 
@@ -570,12 +582,3 @@ class TokenClassifier(keras_hub.models.Task):
         return [
             Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
         ]
-
-
-def _masked(encoded, place):
-    """An encoded sentence with an unknown word, of one unknown character, in one place."""
-    ids, spelled = encoded
-    ids = [*ids[:place], UNKNOWN, *ids[place + 1 :]]
-    if spelled:
-        spelled = [*spelled[:place], [UNKNOWN], *spelled[place + 1 :]]
-    return ids, spelled

@@ -12,6 +12,8 @@ import zoo
 from recipes import sentiment
 from recipes.sentiment.recipe import SentimentRecipe
 from recipes.sentiment.schema import SentimentConfig
+from recipes.tagging.recipe import TaggingRecipe
+from recipes.tagging.schema import TaggingConfig
 from tests.small_recipe import SMALL, load_data
 from tests.tiny_bert import save_tiny_bert, tiny_encoder
 from zoo.models import TextClassifier, TextClassifierBackbone
@@ -40,6 +42,12 @@ def recipe(*overrides):
     return SentimentRecipe(config)
 
 
+def tagger(*overrides):
+    changes = ["data.name=generated_slots", "data.options={train: 40, dev: 8, test: 0}"]
+    changes += ["evaluation.test=false", "training.batch_size=16", *overrides]
+    return TaggingRecipe(load(TaggingConfig, FOLDER.parent / "tagging/quickstart.yaml", changes))
+
+
 def built(one):
     dataset = load_data(one.config)
     return one.build(dataset, one.prepare(dataset), "float32")
@@ -49,6 +57,16 @@ def tensors(layer):
     return [np.array(keras.ops.convert_to_numpy(weight)) for weight in layer.weights]
 
 
+@pytest.mark.parametrize("task", ["sentiment", "tagging"])
+def test_one_step_trains_what_is_not_frozen(task, bert, fit_one_batch):
+    settings = ["training.trainable_layers=1", "training.layer_decay=0.5"]
+    one = (recipe if task == "sentiment" else tagger)(f"model.backbone={bert}", *settings)
+    loss, unchanged = fit_one_batch(one)
+    assert np.isfinite(loss)
+    assert [path for path in unchanged if "key/bias" not in path] == []  # a softmax ignores it
+
+
+@pytest.mark.once
 def test_a_run_trains_the_last_layer_and_is_loaded(bert, client):
     overrides = [
         f"model.backbone={bert}",
@@ -67,6 +85,27 @@ def test_a_run_trains_the_last_layer_and_is_loaded(bert, client):
     for name, moved in (("transformer_layer_0", False), ("transformer_layer_1", True)):
         pairs = zip(tensors(trained.get_layer(name)), tensors(start.get_layer(name)), strict=True)
         assert any(not np.allclose(a, b, atol=1e-3) for a, b in pairs) == moved, name
+
+
+@pytest.mark.once
+def test_tagging_starts_from_a_model_with_an_encoder(bert, tmp_path):
+    one = tagger(f"model.backbone={bert}", "model.pieces=mean", "model.attention=scaled_dot")
+    first, dataset = built(one), load_data(one.config)
+    assert first.preprocessor.sequence_length == 24  # the encoder's positions
+    assert not one.examples_vary_by_epoch
+    examples = one.examples(first, dataset.splits["train"], 0)
+    x, y = examples.collate(np.arange(3), 24)
+    assert y["tags"].shape == x["padding_mask"].shape == (3, 24)
+    assert x["padding_mask"].sum() == sum(examples.tokens[:3]) < sum(examples.lengths[:3])
+    folder = tmp_path / "preset"
+    zoo.presets.save(first, folder, name="first", dataset=dataset, dtype="float32")
+    second = built(tagger(f"training.init_from={folder}", "training.trainable_layers=0"))
+    assert (second.preprocessor.pieces, second.backbone.attention) == ("mean", "scaled_dot")
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not any("encode_tokens" in it.path for it in second.trainable_variables)
+    with pytest.raises(ConfigError, match="set backbone. Received: pieces='mean'"):
+        tagger("model.pieces=mean")
 
 
 @pytest.mark.once
