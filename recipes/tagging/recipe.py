@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from recipes.tagging.distillation import losses, taught
 from recipes.tagging.report import report
 from recipes.tagging.schema import ModelConfig, TaggingConfig
 from zoo.data import Columns, Dataset
-from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
 from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
@@ -16,16 +16,9 @@ from zoo.tokenizers import WordTokenizer, train_word_tokenizer
 from zoo.tokenizers.words import UNKNOWN
 from zoo.training import backbones
 from zoo.training.display import Display
-from zoo.training.distillation.soft_labels import (
-    UNLABELLED,
-    DistillationLoss,
-    divergence,
-    pack,
-    sentence_divergence,
-    soft_labels,
-)
+from zoo.training.distillation.soft_labels import UNLABELLED, pack
 from zoo.training.distillation.teacher import all_rows
-from zoo.training.losses import SentenceCrossentropy, TokenCrossentropy
+from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.vectors import VectorsRecipe
@@ -143,23 +136,7 @@ class TaggingRecipe(VectorsRecipe):
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
         if not self.teachers:
             return dataset.splits["train"]
-        columns = self.rows(dataset)
-        classes = {"tags": dataset.labels}
-        if intents := sorted({it for it in columns.get("intent", ()) if it is not None}):
-            classes["intent"] = intents
-        found = soft_labels(
-            self.teachers,
-            columns["tokens"],
-            classes,
-            lambda teacher: {"tags": teacher.tags, "intent": teacher.intents},
-            lambda teacher, sentences: teacher.probabilities(sentences),
-            display,
-        )
-        ends = np.cumsum([len(words) for words in columns["tokens"]])
-        columns["teacher"] = np.split(found["tags"], ends[:-1])
-        if intents:
-            columns["teacher_intent"] = list(found["intent"])
-        return columns
+        return taught(self.rows(dataset), self.teachers, dataset.labels, display)
 
     def _language(self, dataset: Dataset) -> str | None:
         return self.config.data.language or next(iter(dataset.languages), None)
@@ -202,7 +179,7 @@ class TaggingRecipe(VectorsRecipe):
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [tags and [tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}
-        taught = columns.get("teacher")
+        soft_tags = columns.get("teacher")
 
         def collate(rows, length):
             x = model.preprocessor.collate([encoded[row] for row in rows], length)
@@ -216,10 +193,10 @@ class TaggingRecipe(VectorsRecipe):
             if intent_ids:
                 intents = [intent_ids.get(columns["intent"][row], UNLABELLED) for row in rows]
                 y["intent"] = np.array(intents)
-            if taught:
+            if soft_tags:
                 soft = np.zeros((*tags.shape, len(tag_ids)), "float32")
                 for i, row in enumerate(rows):
-                    soft[i, : len(taught[row])] = taught[row]
+                    soft[i, : len(soft_tags[row])] = soft_tags[row]
                 y["tags"] = pack(tags, soft)
                 if intent_ids:
                     soft = np.stack([columns["teacher_intent"][row] for row in rows])
@@ -235,45 +212,11 @@ class TaggingRecipe(VectorsRecipe):
 
     def compile_options(self, model: TokenClassifier) -> dict:
         if self.teachers:
-            return {"loss": self._distillation(model), "weighted_metrics": None}
+            return {"loss": losses(model, self.config.training), "weighted_metrics": None}
         if model.head == "crf":
-            losses = {"tags": model.crf.loss}
+            loss = {"tags": model.crf.loss}
         else:
-            losses = {"tags": SentenceCrossentropy(self.config.training.label_smoothing)}
+            loss = {"tags": SentenceCrossentropy(self.config.training.label_smoothing)}
         if model.intents:
-            losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        return {"loss": losses, "weighted_metrics": None}
-
-    def _distillation(self, model: TokenClassifier) -> dict:
-        """The losses on the answers of teachers, by output."""
-        settings, smoothing = self.config.training, self.config.training.label_smoothing
-        crf, tokens, sentences = model.crf, TokenCrossentropy(), SentenceCrossentropy(smoothing)
-
-        def known(ids, potentials):
-            """The words that have a tag, and their ids."""
-            valid = keras.ops.any(potentials > IMPOSSIBLE / 2, axis=-1)
-            return keras.ops.logical_and(valid, ids != UNLABELLED), keras.ops.maximum(ids, 0)
-
-        def crf_loss(ids, potentials):
-            mask, ids = known(ids, potentials)
-            return -crf.log_likelihood(ids, potentials, mask)
-
-        def softmax_loss(ids, potentials):
-            mask, ids = known(ids, potentials)
-            return sentences.call(ids, keras.ops.where(mask[:, :, None], potentials, IMPOSSIBLE))
-
-        def crf_divergence(log_probabilities, potentials, temperature):
-            return crf.divergence(log_probabilities, potentials, temperature=temperature)
-
-        def intent_loss(ids, logits):
-            return tokens.call(keras.ops.maximum(ids, 0)[:, None], logits[:, None])[:, 0]
-
-        def loss(hard, soft):
-            return DistillationLoss(hard, soft, settings.temperature, settings.teacher_weight)
-
-        is_crf = model.head == "crf"
-        hard, soft = (crf_loss, crf_divergence) if is_crf else (softmax_loss, sentence_divergence)
-        losses = {"tags": loss(hard, soft)}
-        if model.intents:
-            losses["intent"] = loss(intent_loss, divergence)
-        return losses
+            loss["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return {"loss": loss, "weighted_metrics": None}

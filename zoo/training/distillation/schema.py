@@ -21,7 +21,7 @@ UNLABELLED_SPLIT = "unlabelled"
 class DistilledData(DataConfig):
     """Data with texts that a teacher labels, in the split `unlabelled` of the dataset."""
 
-    unlabelled: str | list[str] | None = None
+    unlabelled: str | Annotated[list[str], Field(min_length=1)] | None = None
     unlabelled_unit: Literal["text", "sentence"] = "text"
     unlabelled_limit: Count | None = None
 
@@ -65,7 +65,7 @@ class DistilledData(DataConfig):
 class DistilledTraining(TrainingConfig):
     """Training with a teacher."""
 
-    teacher: str | list[str] | None = None
+    teacher: str | Annotated[list[str], Field(min_length=1)] | None = None
     teacher_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @property

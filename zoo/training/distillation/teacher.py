@@ -77,7 +77,6 @@ class Teacher:
         ask: Callable[[keras_hub.models.Task, Sequence], Answers],
         display: Display,
         options: str = "",
-        what: str = "texts",
     ) -> Answers:
         """The answers to inputs, from the disk where they are known.
 
@@ -86,7 +85,6 @@ class Teacher:
             ask: Function of the model and some inputs that returns their answers, as arrays.
             display: Shows the progress.
             options: What the answers depend on beside the model and the inputs.
-            what: The inputs in a message. Defaults to `"texts"`.
 
         Returns:
             The arrays of `ask`, those of all inputs in one.
@@ -94,9 +92,9 @@ class Teacher:
         files = self._files(inputs, options)
         stored = {start: answers for start, path in files if (answers := _read(path)) is not None}
         if len(stored) == len(files):
-            display.say(f"{self.source}: the answers to {len(inputs):,} {what} are stored already")
+            display.say(f"{self.source}: the answers to {len(inputs):,} texts are stored already")
         else:
-            display.say(f"{self.source}: asking for {len(inputs):,} {what}")
+            display.say(f"{self.source}: asking for {len(inputs):,} texts")
             display.work(self.source, len(files), len(stored))
         begin, asked = time.perf_counter(), 0
         for start, path in files:
@@ -113,8 +111,8 @@ class Teacher:
             display.batch(len(stored), None)
         if asked:
             seconds = time.perf_counter() - begin
-            speed = f"{asked / seconds:,.0f} {what}/s"
-            display.say(f"{self.source}: {asked:,} {what} in {seconds:.1f} s, {speed}")
+            speed = f"{asked / seconds:,.0f} texts/s"
+            display.say(f"{self.source}: {asked:,} texts in {seconds:.1f} s, {speed}")
         parts = [stored[start] for start, _ in files]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
