@@ -196,6 +196,7 @@ def test_frozen_weights_are_released_after_their_steps_also_when_resumed():
     np.testing.assert_allclose(vectors.get_weights()[0], released, atol=1e-6)
 
 
+@pytest.mark.once
 def test_a_run_keeps_frozen_vectors_and_logs_their_coverage(client, vectors):
     overrides = [*SMALL, f"model.word_vectors={vectors}", "tokenizer.algorithm=word"]
     result = run_recipe(sentiment.RECIPE, "quickstart", [*overrides, "training.max_steps=2"])

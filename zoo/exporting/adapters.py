@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from zoo.models import TextClassifier, TokenClassifier
+from zoo.tokenizers import TextWordTokenizer
 from zoo.tokenizers.words import CHARACTERS_FILE, WORDS_FILE
 
 SENTENCES = 100
@@ -130,8 +131,12 @@ class Classifier:
     def description(self) -> dict:
         preprocessor = self.model.preprocessor
         (vocabulary,) = preprocessor.tokenizer.file_assets
+        if isinstance(preprocessor.tokenizer, TextWordTokenizer):
+            ids = f"the line of each word of the text in {vocabulary}, counted from 2; 1 if unknown"
+        else:
+            ids = f"the SentencePiece ids of the text with {vocabulary}"
         meanings = {
-            "token_ids": f"the SentencePiece ids of the text with {vocabulary}"
+            "token_ids": ids
             + (", in lower case" if preprocessor.lowercase else "")
             + f"; the first {preprocessor.sequence_length} of them; "
             f"{preprocessor.tokenizer.pad_token_id} for padding",
@@ -145,7 +150,8 @@ class Classifier:
         vocabulary = preprocessor.tokenizer.get_vocabulary()
         pieces = [piece for piece in vocabulary if not piece.startswith("<")] + [UNKNOWN_CHARACTER]
         max_length = preprocessor.sequence_length + 10  # some texts are truncated
-        texts = ["".join(random.choice(pieces, length)) for length in _lengths(max_length)]
+        space = " " if isinstance(preprocessor.tokenizer, TextWordTokenizer) else ""
+        texts = [space.join(random.choice(pieces, length)) for length in _lengths(max_length)]
         return ["", *(text.replace("▁", " ") for text in texts[1:])]
 
     def batch(self, sentences: list[str]) -> dict[str, np.ndarray]:

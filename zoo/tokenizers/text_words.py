@@ -30,7 +30,7 @@ class TextWordTokenizer(WordTokenizer):
         super().__init__(words, (), lowercase, language=language, **kwargs)
         self.file_assets = [WORDS_FILE]
 
-    def encode(
+    def encode(  # type: ignore[override]
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """Word ids of each text, without padding. There is nothing to sample."""

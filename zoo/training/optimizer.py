@@ -158,9 +158,9 @@ class Frozen(keras.constraints.Constraint):
 
     def __call__(self, weight):
         # The count rises after the constraints were applied: it is that of the steps before.
-        return ops.where(
-            self.optimizer.iterations < self.steps, ops.cast(self.value, weight.dtype), weight
-        )
+        weight = ops.convert_to_tensor(weight)
+        is_frozen = self.optimizer.iterations < self.steps
+        return ops.where(is_frozen, ops.cast(self.value, weight.dtype), weight)
 
     def restore(self, weight: keras.Variable) -> None:
         """Assigns the value if no step has changed the weight yet."""

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import keras_hub
@@ -12,7 +12,7 @@ from zoo.data import Columns, Dataset
 from zoo.tokenizers import WordTokenizer
 from zoo.training.distillation.teacher import all_rows
 from zoo.training.recipe import Recipe
-from zoo.training.schema import RecipeConfig
+from zoo.training.schema import VectorsConfig
 from zoo.vectors import WordVectors, find_vectors, read_vectors
 
 
@@ -23,9 +23,7 @@ class VectorsRecipe(Recipe):
     `word_vectors`, or `None` in place of it. A recipe object trains on one dataset.
     """
 
-    def __init__(self, config: RecipeConfig):
-        super().__init__(config)
-        self._trained: tuple[Any, int, WordVectors | None] | None = None
+    _cached: tuple[Any, int | None, WordVectors | None] | None = None
 
     @abstractmethod
     def train_tokenizer(self, dataset: Dataset) -> Any:
@@ -46,29 +44,27 @@ class VectorsRecipe(Recipe):
         latter also has the other words of the training split that have a vector, then the
         `vector_words` most frequent words of the vectors.
         """
-        if self.config.training.init_from:
+        if self.initial_model is not None:
             return self.initial_model.preprocessor.tokenizer
         return self._vocabulary(dataset)[0]
 
     def vector_sizes(self, dataset: Dataset) -> dict[str, int | None]:
         """The arguments `vector_dim` and `trained_words` of the backbone."""
-        if self.config.training.init_from:
+        if self.initial_model is not None:
             backbone = self.initial_model.backbone
             return {name: getattr(backbone, name) for name in ("vector_dim", "trained_words")}
-        tokenizer, trained, vectors = self._vocabulary(dataset)
-        if vectors is None:
-            return {}
-        return {"vector_dim": vectors.size, "trained_words": trained}
+        _, trained, vectors = self._vocabulary(dataset)
+        return {"vector_dim": vectors.size if vectors else 0, "trained_words": trained}
 
     def set_vectors(self, model: keras_hub.models.Task, dataset: Dataset) -> None:
         """Sets the vectors of a new model, and freezes those that are always frozen."""
         layer = model.backbone.word_vectors
         if layer is None:
             return
-        if not self.config.training.init_from:
+        if self.initial_model is None:
             tokenizer, _, vectors = self._vocabulary(dataset)
-            layer.set_weights([self.vector_matrix(tokenizer, vectors, dataset)])
-        layer.trainable = self.config.model.freeze_vectors != "always"
+            layer.set_weights([self.vector_matrix(tokenizer, cast(WordVectors, vectors), dataset)])
+        layer.trainable = self._settings.freeze_vectors != "always"
 
     def vector_matrix(self, tokenizer: Any, vectors: WordVectors, dataset: Dataset) -> np.ndarray:
         """The vector of each id, `[ids, size]`; zeros for padding, unknown and words without."""
@@ -77,20 +73,23 @@ class VectorsRecipe(Recipe):
         return np.pad(matrix, ((specials, 0), (0, 0)))
 
     def frozen_weights(self, model: keras_hub.models.Task) -> tuple[Sequence[keras.Variable], int]:
-        layer, epochs = model.backbone.word_vectors, self.config.model.freeze_vectors
-        if layer is None or epochs == "always":
+        layer, epochs = model.backbone.word_vectors, self._settings.freeze_vectors
+        if layer is None or isinstance(epochs, str):  # always: not trainable
             return (), 0
         return layer.trainable_variables, epochs
 
     def describe_data(
         self, model: keras_hub.models.Task, dataset: Dataset
     ) -> tuple[list[str], dict[str, float]]:
-        if not self.config.model.word_vectors:
+        """The coverage of train and dev by the vectors."""
+        if not self._settings.word_vectors:
             return [], {}
         tokenizer, _, vectors = self._vocabulary(dataset)
+        vectors = cast(WordVectors, vectors)
         has_words = isinstance(tokenizer, WordTokenizer)
         vocabulary = set(tokenizer.get_vocabulary()) if has_words else None
-        metrics, parts = {}, []
+        metrics: dict[str, float] = {}
+        parts = []
         for split in ("train", "dev"):
             shares = vectors.coverage(self.words(tokenizer, dataset.splits[split]), vocabulary)
             metrics |= {f"vectors/{split}_{name}": share for name, share in shares.items()}
@@ -101,20 +100,28 @@ class VectorsRecipe(Recipe):
         name = f"{vectors.source.name} (size {vectors.size})"
         return [f"word vectors {name}: {', '.join(parts)}"], metrics
 
+    @property
+    def _settings(self) -> VectorsConfig:
+        return cast(VectorsConfig, getattr(self.config, "model", None))
+
     def _vocabulary(self, dataset: Dataset) -> tuple[Any, int | None, WordVectors | None]:
-        """The tokenizer, the number of ids with a trained embedding, and the vectors; cached."""
-        if self._trained is None:
-            settings, tokenizer = self.config.model, self.train_tokenizer(dataset)
-            trained = vectors = None
-            if settings.word_vectors:
-                words = dict.fromkeys(self.words(tokenizer, self.rows(dataset)))
-                path = find_vectors(settings.word_vectors)
-                vectors = read_vectors(path, words, settings.vector_words)
-                if isinstance(tokenizer, WordTokenizer):
-                    trained = tokenizer.vocabulary_size()
-                    frequent = map(tokenizer.form, vectors.most_frequent)
-                    known = (word for word in words if word in vectors)
-                    vocabulary = dict.fromkeys([*tokenizer.words, *known, *frequent])
-                    tokenizer.set_vocabulary(tuple(vocabulary), tokenizer.characters)
-            self._trained = tokenizer, trained, vectors
-        return self._trained
+        """The tokenizer, the number of ids with a trained embedding, and the vectors."""
+        if self._cached is None:
+            self._cached = self._read(dataset)
+        return self._cached
+
+    def _read(self, dataset):
+        settings, tokenizer = self._settings, self.train_tokenizer(dataset)
+        if not settings.word_vectors:
+            return tokenizer, None, None
+        words = dict.fromkeys(self.words(tokenizer, self.rows(dataset)))
+        path = find_vectors(settings.word_vectors)
+        vectors = read_vectors(path, words, settings.vector_words)
+        if not isinstance(tokenizer, WordTokenizer):
+            return tokenizer, None, vectors
+        trained = tokenizer.vocabulary_size()
+        known = [word for word in words if word in vectors]
+        others = map(tokenizer.form, vectors.most_frequent)
+        vocabulary = dict.fromkeys([*tokenizer.get_vocabulary(), *known, *others])
+        tokenizer.set_vocabulary(tuple(vocabulary), tokenizer.characters or ())
+        return tokenizer, trained, vectors

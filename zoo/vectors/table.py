@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,13 @@ class WordVectors:
     rows: Mapping[str, int]
     matrix: np.ndarray
 
-    def __post_init__(self):
+    @cached_property
+    def _folded(self) -> dict[str, int]:
+        """The row of each folded form: that of its most frequent word."""
         folded: dict[str, int] = {}
         for word, row in self.rows.items():
             folded.setdefault(fold(word), row)
-        object.__setattr__(self, "_folded", folded)
+        return folded
 
     @property
     def size(self) -> int:
@@ -55,14 +58,15 @@ class WordVectors:
         for form in (word, word.lower()):
             if (row := self.rows.get(form)) is not None:
                 return row
-        return self._folded.get(fold(word))  # type: ignore[attr-defined]
+        return self._folded.get(fold(word))
 
     def matrix_of(self, words: Iterable[str]) -> np.ndarray:
         """The vectors of words, float32 `[words, size]`; zeros of words that have none."""
         rows = [self.row(word) for word in words]
         matrix = np.zeros((len(rows), self.size), "float32")
-        known = [i for i, row in enumerate(rows) if row is not None]
-        matrix[known] = self.matrix[[rows[i] for i in known]]
+        for i, row in enumerate(rows):
+            if row is not None:
+                matrix[i] = self.matrix[row]
         return matrix
 
     def coverage(
