@@ -11,6 +11,7 @@ from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.word_dropout import drop_words
 
 
 class SentimentRecipe(Recipe):
@@ -68,13 +69,15 @@ class SentimentRecipe(Recipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.sampling > 0
+        return self.config.tokenizer.sampling > 0 or self.config.tokenizer.word_dropout > 0
 
     def examples(self, model: TextClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
         encoded = model.preprocessor.encode(
             columns["text"], self.config.tokenizer.sampling, int(seed)
         )
+        rng = np.random.default_rng([self.config.seed, epoch])
+        encoded = drop_words(encoded, self.config.tokenizer.word_dropout, rng)
         ids = {label: i for i, label in enumerate(model.labels)}
         truth = np.eye(len(ids), dtype="float32")[[ids[label] for label in columns["label"]]]
 

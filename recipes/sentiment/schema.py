@@ -51,6 +51,7 @@ class TokenizerConfig(Section):
     algorithm: Literal["unigram", "bpe"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_dropout: Share = 0.0
 
 
 class ModelConfig(Section):

@@ -9,10 +9,10 @@ from zoo.data import Columns, Dataset
 from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import train_word_tokenizer
-from zoo.tokenizers.words import UNKNOWN
 from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = (
@@ -94,12 +94,9 @@ class TaggingRecipe(Recipe):
 
     def examples(self, model: TokenClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         rng = np.random.default_rng([self.config.seed, epoch])
-        encoded = model.preprocessor.encode(columns["tokens"])
-        if share := self.config.tokenizer.word_dropout:
-            encoded = [
-                (np.where(rng.random(len(ids)) < share, UNKNOWN, ids).tolist(), character_ids)
-                for ids, character_ids in encoded
-            ]
+        words, characters = zip(*model.preprocessor.encode(columns["tokens"]), strict=True)
+        words = drop_words(words, self.config.tokenizer.word_dropout, rng)
+        encoded = list(zip(words, characters, strict=True))
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [[tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}

@@ -15,6 +15,7 @@ from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
+from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("bidirectional", *DECODER_SIZES)
@@ -62,15 +63,20 @@ class TranslationRecipe(Recipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.sampling > 0
+        return self.config.tokenizer.sampling > 0 or self.config.tokenizer.word_dropout > 0
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
+        share, rng = self.config.tokenizer.word_dropout, np.random.default_rng([self.config.seed, epoch])
         columns = self._without_long_pairs(preprocessor, columns)
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
         targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
         lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
+        sources, read = (
+            drop_words(side, share, rng, kept=[preprocessor.tokenizer.end_token_id])
+            for side in (sources, targets)
+        )
 
         @functools.cache
         def target_length(bucket):
@@ -85,6 +91,7 @@ class TranslationRecipe(Recipe):
                 [targets[row] for row in rows],
                 length,
                 target_length(length),
+                [read[row] for row in rows],
             )
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]

@@ -15,6 +15,7 @@ from zoo.training.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
+    Share,
     one_of,
 )
 
@@ -60,6 +61,7 @@ class TokenizerConfig(Section):
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     separate: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_dropout: Share = 0.0
 
 
 class ModelConfig(DecoderConfig):
