@@ -10,10 +10,31 @@ from keras import ops
 
 from zoo.training.schema import TrainingConfig
 
+
+def _with_dense_gradients(optimizer):
+    """An optimizer class whose gradients are dense, on TensorFlow.
+
+    TensorFlow lists the gradients of an embedding by token, and Keras squares them, or takes their
+    norm, before those of a repeated token are summed, unlike on the other backends.
+    """
+    if keras.config.backend() != "tensorflow":
+        return optimizer
+
+    class Dense(optimizer):
+        def apply(self, grads, trainable_variables=None):
+            dense = [g if g is None else ops.convert_to_tensor(g, sparse=False) for g in grads]
+            super().apply(dense, trainable_variables)
+
+    return Dense
+
+
+_Adam = _with_dense_gradients(keras.optimizers.Adam)
+_Sgd = _with_dense_gradients(keras.optimizers.SGD)
+
 OPTIMIZERS = {
-    "adamw": keras.optimizers.Adam,  # with `weight_decay`, Keras' Adam is its AdamW
-    "adam": keras.optimizers.Adam,
-    "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, **options),
+    "adamw": _Adam,  # with `weight_decay`, Keras' Adam is its AdamW
+    "adam": _Adam,
+    "sgd": lambda **options: _Sgd(momentum=0.9, **options),
 }
 
 
