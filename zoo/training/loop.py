@@ -95,6 +95,7 @@ def train(
                 "progress/tokens_per_second": _tokens(data, remaining) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
+                "progress/updates": progress.step // settings.accumulate,
             },
             progress.epoch,
         )

@@ -40,28 +40,40 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("zoo")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning-rate schedule: linear warm-up, then constant or decayed to zero.
+    """Learning-rate schedule: linear warm-up, then constant or decayed.
 
     The rate of step `s`, counted from 0, is `peak * min(1, (s + 1) / warmup) * decay`, where
-    `decay` goes from 1 after the warm-up to 0 at `total_steps`.
+    `decay` goes from 1 after the warm-up to 0 at `total_steps`, or is `sqrt(warmup / (s + 1))`.
 
     Args:
         peak: float. Learning rate after the warm-up.
-        schedule: Decay: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
-            equation 5, without restarts).
+        schedule: Decay: `"constant"`, `"linear"`, `"cosine"` (Loshchilov and Hutter 2017,
+            equation 5, without restarts) or `"inverse_sqrt"` (Vaswani et al. 2017, equation 3).
         warmup_steps: int. Steps of the warm-up.
-        total_steps: int. Step at which the decay ends.
+        total_steps: int. Step at which a linear or cosine decay ends.
+        accumulate: int. Batches in a step: Keras counts batches, not updates. Defaults to `1`.
     """
 
-    def __init__(self, peak: float, schedule: str, warmup_steps: int, total_steps: int):
+    def __init__(
+        self,
+        peak: float,
+        schedule: str,
+        warmup_steps: int,
+        total_steps: int,
+        accumulate: int = 1,
+    ):
         self.peak = peak
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.total_steps = total_steps
+        self.accumulate = accumulate
 
     def __call__(self, step):
-        step = ops.cast(step, "float32")
+        step = ops.floor(ops.cast(step, "float32") / self.accumulate)
         warmup = ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+        if self.schedule == "inverse_sqrt":
+            start = float(max(self.warmup_steps, 1))
+            return self.peak * warmup * ops.sqrt(start / ops.maximum(step + 1.0, start))
         length = max(self.total_steps - self.warmup_steps, 1)
         passed = ops.clip((step - self.warmup_steps) / length, 0.0, 1.0)
         if self.schedule == "linear":
@@ -76,6 +88,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
             "schedule": self.schedule,
             "warmup_steps": self.warmup_steps,
             "total_steps": self.total_steps,
+            "accumulate": self.accumulate,
         }
 
 
@@ -85,17 +98,22 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
     Args:
         model: The model.
         settings: The section `training`.
-        total_steps: int. Number of training steps, at which the schedule ends.
+        total_steps: int. Number of updates of the weights, at which the schedule ends.
         **options: Other arguments of `keras.Model.compile`, such as `loss`.
     """
     optimizer = OPTIMIZERS[settings.optimizer](
         learning_rate=WarmupSchedule(
-            settings.learning_rate, settings.schedule, settings.warmup_steps, total_steps
+            settings.learning_rate,
+            settings.schedule,
+            settings.warmup_steps,
+            total_steps,
+            settings.accumulate,
         ),
         weight_decay=settings.weight_decay or None,
         global_clipnorm=settings.clip_norm,
         use_ema=settings.ema is not None,
         ema_momentum=settings.ema or 0.99,
+        gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
     )
     optimizer.exclude_from_weight_decay(
         var_list=[weight for weight in model.trainable_weights if len(weight.shape) < 2]
@@ -125,7 +143,7 @@ def seed_dropout(seed: int, step: int) -> None:
 
 
 def learning_rate(model: keras.Model, step: int) -> float:
-    """Learning rate of a step."""
+    """Learning rate of a batch, counted from 0."""
     return float(ops.convert_to_numpy(_inner(model.optimizer)._learning_rate(step)))
 
 

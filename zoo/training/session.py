@@ -174,8 +174,9 @@ class Session:
         )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
+        updates = max(steps // settings.accumulate, 1)
         self._training_model = self.recipe.training_model(model)
-        compile_model(self._training_model, settings, steps, **self.recipe.compile_options(model))
+        compile_model(self._training_model, settings, updates, **self.recipe.compile_options(model))
 
     # Train
 
@@ -187,6 +188,8 @@ class Session:
             size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} tokens"
         else:
             size = f"{settings.batch_size}"
+        if settings.accumulate > 1:
+            size += f", {settings.accumulate} for an update,"
         self.display.say(
             f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
