@@ -67,7 +67,10 @@ class TranslationRecipe(Recipe):
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
-        share, rng = self.config.tokenizer.word_dropout, np.random.default_rng([self.config.seed, epoch])
+        share, rng = (
+            self.config.tokenizer.word_dropout,
+            np.random.default_rng([self.config.seed, epoch]),
+        )
         columns = self._without_long_pairs(preprocessor, columns)
         seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))

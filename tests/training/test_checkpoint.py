@@ -67,6 +67,18 @@ def test_best_weights_are_stored_separately():
         np.testing.assert_array_equal(found, expected)
 
 
+def test_average_of_the_last_epochs():
+    model, checkpoint = trained(), Checkpoint("run")
+    start = model.get_weights()
+    for epoch, added in enumerate([100.0, 1.0, 2.0, 6.0], 1):
+        model.set_weights([weight + added for weight in start])
+        checkpoint.save_epoch(model, epoch, keep=3)
+    assert len(list(checkpoint.folder.iterdir())) == 3  # as many files as epochs are averaged
+    assert checkpoint.average_epochs(model) == 3
+    for found, weight in zip(model.get_weights(), start, strict=True):
+        np.testing.assert_allclose(found, weight + 3, rtol=1e-6)
+
+
 def test_state_of_another_model_is_refused():
     Checkpoint("run").save(trained(), TrainerState())
     with pytest.raises(CheckpointError, match="belongs to another model"):

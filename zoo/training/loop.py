@@ -36,9 +36,10 @@ def train(
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
 
-    Leaves the last weights in the model, and the best in the checkpoint: those of the epoch with
-    the best metric on the dev split and, among equals, the lowest loss there. Warns if the metric
-    was the same in every epoch.
+    Leaves the best weights in the checkpoint: those of the epoch with the best metric on the dev
+    split and, among equals, the lowest loss there; or the average of the last epochs, if
+    `training.average_last` is set and its metric is better. `progress` says which. Warns if the
+    metric was the same in every epoch.
 
     Args:
         model: Compiled by `zoo.training.optimizer.compile_model`.
@@ -82,6 +83,8 @@ def train(
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
         with averaged_weights(model):
             measured = evaluate()
+            if settings.average_last:
+                checkpoint.save_epoch(model, progress.epoch + 1, settings.average_last)
             if better := _update_best(progress, measured, evaluation):
                 checkpoint.save_best(model)
         progress.epoch += 1
@@ -105,6 +108,8 @@ def train(
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
         checkpoint.save(model, progress)
+    if settings.average_last:
+        _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display)
     if progress.best_epoch is None:
         raise TrainingError(
             f"The {evaluation.metric} on the dev split was never a number: lower "
@@ -117,6 +122,27 @@ def train(
             "another evaluation.metric.",
             stacklevel=2,
         )
+
+
+def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display) -> None:
+    """Scores the averaged weights of the last epochs, and records in `progress` if they are best.
+
+    References:
+        - Vaswani et al. 2017, section 6.1.
+    """
+    count = checkpoint.average_epochs(model)
+    if count < 2:
+        return
+    start = time.perf_counter()
+    measured = evaluate()
+    if _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
+        progress.averaged = count
+    progress.seconds += time.perf_counter() - start
+    log({f"average/{name}": value for name, value in measured.items()}, progress.epoch)
+    display.say(
+        f"average of the last {count} epochs  dev {format_metrics(measured)}"
+        f"{'  best' if progress.averaged else ''}"
+    )
 
 
 class _Steps(keras.callbacks.Callback):

@@ -213,13 +213,18 @@ class Session:
         )
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
             self.display.say(f"stopped early: no improvement in {settings.patience} epochs")
-        checkpoint.restore_best(self._training_model)
+        if progress.averaged:
+            checkpoint.average_epochs(self._training_model)
+        else:
+            checkpoint.restore_best(self._training_model)
 
     # Evaluate, report, register
 
     def _finish(self, model, progress, run, output) -> RunResult:
         evaluation, splits = self.config.evaluation, self.dataset.splits
-        self.display.say(f"evaluating the stored model of epoch {progress.best_epoch + 1}")
+        source = progress.best_weights()
+        self.display.say(f"evaluating the stored model, {source}")
+        run.log_tags({"weights": source})
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, self.name)
             presets.save(
@@ -292,6 +297,7 @@ class Session:
             "backend": backend,
             "versions": versions,
             "best_epoch": progress.best_epoch + 1,
+            **({"averaged_epochs": progress.averaged} if progress.averaged else {}),
             "wall_time_s": round(progress.seconds, 1),
             "machine": f"{tags['platform']}, {tags['device']}",
         }
