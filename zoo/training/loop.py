@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from zoo.data.batches import Batches
-from zoo.data.planning import plan_batches
+from zoo.data.planning import in_pairs, plan_batches
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
@@ -74,7 +74,8 @@ def train(
         if remaining:
             raw = KeepRawWeights()
             steps = _Steps(config, progress, checkpoint, display)
-            batches = Batches(plan, data.collate, start=progress.batch)
+            rows = in_pairs(plan) if settings.r_drop else plan
+            batches = Batches(rows, data.collate, start=progress.batch)
             # One epoch per call of `fit`; evaluation and checkpoints are done below.
             keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
             raw.restore()

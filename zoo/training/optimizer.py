@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.training.losses import RDrop
 from zoo.training.schema import TrainingConfig
 
 
@@ -99,7 +100,8 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
         model: The model.
         settings: The section `training`.
         total_steps: int. Number of updates of the weights, at which the schedule ends.
-        **options: Other arguments of `keras.Model.compile`, such as `loss`.
+        **options: Other arguments of `keras.Model.compile`, such as `loss`. With
+            `training.r_drop` the model must be trained on batches `in_pairs`.
     """
     optimizer = OPTIMIZERS[settings.optimizer](
         learning_rate=WarmupSchedule(
@@ -122,6 +124,9 @@ def compile_model(model: keras.Model, settings: TrainingConfig, total_steps: int
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.
     jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
+    if settings.r_drop:
+        losses = keras.tree.map_structure(lambda one: RDrop(one, settings.r_drop), options["loss"])
+        options["loss"] = losses
     # `keras_hub.models.Task.compile` would choose a loss.
     keras.Model.compile(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options

@@ -147,6 +147,7 @@ class TrainingConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     label_smoothing: Share = 0.0
+    r_drop: Annotated[float, Field(ge=0)] = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     average_last: Annotated[int, Field(ge=2)] | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
