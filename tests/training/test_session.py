@@ -117,7 +117,8 @@ def test_mixed_precision_is_stored_as_float32(run, precision):
 )
 def test_other_encoders(run, encoder):
     # 100 tokens are padded to 128, for which a Transformer needs positions
-    result = run(*encoder, "training.max_steps=2", "model.sequence_length=100")
+    twice = ["training.accumulate=2", "training.r_drop=0.5"]
+    result = run(*encoder, *twice, "training.max_steps=2", "model.sequence_length=100")
     (answer,) = result.model.infer(["very " * 200])
     assert answer.label in ("negative", "positive")
 
