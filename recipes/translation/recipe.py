@@ -5,12 +5,14 @@ import warnings
 
 import numpy as np
 
+from recipes.translation import back_translation
 from recipes.translation.comparison import compare
 from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Columns, Dataset
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.training.display import Display
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -28,6 +30,11 @@ class TranslationRecipe(Recipe):
     config: TranslationConfig
     report = staticmethod(report)
     compare = staticmethod(compare)
+
+    def extend(self, dataset: Dataset, display: Display) -> Dataset:
+        if (settings := self.config.data.synthetic) is None:
+            return dataset
+        return back_translation.with_synthetic(dataset, settings, self.config.seed, display)
 
     def prepare(self, dataset: Dataset) -> Seq2SeqLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
@@ -63,21 +70,26 @@ class TranslationRecipe(Recipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.sampling > 0 or self.config.tokenizer.word_dropout > 0
+        settings = self.config.tokenizer
+        is_drawn = self.config.data.synthetic is not None
+        return settings.sampling > 0 or settings.word_dropout > 0 or is_drawn
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
-        preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
-        share, rng = (
-            self.config.tokenizer.word_dropout,
-            np.random.default_rng([self.config.seed, epoch]),
-        )
+        preprocessor, settings = model.preprocessor, self.config.tokenizer
+        seed, synthetic = self.config.seed, self.config.data.synthetic
+        if synthetic:
+            columns = back_translation.of_epoch(columns, synthetic.ratio, seed, epoch)
         columns = self._without_long_pairs(preprocessor, columns)
-        seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
-        sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
-        targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
+        seeds = np.random.SeedSequence([seed, epoch]).generate_state(2)
+        sources = preprocessor.encode_source(columns["source"], settings.sampling, int(seeds[0]))
+        targets = preprocessor.encode_target(columns["target"], settings.sampling, int(seeds[1]))
+        if synthetic and synthetic.tag:
+            sources = back_translation.tagged(sources, columns, preprocessor)
         lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
+        tokenizer, rng = preprocessor.tokenizer, np.random.default_rng([seed, epoch])
+        special = (tokenizer.start_token_id, tokenizer.end_token_id)
         sources, read = (
-            drop_words(side, share, rng, kept=[preprocessor.tokenizer.end_token_id])
+            drop_words(side, settings.word_dropout, rng, kept=special)
             for side in (sources, targets)
         )
 

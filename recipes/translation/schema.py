@@ -10,6 +10,7 @@ from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     Conflict,
+    Count,
     DataConfig,
     DecoderConfig,
     EvaluationConfig,
@@ -20,6 +21,19 @@ from zoo.training.schema import (
 )
 
 Files = str | list[str] | None
+
+
+class SyntheticConfig(Section):
+    """Back-translation: texts in the target language, translated by a model of the other way."""
+
+    paths = frozenset({"model", "texts"})
+
+    model: Annotated[str, Field(min_length=1)]
+    texts: Annotated[str, Field(min_length=1)]
+    ratio: Annotated[float, Field(gt=0)] = 1.0
+    tag: bool = True
+    limit: Count | None = None
+    beam: Count = 1
 
 
 class TranslationData(DataConfig):
@@ -33,6 +47,7 @@ class TranslationData(DataConfig):
     test: Files = None
     source: str = "source"
     target: str = "target"
+    synthetic: SyntheticConfig | None = None
 
     def load_files(self, seed: int) -> Dataset:
         return data.load_parallel(

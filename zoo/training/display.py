@@ -48,12 +48,14 @@ class Display:
 
     def epoch(self, number: int, epochs: int, batches: int, done: int) -> None:
         """Starts the bar of an epoch, `done` of whose batches are done."""
+        self.work(f"epoch {number}/{epochs}", batches, done, "compiling")
+
+    def work(self, description: str, total: int, done: int, note: str = "") -> None:
+        """Starts a bar, `done` of whose `total` parts are done."""
         if self._progress:
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
-            self._progress.add_task(
-                f"epoch {number}/{epochs}", total=batches, completed=done, loss="compiling"
-            )
+            self._progress.add_task(description, total=total, completed=done, loss=note)
 
     def batch(self, done: int, loss: float | None) -> None:
         """Moves the bar to `done` batches."""

@@ -13,6 +13,7 @@ import numpy as np
 from zoo.data import Columns, Dataset
 from zoo.tracking import Run
 from zoo.training import pretrained
+from zoo.training.display import Display
 from zoo.training.schema import RecipeConfig
 
 
@@ -55,6 +56,13 @@ class Recipe(ABC):
                 known = self.settings_of(self.initial_model)
                 found = {name: known[name] for name in missing if name in known}
                 self.config = pretrained.with_settings(config, found)
+
+    def extend(self, dataset: Dataset, display: Display) -> Dataset:
+        """The dataset with further training examples, such as those that a model writes.
+
+        Called before the run is recorded, and again when it is resumed. Defaults to the dataset.
+        """
+        return dataset
 
     @abstractmethod
     def prepare(self, dataset: Dataset) -> keras_hub.models.Preprocessor:

@@ -101,6 +101,7 @@ class Session:
         config, tracking, say = self.config, self.config.tracking, self.display.say
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
+        self.dataset = self.recipe.extend(self.dataset, self.display)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
         tags[DIGEST_TAG] = config_digest(
             config.model_dump(), self.dataset.digest, keras.config.backend()
