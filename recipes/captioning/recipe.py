@@ -19,6 +19,7 @@ from zoo.training.losses import DoublyStochastic, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
+from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
@@ -77,14 +78,23 @@ class CaptioningRecipe(Recipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.training.flip or self.config.tokenizer.sampling > 0
+        tokenizer = self.config.tokenizer
+        return self.config.training.flip or tokenizer.sampling > 0 or tokenizer.word_dropout > 0
 
     def examples(self, model: ImageToText, columns: Columns, epoch: int) -> TrainingExamples:
+        tokenizer = self.config.tokenizer
         return self._examples(
-            model, columns, epoch, self.config.training.flip, self.config.tokenizer.sampling
+            model,
+            columns,
+            epoch,
+            self.config.training.flip,
+            tokenizer.sampling,
+            tokenizer.word_dropout,
         )
 
-    def _examples(self, model, columns, epoch=0, flip=False, sampling=0.0) -> TrainingExamples:
+    def _examples(
+        self, model, columns, epoch=0, flip=False, sampling=0.0, word_dropout=0.0
+    ) -> TrainingExamples:
         images = columns["image"]
         image_of = [i for i, texts in enumerate(columns["captions"]) for _ in texts]
         texts = [self._target(text) for texts in columns["captions"] for text in texts]
@@ -98,6 +108,8 @@ class CaptioningRecipe(Recipe):
                 "model.sequence_length higher.",
                 stacklevel=2,
             )
+        rng = np.random.default_rng([self.config.seed, epoch])
+        read = drop_words(encoded, word_dropout, rng, kept=[end])
         flipped = np.zeros(len(texts), "bool")
         if flip:
             chosen = np.random.default_rng(seeds[1]).random(len(texts)) < 0.5
@@ -116,7 +128,7 @@ class CaptioningRecipe(Recipe):
 
         def collate(rows, length):
             inputs, targets, weights = model.preprocessor.collate(
-                [encoded[row] for row in rows], length
+                [encoded[row] for row in rows], length, [read[row] for row in rows]
             )
             batch = np.stack([source(row) for row in rows]).astype("float32")
             return {"source": batch} | inputs, targets, weights

@@ -17,6 +17,7 @@ from zoo.training.schema import (
     EvaluationConfig,
     RecipeConfig,
     Section,
+    Share,
     TrainingConfig,
     one_of,
 )
@@ -58,6 +59,7 @@ class TokenizerConfig(Section):
     algorithm: Literal["bpe", "unigram"] = "bpe"
     lowercase: bool = True
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_dropout: Share = 0.0
 
 
 class ModelConfig(DecoderConfig):

@@ -31,6 +31,7 @@ from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.vectors import VectorsRecipe
+from zoo.training.word_dropout import drop_words
 from zoo.vectors.subwords import split_words, subword_matrix
 
 
@@ -141,13 +142,15 @@ class SentimentRecipe(VectorsRecipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        return self.config.tokenizer.sampling > 0
+        return self.config.tokenizer.sampling > 0 or self.config.tokenizer.word_dropout > 0
 
     def examples(self, model: TextClassifier, columns: Columns, epoch: int) -> TrainingExamples:
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
         encoded = model.preprocessor.encode(
             columns["text"], self.config.tokenizer.sampling, int(seed)
         )
+        rng = np.random.default_rng([self.config.seed, epoch])
+        encoded = drop_words(encoded, self.config.tokenizer.word_dropout, rng)
         ids = {label: i for i, label in enumerate(model.labels)}
         if "teacher" in columns:
             truth = np.array([ids.get(label, UNLABELLED) for label in columns["label"]])

@@ -67,6 +67,7 @@ class TokenizerConfig(Section):
     algorithm: Literal["unigram", "bpe", "word"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_dropout: Share = 0.0
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.algorithm == "word" and self.sampling:

@@ -13,7 +13,6 @@ from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifier
 from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import WordTokenizer, train_word_tokenizer
-from zoo.tokenizers.words import UNKNOWN
 from zoo.training import backbones
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import UNLABELLED, pack
@@ -22,6 +21,7 @@ from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.vectors import VectorsRecipe
+from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = (
@@ -172,10 +172,9 @@ class TaggingRecipe(VectorsRecipe):
         rng = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
         if share := self._word_dropout:
-            encoded = [
-                (np.where(rng.random(len(ids)) < share, UNKNOWN, ids).tolist(), character_ids)
-                for ids, character_ids in encoded
-            ]
+            words, characters = zip(*encoded, strict=True)
+            words = drop_words(words, share, rng)
+            encoded = list(zip(words, characters, strict=True))
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [tags and [tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}

@@ -177,6 +177,13 @@ class TaggingConfig(DistilledRecipe):
                 model__head=self.model.head,
                 training__label_smoothing=self.training.label_smoothing,
             )
+        if self.model.head == "crf" and self.training.r_drop:
+            yield Conflict(
+                "R-Drop compares the tags of each word, which a CRF predicts jointly: set "
+                "model.head=softmax, or r_drop 0",
+                model__head=self.model.head,
+                training__r_drop=self.training.r_drop,
+            )
 
     def default_metric(self, dataset: Dataset) -> str:
         """F1 of the spans that the tags mark, else the accuracy of the tags."""

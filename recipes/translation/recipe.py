@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 
+from recipes.translation import back_translation
 from recipes.translation.comparison import compare
 from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
@@ -25,6 +26,7 @@ from zoo.training.losses import TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
+from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("bidirectional", *DECODER_SIZES)
@@ -37,6 +39,11 @@ class TranslationRecipe(Recipe):
     config: TranslationConfig
     report = staticmethod(report)
     compare = staticmethod(compare)
+
+    def extend(self, dataset: Dataset, display: Display) -> Dataset:
+        if (settings := self.config.data.synthetic) is None:
+            return dataset
+        return back_translation.with_synthetic(dataset, settings, self.config.seed, display)
 
     def prepare(self, dataset: Dataset) -> Seq2SeqLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
@@ -88,17 +95,29 @@ class TranslationRecipe(Recipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        settings = self.config.training
-        is_drawn = settings.by_sequence and settings.teacher_weight < 1
-        return self.config.tokenizer.sampling > 0 or is_drawn
+        training, tokenizer = self.config.training, self.config.tokenizer
+        is_drawn = training.by_sequence and training.teacher_weight < 1
+        is_drawn = is_drawn or self.config.data.synthetic is not None
+        return tokenizer.sampling > 0 or tokenizer.word_dropout > 0 or is_drawn
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
-        preprocessor, sampling = model.preprocessor, self.config.tokenizer.sampling
+        preprocessor, settings = model.preprocessor, self.config.tokenizer
+        seed, synthetic = self.config.seed, self.config.data.synthetic
+        if synthetic:
+            columns = back_translation.of_epoch(columns, synthetic.ratio, seed, epoch)
         columns = self._without_long_pairs(preprocessor, self._pairs(columns, epoch))
-        seeds = np.random.SeedSequence([self.config.seed, epoch]).generate_state(2)
-        sources = preprocessor.encode_source(columns["source"], sampling, int(seeds[0]))
-        targets = preprocessor.encode_target(columns["target"], sampling, int(seeds[1]))
+        seeds = np.random.SeedSequence([seed, epoch]).generate_state(2)
+        sources = preprocessor.encode_source(columns["source"], settings.sampling, int(seeds[0]))
+        targets = preprocessor.encode_target(columns["target"], settings.sampling, int(seeds[1]))
+        if synthetic and synthetic.tag:
+            sources = back_translation.tagged(sources, columns, preprocessor)
         lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
+        tokenizer, rng = preprocessor.tokenizer, np.random.default_rng([seed, epoch])
+        special = (tokenizer.start_token_id, tokenizer.end_token_id)
+        sources, read = (
+            drop_words(side, settings.word_dropout, rng, kept=special)
+            for side in (sources, targets)
+        )
 
         @functools.cache
         def target_length(bucket):
@@ -113,6 +132,7 @@ class TranslationRecipe(Recipe):
                 [targets[row] for row in rows],
                 length,
                 target_length(length),
+                [read[row] for row in rows],
             )
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]

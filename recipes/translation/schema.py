@@ -15,10 +15,24 @@ from zoo.training.schema import (
     DecoderConfig,
     EvaluationConfig,
     Section,
+    Share,
     one_of,
 )
 
 Files = str | list[str] | None
+
+
+class SyntheticConfig(Section):
+    """Back-translation: texts in the target language, translated by a model of the other way."""
+
+    paths = frozenset({"model", "texts"})
+
+    model: Annotated[str, Field(min_length=1)]
+    texts: Annotated[str, Field(min_length=1)]
+    ratio: Annotated[float, Field(gt=0)] = 1.0
+    tag: bool = True
+    limit: Count | None = None
+    beam: Count = 1
 
 
 class TranslationData(DistilledData):
@@ -32,6 +46,7 @@ class TranslationData(DistilledData):
     test: Files = None
     source: str = "source"
     target: str = "target"
+    synthetic: SyntheticConfig | None = None
 
     def load_files(self, seed: int) -> Dataset:
         return data.load_parallel(
@@ -60,6 +75,7 @@ class TokenizerConfig(Section):
     vocabulary_size: Annotated[int, Field(ge=300)] = 8000
     separate: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_dropout: Share = 0.0
 
 
 class ModelConfig(DecoderConfig):
@@ -130,6 +146,13 @@ class TranslationConfig(DistilledRecipe):
                 "training.teacher_mode=both, or leave unlabelled out",
                 data__unlabelled=self.data.unlabelled,
                 training__teacher_mode=self.training.teacher_mode,
+            )
+        if self.data.synthetic and self.training.teachers:
+            yield Conflict(
+                "back-translation adds true targets, which a teacher would replace: set one of "
+                "them null",
+                data__synthetic=self.data.synthetic.model,
+                training__teacher=self.training.teacher,
             )
         if self.tokenizer.separate and self.model.tie_embeddings == "all":
             yield Conflict(

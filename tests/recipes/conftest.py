@@ -20,7 +20,7 @@ def fit_one_batch():
     import keras
 
     from zoo.data.batches import Batches
-    from zoo.data.planning import default_boundaries, plan_batches
+    from zoo.data.planning import default_boundaries, in_pairs, plan_batches
     from zoo.training.optimizer import compile_model
 
     def fit(recipe):
@@ -30,6 +30,7 @@ def fit_one_batch():
         training_model = recipe.training_model(model)
         boundaries = default_boundaries(examples.lengths, settings.buckets)
         plan = plan_batches(examples.lengths, boundaries, settings.batch_size)[:1]
+        plan = in_pairs(plan) if settings.r_drop else plan
         compile_model(training_model, settings, 1, **recipe.compile_options(model))
         weights = model.trainable_weights
         before = [np.array(weight) for weight in weights]

@@ -75,6 +75,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
 def test_one_batch_updates_every_weight(fit_one_batch, trained):
     """Also if the CNN or a part of it is frozen, with its features computed beforehand."""
     options = ["training.doubly_stochastic=1.0", "model.gate=true"]
+    options += ["training.r_drop=1.0"] * (trained == "none")
     loss, unchanged = fit_one_batch(recipe(f"model.train_encoder={trained}", *options))
     assert np.isfinite(loss) and unchanged == []
 

@@ -67,9 +67,10 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     assert card.task == "token_classifier" and card.dataset == "generated_slots"
 
 
-@pytest.mark.parametrize("head", ["crf", "softmax"])
-def test_one_batch_updates_every_weight(fit_one_batch, head):
-    recipe = TaggingRecipe(config(f"model.head={head}", "model.attention=scaled_dot"))
+@pytest.mark.parametrize("head, r_drop", [("crf", 0.0), ("softmax", 1.0)])
+def test_one_batch_updates_every_weight(fit_one_batch, head, r_drop):
+    options = (f"model.head={head}", f"training.r_drop={r_drop}", "model.attention=scaled_dot")
+    recipe = TaggingRecipe(config(*options))
     loss, unchanged = fit_one_batch(recipe)
     assert np.isfinite(loss) and unchanged == []
 
@@ -146,6 +147,7 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
         ("data.name=ud_english", "did you mean ud_english_ewt"),
         ("data.column=xpos", "data.options.column=xpos"),
         ("training.label_smoothing=0.1", "does not support label smoothing"),
+        ("training.r_drop=1", "a CRF predicts jointly: set model.head=softmax"),
         ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
     ],
 )

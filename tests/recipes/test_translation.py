@@ -71,9 +71,10 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
-@pytest.mark.parametrize("attention", ["bahdanau", "transformer"])
-def test_one_batch_updates_every_weight(fit_one_batch, attention):
-    loss, unchanged = fit_one_batch(TranslationRecipe(config(f"model.attention={attention}")))
+@pytest.mark.parametrize("attention, r_drop", [("bahdanau", 0.0), ("transformer", 1.0)])
+def test_one_batch_updates_every_weight(fit_one_batch, attention, r_drop):
+    options = (f"model.attention={attention}", f"training.r_drop={r_drop}", "model.dropout=0.1")
+    loss, unchanged = fit_one_batch(TranslationRecipe(config(*options)))
     assert np.isfinite(loss) and unchanged == []
 
 
@@ -154,6 +155,33 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     other = TranslationRecipe(config(f"training.init_from={start}", "model.units=16"))
     with pytest.raises(ValueError, match="set model.units=8. Received: model.units=16"):
         other.build(dataset, other.prepare(dataset), "float32")
+
+
+@pytest.mark.once
+def test_word_dropout_on_both_sides_leaves_targets_and_end_tokens():
+    recipe = TranslationRecipe(config("tokenizer.word_dropout=0.3"))
+    dataset = load_data(recipe.config)
+    preprocessor = recipe.prepare(dataset)
+    model, train = SimpleNamespace(preprocessor=preprocessor), dataset.splits["train"]
+    plain = TranslationRecipe(config()).examples(model, train, 0)
+    rows = np.arange(200)
+    inputs, labels, weights = plain.collate(rows, 64)
+    shares = []
+    for epoch in (0, 1):
+        examples = recipe.examples(model, train, epoch)
+        found, found_labels, found_weights = examples.collate(rows, 64)
+        np.testing.assert_array_equal(found_labels, labels)
+        np.testing.assert_array_equal(found_weights, weights)
+        again, _, _ = recipe.examples(model, train, epoch).collate(rows, 64)
+        for side in ("encoder", "decoder"):
+            key = f"{side}_token_ids"
+            np.testing.assert_array_equal(found[key], again[key])  # of seed and epoch alone
+            dropped = found[key] != inputs[key]
+            assert (found[key][dropped] == preprocessor.tokenizer.unk_token_id).all()
+            assert (inputs[key][dropped] > 3).all()  # no padding, start or end
+            shares.append(dropped.sum() / (inputs[key] > 3).sum())
+    assert shares == pytest.approx([0.3] * 4, abs=0.03) and len(set(shares)) == 4
+    assert recipe.examples_vary_by_epoch
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

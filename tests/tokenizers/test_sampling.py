@@ -50,6 +50,18 @@ def test_an_empty_text():
     assert Sampler(SCORES).draw("", 0.1, random.Random(0)) == []
 
 
+def test_words_are_drawn_independently():
+    scores = {"▁a": math.log(0.5), "▁": math.log(0.2), "a": math.log(0.3)}
+    beyond = scores | {"a▁": math.log(1e-9)}  # with such a piece, texts are drawn whole
+    for pieces in (scores, beyond):
+        sampler, source = Sampler(pieces), random.Random(0)
+        counts = Counter(tuple(sampler.draw("▁a▁a", 1.0, source)) for _ in range(4000))
+        whole = 0.5 / (0.5 + 0.2 * 0.3)
+        assert counts["▁a", "▁a"] / 4000 == pytest.approx(whole**2, abs=0.02)
+        assert counts["▁", "a", "▁a"] / 4000 == pytest.approx(whole * (1 - whole), abs=0.02)
+        assert sampler.draw("▁▁▁a", 1000.0, source) == ["▁", "▁", "▁a"]
+
+
 def test_a_long_text_neither_overflows_nor_takes_long():
     pieces = Sampler(SCORES).draw("ab" * 10_000, 0.1, random.Random(0))
     assert "".join(pieces) == "ab" * 10_000

@@ -42,7 +42,7 @@ def state(model):
     return [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
-@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"optimizer": "sgd"}])
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"optimizer": "sgd"}, {"accumulate": 3}])
 def test_restore_returns_the_whole_state(settings):
     model = trained(**settings)
     progress = TrainerState(epoch=2, batch=3, step=11, sums={"loss": 0.5}, boundaries=[8], best=0.7)
@@ -52,7 +52,7 @@ def test_restore_returns_the_whole_state(settings):
     for found, expected in zip(state(model), state(other), strict=True):
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == expected.dtype
-    assert int(other.optimizer.iterations) == 4
+    assert int(other.optimizer.iterations) == 4 // settings.get("accumulate", 1)
     assert any("seed" in variable.path for variable in other.variables)
 
 
@@ -65,6 +65,18 @@ def test_best_weights_are_stored_separately():
     checkpoint.restore_best(model)
     for found, expected in zip(best, model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_average_of_the_last_epochs():
+    model, checkpoint = trained(), Checkpoint("run")
+    start = model.get_weights()
+    for epoch, added in enumerate([100.0, 1.0, 2.0, 6.0], 1):
+        model.set_weights([weight + added for weight in start])
+        checkpoint.save_epoch(model, epoch, keep=3)
+    assert len(list(checkpoint.folder.iterdir())) == 3  # as many files as epochs are averaged
+    assert checkpoint.average_epochs(model) == 3
+    for found, weight in zip(model.get_weights(), start, strict=True):
+        np.testing.assert_allclose(found, weight + 3, rtol=1e-6)
 
 
 def test_state_of_another_model_is_refused():

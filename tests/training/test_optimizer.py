@@ -27,6 +27,7 @@ def rates(schedule, steps=(0, 1, 3, 4, 7, 10, 12)):
         ("constant", [0.1, 0.1, 0.1, 0.1]),
         ("linear", [0.1, 0.05, 0.0, 0.0]),
         ("cosine", [0.1, 0.05, 0.0, 0.0]),
+        ("inverse_sqrt", [0.1 * (4 / step) ** 0.5 for step in (5, 8, 11, 13)]),
     ],
 )
 def test_warmup_then_decay(schedule, after):
@@ -113,6 +114,63 @@ def test_averages_are_evaluated_and_training_continues_from_the_raw_weights(prec
         for found, expected in zip(model.get_weights(), weights, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-6)
         assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
+
+
+def test_gradients_of_a_repeated_token_are_summed_first():
+    tokens, truth = np.array([1, 2, 1, 1, 0, 2]), np.linspace(-1, 1, 12).reshape(6, 2)
+    start = np.arange(8.0).reshape(4, 2)
+    settings = TrainingConfig(learning_rate=0.1, clip_norm=0.3)
+    trained = []
+    for layer, inputs in (
+        (keras.layers.Embedding(4, 2), tokens),
+        (keras.layers.Dense(2, use_bias=False), np.eye(4)[tokens]),
+    ):
+        model = keras.Sequential([keras.Input(inputs.shape[1:]), layer])
+        model.set_weights([start])
+        compile_model(model, settings, 4, loss="mse")
+        model.fit(inputs, truth, batch_size=6, epochs=2, verbose=0)
+        trained += model.get_weights()
+    np.testing.assert_allclose(*trained, atol=1e-4)
+    assert np.abs(trained[0] - start).max() > 0.1
+
+
+@pytest.mark.parametrize("optimizer, tolerance", [("sgd", 1e-5), ("adamw", 1e-4)])
+def test_accumulated_batches_are_one_large_batch(optimizer, tolerance):
+    jit = True if keras.config.backend() == "tensorflow" and optimizer == "adamw" else None
+    tokens = np.array([[1, 2], [2, 0], [3, 3], [0, 1], [2, 2], [1, 0]] * 2)
+    truth = np.linspace(-1, 1, 24, dtype="float32").reshape(12, 2)
+
+    def trained(batch_size, accumulate):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((2,), dtype="int32"),
+                keras.layers.Embedding(5, 3),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2),
+            ]
+        )
+        settings = TrainingConfig(
+            optimizer=optimizer,
+            accumulate=accumulate,
+            learning_rate=0.1,
+            schedule="inverse_sqrt",
+            warmup_steps=2,
+            weight_decay=0.1,
+            clip_norm=0.3,
+            jit=jit,
+        )
+        compile_model(model, settings, 4, loss="mse")
+        model.fit(tokens, truth, batch_size=batch_size, shuffle=False, verbose=0)
+        return model
+
+    once, thrice = trained(6, 1), trained(2, 3)
+    for found, expected in zip(thrice.get_weights(), once.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=tolerance)
+    # The rate changes with the updates, not with the batches.
+    rates = [learning_rate(thrice, batch) for batch in range(6)]
+    assert rates == pytest.approx([0.05] * 3 + [0.1] * 3)
+    assert [learning_rate(once, batch) for batch in range(2)] == pytest.approx([0.05, 0.1])
 
 
 def test_averaged_weights_without_ema_changes_nothing():

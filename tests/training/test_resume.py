@@ -17,6 +17,7 @@ OVERRIDES = [
     "training.epochs=3",  # of 13 batches each
     "training.checkpoint_every=5",
     "training.ema=0.9",
+    "training.average_last=3",
     "training.schedule=cosine",
     "tokenizer.sampling=0.2",
 ]
@@ -54,14 +55,15 @@ def test_killed_run_is_resumed_exactly(client, home, monkeypatch):
 
     # TensorFlow may sum in another order in another process.
     exact = keras.config.backend() != "tensorflow"
-    for file in ("state.npz", "best.npz"):
+    epochs = [f"epoch-0000{epoch}.npz" for epoch in (1, 2, 3)]
+    for file in ("state.npz", "best.npz", *epochs):
         one, other = (arrays(home / "checkpoints" / run_id / file) for run_id in (whole, cut))
         assert one.keys() == other.keys() and len(one) > 10
         for name in one:
             np.testing.assert_allclose(
                 one[name], other[name], rtol=0, atol=0 if exact else 1e-6, err_msg=name
             )
-    for metric in ("train/loss", "dev/loss", "progress/learning_rate"):
+    for metric in ("train/loss", "dev/loss", "average/loss", "progress/learning_rate"):
         one, other = (
             [(point.step, point.value) for point in client.get_metric_history(run_id, metric)]
             for run_id in (whole, cut)

@@ -117,7 +117,8 @@ def test_mixed_precision_is_stored_as_float32(run, precision):
 )
 def test_other_encoders(run, encoder):
     # 100 tokens are padded to 128, for which a Transformer needs positions
-    result = run(*encoder, "training.max_steps=2", "model.sequence_length=100")
+    twice = ["training.accumulate=2", "training.r_drop=0.5"]
+    result = run(*encoder, *twice, "training.max_steps=2", "model.sequence_length=100")
     (answer,) = result.model.infer(["very " * 200])
     assert answer.label in ("negative", "positive")
 
@@ -136,6 +137,34 @@ def test_early_stopping_keeps_the_best_epoch(run, client, monkeypatch):
         0.5, 0.6, 0.55, 0.6, 0.9,
     ]  # fmt: skip
     assert result.card.training["best_epoch"] == 2
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "average, stored", [(0.7, "the average of epochs 2 to 3"), (0.6, "epoch 2")]
+)
+def test_average_of_the_last_epochs_is_one_more_candidate(
+    run, client, monkeypatch, capsys, average, stored
+):
+    scores, weights = iter([0.5, 0.6, 0.4, average, average]), []
+
+    def score(model, columns, batch_size=256):
+        weights.append([np.array(weight) for weight in model.get_weights()])
+        return {"accuracy": next(scores), "macro_f1": 0.0, "loss": 0.0}
+
+    monkeypatch.setattr("zoo.models.TextClassifier.score", score)
+    result = run("training.epochs=3", "training.average_last=2", "training.ema=0.9")
+    for averaged, *last in zip(weights[3], *weights[1:3], strict=True):
+        np.testing.assert_allclose(averaged, np.mean(last, axis=0), atol=1e-6)
+    # The stored model, in half precision, has the weights that the run names.
+    best = weights[3] if average == 0.7 else weights[1]
+    for found, expected in zip(weights[4], best, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert client.get_run(result.run_id).data.tags["weights"] == stored
+    assert result.card.training.get("averaged_epochs", 0) == (2 if average == 0.7 else 0)
+    (point,) = client.get_metric_history(result.run_id, "average/accuracy")
+    assert (point.step, point.value) == (3, average)
+    assert f"evaluating the stored model, {stored}\n" in capsys.readouterr().err
 
 
 def test_loss_that_is_not_finite_stops_the_run(run, client, monkeypatch):

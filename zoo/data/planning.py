@@ -5,7 +5,7 @@ padded to its boundary, and all batches of a bucket have the same number of rows
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -136,3 +136,11 @@ def plan_batches(
     if random is not None:
         plan = [plan[i] for i in random.permutation(len(plan))]
     return plan
+
+
+def in_pairs(plan: Sequence[PlannedBatch]) -> list[PlannedBatch]:
+    """A plan in which each row is two rows of its batch, one after the other."""
+    return [
+        replace(batch, indices=np.repeat(batch.indices, 2), num_real=2 * batch.num_real)
+        for batch in plan
+    ]

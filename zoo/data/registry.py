@@ -14,6 +14,7 @@ from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
 from zoo.data.imdb import Imdb
 from zoo.data.multi30k import Multi30k
+from zoo.data.multi30k_task2 import Multi30kTask2
 from zoo.data.nsmc import Nsmc
 from zoo.data.public import PublicDataset
 from zoo.data.slots_and_intents import Atis, Snips
@@ -44,6 +45,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         GeneratedSlots,
         Imdb,
         Multi30k,
+        Multi30kTask2,
         Nsmc,
         NsmcMini,
         Snips,

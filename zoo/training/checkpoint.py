@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "best.npz", "model"
+EPOCH_FILE = "epoch-{:05}.npz"
 
 
 class CheckpointError(OSError):
@@ -44,6 +45,8 @@ class TrainerState:
         best: Best value of the metric on the dev split so far.
         best_loss: Loss on the dev split of the best epoch; breaks ties.
         best_epoch: The epoch it was measured in.
+        averaged: Number of the last epochs whose averaged weights are better than those of
+            `best_epoch`; 0 if they are not.
         moved: Whether the metric on the dev split has had two values.
         seconds: Training time.
     """
@@ -56,8 +59,15 @@ class TrainerState:
     best: float | None = None
     best_loss: float | None = None
     best_epoch: int | None = None
+    averaged: int = 0
     moved: bool = False
     seconds: float = 0.0
+
+    def best_weights(self) -> str:
+        """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
+        if self.averaged:
+            return f"the average of epochs {self.epoch - self.averaged + 1} to {self.epoch}"
+        return f"epoch {self.best_epoch + 1}"
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,9 @@ class Checkpoint:
     """Files of one run, in `checkpoints/RUN` of the zoo's home.
 
     `recipe.yaml` (the `RunManifest`) and `model/` (a preset: tokenizer and architecture) are
-    written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint, and
-    `best.npz` whenever the model is the best so far.
+    written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint,
+    `best.npz` whenever the model is the best so far, and with `training.average_last` the weights
+    of that many last epochs, `epoch-00001.npz` and so on.
 
     Args:
         run_id: Id of the run.
@@ -236,6 +247,43 @@ class Checkpoint:
             CheckpointError: if they cannot be read, or belong to another model.
         """
         self._assign(self._read(BEST_FILE), "model", model.weights)
+
+    def save_epoch(self, model: "keras.Model", epoch: int, keep: int) -> None:
+        """Writes the weights of an epoch, and removes those of all but the last epochs.
+
+        Args:
+            model: The model.
+            epoch: int. Number of the epoch, from 1.
+            keep: int. Number of epochs to keep.
+
+        Raises:
+            CheckpointError: if they cannot be written.
+        """
+        self._write(EPOCH_FILE.format(epoch), _arrays("model", model.weights))
+        for path in self._epochs()[:-keep]:
+            path.unlink()
+
+    def average_epochs(self, model: "keras.Model") -> int:
+        """Sets the weights of the model to the mean of those of the stored epochs.
+
+        Returns:
+            The number of epochs.
+
+        Raises:
+            CheckpointError: if they cannot be read, or belong to another model.
+        """
+        paths = self._epochs()
+        totals: dict[str, np.ndarray] = {}
+        for path in paths:  # one at a time in memory
+            for name, array in self._read(path.name).items():
+                totals[name] = totals.get(name, 0.0) + array.astype("float64")
+        means = {name: total / len(paths) for name, total in totals.items()}
+        self._assign(means, "model", model.weights)
+        return len(paths)
+
+    def _epochs(self) -> list[Path]:
+        """Files of the stored epochs, in order."""
+        return sorted(self.folder.glob(EPOCH_FILE.format(0).replace("00000", "*")))
 
     def remove(self) -> None:
         """Removes all files of the run."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from zoo.data.batches import Batches
-from zoo.data.planning import plan_batches
+from zoo.data.planning import in_pairs, plan_batches
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
@@ -36,9 +36,10 @@ def train(
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
 
-    Leaves the last weights in the model, and the best in the checkpoint: those of the epoch with
-    the best metric on the dev split and, among equals, the lowest loss there. Warns if the metric
-    was the same in every epoch.
+    Leaves the best weights in the checkpoint: those of the epoch with the best metric on the dev
+    split and, among equals, the lowest loss there; or the average of the last epochs, if
+    `training.average_last` is set and its metric is better. `progress` says which. Warns if the
+    metric was the same in every epoch.
 
     Args:
         model: Compiled by `zoo.training.optimizer.compile_model`.
@@ -73,7 +74,8 @@ def train(
         if remaining:
             raw = KeepRawWeights()
             steps = _Steps(config, progress, checkpoint, display)
-            batches = Batches(plan, data.collate, start=progress.batch)
+            rows = in_pairs(plan) if settings.r_drop else plan
+            batches = Batches(rows, data.collate, start=progress.batch)
             # One epoch per call of `fit`; evaluation and checkpoints are done below.
             keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
             raw.restore()
@@ -82,6 +84,8 @@ def train(
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
         with averaged_weights(model):
             measured = evaluate()
+            if settings.average_last:
+                checkpoint.save_epoch(model, progress.epoch + 1, settings.average_last)
             if better := _update_best(progress, measured, evaluation):
                 checkpoint.save_best(model)
         progress.epoch += 1
@@ -95,6 +99,7 @@ def train(
                 "progress/tokens_per_second": _tokens(data, remaining) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
+                "progress/updates": progress.step // settings.accumulate,
             },
             progress.epoch,
         )
@@ -104,6 +109,8 @@ def train(
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
         checkpoint.save(model, progress)
+    if settings.average_last:
+        _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display)
     if progress.best_epoch is None:
         raise TrainingError(
             f"The {evaluation.metric} on the dev split was never a number: lower "
@@ -116,6 +123,27 @@ def train(
             "another evaluation.metric.",
             stacklevel=2,
         )
+
+
+def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display) -> None:
+    """Scores the averaged weights of the last epochs, and records in `progress` if they are best.
+
+    References:
+        - Vaswani et al. 2017, section 6.1.
+    """
+    count = checkpoint.average_epochs(model)
+    if count < 2:
+        return
+    start = time.perf_counter()
+    measured = evaluate()
+    if _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
+        progress.averaged = count
+    progress.seconds += time.perf_counter() - start
+    log({f"average/{name}": value for name, value in measured.items()}, progress.epoch)
+    display.say(
+        f"average of the last {count} epochs  dev {format_metrics(measured)}"
+        f"{'  best' if progress.averaged else ''}"
+    )
 
 
 class _Steps(keras.callbacks.Callback):

@@ -69,6 +69,47 @@ class SentenceCrossentropy(keras.losses.Loss):
         return super().get_config() | {"label_smoothing": self.tokens.label_smoothing}
 
 
+class RDrop(keras.losses.Loss):
+    """R-Drop: a loss on rows in pairs, plus the divergence of the two predictions of a pair.
+
+    Each example is two rows of the batch, one after the other, which differ by dropout alone
+    (`in_pairs`). The penalty of row `i` is `alpha / 4 * (KL(p1 || p2) + KL(p2 || p1))`, so that
+    the mean over the rows is half of the paper's loss of a pair.
+
+    Args:
+        loss: A `keras.losses.Loss` of logits.
+        alpha: float. Weight of the penalty.
+
+    References:
+        - Wu et al. 2021, "R-Drop: regularized dropout for neural networks", equations 3 and 4.
+    """
+
+    def __init__(self, loss, alpha, **kwargs):
+        if not isinstance(loss, keras.losses.Loss):
+            raise ValueError(
+                "training.r_drop needs losses of logits that are `keras.losses.Loss`: set it to 0. "
+                f"Received: loss={loss!r}"
+            )
+        super().__init__(name=loss.name, reduction=loss.reduction, **kwargs)
+        self.loss = loss
+        self.alpha = alpha
+
+    def call(self, y_true, y_pred):
+        losses = self.loss.call(y_true, y_pred)  # [2 * batch, ...]
+        logits = ops.cast(y_pred, "float32")
+        pairs = ops.reshape(logits, (-1, 2, *ops.shape(logits)[1:]))
+        one, other = (ops.log_softmax(pairs[:, row], axis=-1) for row in (0, 1))
+        # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
+        divergence = ops.sum((ops.exp(one) - ops.exp(other)) * (one - other), axis=-1)
+        while len(divergence.shape) > len(losses.shape):  # the loss of a sentence is a sum
+            divergence = ops.sum(divergence, axis=-1)
+        return losses + self.alpha / 4 * ops.repeat(divergence, 2, axis=0)
+
+    def get_config(self):
+        loss = keras.losses.serialize(self.loss)
+        return super().get_config() | {"loss": loss, "alpha": self.alpha}
+
+
 class DoublyStochastic(keras.layers.Layer):
     """Doubly stochastic attention: an identity layer that adds the regularization loss.
 

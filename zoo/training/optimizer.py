@@ -9,13 +9,34 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.training.losses import RDrop
 from zoo.training.schema import TrainingConfig
 
+
+def _with_dense_gradients(optimizer):
+    """An optimizer class whose gradients are dense, on TensorFlow.
+
+    TensorFlow lists the gradients of an embedding by token, and Keras squares them, or takes their
+    norm, before those of a repeated token are summed, unlike on the other backends.
+    """
+    if keras.config.backend() != "tensorflow":
+        return optimizer
+
+    class Dense(optimizer):
+        def apply(self, grads, trainable_variables=None):
+            dense = [g if g is None else ops.convert_to_tensor(g, sparse=False) for g in grads]
+            super().apply(dense, trainable_variables)
+
+    return Dense
+
+
+_Adam = _with_dense_gradients(keras.optimizers.Adam)
+_SGD = _with_dense_gradients(keras.optimizers.SGD)
 # With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS = {
-    "adamw": keras.optimizers.Adam,
-    "adam": keras.optimizers.Adam,
-    "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9),
+    "adamw": _Adam,
+    "adam": _Adam,
+    "sgd": functools.partial(_SGD, momentum=0.9),
 }
 
 
@@ -32,41 +53,57 @@ class _RateFactors:
         super().update_step(gradient, variable, learning_rate * factor)
 
 
-class _Adam(_RateFactors, keras.optimizers.Adam):
+class _AdamWithFactors(_RateFactors, _Adam):
     """Adam with a factor of the learning rate for each variable."""
 
 
-class _SGD(_RateFactors, keras.optimizers.SGD):
+class _SGDWithFactors(_RateFactors, _SGD):
     """SGD with a factor of the learning rate for each variable."""
 
 
-_WITH_FACTORS = {"adamw": _Adam, "adam": _Adam, "sgd": functools.partial(_SGD, momentum=0.9)}
+_WITH_FACTORS = {
+    "adamw": _AdamWithFactors,
+    "adam": _AdamWithFactors,
+    "sgd": functools.partial(_SGDWithFactors, momentum=0.9),
+}
 
 
 @keras.saving.register_keras_serializable("zoo")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning-rate schedule: linear warm-up, then constant or decayed to zero.
+    """Learning-rate schedule: linear warm-up, then constant or decayed.
 
     The rate of step `s`, counted from 0, is `peak * min(1, (s + 1) / warmup) * decay`, where
-    `decay` goes from 1 after the warm-up to 0 at `total_steps`.
+    `decay` goes from 1 after the warm-up to 0 at `total_steps`, or is `sqrt(warmup / (s + 1))`.
 
     Args:
         peak: float. Learning rate after the warm-up.
-        schedule: Decay: `"constant"`, `"linear"` or `"cosine"` (Loshchilov and Hutter 2017,
-            equation 5, without restarts).
+        schedule: Decay: `"constant"`, `"linear"`, `"cosine"` (Loshchilov and Hutter 2017,
+            equation 5, without restarts) or `"inverse_sqrt"` (Vaswani et al. 2017, equation 3).
         warmup_steps: int. Steps of the warm-up.
-        total_steps: int. Step at which the decay ends.
+        total_steps: int. Step at which a linear or cosine decay ends.
+        accumulate: int. Batches in a step: Keras counts batches, not updates. Defaults to `1`.
     """
 
-    def __init__(self, peak: float, schedule: str, warmup_steps: int, total_steps: int):
+    def __init__(
+        self,
+        peak: float,
+        schedule: str,
+        warmup_steps: int,
+        total_steps: int,
+        accumulate: int = 1,
+    ):
         self.peak = peak
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.total_steps = total_steps
+        self.accumulate = accumulate
 
     def __call__(self, step):
-        step = ops.cast(step, "float32")
+        step = ops.floor(ops.cast(step, "float32") / self.accumulate)
         warmup = ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+        if self.schedule == "inverse_sqrt":
+            start = float(max(self.warmup_steps, 1))
+            return self.peak * warmup * ops.sqrt(start / ops.maximum(step + 1.0, start))
         length = max(self.total_steps - self.warmup_steps, 1)
         passed = ops.clip((step - self.warmup_steps) / length, 0.0, 1.0)
         if self.schedule == "linear":
@@ -81,6 +118,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
             "schedule": self.schedule,
             "warmup_steps": self.warmup_steps,
             "total_steps": self.total_steps,
+            "accumulate": self.accumulate,
         }
 
 
@@ -99,23 +137,29 @@ def compile_model(
     Args:
         model: The model.
         settings: The section `training`.
-        total_steps: int. Number of training steps, at which the schedule ends.
+        total_steps: int. Number of updates of the weights, at which the schedule ends.
         rate_factors: The factor of the learning rate of variables, by their paths; others have
             1. Defaults to `None`: 1 for all.
         frozen: Trainable weights that keep their present values for the first `frozen_steps` steps.
             They have no weight decay.
         frozen_steps: int. Defaults to `0`.
-        **options: Other arguments of `keras.Model.compile`, such as `loss`.
+        **options: Other arguments of `keras.Model.compile`, such as `loss`. With
+            `training.r_drop` the model must be trained on batches `in_pairs`.
     """
     optimizers = OPTIMIZERS if rate_factors is None else _WITH_FACTORS
     optimizer = optimizers[settings.optimizer](
         learning_rate=WarmupSchedule(
-            settings.learning_rate, settings.schedule, settings.warmup_steps, total_steps
+            settings.learning_rate,
+            settings.schedule,
+            settings.warmup_steps,
+            total_steps,
+            settings.accumulate,
         ),
         weight_decay=settings.weight_decay or None,
         global_clipnorm=settings.clip_norm,
         use_ema=settings.ema is not None,
         ema_momentum=settings.ema or 0.99,
+        gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
     )
     optimizer.exclude_from_weight_decay(
         var_list=[
@@ -132,6 +176,9 @@ def compile_model(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.
     jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
+    if settings.r_drop:
+        losses = keras.tree.map_structure(lambda one: RDrop(one, settings.r_drop), options["loss"])
+        options["loss"] = losses
     # `keras_hub.models.Task.compile` would choose a loss.
     keras.Model.compile(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
@@ -182,7 +229,7 @@ def seed_dropout(seed: int, step: int) -> None:
 
 
 def learning_rate(model: keras.Model, step: int) -> float:
-    """Learning rate of a step."""
+    """Learning rate of a batch, counted from 0."""
     return float(ops.convert_to_numpy(_inner(model.optimizer)._learning_rate(step)))
 
 

@@ -58,6 +58,13 @@ class Recipe(ABC):
                 found = {name: known[name] for name in missing if name in known}
                 self.config = pretrained.with_settings(config, found)
 
+    def extend(self, dataset: Dataset, display: Display) -> Dataset:
+        """The dataset with further training examples, such as those that a model writes.
+
+        Called before the run is recorded, and again when it is resumed. Defaults to the dataset.
+        """
+        return dataset
+
     @abstractmethod
     def prepare(self, dataset: Dataset) -> keras_hub.models.Preprocessor:
         """Builds the preprocessor; its vocabulary is learned from the training split."""

@@ -140,15 +140,18 @@ class TrainingConfig(Section):
     epochs: Count = 10
     batch_size: Count = 64
     batch_tokens: Count | None = None
+    accumulate: Count = 1
     buckets: Annotated[int, Field(ge=1, le=6)] = 4
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     label_smoothing: Share = 0.0
+    r_drop: Annotated[float, Field(ge=0)] = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    average_last: Annotated[int, Field(ge=2)] | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: bool | None = None
     patience: Count | None = None
@@ -162,6 +165,13 @@ class TrainingConfig(Section):
                 "adam has no decoupled weight decay: set optimizer adamw, or weight_decay 0",
                 optimizer=self.optimizer,
                 weight_decay=self.weight_decay,
+            )
+        if self.ema and self.accumulate > 1:
+            yield Conflict(
+                "Keras advances the moving average of the weights with each batch, not with each "
+                "update: set accumulate 1, or average_last in place of ema",
+                ema=self.ema,
+                accumulate=self.accumulate,
             )
 
 

@@ -102,6 +102,7 @@ class Session:
         config, tracking, say = self.config, self.config.tracking, self.display.say
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
+        self.dataset = self.recipe.extend(self.dataset, self.display)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
         tags[DIGEST_TAG] = config_digest(
             config.model_dump(), self.dataset.digest, keras.config.backend()
@@ -179,12 +180,13 @@ class Session:
         )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
+        updates = max(steps // settings.accumulate, 1)
         self._training_model = self.recipe.training_model(model)
         frozen, epochs = self.recipe.frozen_weights(model)
         compile_model(
             self._training_model,
             settings,
-            steps,
+            updates,
             self.recipe.rate_factors(model),
             frozen=frozen,
             frozen_steps=epochs * len(batches),
@@ -201,6 +203,8 @@ class Session:
             size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} tokens"
         else:
             size = f"{settings.batch_size}"
+        if settings.accumulate > 1:
+            size += f", {settings.accumulate} for an update,"
         self.display.say(
             f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
@@ -229,13 +233,18 @@ class Session:
         )
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
             self.display.say(f"stopped early: no improvement in {settings.patience} epochs")
-        checkpoint.restore_best(self._training_model)
+        if progress.averaged:
+            checkpoint.average_epochs(self._training_model)
+        else:
+            checkpoint.restore_best(self._training_model)
 
     # Evaluate, report, register
 
     def _finish(self, model, progress, run, output) -> RunResult:
         evaluation, splits = self.config.evaluation, self.dataset.splits
-        self.display.say(f"evaluating the stored model of epoch {progress.best_epoch + 1}")
+        source = progress.best_weights()
+        self.display.say(f"evaluating the stored model, {source}")
+        run.log_tags({"weights": source})
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, self.name)
             presets.save(
@@ -308,6 +317,7 @@ class Session:
             "backend": backend,
             "versions": versions,
             "best_epoch": progress.best_epoch + 1,
+            **({"averaged_epochs": progress.averaged} if progress.averaged else {}),
             "wall_time_s": round(progress.seconds, 1),
             "machine": f"{tags['platform']}, {tags['device']}",
         } | self._teaching()

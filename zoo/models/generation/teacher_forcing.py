@@ -8,7 +8,10 @@ from zoo.models.batching import pad
 
 
 def teacher_forcing(
-    encoded: Sequence[Sequence[int]], length: int, tokenizer
+    encoded: Sequence[Sequence[int]],
+    length: int,
+    tokenizer,
+    read: Sequence[Sequence[int]] | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Inputs, labels and weights for training a decoder.
 
@@ -16,6 +19,8 @@ def teacher_forcing(
         encoded: Token ids of each text, with the end token.
         length: int. Length to pad to.
         tokenizer: A `SubwordTokenizer`.
+        read: Token ids of the same lengths that the decoder reads in place of `encoded`, as with
+            word dropout. Defaults to `None`: `encoded`.
 
     Returns:
         A tuple: the inputs `decoder_token_ids`, int32 `[batch, length]`, each text shifted right
@@ -24,7 +29,8 @@ def teacher_forcing(
         elsewhere.
     """
     labels, mask = pad(encoded, length, tokenizer.pad_token_id)
-    previous = np.roll(labels, 1, axis=1)
+    previous = labels if read is None else pad(read, length, tokenizer.pad_token_id)[0]
+    previous = np.roll(previous, 1, axis=1)
     previous[:, 0] = tokenizer.start_token_id
     inputs = {
         "decoder_token_ids": np.where(mask, previous, tokenizer.pad_token_id),

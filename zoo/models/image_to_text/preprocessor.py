@@ -66,13 +66,16 @@ class ImageToTextPreprocessor(keras_hub.models.Preprocessor):
         return with_end(encoded, self.sequence_length, self.tokenizer)
 
     def collate(
-        self, encoded: Sequence[list[int]], length: int
+        self,
+        encoded: Sequence[list[int]],
+        length: int,
+        read: Sequence[list[int]] | None = None,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """Inputs, labels and weights of captions for training.
 
         See `zoo.models.generation.teacher_forcing.teacher_forcing`.
         """
-        return teacher_forcing(encoded, length, self.tokenizer)
+        return teacher_forcing(encoded, length, self.tokenizer, read)
 
     def call(self, x, y=None, sample_weight=None):
         """Inputs, labels and weights of pairs of `"images"` and `"text"` for training."""

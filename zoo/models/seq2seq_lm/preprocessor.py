@@ -132,6 +132,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         targets: Sequence[list[int]],
         length: int,
         target_length: int | None = None,
+        read: Sequence[list[int]] | None = None,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """A batch for training with teacher forcing.
 
@@ -140,12 +141,16 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             targets: What `encode_target` returned.
             length: int. Length to pad the sources to.
             target_length: int. Length to pad the targets to. Defaults to `length`.
+            read: Targets that the decoder reads as previous tokens: see `teacher_forcing`.
+                Defaults to `None`: `targets`.
 
         Returns:
             A tuple: the inputs of the model; the labels, int32 `[batch, target_length]`; and
             their weights, float32 `[batch, target_length]`, 0 in the padding and 1 elsewhere.
         """
-        inputs, labels, weights = teacher_forcing(targets, target_length or length, self.tokenizer)
+        inputs, labels, weights = teacher_forcing(
+            targets, target_length or length, self.tokenizer, read
+        )
         return self.collate_source(sources, length) | inputs, labels, weights
 
     def get_config(self):

@@ -38,7 +38,7 @@ def translate(teacher: Teacher, sources: Sequence[str], beam: int, display: Disp
         if not all(math.isfinite(answer.score) for answer in answers):
             raise ValueError(
                 "The scores of a teacher must be numbers: its weights are damaged, or it "
-                f"overflows. Choose another training.teacher. Received: {teacher.source} with NaN"
+                f"overflows. Choose another {teacher.key}. Received: {teacher.source} with NaN"
             )
         return {"text": np.array([answer.text for answer in answers])}
 

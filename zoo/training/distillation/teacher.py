@@ -44,6 +44,7 @@ class Teacher:
     Args:
         source: A model, as `zoo.load` takes it.
         task: The class it must have.
+        key: The key of the recipe that names it. Defaults to `"training.teacher"`.
 
     Attributes:
         source: The same.
@@ -54,8 +55,10 @@ class Teacher:
         zoo.presets.PresetError: if there is no such preset.
     """
 
-    def __init__(self, source: str, task: type[keras_hub.models.Task]):
-        self.source, self.task = source, task
+    def __init__(
+        self, source: str, task: type[keras_hub.models.Task], key: str = "training.teacher"
+    ):
+        self.source, self.task, self.key = source, task, key
         directory = presets.resolve(source)
         card = presets.read_card(directory)
         self.name = card.name if card else directory.name
@@ -69,7 +72,7 @@ class Teacher:
         Raises:
             ValueError: if it is of another task.
         """
-        return pretrained.load(self.source, self.task, "training.teacher")
+        return pretrained.load(self.source, self.task, self.key)
 
     def answers(
         self,
