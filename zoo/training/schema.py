@@ -94,8 +94,16 @@ class DataConfig(Section):
                 train=self.train,
             )
         elif self.name is not None:
-            names = [card.name for card in data.list_datasets() if card.task == self.task]
-            if self.name not in names:
+            cards = [card for card in data.list_datasets() if card.task == self.task]
+            names = [card.name for card in cards if not card.is_yardstick]
+            if self.name in {card.name for card in cards if card.is_yardstick}:
+                yield Conflict(
+                    f"{self.name} measures models and is never trained on, or its numbers would "
+                    "mean nothing: `zoo eval MODEL --behaviour` and evaluation.behaviour use it; "
+                    f"train on one of {', '.join(names)}",
+                    name=self.name,
+                )
+            elif self.name not in names:
                 near = difflib.get_close_matches(self.name, names, n=1)
                 meant = f"; did you mean {near[0]}" if near else ""
                 yield Conflict(f"name must be one of {', '.join(names)}{meant}", name=self.name)
