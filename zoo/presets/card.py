@@ -35,6 +35,8 @@ class Card:
         description: One or two sentences.
         recipe: The recipe that trained the model, such as `"sentiment/bilstm_bahdanau_sst2_en"`.
         citation: Citation of the data.
+        behaviour: Right answers of a sentiment model by kind of sentence, as
+            `zoo.metrics.Behaviour.summary` returns them; `{}` if they were not measured.
         training: Facts of the training run: `command`, `seed`, `backend`, `versions`,
             `wall_time_s`, `machine`.
         files: SHA-256 of each file by its path in the preset, without the card and the README.
@@ -55,6 +57,7 @@ class Card:
     description: str = ""
     recipe: str = ""
     citation: str = ""
+    behaviour: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +73,7 @@ class Card:
         values = list(self.metrics.values()) if isinstance(self.metrics, dict) else None
         numbers = _are(values, int | float) and all(map(math.isfinite, values))
         self._check("metrics", numbers, "finite numbers by name")
+        self._check("behaviour", _is_behaviour(self.behaviour), "counts by kind of sentence")
         self._check("training", isinstance(self.training, dict), "an object")
         self._check("files", isinstance(self.files, dict), "checksums by file name")
         for name, digest in self.files.items():
@@ -152,6 +156,18 @@ def _are(values, kind):
     return isinstance(values, list | tuple) and all(
         isinstance(value, kind) and not isinstance(value, bool) for value in values
     )
+
+
+def _is_behaviour(value):
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("dataset"), str):
+        return False
+    kinds = value.get("kinds")
+    if not isinstance(kinds, dict) or not all(isinstance(it, dict) for it in kinds.values()):
+        return False
+    counts = [it.get(key) for it in kinds.values() for key in ("n", "right")]
+    return _are([*counts, value.get("pairs"), value.get("pairs_agree")], int)
 
 
 def is_inside(name: str) -> bool:
