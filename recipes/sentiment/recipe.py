@@ -1,14 +1,19 @@
 """Sentiment recipe: trains a `TextClassifier`."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from recipes.sentiment.report import report
 from recipes.sentiment.schema import SentimentConfig
+from zoo import data
 from zoo.data import Columns, Dataset
+from zoo.metrics import Behaviour, measure_behaviour
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
+from zoo.tracking import Gate
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -83,6 +88,21 @@ class SentimentRecipe(Recipe):
             return batch, truth[rows]  # [batch, labels]
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
+
+    def behaviour(self, model: TextClassifier, languages: Sequence[str]) -> Behaviour | None:
+        evaluation = self.config.evaluation
+        if not evaluation.behaviour:
+            return None
+        name = evaluation.behaviour_set(languages)
+        columns = data.load(name).splits["test"]
+        answers = model.infer(columns["text"])
+        return measure_behaviour(name, columns, answers, evaluation.polarity(model.labels))
+
+    def gates(self) -> list[Gate]:
+        gates, threshold = super().gates(), self.config.evaluation.behaviour_gate
+        if gates and threshold is not None:
+            gates.append(Gate("behaviour/accuracy", threshold))
+        return gates
 
     def settings_of(self, model: TextClassifier) -> dict:
         return super().settings_of(model) | {"pooled_dropout": model.dropout}

@@ -81,11 +81,38 @@ def test_quickstart_reaches_its_gate(client, home, tmp_path, capsys):
 
 @pytest.mark.once
 def test_failed_gate_registers_nothing(run, client, capsys):
-    result = run("evaluation.gate=1.01", "training.max_steps=1")
+    behaviour = ["evaluation.behaviour=true", "evaluation.behaviour_gate=0.01"]
+    result = run("evaluation.gate=1.01", "training.max_steps=1", *behaviour)
+    assert [gate.passed for gate in result.gates] == [False, True]
     assert result.gate.passed is False and result.registered is None
     assert client.search_registered_models() == []
     assert zoo.load(result.model_uri).infer(["a"])[0].label in ("negative", "positive")
-    assert "gate: accuracy" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "gate: accuracy" in shown and "gate: behaviour/accuracy" in shown
+
+    assert result.card.behaviour["dataset"] == "behaviour_en"
+    right = [kind["right"] for kind in result.card.behaviour["kinds"].values()]
+    logged = client.get_run(result.run_id).data
+    assert logged.metrics["behaviour/accuracy"] == pytest.approx(sum(right) / 262)
+    assert logged.metrics["behaviour/negation"] == pytest.approx(right[1] / 28)
+    assert logged.tags["gate"].endswith("passed") and "failed; behaviour" in logged.tags["gate"]
+    files = {item.path for item in client.list_artifacts(result.run_id)}
+    assert {"behaviour.json", "behaviour_mistakes.json"} <= files
+
+
+@pytest.mark.once
+def test_behaviour_of_unknown_labels_and_languages_is_refused_before_training(run, tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = [f"{i}{i} 😀,{'up' if i % 2 else 'down'}" for i in range(20)]
+    file.write_text("\n".join(["text,label", *rows]))
+    mine = [f"data={{name: null, train: {file}}}", "evaluation.behaviour=true"]
+    with pytest.raises(ConfigError) as raised:
+        run(*mine)
+    first, second = raised.value.mistakes
+    assert "Set behaviour=en or behaviour=ko" in first
+    assert "evaluation.behaviour_labels: {negative: LABEL, positive: LABEL}" in second
+    with pytest.raises(ConfigError, match="behaviour_gate needs the behaviour"):
+        run("evaluation.behaviour_gate=0.9")
 
 
 def test_same_seed_gives_the_same_numbers(run):

@@ -11,7 +11,8 @@ import keras_hub
 import numpy as np
 
 from zoo.data import Columns, Dataset
-from zoo.tracking import Run
+from zoo.metrics import Behaviour
+from zoo.tracking import Gate, Run
 from zoo.training import pretrained
 from zoo.training.schema import RecipeConfig
 
@@ -118,6 +119,30 @@ class Recipe(ABC):
         the end of a run measures.
         """
         return model.score(columns)
+
+    def behaviour(self, model: keras_hub.models.Task, languages: Sequence[str]) -> Behaviour | None:
+        """Measures the stored model on the behaviour set of its language.
+
+        Args:
+            model: The stored model.
+            languages: Its languages.
+
+        Returns:
+            The behaviour; `None` where the recipe does not ask for it, the default.
+        """
+        return None
+
+    def gates(self) -> list[Gate]:
+        """The gates that a model must pass to be registered.
+
+        They compare the scores of the dev split, and `behaviour/…` where behaviour is measured.
+        The metric of the first also decides between the model and the present champion. Defaults
+        to `evaluation.gate` alone.
+        """
+        evaluation = self.config.evaluation
+        if evaluation.gate is None:
+            return []
+        return [Gate(evaluation.metric, evaluation.gate, evaluation.mode)]
 
     def compare(
         self, models: dict[str, keras_hub.models.Task], columns: Columns, run: Run

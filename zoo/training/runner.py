@@ -257,8 +257,7 @@ def _summary(result: "RunResult", label: str) -> str:
         f"{label}: {format_metrics(result.metrics)}",
         f"stored: {card.parameters:,} weights in {card.bytes / 1e6:.1f} MB, sha256 {card.sha256}",
     ]
-    if result.gate:
-        lines.append(f"gate: {result.gate}")
+    lines += [f"gate: {gate}" for gate in result.gates]
     if registered := result.registered:
         model = registered.uri
         champion = "champion" if registered.champion else "not champion"

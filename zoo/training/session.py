@@ -14,7 +14,7 @@ from zoo import presets
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 from zoo.files import atomic_directory
-from zoo.tracking import Gate, GateResult, Registered, start_run
+from zoo.tracking import GateResult, Registered, start_run
 from zoo.tracking.environment import environment
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
@@ -35,9 +35,9 @@ class RunResult:
         model: The model with the best weights, loaded from its preset.
         card: The card of the preset.
         metrics: Metrics of the stored model by name, such as `dev/accuracy`.
-        gate: Result of the gate; `None` without a gate.
+        gates: Results of the gates; empty without `evaluation.gate`.
         model_uri: Address of the logged model, for `zoo.load`.
-        registered: The registered version; `None` without a gate, or if it did not pass.
+        registered: The registered version; `None` without a gate, or if one did not pass.
         preset: Directory of the preset, if `output` was given.
     """
 
@@ -46,10 +46,15 @@ class RunResult:
     model: keras_hub.models.Task
     card: presets.Card
     metrics: dict[str, float]
-    gate: GateResult | None
+    gates: list[GateResult]
     model_uri: str
     registered: Registered | None
     preset: Path | None
+
+    @property
+    def gate(self) -> GateResult | None:
+        """Result of the gate on the dev split; `None` without a gate."""
+        return self.gates[0] if self.gates else None
 
 
 class Session:
@@ -241,16 +246,24 @@ class Session:
                 for name, value in scores.items()
             }
             card = presets.update_card(directory, metrics=metrics)
+            checked = measured["dev"]
+            if behaviour := self.recipe.behaviour(stored, card.languages):
+                card = presets.update_card(directory, behaviour=behaviour.summary())
+                metrics["behaviour/accuracy"] = behaviour.accuracy
+                checked |= behaviour.metrics()
+                run.log_metrics(behaviour.metrics(), progress.epoch)
+                run.log_table(behaviour.table(), "behaviour.json")
+                if behaviour.mistakes:
+                    run.log_table(behaviour.mistakes_table(), "behaviour_mistakes.json")
             self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
             model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
-            gate = registered = None
-            if evaluation.gate is not None:
-                gate = Gate(evaluation.metric, evaluation.gate, evaluation.mode)
-                gate = gate.check(measured["dev"])
-                run.log_tags({"gate": str(gate)})
-                if gate.passed:
+            registered = None
+            gates = [gate.check(checked) for gate in self.recipe.gates()]
+            if gates:
+                run.log_tags({"gate": "; ".join(map(str, gates))})
+                if all(gate.passed for gate in gates):
                     name = self.config.tracking.register_as or self.name
-                    registered = run.register(model_uri, name, card, gate)
+                    registered = run.register(model_uri, name, card, gates[0])
             if output is not None:
                 with atomic_directory(output) as temporary:
                     shutil.copytree(directory, temporary, dirs_exist_ok=True)
@@ -260,7 +273,7 @@ class Session:
             model=stored,
             card=card,
             metrics=metrics,
-            gate=gate,
+            gates=gates,
             model_uri=model_uri,
             registered=registered,
             preset=output,
