@@ -21,8 +21,7 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
   zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
-  zoo eval bilstm_bahdanau_sst2_en --behaviour
-  zoo eval my_preset --behaviour --negative thumbs_down --positive thumbs_up --update-card"""
+  zoo eval bilstm_bahdanau_sst2_en --behaviour"""
 NEXT = "zoo eval --help"
 
 
@@ -55,7 +54,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--negative",
         metavar="LABEL",
-        help="with --behaviour: the negative label, where it has no usual name",
+        help="with --behaviour: the negative label, such as thumbs_down, where its name does not say "
+        "so",
     )
     parser.add_argument("--positive", metavar="LABEL", help="the positive label, likewise")
     parser.add_argument(
