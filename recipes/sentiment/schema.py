@@ -8,7 +8,6 @@ from pydantic import Field
 from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
-from zoo.metrics import find_polarity
 from zoo.training.naming import languages
 from zoo.training.schema import (
     Conflict,
@@ -109,6 +108,8 @@ class SentimentEvaluation(EvaluationConfig):
 
     def polarity(self, labels: Sequence[str]) -> dict[str, str]:
         """`"negative"` or `"positive"` by label; see `zoo.metrics.find_polarity`."""
+        from zoo.metrics import find_polarity  # NumPy
+
         given = self.behaviour_labels.model_dump() if self.behaviour_labels else {}
         return find_polarity(labels, **given)
 

@@ -54,8 +54,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--negative",
         metavar="LABEL",
-        help="with --behaviour: the negative label, such as thumbs_down, where its name does not say "
-        "so",
+        help="with --behaviour: the negative label, such as thumbs_down, where the name is unusual",
     )
     parser.add_argument("--positive", metavar="LABEL", help="the positive label, likewise")
     parser.add_argument(
