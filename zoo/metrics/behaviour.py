@@ -102,7 +102,7 @@ def measure_behaviour(
     """
     kinds: dict[str, tuple[int, int]] = {}
     pairs: dict[str, list[int]] = {}
-    mistakes = []
+    mistakes: list[dict[str, Any]] = []
     for row, answer in enumerate(answers):
         text, label, kind, pair = (columns[name][row] for name in ("text", "label", "kind", "pair"))
         is_right = polarity.get(answer.label) == label
@@ -120,7 +120,7 @@ def measure_behaviour(
                     "probability": round(answer.probability, 4),
                 }
             )
-    disagreements = [
+    disagreements: list[dict[str, list]] = [
         {
             "texts": [columns["text"][row] for row in rows],
             "predicted": [answers[row].label for row in rows],
@@ -184,8 +184,8 @@ def find_polarity(
 
 def _numbers(labels):
     """The polarities of labels that are whole numbers; `{}` of others."""
-    matches = [re.fullmatch(r"(.*?)(-?\d+)", label) for label in labels]
-    if not all(matches) or len({match[1] for match in matches}) > 1:
+    matches = [match for label in labels if (match := re.fullmatch(r"(.*?)(-?\d+)", label))]
+    if len(matches) < len(labels) or len({match[1] for match in matches}) > 1:
         return {}
     numbers = [int(match[2]) for match in matches]
     middle = (min(numbers) + max(numbers)) / 2
