@@ -37,6 +37,8 @@ class Card:
         citation: Citation of the data.
         behaviour: Right answers of a sentiment model by kind of sentence, as
             `zoo.metrics.Behaviour.summary` returns them; `{}` if they were not measured.
+        seeds: `seeds`, and `mean` and `deviation` of each metric over runs that differ in the
+            seed alone, of which this model is the best on dev; `{}` for one run.
         training: Facts of the training run: `command`, `seed`, `backend`, `versions`,
             `wall_time_s`, `machine`.
         files: SHA-256 of each file by its path in the preset, without the card and the README.
@@ -58,6 +60,7 @@ class Card:
     recipe: str = ""
     citation: str = ""
     behaviour: dict = field(default_factory=dict)
+    seeds: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -74,6 +77,7 @@ class Card:
         numbers = _are(values, int | float) and all(map(math.isfinite, values))
         self._check("metrics", numbers, "finite numbers by name")
         self._check("behaviour", _is_behaviour(self.behaviour), "counts by kind of sentence")
+        self._check("seeds", _is_of_seeds(self.seeds), "`seeds`, `mean` and `deviation` of metrics")
         self._check("training", isinstance(self.training, dict), "an object")
         self._check("files", isinstance(self.files, dict), "checksums by file name")
         for name, digest in self.files.items():
@@ -168,6 +172,19 @@ def _is_behaviour(value):
         return False
     counts = [it.get(key) for it in kinds.values() for key in ("n", "right")]
     return _are([*counts, value.get("pairs"), value.get("pairs_agree")], int)
+
+
+def _is_of_seeds(value):
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or not _are(value.get("seeds"), int):
+        return False
+    mean, deviation = value.get("mean"), value.get("deviation")
+    if not isinstance(mean, dict) or not isinstance(deviation, dict):
+        return False
+    return mean.keys() == deviation.keys() and _are(
+        [*mean.values(), *deviation.values()], int | float
+    )
 
 
 def is_inside(name: str) -> bool:

@@ -42,6 +42,8 @@ def readme(card: Card) -> str:
     if card.metrics:
         rows = [(name, f"{value:.4g}") for name, value in card.metrics.items()]
         sections += ["## Measured", "From the stored files.", _table(("metric", "value"), rows)]
+    if card.seeds:
+        sections += _seeds(card.seeds)
     if card.behaviour:
         sections += ["## Behaviour", *_behaviour(card.behaviour)]
     sections += ["## Use", _usage(card)]
@@ -80,6 +82,16 @@ def _front_matter(card):
         }
         front["model-index"] = [{"name": card.name, "results": [result]}]
     return {key: value for key, value in front.items() if value}
+
+
+def _seeds(seeds):
+    listed = ", ".join(map(str, seeds["seeds"]))
+    yield f"The best on dev of the seeds {listed}. Mean and standard deviation of all of them:"
+    rows = [
+        (name, f"{value:.4g} ± {seeds['deviation'][name]:.2g}")
+        for name, value in seeds["mean"].items()
+    ]
+    yield _table(("metric", "mean ± deviation"), rows)
 
 
 def _behaviour(behaviour):

@@ -85,6 +85,7 @@ class DataConfig(Section):
     dev: str | list | None = None
     test: str | list | None = None
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] | None = None
 
     def conflicts(self) -> Iterator[Conflict]:
         if (self.name is None) == (self.train is None):
@@ -125,7 +126,8 @@ class DataConfig(Section):
         """Loads the data, with the splits `train` and `dev`, and `test` where there is one.
 
         Args:
-            seed: Seed of the split of the user's own files into `train` and `dev`.
+            seed: Seed of the recipe, by which rows of the user's own files are held out as `dev`
+                unless there is a `split_seed`.
 
         Raises:
             FileNotFoundError: if a file does not exist.
@@ -133,7 +135,11 @@ class DataConfig(Section):
         """
         if self.name is not None:
             return data.load(self.name, **self.options)
-        return self.load_files(seed)
+        return self.load_files(self.seed_of_split(seed))
+
+    def seed_of_split(self, seed: int) -> int:
+        """The seed by which rows are held out: `split_seed`, or else that of the recipe."""
+        return seed if self.split_seed is None else self.split_seed
 
     def load_files(self, seed: int) -> "Dataset":
         """Loads the user's own files, in the format of the task."""
