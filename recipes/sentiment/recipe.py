@@ -14,6 +14,8 @@ from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPre
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.tracking import Gate
+from zoo.training.class_weights import class_weights
+from zoo.training.losses import LabelCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -46,6 +48,9 @@ class SentimentRecipe(Recipe):
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
     ) -> TextClassifier:
         settings = self.config.model
+        self.class_weights = class_weights(
+            self.config.training.class_weights, dataset.labels, dataset.splits["train"]["label"]
+        )
         max_length = max(settings.sequence_length, MIN_LENGTH)
         backbone = TextClassifierBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
@@ -109,8 +114,8 @@ class SentimentRecipe(Recipe):
 
     def compile_options(self, model) -> dict:
         return {
-            "loss": keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=self.config.training.label_smoothing
+            "loss": LabelCrossentropy(
+                self.config.training.label_smoothing, list(self.class_weights.values())
             ),
             "weighted_metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")],
         }

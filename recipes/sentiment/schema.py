@@ -8,6 +8,7 @@ from pydantic import Field
 from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
+from zoo.training.class_weights import ClassWeights, unknown_labels
 from zoo.training.naming import languages
 from zoo.training.schema import (
     Conflict,
@@ -17,6 +18,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    TrainingConfig,
     one_of,
 )
 
@@ -81,6 +83,12 @@ class ModelConfig(Section):
             yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
 
 
+class SentimentTraining(TrainingConfig):
+    """Training of classifiers."""
+
+    class_weights: ClassWeights = None
+
+
 class BehaviourLabels(Section):
     """The labels that are negative and positive, where their names do not say so."""
 
@@ -124,6 +132,7 @@ class SentimentConfig(RecipeConfig):
     data: SentimentData = SentimentData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: SentimentTraining = SentimentTraining()
     evaluation: SentimentEvaluation = SentimentEvaluation()
 
     def default_metric(self, dataset: Dataset) -> str:
@@ -131,6 +140,12 @@ class SentimentConfig(RecipeConfig):
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
         evaluation = self.evaluation
+        if unknown := unknown_labels(self.training.class_weights, dataset.labels):
+            yield Conflict(
+                f"training: class_weights must name labels of {dataset.name}, which are "
+                f"{', '.join(dataset.labels)}",
+                training__class_weights=unknown,
+            )
         if not evaluation.behaviour:
             return
         try:

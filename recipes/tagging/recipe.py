@@ -1,5 +1,7 @@
 """Tagging recipe: trains a `TokenClassifier`."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -10,6 +12,7 @@ from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifier
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import train_word_tokenizer
 from zoo.tokenizers.words import UNKNOWN
+from zoo.training.class_weights import class_weights
 from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -56,6 +59,8 @@ class TaggingRecipe(Recipe):
         self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
     ) -> TokenClassifier:
         settings, train = self.config.model, dataset.splits["train"]
+        tags = itertools.chain.from_iterable(train["tags"])
+        self.class_weights = class_weights(self.config.training.class_weights, dataset.labels, tags)
         backbone = TokenClassifierBackbone(
             preprocessor.tokenizer.vocabulary_size(),
             preprocessor.tokenizer.character_vocabulary_size(),
@@ -119,7 +124,8 @@ class TaggingRecipe(Recipe):
         if model.head == "crf":
             losses = {"tags": model.crf.loss}
         else:
-            losses = {"tags": SentenceCrossentropy(self.config.training.label_smoothing)}
+            smoothing, weights = self.config.training.label_smoothing, self.class_weights.values()
+            losses = {"tags": SentenceCrossentropy(smoothing, weights)}
         if model.intents:
             losses["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return {"loss": losses, "weighted_metrics": None}

@@ -17,6 +17,7 @@ from zoo.choices import (
 )
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
+from zoo.training.class_weights import ClassWeights, unknown_labels
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -25,6 +26,7 @@ from zoo.training.schema import (
     RecipeConfig,
     Section,
     Share,
+    TrainingConfig,
     one_of,
 )
 
@@ -106,6 +108,12 @@ class ModelConfig(Section):
         yield from character_conflicts(self.characters, self.character_units)
 
 
+class TaggingTraining(TrainingConfig):
+    """Training of taggers."""
+
+    class_weights: ClassWeights = None
+
+
 class TaggingEvaluation(EvaluationConfig):
     """Metrics of tags, spans and intents."""
 
@@ -130,6 +138,7 @@ class TaggingConfig(RecipeConfig):
     data: TaggingData = TaggingData()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
+    training: TaggingTraining = TaggingTraining()
     evaluation: TaggingEvaluation = TaggingEvaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -141,11 +150,25 @@ class TaggingConfig(RecipeConfig):
                 training__label_smoothing=self.training.label_smoothing,
             )
 
+        if self.model.head == "crf" and self.training.class_weights:
+            yield Conflict(
+                "class_weights are of head softmax: the loss of a CRF is that of a whole sentence, "
+                "whose words have no losses to weight. Set model.head=softmax, or leave them out",
+                model__head=self.model.head,
+                training__class_weights=self.training.class_weights,
+            )
+
     def default_metric(self, dataset: Dataset) -> str:
         """F1 of the spans that the tags mark, else the accuracy of the tags."""
         return "f1_conlleval" if tagging_scheme(dataset.labels) else "token_accuracy"
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        if unknown := unknown_labels(self.training.class_weights, dataset.labels):
+            yield Conflict(
+                f"training: class_weights must name tags of {dataset.name}, which are "
+                f"{', '.join(dataset.labels)}",
+                training__class_weights=unknown,
+            )
         metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(

@@ -41,6 +41,7 @@ class Recipe(ABC):
     Attributes:
         config: The same, with the settings of `model` that were not given taken from the model of
             `training.init_from`.
+        class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
         Task: Class of the model. `training.init_from` accepts models of this class only.
     """
 
@@ -48,6 +49,7 @@ class Recipe(ABC):
 
     def __init__(self, config: RecipeConfig):
         self.config = config
+        self.class_weights: dict[str, float] = {}
         settings = getattr(config, "model", None)
         if config.training.init_from and settings is not None:
             fields = type(settings).model_fields

@@ -197,6 +197,11 @@ class Session:
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
         )
         splits = self.dataset.splits
+        if weights := self.recipe.class_weights:
+            listed = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
+            self.display.say(f"weights in the loss: {listed}")
+            columns = {"label": list(weights), "weight": list(weights.values())}
+            run.log_table(columns, "class_weights.json")
 
         def examples(epoch: int) -> TrainingExamples:
             if epoch == 0 or not self.recipe.examples_vary_by_epoch:
