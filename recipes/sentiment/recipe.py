@@ -9,7 +9,7 @@ from recipes.sentiment.report import report
 from recipes.sentiment.schema import SentimentConfig
 from zoo import data
 from zoo.data import Columns, Dataset
-from zoo.metrics import Behaviour, measure_behaviour
+from zoo.metrics import Behaviour, Calibration, measure_behaviour
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import train_subword_tokenizer
@@ -93,6 +93,9 @@ class SentimentRecipe(Recipe):
             return batch, truth[rows]  # [batch, labels]
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
+
+    def calibrate(self, model: TextClassifier, columns: Columns) -> Calibration | None:
+        return model.calibrate(columns) if self.config.evaluation.calibrate else None
 
     def behaviour(self, model: TextClassifier, languages: Sequence[str]) -> Behaviour | None:
         evaluation = self.config.evaluation

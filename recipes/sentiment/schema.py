@@ -102,6 +102,7 @@ class SentimentEvaluation(EvaluationConfig):
     for_any_data = frozenset({"accuracy", "macro_f1", "loss"})
 
     metric: Literal["accuracy", "macro_f1", "loss"] | None = None
+    calibrate: bool = False
     behaviour: bool | Literal["en", "ko"] = False
     behaviour_labels: BehaviourLabels | None = None
     behaviour_gate: Annotated[float, Field(ge=0, le=1)] | None = None

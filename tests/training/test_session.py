@@ -295,7 +295,7 @@ def test_missing_test_split(run):
 
 
 @pytest.mark.once
-def test_user_files(run, tmp_path):
+def test_user_files(run, client, tmp_path, capsys):
     reviews = zoo.data.load("generated_reviews", train=60, dev=10, test=0).splits["train"]
     file = tmp_path / "mine.csv"
     rows = [
@@ -303,9 +303,29 @@ def test_user_files(run, tmp_path):
     ]
     file.write_text("\n".join(["review,verdict", *rows]))
     result = run(
-        f"data={{name: null, train: {file}, text: review, label: verdict}}", "training.max_steps=2"
+        f"data={{name: null, train: {file}, text: review, label: verdict}}",
+        "training.max_steps=2",
+        "training.class_weights={pos: 2.5}",
+        "evaluation.calibrate=true",
     )
     assert result.model.labels == ("neg", "pos") and result.card.dataset == "mine"
+
+    said = capsys.readouterr().err
+    assert "weights in the loss: neg 1, pos 2.5" in said and "calibrated on dev: temper" in said
+    logged = client.get_run(result.run_id).data.metrics
+    assert result.model.temperature == logged["calibration/temperature"] != 1
+    assert logged["calibration/ece_after"] == pytest.approx(result.metrics["dev/ece"], abs=1e-3)
+    assert logged["calibration/loss_after"] <= logged["calibration/loss_before"]
+    files = {item.path for item in client.list_artifacts(result.run_id)}
+    assert "class_weights.json" in files
+    figures = {item.path for item in client.list_artifacts(result.run_id, "figures")}
+    assert "figures/reliability.png" in figures
+    refused = r"name labels of mine, which are neg, pos.*\['pas', 'x'\]"
+    with pytest.raises(ConfigError, match=refused):
+        run(
+            f"data={{name: null, train: {file}, text: review, label: verdict}}",
+            "training.class_weights={pas: 2, neg: 1, x: 1}",
+        )
 
 
 @pytest.mark.once

@@ -11,7 +11,7 @@ import keras_hub
 import numpy as np
 
 from zoo.data import Columns, Dataset
-from zoo.metrics import Behaviour
+from zoo.metrics import Behaviour, Calibration
 from zoo.tracking import Gate, Run
 from zoo.training import pretrained
 from zoo.training.schema import RecipeConfig
@@ -131,6 +131,18 @@ class Recipe(ABC):
 
         Returns:
             The behaviour; `None` where the recipe does not ask for it, the default.
+        """
+        return None
+
+    def calibrate(self, model: keras_hub.models.Task, columns: Columns) -> Calibration | None:
+        """Sets the temperature of the trained model before it is stored.
+
+        Args:
+            model: The model.
+            columns: The dev split.
+
+        Returns:
+            The calibration; `None` where the recipe does not ask for it, the default.
         """
         return None
 

@@ -23,6 +23,7 @@ from zoo.training.display import Display
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.reliability import draw_reliability
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,12 @@ class Session:
             f"run {run.id}: vocabulary of {model.preprocessor.tokenizer.vocabulary_size():,}, "
             f"{model.count_params():,} weights, batches of {size} in lengths {progress.boundaries}"
         )
-        splits = self.dataset.splits
         if weights := self.recipe.class_weights:
             listed = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
             self.display.say(f"weights in the loss: {listed}")
             columns = {"label": list(weights), "weight": list(weights.values())}
             run.log_table(columns, "class_weights.json")
+        splits = self.dataset.splits
 
         def examples(epoch: int) -> TrainingExamples:
             if epoch == 0 or not self.recipe.examples_vary_by_epoch:
@@ -227,10 +228,12 @@ class Session:
     def _finish(self, model, progress, run, output) -> RunResult:
         evaluation, splits = self.config.evaluation, self.dataset.splits
         self.display.say(f"evaluating the stored model of epoch {progress.best_epoch + 1}")
+        model = self._in_float32(model)
+        self._calibrate(model, run, progress)
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, self.name)
             presets.save(
-                self._in_float32(model),
+                model,
                 directory,
                 name=self.name,
                 dataset=self.dataset,
@@ -283,6 +286,17 @@ class Session:
             registered=registered,
             preset=output,
         )
+
+    def _calibrate(self, model, run, progress) -> None:
+        calibration = self.recipe.calibrate(model, self.dataset.splits["dev"])
+        if calibration is None:
+            return
+        self.display.say(
+            f"calibrated on dev: temperature {calibration.temperature:.3f}, expected calibration "
+            f"error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
+        )
+        run.log_metrics(calibration.metrics(), progress.epoch)
+        run.log_figure(draw_reliability(calibration), "figures/reliability.png")
 
     def _in_float32(self, model) -> keras_hub.models.Task:
         """The model, or its float32 copy if it has mixed precision, which presets must not have."""
