@@ -34,7 +34,7 @@ class Calibration:
         return {f"calibration/{name}": getattr(self, name) for name in names}
 
 
-def calibrate(logits: np.ndarray, truth: Sequence[int]) -> Calibration:
+def calibrate(logits: np.ndarray, truth: Sequence[int] | np.ndarray) -> Calibration:
     """Fits the temperature with the lowest cross-entropy, between 0.05 and 20.
 
     No answer changes, because all logits of an example are divided by the same number.

@@ -138,9 +138,14 @@ def run_seeds(
 
 
 def _metrics(run: StoredRun) -> dict[str, float]:
-    """The metrics of a run's stored model: of its splits, and of its behaviour."""
-    prefixes = ("dev/", "test/", "behaviour/")
-    return {k: v for k, v in run.data.metrics.items() if k.startswith(prefixes)}
+    """The metrics of a run's stored model: of its splits, and of its behaviour in total."""
+    metrics = run.data.metrics
+    return {
+        name: metrics[name]
+        for prefix in ("dev/", "test/", "behaviour/accuracy")
+        for name in metrics
+        if name.startswith(prefix)
+    }
 
 
 def _best(measured: dict[int, dict[str, float]], metric: str, mode: str) -> int:
