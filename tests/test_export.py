@@ -59,7 +59,8 @@ def make_classifier(**options):
     backbone = TextClassifierBackbone(
         tokenizer.vocabulary_size(), embedding_dim=8, units=8, num_heads=2, **options
     )
-    return with_weights(TextClassifier(backbone, preprocessor, ("no", "maybe", "yes")))
+    labels = ("no", "maybe", "yes")
+    return with_weights(TextClassifier(backbone, preprocessor, labels, temperature=2))
 
 
 def with_weights(model):

@@ -1,9 +1,12 @@
 """Published presets: complete, as their cards say, with the expected answers."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 import zoo
+import zoo.data
 from tests.variants import variants
 from zoo import presets
 from zoo.presets.builtin import PRETRAINED
@@ -36,6 +39,14 @@ def test_preset_matches_its_card(variant):
     card = presets.read_card(PRETRAINED / variant)
     assert zoo.load(variant).count_params() == card.parameters
     assert {metric.partition("/")[0] for metric in card.metrics} == {"dev", "test"}
+
+
+@pytest.mark.once
+def test_sentiment_cards_have_the_behaviour():
+    for card in zoo.list_models("text_classifier"):
+        kinds = Counter(zoo.data.load(card.behaviour["dataset"]).splits["test"]["kind"])
+        assert {kind: it["n"] for kind, it in card.behaviour["kinds"].items()} == kinds
+        assert "## Behaviour" in (PRETRAINED / card.name / "README.md").read_text("utf-8")
 
 
 @pytest.mark.once

@@ -1,13 +1,15 @@
 """Sentiment recipe: trains a `TextClassifier`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 
 from recipes.sentiment.report import report
 from recipes.sentiment.schema import ModelConfig, SentimentConfig
+from zoo import data
 from zoo.data import Columns, Dataset
+from zoo.metrics import Behaviour, Calibration, measure_behaviour
 from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
@@ -17,7 +19,9 @@ from zoo.tokenizers import (
     train_subword_tokenizer,
     train_text_word_tokenizer,
 )
+from zoo.tracking import Gate
 from zoo.training import backbones
+from zoo.training.class_weights import class_weights
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
     UNLABELLED,
@@ -27,7 +31,7 @@ from zoo.training.distillation.soft_labels import (
     pack,
     soft_labels,
 )
-from zoo.training.losses import TokenCrossentropy
+from zoo.training.losses import LabelCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.vectors import VectorsRecipe
@@ -86,6 +90,9 @@ class SentimentRecipe(VectorsRecipe):
         self, dataset: Dataset, preprocessor: TextClassifierPreprocessor, dtype: str
     ) -> TextClassifier:
         settings = self.config.model
+        self.class_weights = class_weights(
+            self.config.training.class_weights, dataset.labels, dataset.splits["train"]["label"]
+        )
         model = TextClassifier(
             self._backbone(dataset, preprocessor, dtype),
             preprocessor,
@@ -164,6 +171,24 @@ class SentimentRecipe(VectorsRecipe):
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
 
+    def calibrate(self, model: TextClassifier, columns: Columns) -> Calibration | None:
+        return model.calibrate(columns) if self.config.evaluation.calibrate else None
+
+    def behaviour(self, model: TextClassifier, languages: Sequence[str]) -> Behaviour | None:
+        evaluation = self.config.evaluation
+        if not evaluation.behaviour:
+            return None
+        name = evaluation.behaviour_set(languages)
+        columns = data.load(name).splits["test"]
+        answers = model.infer(columns["text"])
+        return measure_behaviour(name, columns, answers, evaluation.polarity(model.labels))
+
+    def gates(self) -> list[Gate]:
+        gates, threshold = super().gates(), self.config.evaluation.behaviour_gate
+        if gates and threshold is not None:
+            gates.append(Gate("behaviour/accuracy", threshold))
+        return gates
+
     def settings_of(self, model: TextClassifier) -> dict:
         known = super().settings_of(model) | {"pooled_dropout": model.dropout}
         del known["backbone"]  # in a recipe, the source of one
@@ -184,9 +209,7 @@ class SentimentRecipe(VectorsRecipe):
                 "weighted_metrics": [keras.metrics.MeanMetricWrapper(agreement, "accuracy")],
             }
         return {
-            "loss": keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=settings.label_smoothing
-            ),
+            "loss": LabelCrossentropy(settings.label_smoothing, list(self.class_weights.values())),
             "weighted_metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")],
         }
 

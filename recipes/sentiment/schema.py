@@ -1,6 +1,6 @@
 """Schema of sentiment recipes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -8,11 +8,13 @@ from pydantic import Field
 from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
+from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts
 from zoo.training.distillation.schema import (
     DistilledData,
     DistilledRecipe,
     SoftLabelTraining,
 )
+from zoo.training.naming import languages
 from zoo.training.schema import (
     Conflict,
     Count,
@@ -124,16 +126,48 @@ class ModelConfig(VectorsConfig):
             yield from head_conflicts(self.units, self.num_heads, 1 + self.bidirectional)
 
 
+class BehaviourLabels(Section):
+    """The labels that are negative and positive, where their names do not say so."""
+
+    negative: str
+    positive: str
+
+
 class SentimentEvaluation(EvaluationConfig):
     """Metrics of labels."""
 
     for_any_data = frozenset({"accuracy", "macro_f1", "loss"})
 
     metric: Literal["accuracy", "macro_f1", "loss"] | None = None
+    calibrate: bool = False
+    behaviour: bool | Literal["en", "ko"] = False
+    behaviour_labels: BehaviourLabels | None = None
+    behaviour_gate: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.behaviour_gate is not None and not self.behaviour:
+            yield Conflict(
+                "behaviour_gate needs the behaviour: set behaviour=true",
+                behaviour=self.behaviour,
+                behaviour_gate=self.behaviour_gate,
+            )
+
+    def polarity(self, labels: Sequence[str]) -> dict[str, str]:
+        """`"negative"` or `"positive"` by label; see `zoo.metrics.find_polarity`."""
+        from zoo.metrics import find_polarity  # NumPy
+
+        given = self.behaviour_labels.model_dump() if self.behaviour_labels else {}
+        return find_polarity(labels, **given)
+
+    def behaviour_set(self, languages: Sequence[str]) -> str:
+        """Name of the behaviour set: that of `behaviour`, or of a model's languages."""
+        return data.behaviour_set(languages if self.behaviour is True else [str(self.behaviour)])
 
 
 class SentimentTraining(SoftLabelTraining, FineTuningConfig):
     """Training of a classifier, with a teacher, or of a KerasHub encoder."""
+
+    class_weights: ClassWeights = None
 
 
 class SentimentConfig(DistilledRecipe):
@@ -149,6 +183,26 @@ class SentimentConfig(DistilledRecipe):
         yield from super().conflicts()
         yield from backbone_conflicts(self)
         yield from self.model.vector_conflicts("embedding_dim", self.training)
+        yield from weight_conflicts(self.training)
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"
+
+    def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        evaluation = self.evaluation
+        if unknown := unknown_labels(self.training.class_weights, dataset.labels):
+            yield Conflict(
+                f"training: class_weights must name labels of {dataset.name}, which are "
+                f"{', '.join(dataset.labels)}",
+                training__class_weights=unknown,
+            )
+        if not evaluation.behaviour:
+            return
+        try:
+            evaluation.behaviour_set(languages(dataset))
+        except ValueError as error:
+            yield Conflict(f"{error}. Set behaviour=en or behaviour=ko", evaluation__behaviour=True)
+        try:
+            evaluation.polarity(dataset.labels)
+        except ValueError as error:
+            yield Conflict(str(error), evaluation__behaviour_labels=evaluation.behaviour_labels)

@@ -1,5 +1,6 @@
 """Tagging recipe: trains a `TokenClassifier`."""
 
+import itertools
 from collections.abc import Iterable
 
 import keras
@@ -14,6 +15,7 @@ from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import WordTokenizer, train_word_tokenizer
 from zoo.training import backbones
+from zoo.training.class_weights import class_weights
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import UNLABELLED, pack
 from zoo.training.distillation.teacher import all_rows
@@ -79,6 +81,8 @@ class TaggingRecipe(VectorsRecipe):
         self, dataset: Dataset, preprocessor: TokenClassifierPreprocessor, dtype: str
     ) -> TokenClassifier:
         settings, train = self.config.model, dataset.splits["train"]
+        tags = itertools.chain.from_iterable(train["tags"])
+        self.class_weights = class_weights(self.config.training.class_weights, dataset.labels, tags)
         backbone = self._backbone(dataset, preprocessor, dtype)
         model = TokenClassifier(
             backbone,
@@ -215,7 +219,8 @@ class TaggingRecipe(VectorsRecipe):
         if model.head == "crf":
             loss = {"tags": model.crf.loss}
         else:
-            loss = {"tags": SentenceCrossentropy(self.config.training.label_smoothing)}
+            smoothing, weights = self.config.training.label_smoothing, self.class_weights.values()
+            loss = {"tags": SentenceCrossentropy(smoothing, weights)}
         if model.intents:
             loss["intent"] = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return {"loss": loss, "weighted_metrics": None}

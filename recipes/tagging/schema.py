@@ -20,6 +20,7 @@ from zoo.choices import (
 )
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
+from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts
 from zoo.training.distillation.schema import (
     DistilledData,
     DistilledRecipe,
@@ -156,6 +157,8 @@ class TaggingEvaluation(EvaluationConfig):
 class TaggingTraining(SoftLabelTraining, FineTuningConfig):
     """Training of a tagger, with a teacher, or of a KerasHub encoder."""
 
+    class_weights: ClassWeights = None
+
 
 class TaggingConfig(DistilledRecipe):
     """Tagging recipe file. `quickstart.yaml` explains each key."""
@@ -170,6 +173,7 @@ class TaggingConfig(DistilledRecipe):
         yield from super().conflicts()
         yield from backbone_conflicts(self)
         yield from self.model.vector_conflicts("word_dim", self.training)
+        yield from weight_conflicts(self.training)
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
                 "a CRF does not support label smoothing: set model.head=softmax, or "
@@ -185,12 +189,26 @@ class TaggingConfig(DistilledRecipe):
                 training__r_drop=self.training.r_drop,
             )
 
+        if self.model.head == "crf" and self.training.class_weights:
+            yield Conflict(
+                "class_weights are of head softmax: the loss of a CRF is that of a whole sentence, "
+                "whose words have no losses to weight. Set model.head=softmax, or leave them out",
+                model__head=self.model.head,
+                training__class_weights=self.training.class_weights,
+            )
+
     def default_metric(self, dataset: Dataset) -> str:
         """F1 of the spans that the tags mark, else the accuracy of the tags."""
         return "f1_conlleval" if tagging_scheme(dataset.labels) else "token_accuracy"
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
         yield from super().data_conflicts(dataset)
+        if unknown := unknown_labels(self.training.class_weights, dataset.labels):
+            yield Conflict(
+                f"training: class_weights must name tags of {dataset.name}, which are "
+                f"{', '.join(dataset.labels)}",
+                training__class_weights=unknown,
+            )
         metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(

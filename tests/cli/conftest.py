@@ -73,6 +73,7 @@ class Card:
     licence: str = "CC0-1.0"
     metrics: dict = field(default_factory=lambda: {"test/accuracy": 0.875})
     description: str = "A stand-in."
+    behaviour: dict = field(default_factory=dict)
     training: dict = field(default_factory=lambda: {"seed": 42})
     files: dict = field(default_factory=dict)
 

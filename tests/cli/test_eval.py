@@ -160,3 +160,74 @@ def test_tagger_chooses_the_tags_of_dataset_and_file(carded, cards, monkeypatch,
     file.touch()
     assert main(["eval", "tiny_en", "--dataset", str(file), "--text", "words"]) == 2
     assert "no column to choose with --text" in capsys.readouterr().err
+
+
+@pytest.fixture
+def labelled(cards, loaded, tmp_path, monkeypatch):
+    """`labelled(labels)` is the directory of a preset with those labels, beside a real dataset."""
+
+    def make(*labels):
+        directory = tmp_path / "preset"
+        directory.mkdir()
+        content = {"registered_name": "zoo>TextClassifier", "config": {"labels": labels}}
+        (directory / "task.json").write_text(json.dumps(content))
+        (directory / "card.json").touch()
+        return directory
+
+    return make
+
+
+def test_behaviour(labelled, cards, capsys):
+    """The stand-in says `negative` of all texts with `not`, else `positive`."""
+    published = {"dataset": "behaviour_en", "kinds": {"plain": {"n": 24, "right": 20}}}
+    cards[0] = replace(cards[0], behaviour=published)
+    source = str(labelled("negative", "positive"))
+    assert main(["eval", source, "--behaviour"]) == 0
+    shown = capsys.readouterr().out
+    assert "on behaviour_en: right in" in shown and "pairs that agree: 14 of 14" in shown
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
+    assert rows["plain"] == ["12", "24", "0.5000", "20"]  # its sentences have no `not`
+    assert rows["question"][-1] == "–"
+    assert "wrong, the surest first, 10 of " in shown
+    assert main(["eval", source, "--behaviour", "--dataset", "behaviour_ko", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["right"], shown["n"], shown["dataset"]) == (131, 262, "behaviour_ko")
+    assert shown["kinds"]["plain"] == {"right": 12, "n": 24, "share": 0.5}
+    assert len(shown["mistakes"]) == 131 and shown["card"] == {}
+
+
+def test_behaviour_updates_the_card(labelled, monkeypatch, capsys):
+    written = {}
+    monkeypatch.setattr(presets, "update_card", lambda path, **new: written.update({path: new}))
+    source = labelled("up", "positive")
+    words = ["eval", str(source), "--behaviour", "--negative", "up", "--positive", "positive"]
+    assert main([*words, "--update-card"]) == 0
+    summary = written[source]["behaviour"]
+    assert summary["dataset"] == "behaviour_en"
+    assert summary["kinds"]["plain"] == {"n": 24, "right": 12}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--behaviour", "--split", "dev"], "one split and fixed columns: omit --split"),
+        (["--behaviour", "--negative", "up"], "name the two labels together. Received: --negative"),
+        (["--behaviour"], "--negative LABEL --positive LABEL"),
+        (["--update-card"], "--update-card belong to --behaviour: add it"),
+        (["--behaviour", "--dataset", "imdb"], "is one of behaviour_en, behaviour_ko"),
+    ],
+)
+def test_wrong_use_of_behaviour_is_refused_before_loading(labelled, loaded, words, message, capsys):
+    assert main(["eval", str(labelled("up", "down")), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert loaded == []
+
+
+def test_behaviour_needs_a_language_and_a_directory_to_update(labelled, cards, loaded, capsys):
+    cards[0] = replace(cards[0], languages=("de",))
+    assert main(["eval", str(labelled("neg", "pos")), "--behaviour"]) == 2
+    said = capsys.readouterr().err
+    assert "Choose one with --dataset." in said and "--dataset behaviour_en" in said
+    assert main(["eval", "tiny_ko", "--behaviour", "--update-card"]) == 2
+    assert "name the directory. Received: tiny_ko" in capsys.readouterr().err
+    assert loaded == []

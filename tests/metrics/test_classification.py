@@ -16,6 +16,8 @@ def test_scores_of_a_small_example():
     # F1: negative 2·1·0.5 / 1.5, positive 2·(2/3)·1 / (5/3)
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
     assert scores["loss"] == pytest.approx(-np.mean(np.log([0.9, 0.4, 0.8, 0.7])))
+    # each answer in a bin of its own: 0.9, 0.8 and 0.7 are right, 0.6 is wrong
+    assert scores["ece"] == pytest.approx((0.1 + 0.2 + 0.3 + 0.6) / 4)
 
 
 def test_scores_of_a_single_label():

@@ -44,6 +44,32 @@ def test_score_compares_with_true_labels(model):
     )
 
 
+def test_temperature_divides_the_logits(model):
+    logits = keras.ops.convert_to_numpy(model(model.preprocessor(TEXTS)))
+    columns = {"text": TEXTS, "label": ["negative", "positive", "positive"]}
+    before, explained = model.infer(TEXTS), model.explain(TEXTS[1], "gradient")
+    again = TextClassifier(model.backbone, model.preprocessor, temperature=0.25)
+    again.set_weights(model.get_weights())
+    after = again.infer(TEXTS)
+    for one, other, row in zip(before, after, logits, strict=True):
+        expected = np.exp(row / 0.25) / np.exp(row / 0.25).sum()
+        np.testing.assert_allclose(list(other.probabilities.values()), expected, rtol=1e-4)
+        assert one.label == other.label and one.probability < other.probability
+    effects = again.explain(TEXTS[1], "gradient").effects
+    np.testing.assert_allclose(effects, np.array(explained.effects) / 0.25, rtol=1e-3, atol=1e-6)
+    assert again.get_config()["temperature"] == 0.25
+
+    calibration = again.calibrate(columns)
+    assert again.temperature == calibration.temperature != 0.25
+    assert again.score(columns)["loss"] == pytest.approx(calibration.loss_after, abs=1e-5)
+    assert again.score(columns)["ece"] == pytest.approx(calibration.ece_after, abs=1e-5)
+    assert model.score(columns)["loss"] == pytest.approx(calibration.loss_before, abs=1e-5)
+    with pytest.raises(ValueError, match="Each of `label` must be one of"):
+        again.calibrate({"text": ["a"], "label": ["neutral"]})
+    with pytest.raises(ValueError, match="`temperature` must be a finite number of at least 0.001"):
+        TextClassifier(model.backbone, temperature=0)
+
+
 def test_collate_pads_on_the_right_and_truncates(model):
     batch = model.preprocessor.collate([[5, 6, 7], [], [8]], length=2)
     np.testing.assert_array_equal(batch["token_ids"], [[5, 6], [0, 0], [8, 0]])

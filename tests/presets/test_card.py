@@ -49,6 +49,26 @@ def pretrained(tmp_path, monkeypatch):
     return tmp_path
 
 
+BEHAVIOUR = {
+    "dataset": "behaviour_ko",
+    "kinds": {"plain": {"n": 24, "right": 21}, "double_negation": {"n": 20, "right": 10}},
+    "pairs": 14,
+    "pairs_agree": 13,
+}
+
+
+def test_behaviour_is_in_the_card_and_the_readme():
+    card = a_card(behaviour=BEHAVIOUR)
+    assert Card.from_dict(card.to_dict()) == card
+    text = readme(card)
+    assert "| plain | 21 of 24 |" in text and "| double negation | 10 of 20 |" in text
+    assert "| **all** | **31 of 44**, 70.5% |" in text and "same answer: 13 of 14." in text
+    assert "## Behaviour" not in readme(a_card())
+    for wrong in ([], {"kinds": {}}, BEHAVIOUR | {"kinds": {"plain": {"n": 2}}}):
+        with pytest.raises(PresetError, match="`behaviour` of a card must be counts by kind"):
+            a_card(behaviour=wrong)
+
+
 def test_card_json_round_trip():
     card = a_card()
     assert Card.from_dict(card.to_dict()) == card

@@ -81,11 +81,38 @@ def test_quickstart_reaches_its_gate(client, home, tmp_path, capsys):
 
 @pytest.mark.once
 def test_failed_gate_registers_nothing(run, client, capsys):
-    result = run("evaluation.gate=1.01", "training.max_steps=1")
+    behaviour = ["evaluation.behaviour=true", "evaluation.behaviour_gate=0.01"]
+    result = run("evaluation.gate=1.01", "training.max_steps=1", *behaviour)
+    assert [gate.passed for gate in result.gates] == [False, True]
     assert result.gate.passed is False and result.registered is None
     assert client.search_registered_models() == []
     assert zoo.load(result.model_uri).infer(["a"])[0].label in ("negative", "positive")
-    assert "gate: accuracy" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "gate: accuracy" in shown and "gate: behaviour/accuracy" in shown
+
+    assert result.card.behaviour["dataset"] == "behaviour_en"
+    right = [kind["right"] for kind in result.card.behaviour["kinds"].values()]
+    logged = client.get_run(result.run_id).data
+    assert logged.metrics["behaviour/accuracy"] == pytest.approx(sum(right) / 262)
+    assert logged.metrics["behaviour/negation"] == pytest.approx(right[1] / 28)
+    assert logged.tags["gate"].endswith("passed") and "failed; behaviour" in logged.tags["gate"]
+    files = {item.path for item in client.list_artifacts(result.run_id)}
+    assert {"behaviour.json", "behaviour_mistakes.json"} <= files
+
+
+@pytest.mark.once
+def test_behaviour_of_unknown_labels_and_languages_is_refused_before_training(run, tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = [f"{i}{i} 😀,{'up' if i % 2 else 'down'}" for i in range(20)]
+    file.write_text("\n".join(["text,label", *rows]))
+    mine = [f"data={{name: null, train: {file}}}", "evaluation.behaviour=true"]
+    with pytest.raises(ConfigError) as raised:
+        run(*mine)
+    first, second = raised.value.mistakes
+    assert "Set behaviour=en or behaviour=ko" in first
+    assert "evaluation.behaviour_labels: {negative: LABEL, positive: LABEL}" in second
+    with pytest.raises(ConfigError, match="behaviour_gate needs the behaviour"):
+        run("evaluation.behaviour_gate=0.9")
 
 
 def test_same_seed_gives_the_same_numbers(run):
@@ -297,7 +324,7 @@ def test_missing_test_split(run):
 
 
 @pytest.mark.once
-def test_user_files(run, tmp_path):
+def test_user_files(run, client, tmp_path, capsys):
     reviews = zoo.data.load("generated_reviews", train=60, dev=10, test=0).splits["train"]
     file = tmp_path / "mine.csv"
     rows = [
@@ -305,9 +332,29 @@ def test_user_files(run, tmp_path):
     ]
     file.write_text("\n".join(["review,verdict", *rows]))
     result = run(
-        f"data={{name: null, train: {file}, text: review, label: verdict}}", "training.max_steps=2"
+        f"data={{name: null, train: {file}, text: review, label: verdict}}",
+        "training.max_steps=2",
+        "training.class_weights={pos: 2.5}",
+        "evaluation.calibrate=true",
     )
     assert result.model.labels == ("neg", "pos") and result.card.dataset == "mine"
+
+    said = capsys.readouterr().err
+    assert "weights in the loss: neg 1, pos 2.5" in said and "calibrated on dev: temper" in said
+    logged = client.get_run(result.run_id).data.metrics
+    assert result.model.temperature == logged["calibration/temperature"] != 1
+    assert logged["calibration/ece_after"] == pytest.approx(result.metrics["dev/ece"], abs=1e-3)
+    assert logged["calibration/loss_after"] <= logged["calibration/loss_before"]
+    files = {item.path for item in client.list_artifacts(result.run_id)}
+    assert "class_weights.json" in files
+    figures = {item.path for item in client.list_artifacts(result.run_id, "figures")}
+    assert "figures/reliability.png" in figures
+    refused = r"name labels of mine, which are neg, pos.*\['pas', 'x'\]"
+    with pytest.raises(ConfigError, match=refused):
+        run(
+            f"data={{name: null, train: {file}, text: review, label: verdict}}",
+            "training.class_weights={pas: 2, neg: 1, x: 1}",
+        )
 
 
 @pytest.mark.once

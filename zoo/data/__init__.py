@@ -3,6 +3,7 @@
 `zoo.data.batches` is not imported here, because it imports Keras.
 """
 
+from zoo.data.behaviour import BEHAVIOUR_SETS, behaviour_set
 from zoo.data.captioned_files import load_captioned, read_captioned
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
 from zoo.data.labelled_files import load_labelled, read_labelled
@@ -12,10 +13,12 @@ from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
 
 __all__ = [
+    "BEHAVIOUR_SETS",
     "Columns",
     "Dataset",
     "DatasetCard",
     "RemoteFile",
+    "behaviour_set",
     "get",
     "list_datasets",
     "load",

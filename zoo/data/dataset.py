@@ -58,6 +58,11 @@ class DatasetCard:
     files: tuple[RemoteFile, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_yardstick(self) -> bool:
+        """Whether it only measures models: it has no training split, and must get none."""
+        return "train" not in self.splits
+
 
 @dataclass(frozen=True)
 class Dataset:

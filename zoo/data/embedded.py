@@ -13,6 +13,16 @@ FOLDER = Path(__file__).parent / "files"
 
 
 class EmbeddedDataset(PublicDataset):
+    """Base class of datasets whose files come with the library."""
+
+    def path(self) -> Path:
+        return FOLDER / self.card.name
+
+    def get(self) -> Path:
+        return self.path()
+
+
+class EmbeddedPart(EmbeddedDataset):
     """Base class of parts of a public dataset whose licence allows the library to bring them.
 
     A subclass also inherits from the class of the whole dataset, if it stores its rows in the same
@@ -25,12 +35,6 @@ class EmbeddedDataset(PublicDataset):
     whole: type[PublicDataset]
     stored = {split: f"{split}.tsv" for split in ("train", "dev", "test")}
     dev_size = 0
-
-    def path(self) -> Path:
-        return FOLDER / self.card.name
-
-    def get(self) -> Path:
-        return self.path()
 
     def write(self, folder: Path | None = None) -> None:
         """Writes the files: of each split of the whole dataset, the rows that `hold_out` chooses.
@@ -51,7 +55,7 @@ class EmbeddedDataset(PublicDataset):
             (folder / f"{self.stored[split]}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
-class NsmcMini(EmbeddedDataset):
+class NsmcMini(EmbeddedPart):
     """Parts of train and test of NSMC; dev is a part of its train, with no text in common."""
 
     whole = Nsmc
@@ -76,7 +80,7 @@ class NsmcMini(EmbeddedDataset):
         return map(tuple, rows(lines, 2))
 
 
-class SnipsMini(EmbeddedDataset, Snips):
+class SnipsMini(EmbeddedPart, Snips):
     """A part of train of SNIPS, and the whole of its dev and test."""
 
     whole = Snips

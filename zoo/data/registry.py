@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from zoo.data.behaviour import BehaviourEn, BehaviourKo
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
@@ -38,6 +39,8 @@ _DATASETS: dict[str, type[NamedDataset]] = {
     dataset.card.name: dataset
     for dataset in (
         Atis,
+        BehaviourEn,
+        BehaviourKo,
         Flickr8k,
         GeneratedDates,
         GeneratedReviews,

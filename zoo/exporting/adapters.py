@@ -121,7 +121,9 @@ class Classifier:
 
     def __init__(self, model: TextClassifier):
         self.model = model
-        self.graph = keras.Model(model.input, {"probabilities": _probabilities(model.output)})
+        self.graph = keras.Model(
+            model.input, {"probabilities": _probabilities(model.output, model.temperature)}
+        )
         self.shapes = {
             "token_ids": ("batch", "tokens"),
             "padding_mask": ("batch", "tokens"),
@@ -167,8 +169,8 @@ class Classifier:
         return [self.model.labels[probabilities.argmax()]], probabilities
 
 
-def _probabilities(logits):
-    return ops.softmax(ops.cast(logits, "float32"))
+def _probabilities(logits, temperature=1.0):
+    return ops.softmax(ops.cast(logits, "float32") / temperature)
 
 
 def _lengths(max_length):

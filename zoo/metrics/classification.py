@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo.metrics.calibration import expected_calibration_error
 from zoo.unicode import compose
 
 
@@ -18,8 +19,8 @@ def classification_scores(
         labels: The label of each column.
 
     Returns:
-        `accuracy` and `macro_f1` (unweighted mean of the F1 of each label), between 0 and 1,
-        and `loss`, the mean cross-entropy in nats.
+        `accuracy` and `macro_f1` (unweighted mean of the F1 of each label), between 0 and 1;
+        `loss`, the mean cross-entropy in nats; and `ece`, the expected calibration error.
 
     Raises:
         ValueError: if there are no examples, or a true label is not among `labels`.
@@ -47,6 +48,7 @@ def classification_scores(
             f1_score(expected, predicted, labels=every, average="macro", zero_division=0)
         ),
         "loss": float(log_loss(expected, probabilities, labels=every)),
+        "ece": expected_calibration_error(probabilities.max(axis=-1), predicted == expected),
     }
 
 

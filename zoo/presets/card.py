@@ -35,6 +35,10 @@ class Card:
         description: One or two sentences.
         recipe: The recipe that trained the model, such as `"sentiment/bilstm_bahdanau_sst2_en"`.
         citation: Citation of the data.
+        behaviour: Right answers of a sentiment model by kind of sentence, as
+            `zoo.metrics.Behaviour.summary` returns them; `{}` if they were not measured.
+        seeds: `seeds`, and `mean` and `deviation` of each metric over runs that differ in the
+            seed alone, of which this model is the best on dev; `{}` for one run.
         training: Facts of the training run: `command`, `seed`, `backend`, `versions`,
             `wall_time_s`, `machine`.
         files: SHA-256 of each file by its path in the preset, without the card and the README.
@@ -55,6 +59,8 @@ class Card:
     description: str = ""
     recipe: str = ""
     citation: str = ""
+    behaviour: dict = field(default_factory=dict)
+    seeds: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +76,8 @@ class Card:
         values = list(self.metrics.values()) if isinstance(self.metrics, dict) else None
         numbers = _are(values, int | float) and all(map(math.isfinite, values))
         self._check("metrics", numbers, "finite numbers by name")
+        self._check("behaviour", _is_behaviour(self.behaviour), "counts by kind of sentence")
+        self._check("seeds", _is_of_seeds(self.seeds), "`seeds`, `mean` and `deviation` of metrics")
         self._check("training", isinstance(self.training, dict), "an object")
         self._check("files", isinstance(self.files, dict), "checksums by file name")
         for name, digest in self.files.items():
@@ -151,6 +159,31 @@ def read_card(directory: str | Path) -> Card | None:
 def _are(values, kind):
     return isinstance(values, list | tuple) and all(
         isinstance(value, kind) and not isinstance(value, bool) for value in values
+    )
+
+
+def _is_behaviour(value):
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("dataset"), str):
+        return False
+    kinds = value.get("kinds")
+    if not isinstance(kinds, dict) or not all(isinstance(it, dict) for it in kinds.values()):
+        return False
+    counts = [it.get(key) for it in kinds.values() for key in ("n", "right")]
+    return _are([*counts, value.get("pairs"), value.get("pairs_agree")], int)
+
+
+def _is_of_seeds(value):
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or not _are(value.get("seeds"), int):
+        return False
+    mean, deviation = value.get("mean"), value.get("deviation")
+    if not isinstance(mean, dict) or not isinstance(deviation, dict):
+        return False
+    return mean.keys() == deviation.keys() and _are(
+        [*mean.values(), *deviation.values()], int | float
     )
 
 

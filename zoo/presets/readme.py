@@ -42,6 +42,10 @@ def readme(card: Card) -> str:
     if card.metrics:
         rows = [(name, f"{value:.4g}") for name, value in card.metrics.items()]
         sections += ["## Measured", "From the stored files.", _table(("metric", "value"), rows)]
+    if card.seeds:
+        sections += _seeds(card.seeds)
+    if card.behaviour:
+        sections += ["## Behaviour", *_behaviour(card.behaviour)]
     sections += ["## Use", _usage(card)]
     if card.training:
         rows = [(key.replace("_", " "), _plain(value)) for key, value in card.training.items()]
@@ -78,6 +82,28 @@ def _front_matter(card):
         }
         front["model-index"] = [{"name": card.name, "results": [result]}]
     return {key: value for key, value in front.items() if value}
+
+
+def _seeds(seeds):
+    listed = ", ".join(map(str, seeds["seeds"]))
+    yield f"The best on dev of the seeds {listed}. Mean and standard deviation of all of them:"
+    rows = [
+        (name, f"{value:.4g} ± {seeds['deviation'][name]:.2g}")
+        for name, value in seeds["mean"].items()
+    ]
+    yield _table(("metric", "mean ± deviation"), rows)
+
+
+def _behaviour(behaviour):
+    kinds = {kind: (it["right"], it["n"]) for kind, it in behaviour["kinds"].items()}
+    right, count = map(sum, zip(*kinds.values(), strict=True))
+    rows = [(kind.replace("_", " "), f"{one} of {n}") for kind, (one, n) in kinds.items()]
+    rows.append(("**all**", f"**{right} of {count}**, {right / count:.1%}"))
+    yield f"Right answers to the sentences of `{behaviour['dataset']}`, which are never trained on."
+    yield _table(("kind", "right"), rows)
+    if behaviour["pairs"]:
+        agree = f"{behaviour['pairs_agree']} of {behaviour['pairs']}"
+        yield f"Pairs of sentences that differ in a name alone and get the same answer: {agree}."
 
 
 def _usage(card):

@@ -15,6 +15,7 @@ _MODULES = {
     "RecipeConfig": "schema",
     "RecipeSpec": "schema",
     "RunResult": "session",
+    "SeedsResult": "seeds",
     "StudyResult": "study",
     "TrainingError": "loop",
     "TrainingExamples": "recipe",

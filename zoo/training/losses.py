@@ -6,6 +6,39 @@ from keras import ops
 from zoo.layers.crf.inference import IMPOSSIBLE
 
 
+class LabelCrossentropy(keras.losses.Loss):
+    """Cross-entropy of labels given logits, in nats, times the weight of the label.
+
+    Args:
+        label_smoothing: float. Share of the target probability spread over all labels. Defaults to
+            `0.0`.
+        weights: The weight of each label. Defaults to none: 1 each.
+
+    Call arguments:
+        y_true: Probabilities `[batch, labels]`; the weight of an example is their mean weight.
+        y_pred: Logits `[batch, labels]`.
+        sample_weight: Float tensor `[batch]`.
+    """
+
+    def __init__(self, label_smoothing=0.0, weights=(), name="label_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+        self.weights = list(weights)
+
+    def call(self, y_true, y_pred):
+        losses = keras.losses.categorical_crossentropy(
+            y_true, y_pred, from_logits=True, label_smoothing=self.label_smoothing
+        )  # [batch]
+        if self.weights:
+            weights = ops.convert_to_tensor(self.weights, losses.dtype)
+            losses = losses * ops.sum(ops.cast(y_true, losses.dtype) * weights, axis=-1)
+        return losses
+
+    def get_config(self):
+        config = {"label_smoothing": self.label_smoothing, "weights": self.weights}
+        return super().get_config() | config
+
+
 class TokenCrossentropy(keras.losses.Loss):
     """Cross-entropy of tokens given logits, in nats: their mean, weighted by `sample_weight`.
 
@@ -49,6 +82,7 @@ class SentenceCrossentropy(keras.losses.Loss):
     Args:
         label_smoothing: float. Share of the target probability spread over all tags.
             Defaults to `0.0`.
+        weights: The weight of each tag. Defaults to none: 1 each.
 
     Call arguments:
         y_true: Integer tensor `[batch, words]`.
@@ -56,17 +90,22 @@ class SentenceCrossentropy(keras.losses.Loss):
         sample_weight: Float tensor `[batch]`.
     """
 
-    def __init__(self, label_smoothing=0.0, name="sentence_crossentropy", **kwargs):
+    def __init__(self, label_smoothing=0.0, weights=(), name="sentence_crossentropy", **kwargs):
         super().__init__(name=name, **kwargs)
         self.tokens = TokenCrossentropy(label_smoothing)
+        self.weights = list(weights)
 
     def call(self, y_true, y_pred):
         valid = ops.any(y_pred > IMPOSSIBLE / 2, axis=-1)  # [batch, words]
         losses = self.tokens.call(y_true, ops.where(valid[:, :, None], y_pred, 0.0))
+        if self.weights:
+            weights = ops.convert_to_tensor(self.weights, losses.dtype)
+            losses = losses * ops.take(weights, ops.cast(y_true, "int32"), axis=0)
         return ops.sum(losses * ops.cast(valid, losses.dtype), axis=1)
 
     def get_config(self):
-        return super().get_config() | {"label_smoothing": self.tokens.label_smoothing}
+        config = {"label_smoothing": self.tokens.label_smoothing, "weights": self.weights}
+        return super().get_config() | config
 
 
 class RDrop(keras.losses.Loss):

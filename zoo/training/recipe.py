@@ -11,7 +11,8 @@ import keras_hub
 import numpy as np
 
 from zoo.data import Columns, Dataset
-from zoo.tracking import Run
+from zoo.metrics import Behaviour, Calibration
+from zoo.tracking import Gate, Run
 from zoo.training import pretrained
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Teacher
@@ -42,6 +43,7 @@ class Recipe(ABC):
     Attributes:
         config: The same, with the settings of `model` that were not given taken from the model of
             `training.init_from`.
+        class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
         Task: Class of the model. `training.init_from` accepts models of this class only.
     """
 
@@ -49,6 +51,7 @@ class Recipe(ABC):
 
     def __init__(self, config: RecipeConfig):
         self.config = config
+        self.class_weights: dict[str, float] = {}
         settings = getattr(config, "model", None)
         if config.training.init_from and settings is not None:
             fields = type(settings).model_fields
@@ -144,6 +147,42 @@ class Recipe(ABC):
         the end of a run measures.
         """
         return model.score(columns)
+
+    def behaviour(self, model: keras_hub.models.Task, languages: Sequence[str]) -> Behaviour | None:
+        """Measures the stored model on the behaviour set of its language.
+
+        Args:
+            model: The stored model.
+            languages: Its languages.
+
+        Returns:
+            The behaviour; `None` where the recipe does not ask for it, the default.
+        """
+        return None
+
+    def calibrate(self, model: keras_hub.models.Task, columns: Columns) -> Calibration | None:
+        """Sets the temperature of the trained model before it is stored.
+
+        Args:
+            model: The model.
+            columns: The dev split.
+
+        Returns:
+            The calibration; `None` where the recipe does not ask for it, the default.
+        """
+        return None
+
+    def gates(self) -> list[Gate]:
+        """The gates that a model must pass to be registered.
+
+        They compare the scores of the dev split, and `behaviour/…` where behaviour is measured.
+        The metric of the first also decides between the model and the present champion. Defaults
+        to `evaluation.gate` alone.
+        """
+        evaluation = self.config.evaluation
+        if evaluation.gate is None:
+            return []
+        return [Gate(evaluation.metric, evaluation.gate, evaluation.mode)]
 
     def compare(
         self, models: dict[str, keras_hub.models.Task], columns: Columns, run: Run

@@ -19,6 +19,7 @@ from zoo.training.schema import RecipeConfig, RecipeSpec
 if TYPE_CHECKING:
     from zoo.data import Dataset
     from zoo.training.checkpoint import RunManifest
+    from zoo.training.seeds import SeedsResult
     from zoo.training.session import RunResult
     from zoo.training.study import StudyResult
 
@@ -43,8 +44,9 @@ def run(
     resume: str | None = None,
     output: str | Path | None = None,
     progress: bool = True,
+    seeds: Sequence[int] = (),
 ) -> "RunResult | StudyResult":
-    """Runs a recipe file: once, or once for each of its `variants`.
+    """Runs a recipe file: once, or once for each of its `variants` or of several seeds.
 
     Args:
         spec: The recipe.
@@ -55,9 +57,11 @@ def run(
             configuration; its first characters suffice.
         output: A new or empty directory in which to save the preset too.
         progress: bool. Whether to show a progress bar on a terminal. Defaults to `True`.
+        seeds: Two or more seeds to run the file with; the best model on dev is the result.
+            Defaults to none: the seed of the file.
 
     Returns:
-        A `RunResult`, or a `StudyResult` for a file with variants.
+        A `RunResult`; a `StudyResult` for a file with variants, a `SeedsResult` for several seeds.
 
     Raises:
         ConfigError: with every mistake in the file and the overrides.
@@ -70,6 +74,8 @@ def run(
     """
     file = _file(spec, name)
     label = _label(spec, name)
+    if seeds:
+        _check_seeds(label, seeds, overrides, resume)
     output = None if output is None else Path(output)
     if output is not None and output.exists() and not _is_empty(output):
         raise FileExistsError(f"The output must be a new or empty directory. Received: {output}")
@@ -81,6 +87,13 @@ def run(
         changes = [*manifest.overrides, *overrides]
         return _run_one(spec, label, config, changes, manifest, output, progress)
     config = _resolve_file(spec, file, label, overrides)
+    if seeds:
+        if config.variants:
+            raise ConfigError(
+                label,
+                ["a file with variants is a study already: set variants={}, or leave out --seeds"],
+            )
+        return _run_study(spec, file, label, config, list(overrides), progress, seeds, output)
     if not config.variants:
         return _run_one(spec, label, config, list(overrides), None, output, progress)
     if output is not None:
@@ -205,11 +218,32 @@ def _run_one(spec, label, config, overrides, manifest, output, progress) -> "Run
     return result
 
 
-def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
+def _check_seeds(label, seeds, overrides, resume) -> None:
+    mistakes = []
+    if len(set(seeds)) < max(2, len(seeds)) or min(seeds) < 0:
+        mistakes.append(
+            "--seeds takes two or more different seeds from 0, such as --seeds 1,2,3; a single "
+            f"one is seed=1. Received: {', '.join(map(str, seeds))}"
+        )
+    if given := [change for change in overrides if change.partition("=")[0].strip() == "seed"]:
+        mistakes.append(f"--seeds sets the seed: leave out {given[0]}")
+    if resume is not None:
+        mistakes.append(
+            "an interrupted study is resumed by running it again: leave out --resume. "
+            f"Received: resume={resume!r}"
+        )
+    if mistakes:
+        raise ConfigError(label, mistakes)
+
+
+def _run_study(
+    spec, file, label, config, overrides, progress, seeds=(), output=None
+) -> "StudyResult":
     _check_variants(spec, file, label, config, overrides)
     dataset, config = _load_data(config, label)
     with starting(f"Starting {label} …"):
-        from zoo.training.study import run_study  # Keras, MLflow
+        from zoo.training.seeds import run_seeds  # Keras, MLflow
+        from zoo.training.study import run_study
 
         recipe = spec.load()(config)
 
@@ -218,14 +252,15 @@ def _run_study(spec, file, label, config, overrides, progress) -> "StudyResult":
             changes = manifest.overrides
         return _run_one(spec, label, variant, changes, manifest, None, progress)
 
-    return run_study(
-        recipe,
-        dataset,
-        label,
-        overrides,
-        resolve=lambda changes: _with_metric(_resolve_file(spec, file, label, changes), dataset),
-        run=run_variant,
-    )
+    def resolve_variant(changes: list[str]) -> RecipeConfig:
+        return _with_metric(_resolve_file(spec, file, label, changes), dataset)
+
+    study = (recipe, dataset, label, overrides)
+    if not seeds:
+        return run_study(*study, resolve=resolve_variant, run=run_variant)
+    result = run_seeds(*study, seeds, resolve=resolve_variant, run=run_variant, output=output)
+    print("\n".join(_publication(result)))
+    return result
 
 
 def _check_variants(spec, file, label, config, overrides) -> None:
@@ -252,13 +287,18 @@ def _is_empty(path: Path) -> bool:
 
 
 def _summary(result: "RunResult", label: str) -> str:
-    card, model = result.card, result.model_uri
+    card = result.card
     lines = [
         f"{label}: {format_metrics(result.metrics)}",
         f"stored: {card.parameters:,} weights in {card.bytes / 1e6:.1f} MB, sha256 {card.sha256}",
     ]
-    if result.gate:
-        lines.append(f"gate: {result.gate}")
+    lines += _publication(result)
+    return "\n".join(lines)
+
+
+def _publication(result: "RunResult | SeedsResult") -> list[str]:
+    """Lines on gates, registered version, preset and run, and the next command."""
+    lines, model = [f"gate: {gate}" for gate in result.gates], result.model_uri
     if registered := result.registered:
         model = registered.uri
         champion = "champion" if registered.champion else "not champion"
@@ -269,5 +309,4 @@ def _summary(result: "RunResult", label: str) -> str:
     if result.preset:
         lines.append(f"preset: {result.preset}")
     page = run_page(result.run_id, result.url)
-    lines += [f"run: {page}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']
-    return "\n".join(lines)
+    return [*lines, f"run: {page}", f'next: zoo infer {shlex.quote(model)} "…", zoo ui']

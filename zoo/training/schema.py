@@ -87,6 +87,7 @@ class DataConfig(Section):
     dev: str | list | None = None
     test: str | list | None = None
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] | None = None
 
     def conflicts(self) -> Iterator[Conflict]:
         if (self.name is None) == (self.train is None):
@@ -96,8 +97,16 @@ class DataConfig(Section):
                 train=self.train,
             )
         elif self.name is not None:
-            names = [card.name for card in data.list_datasets() if card.task == self.task]
-            if self.name not in names:
+            cards = [card for card in data.list_datasets() if card.task == self.task]
+            names = [card.name for card in cards if not card.is_yardstick]
+            if self.name in {card.name for card in cards if card.is_yardstick}:
+                yield Conflict(
+                    f"{self.name} measures models and is never trained on, or its numbers would "
+                    "mean nothing: `zoo eval MODEL --behaviour` and evaluation.behaviour use it; "
+                    f"train on one of {', '.join(names)}",
+                    name=self.name,
+                )
+            elif self.name not in names:
                 near = difflib.get_close_matches(self.name, names, n=1)
                 meant = f"; did you mean {near[0]}" if near else ""
                 yield Conflict(f"name must be one of {', '.join(names)}{meant}", name=self.name)
@@ -119,7 +128,8 @@ class DataConfig(Section):
         """Loads the data, with the splits `train` and `dev`, and `test` where there is one.
 
         Args:
-            seed: Seed of the split of the user's own files into `train` and `dev`.
+            seed: Seed of the recipe, by which rows of the user's own files are held out as `dev`
+                unless there is a `split_seed`.
 
         Raises:
             FileNotFoundError: if a file does not exist.
@@ -127,7 +137,11 @@ class DataConfig(Section):
         """
         if self.name is not None:
             return data.load(self.name, **self.options)
-        return self.load_files(seed)
+        return self.load_files(self.seed_of_split(seed))
+
+    def seed_of_split(self, seed: int) -> int:
+        """The seed by which rows are held out: `split_seed`, or else that of the recipe."""
+        return seed if self.split_seed is None else self.split_seed
 
     def load_files(self, seed: int) -> "Dataset":
         """Loads the user's own files, in the format of the task."""

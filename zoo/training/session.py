@@ -14,7 +14,7 @@ from zoo import presets
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 from zoo.files import atomic_directory
-from zoo.tracking import Gate, GateResult, Registered, start_run
+from zoo.tracking import GateResult, Registered, start_run
 from zoo.tracking.environment import environment
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
@@ -24,6 +24,7 @@ from zoo.training.distillation.schema import UNLABELLED_SPLIT
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.reliability import draw_reliability
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class RunResult:
         model: The model with the best weights, loaded from its preset.
         card: The card of the preset.
         metrics: Metrics of the stored model by name, such as `dev/accuracy`.
-        gate: Result of the gate; `None` without a gate.
+        gates: Results of the gates; empty without `evaluation.gate`.
         model_uri: Address of the logged model, for `zoo.load`.
-        registered: The registered version; `None` without a gate, or if it did not pass.
+        registered: The registered version; `None` without a gate, or if one did not pass.
         preset: Directory of the preset, if `output` was given.
     """
 
@@ -47,10 +48,15 @@ class RunResult:
     model: keras_hub.models.Task
     card: presets.Card
     metrics: dict[str, float]
-    gate: GateResult | None
+    gates: list[GateResult]
     model_uri: str
     registered: Registered | None
     preset: Path | None
+
+    @property
+    def gate(self) -> GateResult | None:
+        """Result of the gate on the dev split; `None` without a gate."""
+        return self.gates[0] if self.gates else None
 
 
 class Session:
@@ -214,6 +220,11 @@ class Session:
             self.display.say(line)
         if described:
             run.log_metrics(described, 0)
+        if weights := self.recipe.class_weights:
+            listed = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
+            self.display.say(f"weights in the loss: {listed}")
+            columns = {"label": list(weights), "weight": list(weights.values())}
+            run.log_table(columns, "class_weights.json")
         splits = self.dataset.splits
 
         def examples(epoch: int) -> TrainingExamples:
@@ -245,10 +256,12 @@ class Session:
         source = progress.best_weights()
         self.display.say(f"evaluating the stored model, {source}")
         run.log_tags({"weights": source})
+        model = self._in_float32(model)
+        self._calibrate(model, run, progress)
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, self.name)
             presets.save(
-                self._in_float32(model),
+                model,
                 directory,
                 name=self.name,
                 dataset=self.dataset,
@@ -269,16 +282,24 @@ class Session:
                 for name, value in scores.items()
             }
             card = presets.update_card(directory, metrics=metrics)
+            checked = measured["dev"]
+            if behaviour := self.recipe.behaviour(stored, card.languages):
+                card = presets.update_card(directory, behaviour=behaviour.summary())
+                metrics["behaviour/accuracy"] = behaviour.accuracy
+                checked |= behaviour.metrics()
+                run.log_metrics(behaviour.metrics(), progress.epoch)
+                run.log_table(behaviour.table(), "behaviour.json")
+                if behaviour.mistakes:
+                    run.log_table(behaviour.mistakes_table(), "behaviour_mistakes.json")
             self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
             model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
-            gate = registered = None
-            if evaluation.gate is not None:
-                gate = Gate(evaluation.metric, evaluation.gate, evaluation.mode)
-                gate = gate.check(measured["dev"])
-                run.log_tags({"gate": str(gate)})
-                if gate.passed:
+            registered = None
+            gates = [gate.check(checked) for gate in self.recipe.gates()]
+            if gates:
+                run.log_tags({"gate": "; ".join(map(str, gates))})
+                if all(gate.passed for gate in gates):
                     name = self.config.tracking.register_as or self.name
-                    registered = run.register(model_uri, name, card, gate)
+                    registered = run.register(model_uri, name, card, gates[0])
             if output is not None:
                 with atomic_directory(output) as temporary:
                     shutil.copytree(directory, temporary, dirs_exist_ok=True)
@@ -288,11 +309,22 @@ class Session:
             model=stored,
             card=card,
             metrics=metrics,
-            gate=gate,
+            gates=gates,
             model_uri=model_uri,
             registered=registered,
             preset=output,
         )
+
+    def _calibrate(self, model, run, progress) -> None:
+        calibration = self.recipe.calibrate(model, self.dataset.splits["dev"])
+        if calibration is None:
+            return
+        self.display.say(
+            f"calibrated on dev: temperature {calibration.temperature:.3f}, expected calibration "
+            f"error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
+        )
+        run.log_metrics(calibration.metrics(), progress.epoch)
+        run.log_figure(draw_reliability(calibration), "figures/reliability.png")
 
     def _in_float32(self, model) -> keras_hub.models.Task:
         """The model, or its float32 copy if it has mixed precision, which presets must not have."""

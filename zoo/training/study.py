@@ -1,13 +1,14 @@
 """Studies: a recipe run once for each of its variants, and a table that compares them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import keras
 from mlflow import MlflowClient
+from mlflow.entities import Run as StoredRun
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -73,28 +74,9 @@ def run_study(
     digest = config_digest(config.model_dump(), dataset.digest, backend)
     study = f"{config.tracking.study or title}-{digest[:8]}"
     client, models, speeds = MlflowClient(prepare_store()), {}, {}
-    for number, (variant, variant_overrides) in enumerate(config.variants.items(), 1):
-        changes = [
-            *overrides,
-            *variant_overrides,
-            "variants={}",
-            "evaluation.gate=null",  # a study registers nothing
-            f"tracking.study={json.dumps(study)}",
-            f"tracking.name={json.dumps(variant)}",
-        ]
-        resolved = type(recipe)(resolve(changes)).config  # with the sizes of an initial model
-        values = resolved.model_dump()
-        heading = f"{label}: {number} of {len(config.variants)}, {variant}"
-        finished = _finished(client, study, config_digest(values, dataset.digest, backend))
-        if finished is None:
-            print(heading, flush=True)
-            checkpoint = Checkpoint.of(values, dataset.digest)
-            manifest = checkpoint.read_manifest() if checkpoint else None
-            result = run(resolved, changes, manifest)
-            finished = client.get_run(result.run_id)
-        else:
-            print(f"{heading}: already finished, run {finished.info.run_id}", flush=True)
-        models[variant] = zoo.load(_model_uri(finished))
+    runs = run_each(recipe, dataset, label, overrides, config.variants, study, client, resolve, run)
+    for variant, finished in zip(config.variants, runs, strict=True):
+        models[variant] = zoo.load(model_uri(finished))
         speeds[variant] = finished.data.metrics["progress/tokens_per_second"]
     with start_run(
         config.tracking.experiment or config.recipe,
@@ -114,6 +96,49 @@ def run_study(
         summary.log_text(text, "study.md")
     print(f"{text}\nstudy: {study}\nrun: {run_page(summary.id, summary.url())}")
     return StudyResult(summary.id, summary.url(), study, columns)
+
+
+def run_each(
+    recipe: Recipe,
+    dataset: Dataset,
+    label: str,
+    overrides: Sequence[str],
+    variants: Mapping[str, Sequence[str]],
+    study: str,
+    client: MlflowClient,
+    resolve: Callable[[list[str]], RecipeConfig],
+    run: Callable[[RecipeConfig, list[str], RunManifest | None], RunResult],
+) -> Iterator[StoredRun]:
+    """Yields the finished run of each variant, which is trained, or resumed, if it has none.
+
+    Args:
+        recipe, dataset, label, overrides, resolve, run: As in `run_study`.
+        variants: Overrides by name of the variant and its run.
+        study: Value of the tag `study`.
+        client: Client of the tracking store.
+    """
+    backend = keras.config.backend()
+    for number, (variant, variant_overrides) in enumerate(variants.items(), 1):
+        changes = [
+            *overrides,
+            *variant_overrides,
+            "variants={}",
+            "evaluation.gate=null",  # a run of a study registers nothing
+            f"tracking.study={json.dumps(study)}",
+            f"tracking.name={json.dumps(variant)}",
+        ]
+        resolved = type(recipe)(resolve(changes)).config  # with the sizes of an initial model
+        values = resolved.model_dump()
+        heading = f"{label}: {number} of {len(variants)}, {variant}"
+        finished = _finished(client, study, config_digest(values, dataset.digest, backend))
+        if finished is None:
+            print(heading, flush=True)
+            checkpoint = Checkpoint.of(values, dataset.digest)
+            manifest = checkpoint.read_manifest() if checkpoint else None
+            finished = client.get_run(run(resolved, changes, manifest).run_id)
+        else:
+            print(f"{heading}: already finished, run {finished.info.run_id}", flush=True)
+        yield finished
 
 
 def markdown(columns: dict[str, list]) -> str:
@@ -141,5 +166,6 @@ def _finished(client, study, digest):
     return found[0] if found else None
 
 
-def _model_uri(run) -> str:
-    return f"models:/{run.outputs.model_outputs[0].model_id}"
+def model_uri(run: StoredRun) -> str:
+    """The address of a run's logged model, for `zoo.load`."""
+    return f"models:/{run.outputs.model_outputs[0].model_id}"  # type: ignore[union-attr]

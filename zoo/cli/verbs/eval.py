@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import backend, models, output
+from zoo.cli import backend, behaviour, models, output
 from zoo.cli.errors import WrongUse, command
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
@@ -20,7 +20,8 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_nsmc_ko
   zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
-  zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu"""
+  zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
+  zoo eval bilstm_bahdanau_sst2_en --behaviour"""
 NEXT = "zoo eval --help"
 
 
@@ -44,12 +45,33 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="COLUMN",
         help=f"the column of references (default, by task: {', '.join(target_columns)})",
     )
+    parser.add_argument(
+        "--behaviour",
+        action="store_true",
+        help="of a sentiment model: right answers by kind of sentence (negation, contrast, …), on "
+        "the set of its language or on --dataset behaviour_en or behaviour_ko",
+    )
+    parser.add_argument(
+        "--negative",
+        metavar="LABEL",
+        help="with --behaviour: the negative label, such as thumbs_down, where the name is unusual",
+    )
+    parser.add_argument("--positive", metavar="LABEL", help="the positive label, likewise")
+    parser.add_argument(
+        "--update-card",
+        action="store_true",
+        help="with --behaviour: write the table to the card and README of the preset in MODEL",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
 
 
 def run(args: Namespace) -> None:
+    _check_behaviour(args)
     found = models.find(args.model)
+    if args.behaviour:
+        behaviour.run(args, found)
+        return
     name = args.dataset or (found.card.dataset if found.card else None)
     if not name:
         raise WrongUse(
@@ -79,6 +101,24 @@ def run(args: Namespace) -> None:
         [[metric, value, published.get(metric)] for metric, value in measured.items()],
         numbers=["measured", "card"],
     )
+
+
+def _check_behaviour(args: Namespace) -> None:
+    given = {"--negative": args.negative, "--positive": args.positive}
+    if (args.negative is None) != (args.positive is None):
+        raise WrongUse(
+            "--negative and --positive name the two labels together. Received: "
+            + " ".join(f"{option} {label}" for option, label in given.items() if label is not None),
+            hint=NEXT,
+        )
+    if args.behaviour:
+        return
+    given["--update-card"] = args.update_card or None
+    if options := [option for option, value in given.items() if value is not None]:
+        raise WrongUse(
+            f"{' and '.join(options)} belong to --behaviour: add it. Received: no --behaviour",
+            hint=command("zoo", "eval", args.model, "--behaviour"),
+        )
 
 
 def _read(name: str, args: Namespace, found: "FoundModel") -> "tuple[str | None, Columns]":

@@ -3,7 +3,7 @@
 Every key of the recipe can be set on the command line; `zoo recipes RECIPE/NAME` prints them.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from zoo.cli import backend, recipe_files
@@ -12,6 +12,7 @@ from zoo.cli.errors import WrongUse, command
 EXAMPLES = """\
   zoo run sentiment/quickstart
   zoo run sentiment/quickstart model.pooling=multi_head training.epochs=5 --backend jax
+  zoo run sentiment/quickstart --seeds 1,2,3
   zoo recipes sentiment/quickstart -o my.yaml && zoo run my.yaml
   zoo run sentiment/bilstm_bahdanau_nsmc_ko --resume RUN"""
 NEXT = "zoo recipes"
@@ -27,6 +28,14 @@ def arguments(parser: ArgumentParser) -> None:
         "overrides", metavar="KEY.SUB=VALUE", nargs="*", default=[], help="changes to the file"
     )
     parser.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        default=(),
+        metavar="SEED,…",
+        help="run the file with each seed, compare them, and keep the best on dev, such as 1,2,3; "
+        "running it again resumes it",
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="save the preset here as well")
     parser.add_argument(
         "--no-progress", action="store_true", help="print a line per epoch instead of a bar"
@@ -52,4 +61,14 @@ def run(args: Namespace) -> None:
         resume=args.resume,
         output=args.output,
         progress=not args.no_progress,
+        seeds=args.seeds,
     )
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(
+            f"seeds are whole numbers with commas between, such as 1,2,3. Received: {text}"
+        ) from None

@@ -39,12 +39,15 @@ def run(args: Namespace) -> None:
         output.say(f"{found.directory} has no card.json: the origin of this model is unknown.")
     else:
         metrics, training = fields.pop("metrics"), fields.pop("training")
+        behaviour = fields.pop("behaviour", {})
         fields.pop("files")
         print(f"{fields.pop('name')}\n{fields.pop('description')}\n")
         fields["bytes"] = output.size(fields["bytes"])
         fields["parameters"] = output.format_value(fields["parameters"])
         _section("card", fields)
         _section("metrics", metrics, output.format_value)
+        kinds = behaviour.get("kinds", {})
+        _section("behaviour", {kind: f"{it['right']} of {it['n']}" for kind, it in kinds.items()})
         _section("training", training)
     for part, config in configuration.items():
         _section(part, config)

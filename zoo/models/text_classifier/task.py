@@ -11,13 +11,13 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.checks import check_integer
+from zoo.checks import check_integer, check_number
 from zoo.choices import ATTENTIONS
 from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
 from zoo.explain.effects import Flip
 from zoo.layers import SequencePooling
-from zoo.metrics import classification_scores
+from zoo.metrics import Calibration, calibrate, classification_scores
 from zoo.models.batching import bucket_size, predict, run_batches
 from zoo.models.checks import (
     check_columns,
@@ -34,6 +34,7 @@ from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
 
 MIN_LENGTH = 16  # tokens
 DEFAULT_LABELS = ("negative", "positive")
+SMALLEST_TEMPERATURE = 1e-3
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +73,13 @@ class TextClassifier(keras_hub.models.TextClassifier):
             `zoo.layers.SequencePooling`. Defaults to `"bahdanau"`.
         dropout: float. Dropout rate of the pooled vector. Defaults to `0.0`.
         num_classes: int. The number of labels. Defaults to that of `labels`.
+        temperature: float. `infer`, `score` and `explain` divide the logits by it, and so do
+            exported graphs; `calibrate` fits it. The output of the model is the logits as they are.
+            Defaults to `1.0`.
 
     Raises:
-        ValueError: if `labels` are not two or more different strings, or not `num_classes`.
+        ValueError: if `labels` are not two or more different strings, or not `num_classes`, or
+            `temperature` is less than 0.001.
 
     Example:
 
@@ -93,8 +98,10 @@ class TextClassifier(keras_hub.models.TextClassifier):
         pooling="bahdanau",
         dropout=0.0,
         num_classes=None,
+        temperature=1.0,
         **kwargs,
     ):
+        check_number("temperature", temperature, minimum=SMALLEST_TEMPERATURE)
         if labels is DEFAULT_LABELS and num_classes not in (None, len(labels)):
             labels = _numbered(num_classes)
         labels = check_names("labels", labels, min_count=2)
@@ -130,6 +137,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         self.num_classes = len(labels)
         self.pooling = pooling
         self.dropout = dropout
+        self.temperature = temperature
         self._attention_output, self._states = weights, states
 
     def get_config(self):
@@ -137,6 +145,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
             "labels": list(self.labels),
             "pooling": self.pooling,
             "dropout": self.dropout,
+            "temperature": self.temperature,
         }
 
     @classmethod
@@ -146,6 +155,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         # `from_preset` of KerasHub's base class adds the number, and then loads no head.
         config = dict(config)
         given, labels = config.pop("num_classes"), config.get("labels")
+        config.pop("temperature", None)  # of the head
         if labels is None or given != len(labels):
             config["labels"] = _numbered(given)
         model = super().from_config(config)
@@ -216,6 +226,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         order = [known.index(label) for label in changed.labels]
         head = [weights[..., order] for weights in model.get_layer("logits").get_weights()]
         changed.get_layer("logits").set_weights(head)
+        changed.temperature = model.temperature
         logger.info("The head for %s was loaded, in another order.", list(known))
         return changed
 
@@ -261,7 +272,8 @@ class TextClassifier(keras_hub.models.TextClassifier):
             batch_size: int. Most texts in a batch. Defaults to `256`.
 
         Returns:
-            `accuracy`, `macro_f1` and `loss` (mean cross-entropy in nats).
+            `accuracy`, `macro_f1`, `loss` (mean cross-entropy in nats) and `ece` (expected
+            calibration error).
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -282,6 +294,35 @@ class TextClassifier(keras_hub.models.TextClassifier):
         """
         found = self._class_probabilities(self._encode(texts), batch_size)
         return np.array(found, "float32").reshape(-1, len(self.labels))
+
+    def calibrate(self, columns: dict[str, list], batch_size: int = 256) -> Calibration:
+        """Sets `temperature` to that with the lowest cross-entropy. No label of `infer` changes.
+
+        Args:
+            columns: `"text"` and `"label"` of examples that the model was not trained on.
+            batch_size: int. Most texts in a batch. Defaults to `256`.
+
+        Returns:
+            The `zoo.metrics.Calibration`, before and after.
+
+        Raises:
+            ValueError: if a column is missing, their lengths differ, they have no rows, or a label
+                is unknown.
+
+        Example:
+
+        >>> model = zoo.load("bilstm_bahdanau_sst2_en")
+        >>> model.calibrate(zoo.data.load("sst2").splits["dev"]).temperature
+
+        References:
+            - Guo et al. 2017, On calibration of modern neural networks.
+        """
+        check_columns(columns, "text", "label")
+        truth = name_ids("label", self.labels, columns["label"])
+        logits = self._run(self._encode(columns["text"]), batch_size, lambda logits: logits)
+        calibration = calibrate(np.array(logits), truth)
+        self.temperature = calibration.temperature
+        return calibration
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> TokenWeights:
         """Which words of a text the model looked at, and which speak for and against the answer.
@@ -355,7 +396,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
         def function(embedded):
             logits = head([encode([embedded, mask]), mask])
-            return log_odds(logits, np.array([label]))
+            return log_odds(logits / self.temperature, np.array([label]))
 
         products = gradient_times_input(function, predict(embed, batch).astype("float32"))
         return products[0, 0, : len(encoded)]
@@ -385,10 +426,15 @@ class TextClassifier(keras_hub.models.TextClassifier):
 
     def _class_probabilities(self, encoded, batch_size):
         """The probabilities of the labels of each encoded text, float32 `[labels]`."""
+        temperature = np.float32(self.temperature)
+        return self._run(encoded, batch_size, lambda logits: _softmax(logits / temperature))
+
+    def _run(self, encoded, batch_size, function):
+        """A function of the logits, float32 `[batch, labels]`, as a row for each encoded text."""
 
         def run(batch):
             inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
-            return _softmax(predict(self, inputs)[: len(batch.rows)])
+            return function(predict(self, inputs)[: len(batch.rows)].astype("float32"))
 
         return run_batches(run, [len(ids) for ids in encoded], batch_size, MIN_LENGTH)
 
@@ -407,6 +453,5 @@ def _warn_of_new_head(labels, reason):
 
 
 def _softmax(logits):
-    logits = logits.astype("float32")
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
