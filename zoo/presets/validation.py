@@ -1,7 +1,7 @@
 """Validation of a preset before Keras reads it.
 
-It works on file names, bytes, plain JSON and the headers of the weights: until every file has passed,
-no class of the preset is looked up and no array is made.
+It works on file names, bytes, plain JSON and the headers of the weights: until every file has
+passed, no class of the preset is looked up and no array is made.
 """
 
 import os

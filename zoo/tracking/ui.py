@@ -13,8 +13,8 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
-from zoo.tracking.signals import sigterm_raises
 from zoo.tracking.server import LOCKED
+from zoo.tracking.signals import sigterm_raises
 from zoo.tracking_store import database_root, is_server, prepare_store
 
 HOST = "127.0.0.1"

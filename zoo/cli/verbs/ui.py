@@ -1,8 +1,8 @@
 """Open the MLflow UI with the tracked runs, charts and registered models.
 
-Starts a local server, reachable from this machine only, until Ctrl-C. Other users of the machine can
-open it too, unless --private hides it behind a random address. If MLFLOW_TRACKING_URI is a server,
-opens that server instead.
+Starts a local server, reachable from this machine only, until Ctrl-C. Other users of the machine
+can open it too, unless --private hides it behind a random address. If MLFLOW_TRACKING_URI is a
+server, opens that server instead.
 """
 
 from argparse import ArgumentParser, Namespace
