@@ -9,13 +9,17 @@ from zoo import data
 from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
+    MAX_TOKENS,
+    MAX_VOCABULARY,
     Conflict,
-    Count,
     DataConfig,
     EvaluationConfig,
+    Heads,
+    Layers,
     RecipeConfig,
     Section,
     Share,
+    Size,
     one_of,
 )
 
@@ -47,7 +51,7 @@ class SentimentData(DataConfig):
 class TokenizerConfig(Section):
     """Subword vocabulary."""
 
-    vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     algorithm: Literal["unigram", "bpe"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -57,15 +61,15 @@ class ModelConfig(Section):
     """Architecture of the text classifier."""
 
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    embedding_dim: Count = 128
-    units: Count = 128
-    num_layers: Count = 1
+    embedding_dim: Size = 128
+    units: Size = 128
+    num_layers: Layers = 1
     bidirectional: bool = True
-    num_heads: Count = 4
+    num_heads: Heads = 4
     pooling: Annotated[str, one_of(POOLINGS)] = "bahdanau"
     dropout: Share = 0.3
     pooled_dropout: Share = 0.3
-    sequence_length: Count = 128
+    sequence_length: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         transformer = self.encoder == "transformer"

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from zoo import data
 from zoo.choices import (
     CHARACTERS,
@@ -22,9 +24,12 @@ from zoo.training.schema import (
     Count,
     DataConfig,
     EvaluationConfig,
+    Heads,
+    Layers,
     RecipeConfig,
     Section,
     Share,
+    Size,
     one_of,
 )
 
@@ -86,17 +91,17 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """Architecture of the tagger."""
 
-    word_dim: Count = 100
+    word_dim: Size = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
-    character_dim: Count = 32
-    character_units: Count = 64
-    character_length: Count = 24
+    character_dim: Size = 32
+    character_units: Size = 64
+    character_length: Annotated[int, Field(ge=1, le=256)] = 24
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    units: Count = 128
-    num_layers: Count = 1
+    units: Size = 128
+    num_layers: Layers = 1
     bidirectional: bool = True
     attention: Annotated[str, one_of(TAGGER_ATTENTIONS)] = "none"
-    num_heads: Count = 4
+    num_heads: Heads = 4
     dropout: Share = 0.4
     head: Annotated[str, one_of(HEADS)] = "crf"
 

@@ -9,6 +9,8 @@ from zoo import data
 from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
+    MAX_TOKENS,
+    MAX_VOCABULARY,
     Conflict,
     DataConfig,
     DecoderConfig,
@@ -57,7 +59,7 @@ class TranslationData(DataConfig):
 class TokenizerConfig(Section):
     """Subword vocabulary, shared by both languages or one for each."""
 
-    vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     separate: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
@@ -67,7 +69,7 @@ class ModelConfig(DecoderConfig):
 
     bidirectional: bool = True
     tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
-    sequence_length: Annotated[int, Field(ge=2)] = 128
+    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()

@@ -128,6 +128,7 @@ def resolve(
         if not all(removed):
             raise ConfigError(source, mistakes)
     mistakes += _conflicts(config, wrong)
+    mistakes += map(format_conflict, config.cost_conflicts())
     if mistakes:
         raise ConfigError(source, mistakes)
     return config
