@@ -32,6 +32,7 @@ FLOORS = (
         "home",
         "files",
         "images",
+        "safe_yaml",
         "search_options",
         "tasks",
     ),

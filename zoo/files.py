@@ -1,4 +1,4 @@
-"""Atomic writing of files and directories, and checksums."""
+"""Atomic writing of files and directories, checksums, and lines of bounded length."""
 
 import hashlib
 import os
@@ -7,6 +7,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+# A line, a cell of a table, or a text. The longest review of IMDB has 14 kilobytes.
+MAX_LINE_BYTES = 1 << 20
+
+
+class LongLineError(ValueError):
+    """Error for a line that is longer than `MAX_LINE_BYTES`."""
 
 
 @contextmanager
@@ -80,6 +88,29 @@ def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bounded_lines(stream: BinaryIO, name: object) -> Iterator[bytes]:
+    """Yields the lines of a stream with their ends, none of which takes much memory.
+
+    Args:
+        stream: Bytes.
+        name: Name of the stream in an error.
+
+    Raises:
+        LongLineError: before a line of more than `MAX_LINE_BYTES` is read whole.
+    """
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise LongLineError(
+                f"{name}, line {number}: a line may have at most {MAX_LINE_BYTES:,} bytes. Split "
+                "the text into paragraphs or sentences, one a line; if the whole file is one line, "
+                "its lines may end in another way than by \\n. Received: a longer line that begins "
+                f"with {line[:40]!r}"
+            )
+        yield line
 
 
 def _sibling(path: Path) -> Path:

@@ -4,7 +4,26 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zoo.checks import check_beam, check_integer, check_limits, check_penalties
+from zoo.checks import (
+    MAX_BEAM,
+    MAX_LENGTH,
+    MAX_PENALTY,
+    check_beam,
+    check_integer,
+    check_limits,
+    check_penalties,
+)
+
+# The smallest and the largest value of each option.
+SEARCH_BOUNDS = {
+    "beam": (1, MAX_BEAM),
+    "length_penalty": (0, MAX_PENALTY),
+    "coverage_penalty": (0, MAX_PENALTY),
+    "n_best": (1, MAX_BEAM),
+    "max_length": (1, MAX_LENGTH),
+    "min_length": (0, MAX_LENGTH - 1),
+    "no_repeat_ngram": (0, MAX_LENGTH),
+}
 
 
 @dataclass(frozen=True)
@@ -40,8 +59,8 @@ class SearchOptions:
     def __post_init__(self):
         check_beam(self.beam, self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
-        check_integer("min_length", self.min_length, 0)
-        check_integer("no_repeat_ngram", self.no_repeat_ngram, 0)
+        check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
+        check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
         if self.max_length is not None:
             check_limits(self.max_length, self.min_length)
 

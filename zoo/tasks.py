@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from zoo.search_options import SearchOptions
+from zoo.checks import MAX_BATCH, MAX_BEAM
+from zoo.search_options import SEARCH_BOUNDS, SearchOptions
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,14 @@ class Option:
     Attributes:
         type: Its type in an MLflow signature.
         default: Its default value.
+        minimum: The smallest value.
+        maximum: The largest value.
     """
 
     type: Literal["long", "double"]
     default: int | float | None
+    minimum: int | float
+    maximum: int | float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,9 @@ class Task:
         return {"text": "texts", "words": "sentences", "image": "images"}[self.input]
 
 
-BATCH_SIZE = Option("long", 64)
+BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 SEARCH_OPTIONS = {
-    name: Option("double" if isinstance(value, float) else "long", value)
+    name: Option("double" if isinstance(value, float) else "long", value, *SEARCH_BOUNDS[name])
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
@@ -170,7 +175,7 @@ _ROWS = (
             "hypotheses": "string",
         },
         optional_outputs=("intent", "hypotheses"),
-        options={"n_best": Option("long", 1), "batch_size": BATCH_SIZE},
+        options={"n_best": Option("long", 1, 1, MAX_BEAM), "batch_size": BATCH_SIZE},
         plain=("intent",),
         plain_pairs=("tokens", "tags"),
         pipeline_tag="token-classification",

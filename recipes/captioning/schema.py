@@ -10,14 +10,16 @@ from zoo import data
 from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS, caption_conflicts, image_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
+    MAX_TOKENS,
+    MAX_VOCABULARY,
     Conflict,
-    Count,
     DataConfig,
     DecoderConfig,
     EvaluationConfig,
     RecipeConfig,
     Section,
     Share,
+    Size,
     TrainingConfig,
     one_of,
 )
@@ -55,7 +57,7 @@ class CaptioningData(DataConfig):
 class TokenizerConfig(Section):
     """Subword vocabulary of the captions."""
 
-    vocabulary_size: Annotated[int, Field(ge=280)] = 4000
+    vocabulary_size: Annotated[int, Field(ge=280, le=MAX_VOCABULARY)] = 4000
     algorithm: Literal["bpe", "unigram"] = "bpe"
     lowercase: bool = True
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -68,7 +70,7 @@ class ModelConfig(DecoderConfig):
     paths = frozenset({"weights"})
 
     encoder: Annotated[str, Field(min_length=1)] = "residual"
-    widths: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 128]
+    widths: Annotated[list[Size], Field(min_length=1, max_length=6)] = [32, 64, 128]
     image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] = [224, 224]
     weights: Annotated[str, Field(min_length=1)] | None = None
     encoder_output: Annotated[str, Field(min_length=1)] | None = None
@@ -76,7 +78,7 @@ class ModelConfig(DecoderConfig):
     gate: bool = False
     cell: Annotated[str, one_of(CELLS)] = "lstm"
     tie_embeddings: Annotated[str, one_of(TIED_CAPTION_EMBEDDINGS)] = "none"
-    sequence_length: Annotated[int, Field(ge=2)] = 40
+    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 40
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
@@ -102,7 +104,7 @@ class CaptioningTraining(TrainingConfig):
     """Optimizer, and what is special to captions."""
 
     flip: bool = False
-    doubly_stochastic: Annotated[float, Field(ge=0)] = 0.0
+    doubly_stochastic: Annotated[float, Field(ge=0, le=1000)] = 0.0
 
 
 class CaptioningEvaluation(EvaluationConfig):

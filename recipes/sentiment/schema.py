@@ -16,12 +16,17 @@ from zoo.training.distillation.schema import (
 )
 from zoo.training.naming import languages
 from zoo.training.schema import (
+    MAX_TOKENS,
+    MAX_VOCABULARY,
     Conflict,
-    Count,
     EvaluationConfig,
     FineTuningConfig,
+    Heads,
+    Layers,
     Section,
     Share,
+    Size,
+    SizeOrNone,
     VectorsConfig,
     backbone_conflicts,
     one_of,
@@ -65,7 +70,7 @@ class SentimentData(DistilledData):
 class TokenizerConfig(Section):
     """Vocabulary of subwords or words."""
 
-    vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     algorithm: Literal["unigram", "bpe", "word"] = "unigram"
     lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -97,15 +102,15 @@ class ModelConfig(VectorsConfig):
 
     backbone: Annotated[str, Field(min_length=1)] | None = None
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    embedding_dim: Annotated[int, Field(ge=0)] = 128
-    units: Count = 128
-    num_layers: Count = 1
+    embedding_dim: SizeOrNone = 128
+    units: Size = 128
+    num_layers: Layers = 1
     bidirectional: bool = True
-    num_heads: Count = 4
+    num_heads: Heads = 4
     pooling: Annotated[str, one_of(POOLINGS)] = "bahdanau"
     dropout: Share = 0.3
     pooled_dropout: Share = 0.3
-    sequence_length: Count = 128
+    sequence_length: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         transformer = self.encoder == "transformer"

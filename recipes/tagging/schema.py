@@ -31,8 +31,12 @@ from zoo.training.schema import (
     Count,
     EvaluationConfig,
     FineTuningConfig,
+    Heads,
+    Layers,
     Section,
     Share,
+    Size,
+    SizeOrNone,
     VectorsConfig,
     backbone_conflicts,
     one_of,
@@ -112,17 +116,17 @@ class ModelConfig(VectorsConfig):
 
     backbone: Annotated[str, Field(min_length=1)] | None = None
     pieces: Annotated[str, one_of(PIECES)] = "first"
-    word_dim: Annotated[int, Field(ge=0)] = 100
+    word_dim: SizeOrNone = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
-    character_dim: Count = 32
-    character_units: Count = 64
-    character_length: Count = 24
+    character_dim: Size = 32
+    character_units: Size = 64
+    character_length: Annotated[int, Field(ge=1, le=256)] = 24
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
-    units: Count = 128
-    num_layers: Count = 1
+    units: Size = 128
+    num_layers: Layers = 1
     bidirectional: bool = True
     attention: Annotated[str, one_of(TAGGER_ATTENTIONS)] = "none"
-    num_heads: Count = 4
+    num_heads: Heads = 4
     dropout: Share = 0.4
     head: Annotated[str, one_of(HEADS)] = "crf"
 

@@ -10,6 +10,8 @@ from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
 from zoo.training.schema import (
+    MAX_TOKENS,
+    MAX_VOCABULARY,
     Conflict,
     Count,
     DecoderConfig,
@@ -29,7 +31,7 @@ class SyntheticConfig(Section):
 
     model: Annotated[str, Field(min_length=1)]
     texts: Annotated[str, Field(min_length=1)]
-    ratio: Annotated[float, Field(gt=0)] = 1.0
+    ratio: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     tag: bool = True
     limit: Count | None = None
     beam: Count = 1
@@ -72,7 +74,7 @@ class TranslationData(DistilledData):
 class TokenizerConfig(Section):
     """Subword vocabulary, shared by both languages or one for each."""
 
-    vocabulary_size: Annotated[int, Field(ge=300)] = 8000
+    vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     separate: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
     word_dropout: Share = 0.0
@@ -83,7 +85,7 @@ class ModelConfig(DecoderConfig):
 
     bidirectional: bool = True
     tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
-    sequence_length: Annotated[int, Field(ge=2)] = 128
+    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
@@ -95,7 +97,7 @@ class TranslationTraining(DistilledTraining):
 
     teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
-    temperature: Annotated[float, Field(gt=0)] = 2.0
+    temperature: Annotated[float, Field(gt=0, le=1000)] = 2.0
 
     @property
     def by_sequence(self) -> bool:

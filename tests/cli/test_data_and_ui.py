@@ -87,10 +87,13 @@ def test_ui_passes_its_options(monkeypatch):
     from zoo.tracking import ui
 
     served = []
-    monkeypatch.setattr(ui, "serve", lambda port, open_browser: served.append((port, open_browser)))
+    monkeypatch.setattr(ui, "serve", lambda *given, **options: served.append((*given, options)))
     assert main(["ui"]) == 0
-    assert main(["ui", "--port", "5001", "--no-browser"]) == 0
-    assert served == [(5000, True), (5001, False)]
+    assert main(["ui", "--port", "5001", "--no-browser", "--private"]) == 0
+    assert served == [
+        (5000, {"open_browser": True, "private": False}),
+        (5001, {"open_browser": False, "private": True}),
+    ]
 
 
 def test_ui_refuses_an_invalid_port(capsys):

@@ -17,6 +17,7 @@ from zoo.models import (
     TextClassifierPreprocessor,
     TokenClassifier,
 )
+from zoo.models.batching import rows_within
 from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -176,3 +177,51 @@ def test_names_of_classes_are_different_strings(models, names):
 def test_languages_are_a_pair(models, languages):
     with pytest.raises(ValueError, match="the source and the target language.*Received: lang"):
         Seq2SeqLM(models(Seq2SeqLM).backbone, languages=languages)
+
+
+@every_task
+def test_batches_are_bounded(models, task):
+    with pytest.raises(ValueError, match="`batch_size` must be an integer of at most 65,536"):
+        models(task).infer(INPUTS[task], batch_size=10**9)
+
+
+@pytest.mark.parametrize("task", [TextClassifier, TokenClassifier, Seq2SeqLM])
+def test_half_of_a_surrogate_pair_is_refused(models, task):
+    model = models(task)
+    columns = {name: ["a \ud800"] for name in COLUMNS[task]}
+    if task is TokenClassifier:
+        columns |= {"tokens": [["a", "\ud800"]], "tags": [["O", "O"]]}
+        columns["intent"] = [model.intents[0]] if model.intents else ["a"]
+    for ask in (
+        lambda: model.infer(["fine", "\ud800"]),
+        lambda: model.explain("a \ud800"),
+        lambda: model.score(columns),
+    ):
+        with pytest.raises(ValueError, match=r"must be valid Unicode.*Received: '.ud800'"):
+            ask()
+
+
+def test_sentences_of_a_tagger_are_bounded(models, monkeypatch):
+    model = models(TokenClassifier)
+    limit = r"at most 16,384 words in this model. Split.*Received: sentences\[1\] with 20,000 words"
+    for sentence in (["word"] * 20_000, "word " * 20_000):
+        with pytest.raises(ValueError, match=limit):
+            model.infer(["short", sentence])
+    monkeypatch.setattr(model.backbone, "attention", "multi_head")
+    with pytest.raises(ValueError, match="at most 4,096 words"):
+        model.infer([["word"] * 5000])
+
+
+def test_n_best_of_a_tagger_is_bounded(models):
+    with pytest.raises(ValueError, match="`n_best` must be an integer of at most 1,024"):
+        models(TokenClassifier).infer(TEXTS, n_best=10**6)
+
+
+def test_a_wide_beam_is_run_in_small_batches(models):
+    model = models(Seq2SeqLM)
+    assert rows_within(64, 5 * 16_000) == 64  # 20 MB a step
+    assert rows_within(64, 1024 * 16_000) == 4
+    assert rows_within(64, 10**9) == 1
+    vocabulary = model.backbone.vocabulary_size
+    rows = model.rows_within(65_536, SearchOptions(beam=1000))
+    assert rows == (1 << 26) // (1000 * vocabulary)

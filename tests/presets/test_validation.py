@@ -160,10 +160,7 @@ def test_truncated_weights_without_a_card_raise_a_preset_error(preset):
     (preset / "card.json").unlink()
     weights = preset / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with (
-        pytest.warns(UserWarning, match="could not be verified"),
-        pytest.raises(PresetError, match="Keras could not build the model"),
-    ):
+    with pytest.raises(PresetError, match="must be readable HDF5.*model.weights.h5"):
         zoo.load(preset)
 
 

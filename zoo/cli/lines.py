@@ -1,13 +1,14 @@
 """Streams lines of UTF-8 text with constant memory."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from zoo.cli.errors import Failure, WrongUse, command
+from zoo.files import LongLineError, bounded_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_CHUNK_LENGTH = 1 << 24
 
 T = TypeVar("T")
 
@@ -23,9 +24,9 @@ def read(stream: BinaryIO, name: str) -> Iterator[str]:
         Each line, including empty ones: output line N answers input line N.
 
     Raises:
-        Failure: if a line is not UTF-8.
+        Failure: if a line is not UTF-8, or too long.
     """
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(_bounded(stream, name), start=1):
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         try:
@@ -36,6 +37,15 @@ def read(stream: BinaryIO, name: str) -> Iterator[str]:
                 f"0x{line[error.start]:02x}",
                 hint="convert the file with iconv -f ENCODING -t UTF-8",
             ) from None
+
+
+def _bounded(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        yield from bounded_lines(stream, name)
+    except LongLineError as error:
+        raise Failure(
+            str(error), hint=f"fold -s -w 1000 {name}, which breaks lines at spaces"
+        ) from None
 
 
 def count(path: Path) -> int | None:
@@ -58,7 +68,17 @@ def count(path: Path) -> int | None:
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Splits an iterable into lists of up to `size` items."""
-    items = iter(items)
-    while chunk := list(itertools.islice(items, size)):
+    """Splits an iterable into lists of up to `size` items.
+
+    Fewer if they are long texts or sentences: about `MAX_CHUNK_LENGTH` characters or lines.
+    """
+    chunk: list[T] = []
+    length = 0
+    for item in items:
+        chunk.append(item)
+        length += len(item) if isinstance(item, Sized) else 1
+        if len(chunk) == size or length >= MAX_CHUNK_LENGTH:
+            yield chunk
+            chunk, length = [], 0
+    if chunk:
         yield chunk

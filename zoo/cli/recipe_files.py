@@ -50,8 +50,10 @@ def read(path: Path) -> dict:
     """Reads a recipe file; without keys if it is not a YAML mapping, which `zoo run` reports."""
     import yaml
 
+    from zoo.safe_yaml import read_yaml
+
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return {"description": "(not valid YAML)"}
     return content if isinstance(content, dict) else {}

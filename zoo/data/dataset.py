@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
+MAX_GENERATED = 1_000_000  # rows of a split
+
 Columns = dict[str, list]
 
 
@@ -177,8 +179,16 @@ def ordered_labels(
 
 
 def check_sizes(sizes: dict[str, int]) -> None:
-    """Raises a `ValueError` unless the sizes of splits are whole numbers, at least 1 (test: 0)."""
+    """Raises a `ValueError` unless the sizes of splits are whole numbers within bounds.
+
+    At least 1 (test: 0) and at most `MAX_GENERATED`.
+    """
     for split, size in sizes.items():
+        if isinstance(size, int) and size > MAX_GENERATED:
+            raise ValueError(
+                f"{split} must be at most {MAX_GENERATED:,}: a generated dataset is in memory, "
+                f"about 1 kilobyte a row. Received: {split}={size!r}, {size / 1e6:,.0f} GB"
+            )
         smallest = 0 if split == "test" else 1
         if not isinstance(size, int) or size < smallest:
             raise ValueError(

@@ -10,7 +10,7 @@ import itertools
 import random
 import zlib
 
-from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset
+from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
 
 # All begin with a consonant, for "a {w} film".
 GOOD = (
@@ -131,6 +131,7 @@ class GeneratedReviews:
                     f"generated_reviews makes pairs: {split} must be an even number of at least "
                     f"{smallest}. Received: {split}={size!r}"
                 )
+        check_sizes(sizes)
         source = random.Random(seed)
         seen: set[str] = set()
         splits = {split: _split(source, split, size, seen) for split, size in sizes.items() if size}

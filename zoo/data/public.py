@@ -20,7 +20,7 @@ from zoo.data.dataset import (
     hold_out,
     ordered_labels,
 )
-from zoo.files import atomic_directory
+from zoo.files import atomic_directory, bounded_lines
 from zoo.home import home
 
 
@@ -201,7 +201,6 @@ def _existing(folder: Path, name: str) -> Path | None:
 
 
 def _lines(file: Path) -> Iterator[str]:
-    open_file = gzip.open if file.suffix == ".gz" else open
-    with open_file(file, "rt", encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            yield line.removesuffix("\n")
+    with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as content:
+        for line in bounded_lines(content, file):  # type: ignore[arg-type]
+            yield line.decode().removesuffix("\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Columns, hold_out
+from zoo.files import MAX_LINE_BYTES, bounded_lines
 from zoo.suggestions import did_you_mean
 from zoo.unicode import compose
 
@@ -72,14 +73,15 @@ def lines(file: Path) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not UTF-8, or is a damaged gzip file.
+        ValueError: if the file is not UTF-8, is a damaged gzip file, or has a line that is longer
+            than `zoo.files.MAX_LINE_BYTES`.
     """
     if not file.is_file():
         raise FileNotFoundError(f"There is no such file. Received: {str(file)!r}")
     number = 0
     try:
         with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as content:
-            for number, line in enumerate(content, 1):
+            for number, line in enumerate(bounded_lines(content, file), 1):  # type: ignore[arg-type]
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -102,7 +104,7 @@ def _table_rows(
     else:
         reader = csv.reader(content, delimiter="\t", quoting=csv.QUOTE_NONE)
     header = None
-    limit = csv.field_size_limit(2**31 - 1)  # long texts are allowed
+    limit = csv.field_size_limit(MAX_LINE_BYTES)  # a quoted cell may have several lines
     try:
         for fields in reader:
             if not fields:
@@ -118,6 +120,12 @@ def _table_rows(
                 )
             yield reader.line_num, dict(zip(header, fields, strict=True))
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise ValueError(
+                f"{file}, line {reader.line_num}: a cell may have at most {MAX_LINE_BYTES:,} "
+                "characters. Split its text into several rows, or close the quote that is still "
+                f"open. Received: {error}"
+            ) from error
         raise ValueError(
             f"{file}, line {reader.line_num}: not a valid {kind} row ({error}). A quote opened "
             f"in a field must be closed, and one inside it doubled."

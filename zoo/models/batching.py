@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.checks import check_integer
+from zoo.checks import MAX_BATCH, check_integer
 from zoo.decoding import compiled
 
 # Most time steps of a batch, padding included: 512 rows of 16, 64 of 128, 4 of 2,048. Larger
@@ -15,6 +15,9 @@ from zoo.decoding import compiled
 # or logits of each step, and in self-attention a weight for each pair of steps of a row, so that
 # 64 rows of 2,048 words took gigabytes.
 MAX_BATCH_STEPS = 8192
+
+# Most scores of one step of a search: 256 MB in float32.
+MAX_STEP_SCORES = 1 << 26
 
 _PROGRAM = "_zoo_program"  # the attribute of a model that holds its compiled call
 
@@ -57,7 +60,7 @@ def batches(
     Raises:
         ValueError: if `batch_size` is not an integer of at least 1.
     """
-    check_integer("batch_size", batch_size, minimum=1)
+    check_integer("batch_size", batch_size, 1, MAX_BATCH)
     rows = [row for row, length in enumerate(lengths) if length or not skip_empty]
     found: list[Batch] = []
     taken: list[int] = []
@@ -79,6 +82,20 @@ def _batch(rows: list[int], lengths: Sequence[int], batch_size: int, min_length:
     length = bucket_size(lengths[rows[-1]], min_length)
     size = min(bucket_size(len(rows)), _most_rows(length, batch_size))
     return Batch(rows, length, size - len(rows))
+
+
+def rows_within(batch_size: int, scores: int) -> int:
+    """The batch size, or fewer rows if each is decoded with so many scores at a step.
+
+    Args:
+        batch_size: int. Most rows.
+        scores: int. Scores of each row at one step, such as beam × vocabulary.
+
+    Raises:
+        ValueError: if `batch_size` is not an integer from 1 to `zoo.checks.MAX_BATCH`.
+    """
+    check_integer("batch_size", batch_size, 1, MAX_BATCH)
+    return max(1, min(batch_size, MAX_STEP_SCORES // scores))
 
 
 def run_batches(
@@ -118,7 +135,7 @@ def run_by_length(
     Args:
         run, lengths, batch_size, min_length, empty: See `run_batches`.
     """
-    check_integer("batch_size", batch_size, minimum=1)
+    check_integer("batch_size", batch_size, 1, MAX_BATCH)
     groups: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
         groups.setdefault(bucket_size(length, min_length), []).append(row)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 CARD_FILE, README_FILE = "card.json", "README.md"
+MAX_CARD_BYTES, MAX_JSON_BYTES, MAX_JSON_DEPTH = 1 << 20, 16 << 20, 64
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -124,15 +125,29 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        PresetError: if the file cannot be read or is not JSON.
+        PresetError: if the file cannot be read, is not JSON, too large or too deeply nested.
     """
+    most = MAX_CARD_BYTES if path.name == CARD_FILE else MAX_JSON_BYTES
     try:
-        return json.loads(path.read_text("utf-8"))
+        if (size := path.stat().st_size) > most:
+            raise ValueError(f"it has {size:,} bytes, more than {most:,}")
+        text = path.read_text("utf-8")
+        _check_depth(text)
+        return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise PresetError(
             f"`{path.name}` of a preset must be readable JSON. "
             f"Received: {path} ({type(error).__name__}: {error})"
         ) from error
+
+
+def _check_depth(text: str) -> None:
+    """Refuses deep nesting, which recursive code that reads the content cannot follow."""
+    depth = 0
+    for bracket in re.finditer(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} deep")
 
 
 def read_card(directory: str | Path) -> Card | None:

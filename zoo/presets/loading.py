@@ -5,10 +5,9 @@ import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.presets.card import PresetError, read_json
+from zoo.presets.card import PresetError
 from zoo.presets.sources import resolve
-from zoo.presets.validation import TASK_FILE
-from zoo.tasks import TASKS, Task
+from zoo.presets.validation import read_task
 
 if TYPE_CHECKING:
     import keras_hub
@@ -47,35 +46,40 @@ def load(source: str | Path, **kwargs) -> "TaskModel":
     directory = resolve(source)
     model_class = _model_class(directory)
     try:
-        return model_class.from_preset(str(directory), **{"compile": False, **kwargs})
+        model = model_class.from_preset(str(directory), **{"compile": False, **kwargs})
     except (ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError) as error:
         raise PresetError(
             "Keras could not build the model: the preset does not fit this version of the zoo, is "
             f"damaged, or an option is wrong. Received: {directory}, options {kwargs} "
             f"({type(error).__name__}: {error})"
         ) from error
+    _check_model(model, directory)
+    return model
 
 
-def read_task(directory: Path) -> Task:
-    """The task of a preset, from the class that its `task.json` names. Imports no Keras.
+def _check_model(model, directory):
+    """Refuses weights that are no numbers, and a vocabulary with ids that the model lacks."""
+    from keras import ops
 
-    Args:
-        directory: The directory of the preset.
-
-    Returns:
-        The row of `zoo.tasks.TASKS`.
-
-    Raises:
-        PresetError: if the class is not a task of the zoo.
-    """
-    registered = read_json(directory / TASK_FILE).get("registered_name")
-    for task in TASKS.values():
-        if registered == f"zoo>{task.model.partition(':')[2]}":
-            return task
-    raise PresetError(
-        f"A preset must hold a task of the zoo: {', '.join(TASKS)}; nothing was loaded. "
-        f"Received: registered_name={registered!r} in {directory / TASK_FILE}"
-    )
+    for weight in model.weights:
+        if "float" in str(weight.dtype) and not bool(ops.all(ops.isfinite(weight))):
+            raise PresetError(
+                "The weights of a preset must be finite: train it again, with a smaller learning "
+                f"rate or `training.clip_norm`. Received: {weight.path} in {directory}"
+            )
+    preprocessor, backbone = model.preprocessor, model.backbone
+    for name, size in (
+        ("tokenizer", "vocabulary_size"),
+        ("source_tokenizer", "source_vocabulary_size"),
+    ):
+        tokenizer = getattr(preprocessor, name, None)
+        known = getattr(backbone, size, None) or backbone.vocabulary_size
+        if tokenizer is not None and tokenizer.vocabulary_size() > known:
+            raise PresetError(
+                "The vocabulary of a preset must not be larger than the embedding of its tokens. "
+                f"Received: {tokenizer.vocabulary_size():,} tokens in the {name}, {known:,} in the "
+                f"model, in {directory}"
+            )
 
 
 def _model_class(directory: Path) -> type["keras_hub.models.Task"]:

@@ -96,6 +96,8 @@ def _from_mlflow(uri, folder):
     import mlflow.artifacts
     import yaml
 
+    from zoo.safe_yaml import read_yaml
+
     store = tracking_store.prepare_store()
     with _downloading(uri):
         path = mlflow.artifacts.download_artifacts(
@@ -111,7 +113,7 @@ def _from_mlflow(uri, folder):
             f"the zoo logged. Received: {uri}"
         )
     try:
-        flavor = yaml.safe_load(description.read_text("utf-8"))["flavors"][FLAVOR]
+        flavor = read_yaml(description.read_text("utf-8"))["flavors"][FLAVOR]
         inside = flavor["preset"]
     except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
         raise PresetError(

@@ -1,7 +1,7 @@
 """Validation of a preset before Keras reads it.
 
-It works on file names, bytes and plain JSON: until every file has passed, no class of the preset is
-looked up and nothing is imported.
+It works on file names, bytes, plain JSON and the headers of the weights: until every file has
+passed, no class of the preset is looked up and no array is made.
 """
 
 import os
@@ -18,6 +18,8 @@ from zoo.presets.card import (
     read_card,
     read_json,
 )
+from zoo.presets.weights import check_sizes, measure
+from zoo.tasks import TASKS, Task
 
 CONFIG_FILE, TASK_FILE, SHARDS_FILE = "config.json", "task.json", "model.weights.json"
 
@@ -38,6 +40,7 @@ _KERAS_MODULES = (
 _FUNCTION_MODULES = ("keras.activations", "keras.initializers")
 # Layers that contain or load code, or models of another framework.
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function")
+FREE_PARAMETERS = 10_000  # weights that a card may count beyond twice those of the files
 OWN_FILES = "may name only files in its own directory"
 # Arguments of tokenizers and layers that name a file to open; a preset stores such files as assets.
 _FILE_KEYS = ("proto", "vocabulary", "merges", "filepath", "file_path", "path", "url", "origin")
@@ -59,22 +62,54 @@ def check(directory: Path) -> Card | None:
     card = read_card(directory)
     if card is not None:
         _check_files(directory, card, present)
-    for name in present:
-        # On a case-insensitive file system, Keras would read TASK.JSON as task.json.
-        if "/" not in name and name.lower().endswith(".json") and name != CARD_FILE:
-            _check_json(name, read_json(directory / name))
+    # On a case-insensitive file system, Keras would read TASK.JSON as task.json.
+    contents = {
+        name: read_json(directory / name)
+        for name in present
+        if "/" not in name and name.lower().endswith(".json") and name != CARD_FILE
+    }
+    for name, content in contents.items():
+        _check_json(name, content)
     for name in (CONFIG_FILE, TASK_FILE):
         if name not in present:
             raise PresetError(
                 f"A preset of the zoo needs the file {name}; `zoo.presets.save` writes one. "
                 f"Received: {directory}"
             )
+    if card is not None and card.task != (task := read_task(directory).name):
+        raise PresetError(
+            "The card of a preset must name its task; nothing was loaded. "
+            f"Received: task={card.task!r} in {CARD_FILE}, and a {task} in {TASK_FILE}"
+        )
+    _check_sizes(directory, card, present, contents)
     if card is None:
         warnings.warn(
             f"This preset has no {CARD_FILE}, so its files could not be verified: {directory}",
             stacklevel=2,
         )
     return card
+
+
+def read_task(directory: Path) -> Task:
+    """The task of a preset, from the class that its `task.json` names. Imports no Keras.
+
+    Args:
+        directory: The directory of the preset.
+
+    Returns:
+        The row of `zoo.tasks.TASKS`.
+
+    Raises:
+        PresetError: if the class is not a task of the zoo.
+    """
+    registered = read_json(directory / TASK_FILE).get("registered_name")
+    for task in TASKS.values():
+        if registered == f"zoo>{task.model.partition(':')[2]}":
+            return task
+    raise PresetError(
+        f"A preset must hold a task of the zoo: {', '.join(TASKS)}; nothing was loaded. "
+        f"Received: registered_name={registered!r} in {directory / TASK_FILE}"
+    )
 
 
 def list_files(directory: Path) -> list[str]:
@@ -126,27 +161,50 @@ def _check_files(directory, card, present):
             )
 
 
-def _check_json(file, content):
-    if not isinstance(content, dict):
-        raise PresetError(f"{file} of a preset must be a JSON object. Received: {content!r:.80}")
-    if file == SHARDS_FILE:
-        _check_shards(content)
+def _check_sizes(directory, card, present, contents):
+    for name in present:
+        if name.endswith((".spm", ".h5")) and not (directory / name).stat().st_size:
+            raise PresetError(
+                f"A file of the preset is empty: download it again. Received: {name} in {directory}"
+            )
+    stored = measure([directory / name for name in present if name.lower().endswith(".h5")])
+    if card is not None and not card.parameters <= 2 * stored.weights + FREE_PARAMETERS:
+        raise PresetError(
+            "The card of a preset must state the number of its weights; nothing was loaded. "
+            f"Received: parameters={card.parameters:,}, and {stored.weights:,} in the files"
+        )
+    for file, content in contents.items():
+        for node in _nodes(content):
+            check_sizes(file, node, stored)
+
+
+def _nodes(content):
+    """Every JSON object within a value."""
     pending = [content]
     while pending:
         node = pending.pop()
         if isinstance(node, list):
             pending += node
         elif isinstance(node, dict):
-            if "class_name" in node or "registered_name" in node:
-                _check_object(file, node)
-            for key in _FILE_KEYS:
-                if isinstance(node.get(key), str):
-                    _refuse(file, f"{key}={node[key]!r:.80}", "may not name files to read")
-            # KerasHub derives the folder of the assets from `config_file`.
-            config_file = node.get("config_file")
-            if isinstance(config_file, str) and not re.fullmatch(r"[a-z0-9_]+\.json", config_file):
-                _refuse(file, f"config_file={config_file!r:.80}", OWN_FILES)
+            yield node
             pending += node.values()
+
+
+def _check_json(file, content):
+    if not isinstance(content, dict):
+        raise PresetError(f"{file} of a preset must be a JSON object. Received: {content!r:.80}")
+    if file == SHARDS_FILE:
+        _check_shards(content)
+    for node in _nodes(content):
+        if "class_name" in node or "registered_name" in node:
+            _check_object(file, node)
+        for key in _FILE_KEYS:
+            if isinstance(node.get(key), str):
+                _refuse(file, f"{key}={node[key]!r:.80}", "may not name files to read")
+        # KerasHub derives the folder of the assets from `config_file`.
+        config_file = node.get("config_file")
+        if isinstance(config_file, str) and not re.fullmatch(r"[a-z0-9_]+\.json", config_file):
+            _refuse(file, f"config_file={config_file!r:.80}", OWN_FILES)
 
 
 def _check_object(file, node):

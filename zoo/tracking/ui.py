@@ -1,6 +1,7 @@
 """Serves the MLflow UI for `zoo ui`."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,18 +13,20 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
+from zoo.tracking.server import LOCKED
 from zoo.tracking.signals import sigterm_raises
 from zoo.tracking_store import database_root, is_server, prepare_store
 
 HOST = "127.0.0.1"
+HOSTS = ",".join(f"{name}{port}" for name in (HOST, "localhost") for port in ("", ":*"))
 START_TIMEOUT_SECONDS = 90
 MAX_PORTS = 20
 
 
-def serve(port: int = 5000, open_browser: bool = True) -> None:
+def serve(port: int = 5000, open_browser: bool = True, private: bool = False) -> None:
     """Serves the runs until Ctrl-C.
 
-    Starts MLflow's server with one worker, on the loopback interface, for the store of
+    Starts `zoo.tracking.server` with one worker, on the loopback interface, for the store of
     `zoo.tracking.tracking_uri`; if the store is a server, opens that server. The page is that of
     the latest experiment, in MLflow's mode for training runs: in a new browser MLflow starts in
     the mode for language-model applications, which shows neither runs nor models.
@@ -32,6 +35,8 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
         port: Port of the server, or the next free port. Defaults to `5000`.
         open_browser: Whether to open the page in the browser after printing its URL. Defaults to
             `True`.
+        private: Whether all addresses begin with a random token, without which the server answers
+            404: for machines of several users. Defaults to `False`.
 
     Raises:
         StoreError: if the store cannot be used.
@@ -40,21 +45,33 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
     uri = prepare_store()
     page = start_page(uri)
     if is_server(uri):
+        if private:
+            raise ValueError(
+                "`--private` is for the server that `zoo ui` starts itself; the server of "
+                "MLFLOW_TRACKING_URI decides who may read it. Leave it out, or unset the variable. "
+                f"Received: MLFLOW_TRACKING_URI={uri}"
+            )
         _show(f"{uri.rstrip('/')}/{page}", open_browser)
         return
     port = _free_port(port)
+    # In the path, not in a cookie, which a browser would send to every port of this host.
+    prefix = f"/{secrets.token_urlsafe(32)}" if private else ""
+    address = f"http://{HOST}:{port}{prefix}"
     log = home() / "runs" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         sigterm_raises(),
         log.open("w") as output,
         subprocess.Popen(
-            _command(uri, port), env=_environment(), stdout=output, stderr=subprocess.STDOUT
+            _command(port),
+            env=_environment(uri, prefix),
+            stdout=output,
+            stderr=subprocess.STDOUT,
         ) as server,
     ):
         try:
-            _wait(server, port, log)
-            _show(f"http://{HOST}:{port}/{page}", open_browser)
+            _wait(server, address, log)
+            _show(f"{address}/{page}", open_browser)
             print("Press Ctrl-C to stop the server.", flush=True)
             server.wait()
         except KeyboardInterrupt:
@@ -74,19 +91,31 @@ def start_page(uri: str) -> str:
     return f"#/experiments{path}?workflowType=machine_learning&compareRunsMode=CHART"
 
 
-def _command(uri: str, port: int) -> list[str]:
+def _command(port: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
-        *("--default-artifact-root", database_root(uri).as_uri()),
-        *("--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--uvicorn-opts", "--log-level warning"),  # no line per request
+        *(sys.executable, "-m", "uvicorn", "--factory", "zoo.tracking.server:create_app"),
+        *("--host", HOST, "--port", str(port), "--log-level", "warning"),
     ]
 
 
-def _environment() -> dict[str, str]:
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
-    return os.environ | quiet
+def _environment(uri: str, prefix: str) -> dict[str, str]:
+    """The settings of the server; other users of the machine can read command lines, not these."""
+    from mlflow.server import constants
+    from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
+
+    return (
+        os.environ
+        | LOCKED
+        | {
+            constants.BACKEND_STORE_URI_ENV_VAR: uri,
+            constants.REGISTRY_STORE_URI_ENV_VAR: uri,
+            constants.ARTIFACT_ROOT_ENV_VAR: database_root(uri).as_uri(),
+            STATIC_PREFIX_ENV_VAR: prefix,
+            "MLFLOW_LOGGING_LEVEL": "WARNING",
+            "MLFLOW_SERVER_ALLOWED_HOSTS": HOSTS,
+            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "",
+        }
+    )
 
 
 def _free_port(port: int) -> int:
@@ -105,7 +134,7 @@ def _free_port(port: int) -> int:
     )
 
 
-def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
+def _wait(server: subprocess.Popen, address: str, log: Path) -> None:
     opener = build_opener(ProxyHandler({}))  # no proxy for the loopback interface
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
@@ -116,7 +145,7 @@ def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
                 f"Received: exit code {server.returncode}"
             )
         try:
-            opener.open(f"http://{HOST}:{port}/health", timeout=2).close()
+            opener.open(f"{address}/health", timeout=2).close()
             return
         except (URLError, OSError):
             time.sleep(0.2)

@@ -15,6 +15,7 @@ import yaml
 from zoo import presets
 from zoo.files import atomic_write
 from zoo.home import home
+from zoo.safe_yaml import read_yaml
 
 if TYPE_CHECKING:
     import keras
@@ -189,7 +190,7 @@ class Checkpoint:
         """
         path = self.folder / RECIPE_FILE
         try:
-            return RunManifest(**yaml.safe_load(path.read_text("utf-8")))
+            return RunManifest(**read_yaml(path.read_text("utf-8")))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
             raise self._unreadable(path, error) from error
 

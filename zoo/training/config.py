@@ -4,7 +4,7 @@ import copy
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from zoo import safe_yaml
 from zoo.training.mistakes import KeyPath, explain, format_conflict, key_path, one_line
 from zoo.training.schema import RecipeConfig, Section
 
@@ -128,6 +129,7 @@ def resolve(
         if not all(removed):
             raise ConfigError(source, mistakes)
     mistakes += _conflicts(config, wrong)
+    mistakes += map(format_conflict, config.cost_conflicts())
     if mistakes:
         raise ConfigError(source, mistakes)
     return config
@@ -137,19 +139,23 @@ def read_yaml(text: str) -> object:
     """Reads YAML: `1e-3` is a number, as in YAML 1.2, and a key may not be given twice.
 
     Raises:
-        yaml.YAMLError: if it is not valid.
+        yaml.YAMLError: if it is not valid, or beyond the bounds of `zoo.safe_yaml`.
     """
-    return yaml.load(text, _Loader)
+    return safe_yaml.read_yaml(text, _Loader)
 
 
 class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # refused below
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", node.start_mark
                 )
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 

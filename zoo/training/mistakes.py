@@ -65,7 +65,8 @@ def explain(schema: type[Section], path: KeyPath, error: dict) -> str:
     elif "ge" in context or "gt" in context or "le" in context or "lt" in context:
         sign, limit = next(iter(context.items()))
         words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[sign]
-        rule = f"must be {words} {limit:g}."
+        shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+        rule = f"must be {words} {shown}."
     else:
         message = error["msg"]
         rule = f"{message[0].lower()}{message[1:]}."

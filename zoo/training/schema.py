@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
     from zoo.training.recipe import Recipe
 
-Count = Annotated[int, Field(ge=1)]
+# Every number has an upper bound: beyond it a run would take more memory or time than any machine
+# has. What sizes take together is checked by `RecipeConfig.cost_conflicts`.
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Size = Annotated[int, Field(ge=1, le=16_384)]  # units, and dimensions of an embedding
+SizeOrNone = Annotated[int, Field(ge=0, le=16_384)]  # 0: without that embedding
+Layers = Annotated[int, Field(ge=1, le=64)]
+Heads = Annotated[int, Field(ge=1, le=256)]
+MAX_TOKENS, MAX_VOCABULARY = 16_384, 1_000_000
+MAX_WEIGHTS, BYTES_PER_WEIGHT = 1_000_000_000, 16  # weight, gradient, two moments of Adam
 Share = Annotated[float, Field(ge=0, lt=1)]
 # Of a run and its preset.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -87,7 +95,7 @@ class DataConfig(Section):
     dev: str | list | None = None
     test: str | list | None = None
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    split_seed: Annotated[int, Field(ge=0)] | None = None
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
 
     def conflicts(self) -> Iterator[Conflict]:
         if (self.name is None) == (self.train is None):
@@ -151,21 +159,21 @@ class DataConfig(Section):
 class TrainingConfig(Section):
     """Optimizer, batches and stopping. `sentiment/quickstart.yaml` explains each key."""
 
-    epochs: Count = 10
-    batch_size: Count = 64
-    batch_tokens: Count | None = None
-    accumulate: Count = 1
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    batch_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    accumulate: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     buckets: Annotated[int, Field(ge=1, le=6)] = 4
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=100)] = 1e-3
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0, le=1_000_000)] | None = 1.0
     label_smoothing: Share = 0.0
-    r_drop: Annotated[float, Field(ge=0)] = 0.0
+    r_drop: Annotated[float, Field(ge=0, le=1000)] = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    average_last: Annotated[int, Field(ge=2)] | None = None
+    average_last: Annotated[int, Field(ge=2, le=1000)] | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: bool | None = None
     patience: Count | None = None
@@ -193,7 +201,7 @@ class FineTuningConfig(TrainingConfig):
     """Training of recipes whose model may have a KerasHub encoder, `model.backbone`."""
 
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    trainable_layers: Annotated[int, Field(ge=0)] | None = None
+    trainable_layers: Annotated[int, Field(ge=0, le=1000)] | None = None
 
 
 def backbone_conflicts(config: "RecipeConfig") -> Iterator[Conflict]:
@@ -246,9 +254,9 @@ class EvaluationConfig(Section):
     for_any_data: ClassVar[frozenset[str]] = frozenset({"loss"})
 
     metric: str | None = None
-    gate: float | None = None
+    gate: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = None
     test: bool = False
-    samples: Annotated[int, Field(ge=0)] = 50
+    samples: Annotated[int, Field(ge=0, le=100_000)] = 50
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -275,6 +283,28 @@ class RecipeConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     variants: dict[Name, list[str]] = {}
+
+    def cost_conflicts(self) -> Iterator[Conflict]:
+        """Yields the sizes of a model that would take more memory than any machine has."""
+        given = {
+            f"{section}.{name}": value
+            for section in ("tokenizer", "model")
+            for name, value in getattr(self, section, Section()).model_dump().items()
+        }
+        units, layers = given.get("model.units", 1), given.get("model.num_layers", 1)
+        width = given.get("model.embedding_dim", given.get("model.word_dim", units))
+        tokens = given.get("tokenizer.vocabulary_size", 1)
+        weights = tokens * width + layers * 8 * units**2
+        if weights > MAX_WEIGHTS:
+            yield Conflict(
+                f"a model may have at most {MAX_WEIGHTS:,} weights: this one has about "
+                f"{weights:,}, which take {weights * BYTES_PER_WEIGHT / 1e9:,.0f} GB in training",
+                **{
+                    name.replace(".", "__"): given[name]
+                    for name in ("tokenizer.vocabulary_size", "model.units", "model.num_layers")
+                    if name in given
+                },
+            )
 
     def default_metric(self, dataset: "Dataset") -> str:
         """The metric of a recipe that states none."""
@@ -337,7 +367,7 @@ class VectorsConfig(Section):
 
     word_vectors: str | None = None
     freeze_vectors: Annotated[int | str, BeforeValidator(_epochs_or_always)] = "always"
-    vector_words: Annotated[int, Field(ge=0)] = 10_000
+    vector_words: Annotated[int, Field(ge=0, le=MAX_VOCABULARY)] = 10_000
 
     def vector_conflicts(self, dim: str, training: TrainingConfig) -> Iterator[Conflict]:
         """Yields invalid combinations with `init_from` and the size of trained embeddings.
@@ -366,12 +396,12 @@ class DecoderConfig(Section):
 
     cell: Annotated[str, one_of(CELLS)] = "gru"
     attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
-    embedding_dim: Count = 256
-    units: Count = 256
-    num_layers: Count = 1
+    embedding_dim: Size = 256
+    units: Size = 256
+    num_layers: Layers = 1
     input_feeding: bool = False
-    num_heads: Count = 4
-    intermediate_dim: Count = 512
+    num_heads: Heads = 4
+    intermediate_dim: Size = 512
     dropout: Share = 0.3
     tie_embeddings: str = "none"
 

@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.checks import MAX_BATCH
 from zoo.cli import backend, lines, models, output
 from zoo.cli.errors import WrongUse, command
 from zoo.cli.readers import make_reader
+from zoo.search_options import SearchOptions
 from zoo.suggestions import did_you_mean
 from zoo.tasks import Option, Task
 
@@ -54,9 +56,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    if args.batch_size < 1:
+    if not 1 <= args.batch_size <= MAX_BATCH:
         raise WrongUse(
-            f"--batch-size must be at least 1. Received: --batch-size {args.batch_size}",
+            f"--batch-size must be from 1 to {MAX_BATCH:,}. "
+            f"Received: --batch-size {args.batch_size}",
             hint="zoo infer --help",
         )
     if args.html and not args.html.resolve().parent.is_dir():
@@ -84,8 +87,15 @@ def run(args: Namespace) -> None:
 
 
 def _options(settings: list[str], task: Task) -> dict[str, Any]:
-    """The options of `infer` that `--set` gives."""
-    options = {}
+    """The options of `infer` that `--set` gives, read and checked as the settings of a recipe."""
+    import yaml
+    from pydantic import Field, ValidationError, create_model
+
+    from zoo.training.config import read_yaml
+    from zoo.training.mistakes import explain, one_line
+    from zoo.training.schema import Section
+
+    options: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name not in task.options:
@@ -94,20 +104,38 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
                 f"{did_you_mean(name, task.options)} Received: --set {setting}",
                 hint="zoo infer --help",
             )
-        options[name] = _value(text, task.options[name], setting)
+        if text in ("none", "None", ""):
+            text = "null"
+        try:
+            options[name] = read_yaml(text)
+        except yaml.YAMLError as error:
+            raise WrongUse(
+                f"--set {name}: the value is not valid YAML: {one_line(error)}. "
+                f"Received: {text[:80]!r}",
+                hint="zoo infer --help",
+            ) from None
+    fields: dict[str, Any] = {
+        name: (_kind(option), Field(option.default, ge=option.minimum, le=option.maximum))
+        for name, option in task.options.items()
+    }
+    schema = create_model("Options", __base__=Section, **fields)
+    try:
+        schema.model_validate(options)
+    except ValidationError as error:
+        mistakes = [explain(schema, (str(one["loc"][0]),), one) for one in error.errors()]
+        raise WrongUse(f"--set {' '.join(mistakes)}", hint="zoo infer --help") from None
+    if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "beam" in fields:
+        raise WrongUse(
+            "--set n_best: must be at most beam. Received: "
+            f"n_best={options['n_best']}, beam={options.get('beam', SearchOptions.beam)}",
+            hint=f"--set beam={options['n_best']}",
+        )
     return options
 
 
-def _value(text: str, option: Option, setting: str) -> int | float | None:
-    if option.default is None and text in ("none", "None", "null", ""):
-        return None
-    try:
-        return int(text) if option.type == "long" else float(text)
-    except ValueError:
-        kind = "an integer" if option.type == "long" else "a number"
-        raise WrongUse(
-            f"The value must be {kind}. Received: --set {setting}", hint="zoo infer --help"
-        ) from None
+def _kind(option: Option) -> Any:
+    kind = int if option.type == "long" else float
+    return kind | None if option.default is None else kind
 
 
 @contextmanager

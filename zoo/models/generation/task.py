@@ -9,7 +9,7 @@ from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled
 from zoo.decoding.programs import built_once
-from zoo.models.batching import bucket_size, predict
+from zoo.models.batching import bucket_size, predict, rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
 from zoo.models.generation.outputs import Hypothesis
 from zoo.models.generation.teacher_forcing import teacher_forcing, token_losses
@@ -135,6 +135,15 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
 
         return self._searches.setdefault(key, search_arrays)  # of threads, the first
+
+    def rows_within(self, batch_size, options):
+        """The batch size, or fewer rows where a wide beam would take more memory.
+
+        Args:
+            batch_size: int. Most rows.
+            options: A `SearchOptions`.
+        """
+        return rows_within(batch_size, options.beam * self.backbone.vocabulary_size)
 
     @built_once
     def _searches(self):

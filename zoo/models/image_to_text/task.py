@@ -88,6 +88,7 @@ class ImageToText(GenerationTask):
             ValueError: if an option is out of its range.
         """
         run_search = self.search(SearchOptions(**search))
+        batch_size = self.rows_within(batch_size, SearchOptions(**search))
         if _is_single_image(images):
             raise TypeError(
                 f"Images must come in a list, even a single one. Received: images={images!r:.80}"
@@ -141,6 +142,7 @@ class ImageToText(GenerationTask):
             answers = self.infer(columns["image"], batch_size=batch_size, **search)
         else:
             run_search = self.search(SearchOptions(**search))
+            batch_size = self.rows_within(batch_size, SearchOptions(**search))
 
             def run(batch):
                 grid = np.asarray(features[batch.rows], "float32")

@@ -92,6 +92,7 @@ class Seq2SeqLM(GenerationTask):
             ValueError: if an option is out of its range.
         """
         run_search = self.search(SearchOptions(**search))
+        batch_size = self.rows_within(batch_size, SearchOptions(**search))
         encoded = self._encode(texts)
 
         def run(batch):

@@ -10,14 +10,14 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.checks import check_integer
+from zoo.checks import MAX_BEAM, check_integer
 from zoo.choices import HEADS, check_choice
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.explain.effects import Flip
 from zoo.layers import LinearChainCRF, SequencePooling
 from zoo.metrics import tagging_scores
-from zoo.models.batching import bucket_size, predict, run_batches
+from zoo.models.batching import bucket_size, predict, rows_within, run_batches
 from zoo.models.checks import (
     check_columns,
     check_names,
@@ -33,6 +33,8 @@ from zoo.tags import SCHEMES, bio_constraints, spans
 from zoo.unicode import compose
 
 MIN_LENGTH = 16  # words
+# Most words of a sentence, and where each attends to all: 4 heads then take 256 MB.
+MAX_WORDS, MAX_ATTENDING_WORDS = 16_384, 4096
 SMALLEST = 1e-30  # probability in a loss, which stays finite
 
 
@@ -283,7 +285,8 @@ class TokenClassifier(keras_hub.models.Task):
             TypeError: if a sentence is neither a string nor a list of strings.
             ValueError: if an option is not an integer of at least 1.
         """
-        check_integer("n_best", n_best, minimum=1)
+        check_integer("n_best", n_best, 1, MAX_BEAM)
+        batch_size = rows_within(batch_size, n_best * len(self.tags) ** 2)
         sentences = self._words(sentences)
         encoded = self.preprocessor.encode(sentences)
 
@@ -530,7 +533,10 @@ class TokenClassifier(keras_hub.models.Task):
                 "Sentences must come in a list, even a single one. "
                 f"Received: sentences={sentences!r}"
             )
-        words = []
+        backbone = self.backbone
+        attends = backbone.attention != "none" or backbone.encoder == "transformer"
+        most = MAX_ATTENDING_WORDS if attends else MAX_WORDS
+        words: list[list[str]] = []
         for i, sentence in enumerate(sentences):
             is_text = isinstance(sentence, str)
             if not is_text and not (
@@ -541,6 +547,12 @@ class TokenClassifier(keras_hub.models.Task):
                     f"Received: sentences[{i}]={sentence!r}"
                 )
             words.append(preprocessor.words(sentence))
+            if len(words[i]) > most:
+                raise ValueError(
+                    f"A sentence may have at most {most:,} words in this model. Split the text "
+                    "into sentences; in a file of tagged words, a blank line ends one. "
+                    f"Received: sentences[{i}] with {len(words[i]):,} words"
+                )
         return words
 
     def _n_best(self, inputs, outputs, n_best):

@@ -84,7 +84,7 @@ class DistilledTraining(TrainingConfig):
 class SoftLabelTraining(DistilledTraining):
     """Training on the class probabilities of teachers."""
 
-    temperature: Annotated[float, Field(gt=0)] = 2.0
+    temperature: Annotated[float, Field(gt=0, le=1000)] = 2.0
 
 
 class DistilledRecipe(RecipeConfig):
