@@ -22,6 +22,13 @@ def check_number(name: str, value: Any, minimum: float) -> None:
         )
 
 
+def check_penalty(name: str, value: Any) -> None:
+    """Raises a `ValueError` unless the value is a finite number above 0."""
+    check_number(name, value, 0)
+    if not value:
+        raise ValueError(f"`{name}` must be above 0; 1 is none. Received: {name}={value!r}")
+
+
 def check_limits(max_length: Any, min_length: Any = 0, no_repeat_ngram: Any = 0) -> None:
     """Checks the lengths of hypotheses and of blocked n-grams."""
     check_integer("max_length", max_length, 1)

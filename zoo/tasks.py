@@ -38,8 +38,8 @@ class Option:
         default: Its default value.
     """
 
-    type: Literal["long", "double"]
-    default: int | float | None
+    type: Literal["long", "double", "string"]
+    default: int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,9 @@ class Task:
 
 
 BATCH_SIZE = Option("long", 64)
+_OPTION_TYPES = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
-    name: Option("double" if isinstance(value, float) else "long", value)
+    name: Option(_OPTION_TYPES.get(type(value), "long"), "" if value == () else value)
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}

@@ -23,6 +23,7 @@ EXAMPLES = """\
   zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html"""
 NEXT = "zoo ls"
@@ -98,7 +99,9 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
     return options
 
 
-def _value(text: str, option: Option, setting: str) -> int | float | None:
+def _value(text: str, option: Option, setting: str) -> int | float | str | None:
+    if option.type == "string":
+        return text
     if option.default is None and text in ("none", "None", "null", ""):
         return None
     try:
