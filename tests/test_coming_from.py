@@ -38,7 +38,8 @@ def test_every_row_of_the_table_has_a_section_and_a_reference():
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_snippet_gives_the_numbers_of_the_formula(heading):
+def test_snippet_gives_the_numbers_of_the_formula(heading, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     keras.utils.set_random_seed(0)
     # A section may use the names of the sections above it.
     above = list(SECTIONS)[: list(SECTIONS).index(heading)]
@@ -291,6 +292,33 @@ def rnn_small(names):
     inputs, mask = array(names["inputs"]), names["mask"]
     outputs, _ = decode(names["decoder"], gru, additive, inputs, encoded, mask, states)
     return [(names["outputs"], outputs)]
+
+
+@reference("`torch.nn.LSTM` and `torch.nn.GRU`")
+def torch_lstm(names):
+    import torch
+
+    rnn, source = torch.nn.utils.rnn, torch.tensor(array(names["source"]))
+    with torch.inference_mode():
+        packed = rnn.pack_padded_sequence(source, names["mask"].sum(1), batch_first=True)
+        outputs, (h, c) = names["lstm"](packed)
+        outputs, _ = rnn.pad_packed_sequence(outputs, batch_first=True)
+    h, c = (torch.cat([state[2], state[3]], -1) for state in (h, c))  # of the second layer
+    return [(names["encoded"], outputs), (names["states"][1][0], h), (names["states"][1][1], c)]
+
+
+@reference("Keras 2's `.h5`")
+def keras_2(names):
+    encoded, states = encode(names["encoder"], gru, array(names["source"]), names["mask"])
+    x, mask = names["source"], names["mask"]
+    for layer in names["tagger"].layers:
+        x = layer(x, mask=mask)
+    theirs = array(x) * mask[..., None]
+    return [
+        (names["encoded"], encoded),
+        (names["encoded"], theirs),
+        (names["states"][1][0], states[1][0]),
+    ]
 
 
 @reference("Flair's `SequenceTagger`")

@@ -9,6 +9,7 @@ MAX_BEAM = 1024  # each hypothesis is scored with every token of the vocabulary,
 MAX_LENGTH = 16_384  # tokens of a text
 MAX_BATCH = 65_536  # rows of a batch
 MAX_PENALTY = 1000.0
+MIN_REPETITION_PENALTY = 0.001
 
 
 def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
@@ -33,6 +34,11 @@ def check_number(name: str, value: Any, minimum: float, maximum: float = math.in
         )
     if value > maximum:
         raise ValueError(f"`{name}` must be at most {maximum:g}. Received: {name}={value!r}")
+
+
+def check_penalty(name: str, value: Any) -> None:
+    """Raises a `ValueError` unless the value is a number from 0.001 to 1,000; 1 is no penalty."""
+    check_number(name, value, MIN_REPETITION_PENALTY, MAX_PENALTY)
 
 
 def check_limits(max_length: Any, min_length: Any = 0, no_repeat_ngram: Any = 0) -> None:

@@ -135,6 +135,7 @@ CELLS = Registry(
         "simple_rnn": Choice("keras.layers:SimpleRNN"),
         "lstm": Choice("keras.layers:LSTM"),
         "gru": Choice("keras.layers:GRU"),
+        "gru_reset_before": Choice("zoo.layers.gru:ResetBeforeGRU"),
     },
     reserved=("transformer",),
 )

@@ -1,17 +1,20 @@
 """Options of beam search, declared once. Imports no Keras."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.checks import (
     MAX_BEAM,
     MAX_LENGTH,
     MAX_PENALTY,
+    MIN_REPETITION_PENALTY,
     check_beam,
     check_integer,
     check_limits,
     check_penalties,
+    check_penalty,
 )
 
 # The smallest and the largest value of each option.
@@ -23,6 +26,7 @@ SEARCH_BOUNDS = {
     "max_length": (1, MAX_LENGTH),
     "min_length": (0, MAX_LENGTH - 1),
     "no_repeat_ngram": (0, MAX_LENGTH),
+    "repetition_penalty": (MIN_REPETITION_PENALTY, MAX_PENALTY),
 }
 
 
@@ -40,12 +44,19 @@ class SearchOptions:
         min_length: int. Fewest tokens of a generated text. Defaults to `0`.
         no_repeat_ngram: int. Size of the n-grams that may not be repeated in a text. Defaults to
             `0`: any may.
+        repetition_penalty: float. Above 1, words that a text has become less probable in it, as
+            in `transformers`: see `zoo.decoding.beam_search`. Defaults to `1.0`: none.
+        prefix: str. How each text begins. Defaults to `""`: as the model likes.
+        forbidden: Words or phrases that no text may contain, as a list, or in one string with
+            commas. They are forbidden as the tokenizer writes them, capitals and all, and where
+            a longer word begins with them. Defaults to `()`: none.
 
     Raises:
         ValueError: if an option is of another type or out of its range.
 
     References:
         - Penalties: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
+        - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1.
     """
 
     beam: int = 5
@@ -55,14 +66,36 @@ class SearchOptions:
     max_length: int | None = None
     min_length: int = 0
     no_repeat_ngram: int = 0
+    repetition_penalty: float = 1.0
+    prefix: str = ""
+    forbidden: str | Sequence[str] = ()
 
     def __post_init__(self):
         check_beam(self.beam, self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
+        check_penalty("repetition_penalty", self.repetition_penalty)
         if self.max_length is not None:
             check_limits(self.max_length, self.min_length)
+        if not isinstance(self.prefix, str):
+            raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
+        object.__setattr__(self, "forbidden", _words(self.forbidden))
+
+
+def _words(forbidden: Any) -> tuple[str, ...]:
+    """The words of a list, or of a string with commas."""
+    given = forbidden
+    if isinstance(given, str):
+        given = [word.strip() for word in given.split(",")] if given.strip() else []
+    if not isinstance(given, list | tuple) or not all(
+        isinstance(word, str) and word.strip() for word in given
+    ):
+        raise ValueError(
+            "`forbidden` must be a list of words, or a string of them with commas. "
+            f"Received: forbidden={forbidden!r}"
+        )
+    return tuple(given)
 
 
 def takes_search_options(method: Callable) -> Callable:

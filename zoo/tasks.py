@@ -37,14 +37,14 @@ class Option:
     Attributes:
         type: Its type in an MLflow signature.
         default: Its default value.
-        minimum: The smallest value.
-        maximum: The largest value.
+        minimum: The smallest value. Defaults to `None`: of a string.
+        maximum: The largest value. Defaults to `None`: of a string.
     """
 
-    type: Literal["long", "double"]
-    default: int | float | None
-    minimum: int | float
-    maximum: int | float
+    type: Literal["long", "double", "string"]
+    default: int | float | str | None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,13 @@ class Task:
 
 
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
+_OPTION_TYPES = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
-    name: Option("double" if isinstance(value, float) else "long", value, *SEARCH_BOUNDS[name])
+    name: Option(
+        _OPTION_TYPES.get(type(value), "long"),
+        "" if value == () else value,
+        *SEARCH_BOUNDS.get(name, ()),
+    )
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}

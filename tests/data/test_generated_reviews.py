@@ -7,15 +7,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import zoo.data
-from zoo.data.generated_reviews import ASIDES, BAD, GOOD, STRONGLY, THINGS, WEAKLY
+from zoo.data.generated_reviews import ASIDES, BAD, FILLERS, GOOD, THINGS
 
 pytestmark = pytest.mark.once
 
-OPINION = re.compile(rf"\b({'|'.join((*GOOD, *BAD))})\b")
-# What differs between the reviews of one pattern, and does not count as a pattern.
-FILLED = re.compile(
-    rf"\b({'|'.join((*GOOD, *BAD, *THINGS, *STRONGLY, *WEAKLY))})\b| ?({'|'.join(ASIDES)})"
-)
+OPINION = re.compile(rf"\b({'|'.join((*GOOD, *BAD))})\b", re.IGNORECASE)
+# What differs between the reviews of one frame, and does not count as a frame.
+CLASSES = FILLERS | {"opinion": (*GOOD, *BAD), "thing": THINGS}
+CLASS_OF = {word: name for name, words in CLASSES.items() for word in words}
+FILLED = re.compile(rf"\b({'|'.join(CLASS_OF)})\b")
+END = re.compile(rf"[.!]?( ({'|'.join(ASIDES)}))?$")
 
 
 @pytest.fixture(scope="module")
@@ -38,30 +39,34 @@ def test_a_bag_of_words_is_at_chance_and_order_decides(dataset):
 
 
 def test_every_review_has_a_twin_in_its_split(dataset):
-    """The same sentences with good and bad words exchanged, about a third of the same words."""
+    """The same sentences with good and bad words exchanged, about a fifth of the same words."""
     for split in dataset.splits.values():
         frames = {"positive": Counter(), "negative": Counter()}
         bags = {"positive": Counter(), "negative": Counter()}
         for text, label in zip(split["text"], split["label"], strict=True):
             frames[label][OPINION.sub("_", text)] += 1
-            bags[label][tuple(sorted(re.findall(r"\w+|\S", text)))] += 1
+            bags[label][tuple(sorted(re.findall(r"\w+|\S", text.lower())))] += 1
         assert frames["positive"] == frames["negative"]
-        assert (bags["positive"] & bags["negative"]).total() > 0.25 * len(split["text"]) / 2
+        assert (bags["positive"] & bags["negative"]).total() > 0.15 * len(split["text"]) / 2
 
 
-def test_each_split_has_sentence_patterns_of_its_own(dataset):
+def test_each_split_has_sentence_frames_of_its_own(dataset):
+    """Even without regard to capitals, end marks and asides."""
     frames = {
-        name: {FILLED.sub("_", text) for text in split["text"]}
+        name: {
+            FILLED.sub(lambda word: CLASS_OF[word[1]], END.sub("", text[0].lower() + text[1:]))
+            for text in split["text"]
+        }
         for name, split in dataset.splits.items()
     }
     assert not frames["train"] & frames["dev"] and not frames["train"] & frames["test"]
     assert not frames["dev"] & frames["test"]
-    assert len(frames["train"]) > 500 and len(frames["dev"]) > 50
+    assert len(frames["train"]) > 1000 and len(frames["dev"]) > 150 and len(frames["test"]) > 150
 
 
 def test_dev_and_test_have_no_words_of_their_own(dataset):
     words = {
-        name: set(re.findall(r"\w+|[^\w\s]", " ".join(split["text"])))
+        name: set(re.findall(r"\w+|[^\w\s]", " ".join(split["text"]).lower()))
         for name, split in dataset.splits.items()
     }
     assert words["dev"] | words["test"] <= words["train"]
@@ -71,7 +76,7 @@ def test_splits_are_balanced_and_share_nothing(dataset):
     assert dataset.labels == ("negative", "positive")
     texts = [set(split["text"]) for split in dataset.splits.values()]
     assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
-    for name, size in {"train": 4000, "dev": 500, "test": 500}.items():
+    for name, size in {"train": 5000, "dev": 500, "test": 500}.items():
         labels = dataset.splits[name]["label"]
         assert len(labels) == size and labels.count("positive") == size // 2
         assert len(set(dataset.splits[name]["text"])) == size
@@ -81,9 +86,9 @@ def test_there_is_negation_intensity_contrast_and_doubt(dataset):
     text = " ".join(dataset.splits["train"]["text"])
     for phrase in (
         "Is it true", "was not bad", "really", "hardly", "Although", "anything but", ", but the",
-        "bad at all", "in sight", "never not", "say that the plot was not", "? Not at all",
+        "bad at all", "in sight", "never not", r"say that (the|this) \w+ \w+ not", r"\? Not at all",
     ):  # fmt: skip
-        assert phrase in text
+        assert re.search(phrase, text)
 
 
 def test_the_dataset_depends_on_the_seed(dataset):

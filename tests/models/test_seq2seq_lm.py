@@ -335,3 +335,39 @@ def test_invalid_texts_raise(models, texts, error, message):
 def test_invalid_batch_sizes_raise(models):
     with pytest.raises(ValueError, match="batch_size=0"):
         models().infer(["one"], batch_size=0)
+
+
+def test_prefix_forbidden_words_and_penalty_of_repetition(preprocessor):
+    model = make(preprocessor, "none")
+    bias = np.zeros(model.backbone.vocabulary_size, "float32")
+    for word, value in (("eins", 40), ("zwei", 30)):
+        (ids,) = preprocessor.tokenizer.encode([word])
+        bias[ids] = value
+    model.head.bias.assign(bias)
+    options = {"beam": 1, "max_length": 8, "min_length": 7}
+    assert "eins eins eins" in model.infer(["one"], **options)[0].text
+    answers = model.infer(["one", "two"], prefix="drei", forbidden=["eins"], **options)
+    assert all(answer.text.startswith("drei zwei zwei") for answer in answers)
+    programs = len(model._searches)
+    (answer,) = model.infer(["one"], prefix="zwei", forbidden="drei", **options)
+    assert answer.text.startswith("zwei eins eins")
+    assert len(model._searches) == programs  # the same for other words
+    (answer,) = model.infer(["one"], repetition_penalty=2.0, **options)
+    assert answer.text.startswith("eins zwei")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prefix": "eins zwei", "max_length": 2}, "`max_length`, which counts the end.*of 2 tok"),
+        ({"prefix": "eins zwei", "forbidden": "zwei"}, "must not contain.*forbidden='zwei'"),
+        ({"prefix": "eins 犬"}, "does not know 犬. Received: prefix='eins 犬'"),
+        ({"forbidden": ["犬"]}, "does not know 犬. Received: forbidden='犬'"),
+        ({"forbidden": ["a", ""]}, "list of words, or a string"),
+        ({"prefix": 3}, "`prefix` must be a string"),
+        ({"repetition_penalty": 0.0}, "must be above 0"),
+    ],
+)
+def test_contradictions_are_refused_before_decoding(models, options, message):
+    with pytest.raises(ValueError, match=message):
+        models().infer([], **options)

@@ -26,6 +26,7 @@ GROUPS = {
         "eval": "measure a model on a dataset",
         "explain": "draw what speaks for and against an answer",
         "export": "export a model to a SavedModel or ONNX graph",
+        "import": "import an LSTM, GRU or CRF of torch, Keras 2 or TensorFlow Addons",
     },
     "training": {
         "init": "look at a file of yours and write a recipe for it",

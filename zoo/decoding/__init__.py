@@ -1,6 +1,7 @@
 """Decoding: generates and scores sequences with a model that predicts the next token."""
 
 from zoo.decoding.beam import beam_search
+from zoo.decoding.blocking import token_table
 from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty
 from zoo.decoding.programs import compiled
 from zoo.decoding.sampling import sample
@@ -14,4 +15,5 @@ __all__ = [
     "length_penalty",
     "sample",
     "score",
+    "token_table",
 ]

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from zoo.checks import check_beam, check_limits, check_penalties
+from zoo.checks import check_beam, check_penalties
 from zoo.decoding import loops
-from zoo.decoding.blocking import LOWEST, block
+from zoo.decoding.blocking import LOWEST, Limits, limit
 from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.hypotheses import (
     Hypotheses,
@@ -31,6 +31,9 @@ def beam_search(
     coverage_penalty=0.0,
     min_length=0,
     no_repeat_ngram=0,
+    repetition_penalty=1.0,
+    prefix=None,
+    forbidden=None,
     return_attention=False,
     source_mask=None,
     pad_id=0,
@@ -64,6 +67,14 @@ def beam_search(
         min_length: int. Fewest tokens before the end token. Defaults to `0`.
         no_repeat_ngram: int. Size of the n-grams that may occur only once in a hypothesis.
             Defaults to `0`: all may be repeated.
+        repetition_penalty: float. Makes tokens less probable that a hypothesis has: their
+            log-probability is multiplied by it where hypotheses are compared. With a `beam` of 1
+            it applies to the logits: positive ones are divided by it, others multiplied. Both
+            are what `transformers` does. Defaults to `1.0`: none.
+        prefix: Integer tensor `[length]` or `[batch, length]`, the first tokens of each
+            hypothesis, whatever else is blocked. Defaults to `None`.
+        forbidden: Integer tensor `[sequences, length]`: sequences of tokens that no hypothesis
+            may have after its prefix, from `zoo.decoding.token_table`. Defaults to `None`.
         return_attention: bool. Whether to return the attention weights.
         source_mask: Boolean tensor `[batch, source]`, false at padding. Needed for attention
             and coverage.
@@ -78,14 +89,17 @@ def beam_search(
 
     References:
         - Penalties: Wu et al. 2016, section 7.
+        - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1, with the rule of
+          `transformers` for negative logits.
     """
-    check_limits(max_length, min_length, no_repeat_ngram)
     check_beam(beam, n_best)
+    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden)
+    limits = limits.checked(max_length, batch, beam)
     check_penalties(length_penalty, coverage_penalty)
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
     search = _Search(
         step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        min_length, no_repeat_ngram, return_attention, source_mask, pad_id,
+        limits, return_attention, source_mask, pad_id,
     )  # fmt: skip
     found = loops.repeat(search.advance, search.start(state, batch, start_id), max_length)
     return search.results(found)
@@ -96,7 +110,7 @@ class _Search:
 
     def __init__(
         self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        min_length, no_repeat_ngram, return_attention, source_mask, pad_id,
+        limits, return_attention, source_mask, pad_id,
     ):  # fmt: skip
         self.step = step
         self.end_id = end_id
@@ -105,8 +119,9 @@ class _Search:
         self.n_best = n_best
         self.alpha = length_penalty
         self.beta = coverage_penalty
-        self.min_length = min_length
-        self.no_repeat_ngram = no_repeat_ngram
+        self.limits = limits
+        # Whether hypotheses are compared by other numbers than their log-probabilities.
+        self.penalizes = limits.repetition_penalty != 1 and beam > 1
         self.return_attention = return_attention
         self.source_mask = source_mask
         self.pad_id = pad_id
@@ -126,6 +141,8 @@ class _Search:
             "lengths": ops.zeros((batch, beam), "int32"),
             "finished": ops.zeros((batch, beam), "bool"),
         }
+        if self.penalizes:
+            variables["penalized"] = variables["log_probabilities"]
         if self.beta:
             source = self.source_mask.shape[1]
             variables["coverage"] = ops.zeros((batch, beam, source), "float32")
@@ -151,11 +168,15 @@ class _Search:
         if self.return_attention:
             new["attention"] = write_step(variables["attention"], index, attention, axis=2)
 
-        gains, tokens = self._candidates(logits, index, variables)  # [batch, beam, width]
+        # Each [batch, beam, width].
+        gains, penalized, tokens = self._candidates(logits, index, variables)
         totals = variables["log_probabilities"][:, :, None] + gains
+        compared = totals
+        if self.penalizes:
+            compared = variables["penalized"][:, :, None] + penalized
         lengths = variables["lengths"] + ops.cast(is_open, "int32")
-        scores = self._scores(totals, lengths, tokens, new.get("coverage"))
-        frozen = variables["scores"][:, :, None] + gains
+        scores = self._scores(compared, lengths, tokens, new.get("coverage"))
+        frozen = variables["scores"][:, :, None] + penalized
         scores = ops.where(finished[:, :, None], frozen, scores)
 
         best = _Best(scores, self.beam)
@@ -175,6 +196,8 @@ class _Search:
             "lengths": best.beams(lengths),
             "finished": ended,
         }
+        if self.penalizes:
+            new["penalized"] = best.candidates(compared)
         if self.beta:
             new["coverage"] = best.beams(new["coverage"])
         if self.return_attention:
@@ -184,7 +207,7 @@ class _Search:
         return new, self._is_over(new)
 
     def _candidates(self, logits, index, variables):
-        """The most probable tokens after each hypothesis, and their log-probabilities.
+        """The log-probabilities, penalized and not, of the best tokens after each hypothesis.
 
         A hypothesis that has ended has a single candidate: padding, of log-probability zero.
         """
@@ -192,14 +215,24 @@ class _Search:
         logits = ops.cast(logits, "float32")  # [batch * beam, vocabulary]
         normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
         history = ops.reshape(variables["tokens"], (batch * beam, self.max_length))
-        logits = block(logits, index, history, self.end_id, self.min_length, self.no_repeat_ngram)
-        gains, tokens = top_k(logits, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        if self.penalizes:
+            logits, normalizer = logits - normalizer, 0.0
+        allowed = limit(logits, index, history, self.end_id, self.limits)
+        best, tokens = top_k(allowed, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        gains = best
+        if self.limits.repetition_penalty != 1:
+            gains = ops.take_along_axis(logits, tokens, axis=-1)
+            gains = ops.where(best > LOWEST / 2, gains, LOWEST)
         shape = (batch, beam, tokens.shape[-1])
-        gains, tokens = ops.reshape(gains - normalizer, shape), ops.reshape(tokens, shape)
         finished = variables["finished"][:, :, None]
-        nothing = [0.0] + [LOWEST] * (shape[-1] - 1)
-        gains = ops.where(finished, ops.convert_to_tensor(nothing, "float32"), gains)
-        return gains, ops.where(finished, self.pad_id, tokens)
+        nothing = ops.convert_to_tensor([0.0] + [LOWEST] * (shape[-1] - 1), "float32")
+
+        def by_source(values):
+            return ops.where(finished, nothing, ops.reshape(values - normalizer, shape))
+
+        tokens = ops.where(finished, self.pad_id, ops.reshape(tokens, shape))
+        gains = by_source(gains)
+        return gains, by_source(best) if self.penalizes else gains, tokens
 
     def _scores(self, totals, lengths, tokens, coverage):
         """The scores that rank candidates: without coverage as long as they are open."""
@@ -216,7 +249,7 @@ class _Search:
         if self.beam == 1:
             return ops.all(finished)
         # Further tokens only lower a log-probability, and the coverage penalty is at most zero.
-        bound = variables["log_probabilities"]
+        bound = variables["penalized" if self.penalizes else "log_probabilities"]
         if self.alpha:
             bound = bound / length_penalty(self.max_length, self.alpha)
         bound = ops.max(ops.where(finished, 2 * LOWEST, bound), axis=1, keepdims=True)
@@ -226,8 +259,9 @@ class _Search:
     def results(self, variables):
         """The best hypotheses after the last step."""
         scores = apply_penalties(
-            variables["log_probabilities"], variables["lengths"], variables.get("coverage"),
-            self.source_mask, self.alpha, self.beta,
+            variables["penalized" if self.penalizes else "log_probabilities"],
+            variables["lengths"], variables.get("coverage"), self.source_mask,
+            self.alpha, self.beta,
         )  # fmt: skip
         # If the search stopped early, what is still open is not a hypothesis.
         whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)

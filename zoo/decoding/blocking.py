@@ -1,40 +1,124 @@
-"""Blocking of next tokens: too early ends and repeated n-grams."""
+"""Limits on the next token: forced, forbidden and repeated ones, and too early ends."""
 
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 from keras import ops
+
+from zoo.checks import check_limits, check_penalty
 
 # Lower than any log-probability, and finite.
 LOWEST = -1e9
 
 
-def block(logits, index, tokens, end_id, min_length, no_repeat_ngram):
-    """Lowers the logits of blocked tokens, so that none of them is the largest.
+class Limits(NamedTuple):
+    """Limits on the tokens of a hypothesis. See `zoo.decoding.beam_search`."""
+
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    repetition_penalty: float = 1.0
+    prefix: Any = None
+    forbidden: Any = None
+
+    def checked(self, max_length, batch, beam):
+        """The limits with tensors for all rows, `prefix` as int32 `[batch * beam, length]`.
+
+        Raises:
+            ValueError: if one has another type or shape, is out of its range, or `prefix` has
+                `max_length` tokens or more.
+        """
+        check_limits(max_length, self.min_length, self.no_repeat_ngram)
+        check_penalty("repetition_penalty", self.repetition_penalty)
+        prefix, forbidden = self.prefix, self.forbidden
+        if prefix is not None:
+            prefix = ops.cast(prefix, "int32")
+            shape = tuple(prefix.shape)
+            if shape[:-1] not in ((), (batch,)) or not 0 < shape[-1] < max_length:
+                raise ValueError(
+                    "`prefix` must have the shape [length] or [batch, length], and fewer tokens "
+                    "than `max_length`, which counts the end token. "
+                    f"Received: prefix of shape {shape}, max_length={max_length}, batch={batch}"
+                )
+            prefix = ops.repeat(ops.broadcast_to(prefix, (batch, shape[-1])), beam, axis=0)
+        if forbidden is not None:
+            forbidden = ops.cast(forbidden, "int32")
+            if len(forbidden.shape) != 2 or 0 in forbidden.shape:
+                raise ValueError(
+                    "`forbidden` must have the shape [sequences, length]: see "
+                    "`zoo.decoding.token_table`. "
+                    f"Received: forbidden of shape {tuple(forbidden.shape)}"
+                )
+        return self._replace(prefix=prefix, forbidden=forbidden)
+
+
+def token_table(sequences: Iterable[Sequence[int]]) -> np.ndarray:
+    """Sequences of tokens as one array, for `forbidden` of `zoo.decoding.beam_search`.
+
+    Args:
+        sequences: Sequences of tokens, each of at least one.
+
+    Returns:
+        int32 `[sequences, length]`, filled with -1 on the left. Both sizes are rounded up to a
+        power of two, so that few shapes are compiled; the first sequence fills the rest.
+
+    Raises:
+        ValueError: if there is no sequence, or an empty one.
+    """
+    rows = [list(row) for row in sequences]
+    if not rows or not all(rows):
+        raise ValueError(f"Each sequence must have at least one token. Received: {rows}")
+    rows += rows[:1] * (_power_of_two(len(rows)) - len(rows))
+    length = _power_of_two(max(map(len, rows)))
+    return np.array([[-1] * (length - len(row)) + row for row in rows], "int32")
+
+
+def limit(logits, index, tokens, end_id, limits):
+    """Lowers the logits of tokens that may not be next, so that none of them is the largest.
 
     Args:
         logits: Float tensor `[rows, vocabulary]`.
         index: int32 scalar tensor. The index of the step.
         tokens: int32 tensor `[rows, max_length]`. The tokens of the steps before.
         end_id: int. The end token, blocked in the first `min_length` steps.
-        min_length: int. Fewest tokens before the end token.
-        no_repeat_ngram: int. Blocks tokens that would repeat an n-gram of this size in `tokens`.
-            `0` blocks none.
+        limits: `Limits`, checked. The prefix precedes all others.
 
     Returns:
         Float tensor `[rows, vocabulary]`.
     """
-    if min_length:
-        is_end = ops.arange(logits.shape[-1], dtype="int32") == end_id  # [vocabulary]
-        too_early = ops.logical_and(is_end, index < min_length)
-        logits = ops.where(too_early, LOWEST, logits)
-    windows = tokens.shape[1] - no_repeat_ngram  # most n-grams before the last step
-    if no_repeat_ngram and windows > 0:
-        repeats = _repeats(logits, index, tokens, no_repeat_ngram, windows)
-        logits = ops.where(repeats, LOWEST, logits)
-    return logits
+    allowed = logits
+    vocabulary = ops.arange(logits.shape[-1], dtype="int32")
+    if limits.repetition_penalty != 1:
+        allowed = _penalize(allowed, index, tokens, limits.repetition_penalty)
+    if limits.min_length:
+        too_early = ops.logical_and(vocabulary == end_id, index < limits.min_length)
+        allowed = ops.where(too_early, LOWEST, allowed)
+    windows = tokens.shape[1] - limits.no_repeat_ngram  # most n-grams before the last step
+    if limits.no_repeat_ngram and windows > 0:
+        repeats = _repeats(logits, index, tokens, limits.no_repeat_ngram, windows)
+        allowed = ops.where(repeats, LOWEST, allowed)
+    if limits.forbidden is not None:
+        completes = _completes(logits, index, tokens, limits.forbidden)
+        allowed = ops.where(completes, LOWEST, allowed)
+    if limits.prefix is not None:
+        length = limits.prefix.shape[1]
+        forced = ops.take(limits.prefix, ops.minimum(index, length - 1), axis=1)  # [rows]
+        only = ops.where(vocabulary[None, :] == forced[:, None], logits, LOWEST)
+        allowed = ops.where(index < length, only, allowed)
+    return allowed
+
+
+def _penalize(logits, index, tokens, penalty):
+    """Logits of the tokens so far, divided by the penalty if positive, else multiplied by it."""
+    steps = ops.arange(tokens.shape[1], dtype="int32")[None, :]
+    seen = _marked(ops.where(steps < index, tokens, logits.shape[-1]), logits.shape[-1])
+    penalized = ops.where(logits > 0, logits / penalty, logits * penalty)
+    return ops.where(seen, penalized, logits)
 
 
 def _repeats(logits, index, tokens, size, windows):
     """True at tokens that would repeat an n-gram, `[rows, vocabulary]`."""
-    rows, vocabulary = logits.shape
     starts = ops.arange(windows, dtype="int32")  # of the n-grams
     repeated = ops.logical_and(starts + size <= index, index >= size - 1)[None, :]
     for offset in range(size - 1):
@@ -43,13 +127,38 @@ def _repeats(logits, index, tokens, size, windows):
         current = ops.expand_dims(ops.take(tokens, place, axis=1), 1)  # [rows, 1]
         repeated = ops.logical_and(repeated, tokens[:, offset : offset + windows] == current)
     last = tokens[:, size - 1 : size - 1 + windows]  # [rows, windows]
-    # N-grams that are not repeated mark an extra column beyond the vocabulary.
-    column = ops.where(repeated, last, vocabulary)
-    row = ops.broadcast_to(ops.arange(rows, dtype="int32")[:, None], (rows, windows))
-    places = ops.reshape(ops.stack([row, column], axis=-1), (-1, 2))
-    blocked = ops.scatter_update(
-        ops.zeros((rows, vocabulary + 1), "int32"),
-        places,
-        ops.ones((rows * windows,), "int32"),
+    return _marked(ops.where(repeated, last, logits.shape[-1]), logits.shape[-1])
+
+
+def _completes(logits, index, tokens, forbidden):
+    """True at tokens that would complete a forbidden sequence, `[rows, vocabulary]`."""
+    count, length = forbidden.shape
+    matched = ops.ones((tokens.shape[0], count), "bool")
+    for back in range(1, length):
+        expected = forbidden[:, length - 1 - back][None, :]  # [1, count]
+        place = ops.maximum(index - back, 0)
+        same = ops.take(tokens, place, axis=1)[:, None] == expected  # [rows, count]
+        same = ops.logical_or(ops.logical_and(same, index >= back), expected < 0)
+        matched = ops.logical_and(matched, same)
+    return _marked(
+        ops.where(matched, forbidden[:, -1][None, :], logits.shape[-1]), logits.shape[-1]
     )
-    return blocked[:, :vocabulary] > 0
+
+
+def _marked(tokens, vocabulary):
+    """True at the given tokens, int32 `[rows, count]`: `[rows, vocabulary]`.
+
+    Tokens beyond the vocabulary, such as a padding that is none of the model's, mark nothing.
+    """
+    rows, count = tokens.shape
+    column = ops.minimum(tokens, vocabulary)  # the last is an extra one
+    row = ops.broadcast_to(ops.arange(rows, dtype="int32")[:, None], (rows, count))
+    places = ops.reshape(ops.stack([row, column], axis=-1), (-1, 2))
+    marks = ops.scatter_update(
+        ops.zeros((rows, vocabulary + 1), "int32"), places, ops.ones((rows * count,), "int32")
+    )
+    return marks[:, :vocabulary] > 0
+
+
+def _power_of_two(count):
+    return 1 << math.ceil(math.log2(count))

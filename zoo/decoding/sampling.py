@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from zoo.checks import check_integer, check_limits
+from zoo.checks import check_integer
 from zoo.decoding import loops
-from zoo.decoding.blocking import block
+from zoo.decoding.blocking import Limits, limit
 from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
 
@@ -21,6 +21,9 @@ def sample(
     num_samples=1,
     min_length=0,
     no_repeat_ngram=0,
+    repetition_penalty=1.0,
+    prefix=None,
+    forbidden=None,
     return_attention=False,
     source_mask=None,
     pad_id=0,
@@ -35,8 +38,10 @@ def sample(
             `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. If the function is
             compiled, make the object outside of it and name it among `layers`.
         num_samples: int. Sequences for each source. Defaults to `1`.
-        min_length, no_repeat_ngram, return_attention, source_mask, pad_id: See
-            `zoo.decoding.beam_search`.
+        repetition_penalty: float. Above 1 makes tokens less probable that the sequence has:
+            positive logits are divided by it, others multiplied. Defaults to `1.0`: none.
+        min_length, no_repeat_ngram, prefix, forbidden, return_attention, source_mask, pad_id:
+            See `zoo.decoding.beam_search`.
 
     Returns:
         `zoo.decoding.Hypotheses`. Log-probabilities are the model's own, whatever the
@@ -47,9 +52,10 @@ def sample(
             needed and the mask or the model's attention is missing, or if the sampler does not
             choose one token at a time.
     """
-    check_limits(max_length, min_length, no_repeat_ngram)
-    source_mask = checked_mask(source_mask, 0.0, return_attention)
     check_integer("num_samples", num_samples, 1)
+    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden)
+    limits = limits.checked(max_length, batch, num_samples)
+    source_mask = checked_mask(source_mask, 0.0, return_attention)
     choose, stateful = _chooser(sampler)
     rows = batch * num_samples
 
@@ -62,7 +68,7 @@ def sample(
         logits, new["state"], attention = step(variables["last"], variables["state"], index)
         logits = ops.cast(logits, "float32")  # [rows, vocabulary]
         normalizer = ops.logsumexp(logits, axis=-1)
-        allowed = block(logits, index, variables["tokens"], end_id, min_length, no_repeat_ngram)
+        allowed = limit(logits, index, variables["tokens"], end_id, limits)
         logit, tokens = choose(logits, allowed)
         tokens = ops.where(is_open, tokens, pad_id)
         ended = ops.logical_or(variables["finished"], tokens == end_id)
@@ -115,8 +121,8 @@ def _chooser(sampler):
     if sampler == "greedy":
 
         def greedy(logits, allowed):
-            logit, tokens = top_k(allowed, 1)
-            return logit[:, 0], tokens[:, 0]
+            _, tokens = top_k(allowed, 1)
+            return ops.take_along_axis(logits, tokens, axis=-1)[:, 0], tokens[:, 0]
 
         return greedy, ()
     import keras_hub  # heavy, and optional: greedy decoding needs Keras alone

@@ -117,6 +117,16 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         pieces = self._sentence_piece_spm.encode([compose(text)], out_type=str, num_threads=1)[0]
         return self.readable(pieces)
 
+    def unknown_characters(self, text: str) -> list[str]:
+        """The characters of a text that no piece has, which are encoded as bytes."""
+        characters = [it for it in dict.fromkeys(compose(text)) if not it.isspace()]
+        spelled = []
+        for character, ids in zip(characters, self.encode(characters), strict=True):
+            pieces = map(self.id_to_token, ids)
+            if UNKNOWN in ids or any(piece in _BYTE_PIECES for piece in pieces):
+                spelled.append(character)
+        return spelled
+
     @staticmethod
     def readable(pieces: Iterable[str]) -> list[str]:
         """The text of each piece of the vocabulary; those of a whole text join to it."""

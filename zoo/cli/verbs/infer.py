@@ -25,6 +25,7 @@ EXAMPLES = """\
   zoo infer bilstm_bahdanau_nsmc_ko --file reviews.txt --json > answers.jsonl
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html"""
 NEXT = "zoo ls"
@@ -104,6 +105,9 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
                 f"{did_you_mean(name, task.options)} Received: --set {setting}",
                 hint="zoo infer --help",
             )
+        if task.options[name].type == "string":
+            options[name] = text
+            continue
         if text in ("none", "None", ""):
             text = "null"
         try:
@@ -134,7 +138,7 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
 
 
 def _kind(option: Option) -> Any:
-    kind = int if option.type == "long" else float
+    kind = {"long": int, "double": float, "string": str}[option.type]
     return kind | None if option.default is None else kind
 
 

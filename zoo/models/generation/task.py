@@ -1,13 +1,14 @@
 """Base class of tasks that generate text."""
 
 import functools
+from dataclasses import replace
 
 import keras
 import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.decoding import Hypotheses, beam_search, compiled
+from zoo.decoding import Hypotheses, beam_search, compiled, token_table
 from zoo.decoding.programs import built_once
 from zoo.models.batching import bucket_size, predict, rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
@@ -86,8 +87,9 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             NumPy arrays.
 
         Raises:
-            ValueError: if the task has no preprocessor, or a coverage penalty is asked of a
-                model without attention.
+            ValueError: if the task has no preprocessor, a coverage penalty is asked of a model
+                without attention, or the prefix or the forbidden words cannot be written, do not
+                fit `max_length`, or contradict each other.
         """
         options = options or SearchOptions()
         if options.coverage_penalty and self.backbone.attention == "none":
@@ -95,14 +97,27 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 "`coverage_penalty` needs a model with attention; leave it at 0. "
                 f"Received: coverage_penalty={options.coverage_penalty}, attention='none'"
             )
-        tokenizer = require_preprocessor(self.preprocessor).tokenizer
-        key = options, return_attention
-        if key in self._searches:
-            return self._searches[key]
+        require_preprocessor(self.preprocessor)
+        tables = self._tables(options)
+        # The tokens are arguments of the program, which is the same for other words.
+        options = replace(options, prefix="", forbidden=())
+        key = options, return_attention, *tables
+        if key not in self._searches:
+            run = self._compile_search(options, return_attention, tables)
+            run = self._searches.setdefault(key, run)  # of threads, the first
+        return functools.partial(self._searches[key], *tables.values())
 
-        def search(*encoder_inputs):
+    def _compile_search(self, options, return_attention, tables):
+        """A function from the arrays of `tables` and encoder inputs to `Hypotheses`."""
+        tokenizer = self.preprocessor.tokenizer
+
+        def search(*arguments):
+            given = dict(zip(tables, arguments, strict=False))
+            encoder_inputs = arguments[len(given) :]
             max_length = options.max_length or max(
-                self.default_max_length(*encoder_inputs), options.min_length + 1
+                self.default_max_length(*encoder_inputs),
+                options.min_length + 1,
+                2 * given["prefix"].shape[0] if "prefix" in given else 0,
             )
             state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
 
@@ -123,6 +138,8 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 coverage_penalty=options.coverage_penalty,
                 min_length=options.min_length,
                 no_repeat_ngram=options.no_repeat_ngram,
+                repetition_penalty=options.repetition_penalty,
+                **given,
                 return_attention=return_attention,
                 source_mask=memory_mask,
                 pad_id=tokenizer.pad_token_id,
@@ -130,11 +147,55 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
 
         search = compiled(search, layers=[self])
 
-        def search_arrays(*encoder_inputs):
-            tensors = search(*encoder_inputs)
+        def search_arrays(*arguments):
+            tensors = search(*arguments)
             return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
 
-        return self._searches.setdefault(key, search_arrays)  # of threads, the first
+        return search_arrays
+
+    def _tables(self, options):
+        """The tokens of `prefix` and `forbidden`, each only if it is given."""
+        prefix = self._token_ids("prefix", options.prefix) if options.prefix.strip() else []
+        forbidden = [(word, ids) for word in options.forbidden for ids in self._forbidden_ids(word)]
+        if options.max_length is not None and len(prefix) >= options.max_length:
+            raise ValueError(
+                "`max_length`, which counts the end token, must be larger than the number of "
+                f"tokens of `prefix`. Received: max_length={options.max_length}, "
+                f"prefix={options.prefix!r} of {len(prefix)} tokens"
+            )
+        for word, ids in forbidden:
+            starts = range(len(prefix) - len(ids) + 1)
+            if any(prefix[start : start + len(ids)] == ids for start in starts):
+                raise ValueError(
+                    "`prefix` must not contain a forbidden word. "
+                    f"Received: prefix={options.prefix!r}, forbidden={word!r}"
+                )
+        tables = {}
+        if prefix:
+            tables["prefix"] = np.array(prefix, "int32")
+        if forbidden:
+            tables["forbidden"] = token_table(ids for _, ids in forbidden)
+        return tables
+
+    def _token_ids(self, name, text):
+        """The tokens of a text that the model can write."""
+        tokenizer = self.preprocessor.tokenizer
+        (ids,) = tokenizer.encode([text])
+        if unknown := tokenizer.unknown_characters(text):
+            raise ValueError(
+                f"`{name}` must have characters that the model can write; its tokenizer does not "
+                f"know {', '.join(unknown)}. Received: {name}={text!r}"
+            )
+        return list(ids)
+
+    def _forbidden_ids(self, word):
+        """The tokens of a word; of a punctuation mark also without the space before it."""
+        tokenizer, ids = self.preprocessor.tokenizer, self._token_ids("forbidden", word.strip())
+        first = tokenizer.id_to_token(ids[0])
+        if word.strip()[0].isalnum() or not first.startswith("▁"):
+            return [ids]
+        glued = [tokenizer.token_to_id(first[1:])] if len(first) > 1 else []
+        return [ids, glued + ids[1:]]
 
     def rows_within(self, batch_size, options):
         """The batch size, or fewer rows where a wide beam would take more memory.
