@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import keras
@@ -12,7 +12,7 @@ from keras import ops
 from zoo.training.schema import TrainingConfig
 
 # With `weight_decay`, Keras' Adam is its AdamW.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable] = {
     "adamw": keras.optimizers.Adam,
     "adam": keras.optimizers.Adam,
     "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9),
@@ -28,19 +28,23 @@ class _RateFactors:
     factors: list[float]  # of the variables that it was built with, in their order
 
     def update_step(self, gradient, variable, learning_rate):
-        factor = self.factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
+        factor = self.factors[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
-class _Adam(_RateFactors, keras.optimizers.Adam):
+class LayerwiseAdam(_RateFactors, keras.optimizers.Adam):
     """Adam with a factor of the learning rate for each variable."""
 
 
-class _SGD(_RateFactors, keras.optimizers.SGD):
+class LayerwiseSGD(_RateFactors, keras.optimizers.SGD):
     """SGD with a factor of the learning rate for each variable."""
 
 
-_WITH_FACTORS = {"adamw": _Adam, "adam": _Adam, "sgd": functools.partial(_SGD, momentum=0.9)}
+_WITH_FACTORS: dict[str, Callable] = {
+    "adamw": LayerwiseAdam,
+    "adam": LayerwiseAdam,
+    "sgd": functools.partial(LayerwiseSGD, momentum=0.9),
+}
 
 
 @keras.saving.register_keras_serializable("zoo")
