@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -131,8 +130,6 @@ def _layer_groups(backbone) -> list[list[keras.Layer]]:
 def _loading(source: str) -> Iterator[None]:
     """Turns what KerasHub and the hubs raise into one error that says what to do."""
     is_address = "://" in source
-    if not is_address and ("/" in source or source.startswith(".")) and not Path(source).is_dir():
-        raise ValueError(f"model.backbone: there is no such directory. Received: {source!r}")
     try:
         yield
     except ImportError as error:

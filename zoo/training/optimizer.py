@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -33,7 +33,7 @@ def _with_dense_gradients(optimizer):
 _Adam = _with_dense_gradients(keras.optimizers.Adam)
 _SGD = _with_dense_gradients(keras.optimizers.SGD)
 # With `weight_decay`, Keras' Adam is its AdamW.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable] = {
     "adamw": _Adam,
     "adam": _Adam,
     "sgd": functools.partial(_SGD, momentum=0.9),
@@ -49,22 +49,22 @@ class _RateFactors:
     factors: list[float]  # of the variables that it was built with, in their order
 
     def update_step(self, gradient, variable, learning_rate):
-        factor = self.factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
+        factor = self.factors[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
-class _AdamWithFactors(_RateFactors, _Adam):
+class LayerwiseAdam(_RateFactors, _Adam):
     """Adam with a factor of the learning rate for each variable."""
 
 
-class _SGDWithFactors(_RateFactors, _SGD):
+class LayerwiseSGD(_RateFactors, _SGD):
     """SGD with a factor of the learning rate for each variable."""
 
 
-_WITH_FACTORS = {
-    "adamw": _AdamWithFactors,
-    "adam": _AdamWithFactors,
-    "sgd": functools.partial(_SGDWithFactors, momentum=0.9),
+_WITH_FACTORS: dict[str, Callable] = {
+    "adamw": LayerwiseAdam,
+    "adam": LayerwiseAdam,
+    "sgd": functools.partial(LayerwiseSGD, momentum=0.9),
 }
 
 

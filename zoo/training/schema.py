@@ -218,6 +218,9 @@ def backbone_conflicts(config: "RecipeConfig") -> Iterator[Conflict]:
         if given and training.init_from is None:
             yield Conflict("only a KerasHub encoder has them: set model.backbone", **given)
         return
+    is_path = "://" not in model.backbone and ("/" in model.backbone or model.backbone[0] in ".~")
+    if is_path and not Path(model.backbone).is_dir():
+        yield Conflict("there is no such directory", model__backbone=model.backbone)
     if training.init_from is not None:
         yield Conflict(
             "the encoder comes either from a preset or from a trained model: give one of them",

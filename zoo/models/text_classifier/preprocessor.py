@@ -132,7 +132,8 @@ class EncoderTextClassifierPreprocessor(TextClassifierPreprocessor):
             truncated. Defaults to `128`.
     """
 
-    backbone_cls = None  # of two classes with one backbone, `from_preset` would find either
+    # Of two classes with one backbone, `from_preset` would find either.
+    backbone_cls = None  # type: ignore[assignment]
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
 
     def __init__(self, tokenizer, sequence_length=128, **kwargs):

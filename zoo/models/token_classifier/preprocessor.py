@@ -157,7 +157,8 @@ class EncoderTokenClassifierPreprocessor(TokenClassifierPreprocessor):
         ValueError: if `pieces` is unknown, or `sequence_length` not an integer of at least 3.
     """
 
-    backbone_cls = None  # of two classes with one backbone, `from_preset` would find either
+    # Of two classes with one backbone, `from_preset` would find either.
+    backbone_cls = None  # type: ignore[assignment]
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
 
     def __init__(self, tokenizer, pieces="first", language=None, sequence_length=512, **kwargs):
