@@ -20,6 +20,8 @@ OVERRIDES = [
     "training.average_last=3",
     "training.schedule=cosine",
     "tokenizer.sampling=0.2",
+    "model.word_vectors=tiny",
+    "model.freeze_vectors=2",
 ]
 KILLED_AT = 18  # in the second epoch, after the checkpoint of step 15
 
@@ -43,7 +45,9 @@ def arrays(path):
 
 
 @pytest.mark.once
-def test_killed_run_is_resumed_exactly(client, home, monkeypatch):
+def test_killed_run_is_resumed_exactly(client, home, tmp_path, monkeypatch):
+    (tmp_path / "tiny.txt").write_text("the 1 0.5\ngood 0.3 -1\nwas -0.7 0.2\n")
+    monkeypatch.setenv("ZOO_VECTORS", str(tmp_path))
     monkeypatch.setattr(Checkpoint, "remove", lambda self: None)  # keeps the last state
     whole = run_recipe(sentiment.RECIPE, "quickstart", OVERRIDES).run_id
 

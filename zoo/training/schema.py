@@ -16,8 +16,6 @@ from pydantic_core import PydanticCustomError
 
 from zoo import data
 from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
-from zoo.vectors.files import read_rows
-from zoo.vectors.sources import find_vectors
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -322,7 +320,9 @@ class RecipeConfig(Section):
         """
         model = getattr(self, "model", None)
         if isinstance(model, VectorsConfig) and model.word_vectors:
-            read_rows(find_vectors(model.word_vectors))
+            from zoo.vectors import check_vectors  # NumPy, which a wrong file does not need
+
+            check_vectors(model.word_vectors)
         return iter(())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from zoo.home import home
 from zoo.suggestions import did_you_mean
-from zoo.vectors.files import FORMATS, SUFFIXES, VECTORS_FILE, WORDS_FILE
+from zoo.vectors.files import FORMATS, SUFFIXES, VECTORS_FILE, WORDS_FILE, read_rows
 
 # Public vectors by the names that recipes give them, with the place to get them.
 PUBLISHED = {
@@ -60,3 +60,8 @@ def find_vectors(source: str) -> Path:
         f"put it there as {source}.txt.{did_you_mean(source, {**named, **PUBLISHED})} "
         f"Received: word_vectors={source!r}"
     )
+
+
+def check_vectors(source: str) -> None:
+    """Raises the error of `find_vectors` or `read_rows`, having read the first line alone."""
+    read_rows(find_vectors(source))

@@ -33,7 +33,9 @@ def arguments(parser: ArgumentParser) -> None:
         "action", choices=("ls", "nearest", "train"), help="list, print neighbours, or train"
     )
     parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="see above")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="`train`: the folder to write")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="`train`: the folder to write"
+    )
     parser.add_argument(
         "--count", type=int, default=8, help="`nearest`: the number of words (default 8)"
     )
