@@ -116,10 +116,11 @@ def test_averages_are_evaluated_and_training_continues_from_the_raw_weights(prec
         assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
 
 
-def test_gradients_of_a_repeated_token_are_summed_first():
+@pytest.mark.parametrize("optimizer, clip_norm", [("adamw", None), ("sgd", 0.3)])
+def test_gradients_of_a_repeated_token_are_summed_first(optimizer, clip_norm):
     tokens, truth = np.array([1, 2, 1, 1, 0, 2]), np.linspace(-1, 1, 12).reshape(6, 2)
     start = np.arange(8.0).reshape(4, 2)
-    settings = TrainingConfig(learning_rate=0.1, clip_norm=0.3)
+    settings = TrainingConfig(optimizer=optimizer, learning_rate=0.1, clip_norm=clip_norm)
     trained = []
     for layer, inputs in (
         (keras.layers.Embedding(4, 2), tokens),
@@ -130,13 +131,13 @@ def test_gradients_of_a_repeated_token_are_summed_first():
         compile_model(model, settings, 4, loss="mse")
         model.fit(inputs, truth, batch_size=6, epochs=2, verbose=0)
         trained += model.get_weights()
-    np.testing.assert_allclose(*trained, atol=1e-4)
-    assert np.abs(trained[0] - start).max() > 0.1
+    np.testing.assert_allclose(*trained, atol=1e-5)
+    assert np.abs(trained[0] - start).max() > 0.04
 
 
 @pytest.mark.parametrize("optimizer, tolerance", [("sgd", 1e-5), ("adamw", 1e-4)])
 def test_accumulated_batches_are_one_large_batch(optimizer, tolerance):
-    jit = True if keras.config.backend() == "tensorflow" and optimizer == "adamw" else None
+    xla = keras.config.backend() == "tensorflow" and optimizer == "adamw"
     tokens = np.array([[1, 2], [2, 0], [3, 3], [0, 1], [2, 2], [1, 0]] * 2)
     truth = np.linspace(-1, 1, 24, dtype="float32").reshape(12, 2)
 
@@ -158,7 +159,7 @@ def test_accumulated_batches_are_one_large_batch(optimizer, tolerance):
             warmup_steps=2,
             weight_decay=0.1,
             clip_norm=0.3,
-            jit=jit,
+            jit=(accumulate > 1) if xla else None,
         )
         compile_model(model, settings, 4, loss="mse")
         model.fit(tokens, truth, batch_size=batch_size, shuffle=False, verbose=0)

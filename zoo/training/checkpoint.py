@@ -68,7 +68,7 @@ class TrainerState:
         """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
         if self.averaged:
             return f"the average of epochs {self.epoch - self.averaged + 1} to {self.epoch}"
-        return f"epoch {self.best_epoch + 1}"
+        return f"epoch {(self.best_epoch or 0) + 1}"
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ def _with_dense_gradients(optimizer):
     """
     if keras.config.backend() != "tensorflow":
         return optimizer
+    import tensorflow as tf  # heavy, and only its own backend needs it
 
-    class Dense(optimizer):
+    class Dense(optimizer):  # type: ignore[misc, valid-type]
         def apply(self, grads, trainable_variables=None):
-            dense = [g if g is None else ops.convert_to_tensor(g, sparse=False) for g in grads]
+            dense = [g if g is None else tf.convert_to_tensor(g) for g in grads]
             super().apply(dense, trainable_variables)
 
     return Dense
