@@ -123,7 +123,8 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
         schema.model_validate(options)
     except ValidationError as error:
         mistakes = [explain(schema, (str(one["loc"][0]),), one) for one in error.errors()]
-        raise WrongUse(f"--set {' '.join(mistakes)}", hint="zoo infer --help") from None
+        lines_of_mistakes = "\n".join(f"--set {mistake}" for mistake in mistakes)
+        raise WrongUse(lines_of_mistakes, hint="zoo infer --help") from None
     if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "beam" in fields:
         raise WrongUse(
             "--set n_best: must be at most beam. Received: "
