@@ -122,7 +122,7 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
     try:
         schema.model_validate(options)
     except ValidationError as error:
-        mistakes = [explain(schema, (str(one["loc"][0]),), one) for one in error.errors()]
+        mistakes = [explain(schema, (str(one["loc"][0]),), dict(one)) for one in error.errors()]
         lines_of_mistakes = "\n".join(f"--set {mistake}" for mistake in mistakes)
         raise WrongUse(lines_of_mistakes, hint="zoo infer --help") from None
     if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "beam" in fields:
