@@ -18,7 +18,7 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
         raise ValueError(
             f"`{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
         )
-    if maximum is not None and value > maximum:
+    if maximum is not None and int(value) > maximum:
         raise ValueError(
             f"`{name}` must be an integer of at most {maximum:,}: more would take gigabytes. "
             f"Received: {name}={value!r}"

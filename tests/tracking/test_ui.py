@@ -65,7 +65,7 @@ def test_remote_server_is_opened(monkeypatch, capsys):
 def test_private_is_not_for_a_server_of_others(monkeypatch):
     monkeypatch.setattr(ui, "prepare_store", lambda: "http://127.0.0.1:9/")
     monkeypatch.setattr(ui, "start_page", lambda uri: "#/page")
-    with pytest.raises(ValueError, match="Leave it out.*Received: MLFLOW_TRACKING_URI"):
+    with pytest.raises(ValueError, match="Leave it out.*Received: --private, and a server"):
         ui.serve(private=True)
 
 

@@ -59,10 +59,11 @@ def load(source: str | Path, **kwargs) -> "TaskModel":
 
 def _check_model(model, directory):
     """Refuses weights that are no numbers, and a vocabulary with ids that the model lacks."""
+    import numpy as np
     from keras import ops
 
-    for weight in model.weights:
-        if "float" in str(weight.dtype) and not bool(ops.all(ops.isfinite(weight))):
+    for weight in model.weights:  # by NumPy, for which JAX would compile a program for each shape
+        if "float" in weight.dtype and not np.isfinite(ops.convert_to_numpy(weight)).all():
             raise PresetError(
                 "The weights of a preset must be finite: train it again, with a smaller learning "
                 f"rate or `training.clip_norm`. Received: {weight.path} in {directory}"
@@ -73,8 +74,8 @@ def _check_model(model, directory):
         ("source_tokenizer", "source_vocabulary_size"),
     ):
         tokenizer = getattr(preprocessor, name, None)
-        known = getattr(backbone, size, None) or backbone.vocabulary_size
-        if tokenizer is not None and tokenizer.vocabulary_size() > known:
+        known = getattr(backbone, size, None) or getattr(backbone, "vocabulary_size", None)
+        if tokenizer is not None and known and tokenizer.vocabulary_size() > known:
             raise PresetError(
                 "The vocabulary of a preset must not be larger than the embedding of its tokens. "
                 f"Received: {tokenizer.vocabulary_size():,} tokens in the {name}, {known:,} in the "

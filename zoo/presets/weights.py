@@ -143,13 +143,14 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
                 )
 
 
-def _numbers(node: dict, names: tuple[str, ...]) -> list[int]:
-    """The whole numbers under these names, of lists the largest."""
-    found = []
+def _numbers(node: dict, names: tuple[str, ...]) -> list[float]:
+    """The numbers under these names, of lists the largest."""
+    found: list[float] = []
     for name in names:
         value = node.get(name)
-        values = value if isinstance(value, list) else [value]
-        found += [max(one for one in values)] if values and all(map(_is_size, values)) else []
+        values: list[Any] = value if isinstance(value, list) else [value]
+        if values and all(map(_is_size, values)):
+            found.append(max(values))
     return found
 
 

@@ -49,7 +49,7 @@ def serve(port: int = 5000, open_browser: bool = True, private: bool = False) ->
             raise ValueError(
                 "`--private` is for the server that `zoo ui` starts itself; the server of "
                 "MLFLOW_TRACKING_URI decides who may read it. Leave it out, or unset the variable. "
-                f"Received: MLFLOW_TRACKING_URI={uri}"
+                "Received: --private, and a server in MLFLOW_TRACKING_URI"
             )
         _show(f"{uri.rstrip('/')}/{page}", open_browser)
         return

@@ -126,8 +126,9 @@ def _options(settings: list[str], task: Task) -> dict[str, Any]:
     try:
         schema.model_validate(options)
     except ValidationError as error:
-        mistakes = [explain(schema, (str(one["loc"][0]),), one) for one in error.errors()]
-        raise WrongUse(f"--set {' '.join(mistakes)}", hint="zoo infer --help") from None
+        mistakes = [explain(schema, (str(one["loc"][0]),), dict(one)) for one in error.errors()]
+        lines_of_mistakes = "\n".join(f"--set {mistake}" for mistake in mistakes)
+        raise WrongUse(lines_of_mistakes, hint="zoo infer --help") from None
     if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "beam" in fields:
         raise WrongUse(
             "--set n_best: must be at most beam. Received: "
