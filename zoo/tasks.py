@@ -98,9 +98,9 @@ class Task:
 
 
 BATCH_SIZE = Option("long", 64)
-_OPTION_TYPES = {float: "double", str: "string", tuple: "string"}
+_TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
-    name: Option(_OPTION_TYPES.get(type(value), "long"), "" if value == () else value)
+    name: Option(_TYPES.get(type(value), "long"), "" if value == () else value)
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}

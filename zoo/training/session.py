@@ -22,6 +22,7 @@ from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
+from zoo.training.pretrained import differences
 from zoo.training.recipe import Recipe, TrainingExamples
 
 
@@ -110,7 +111,9 @@ class Session:
         if config.training.init_from and manifest is None:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
-            self.recipe.build(self.dataset, preprocessor, config.training.precision)
+            model = self.recipe.build(self.dataset, preprocessor, config.training.precision)
+            for line in differences(self.recipe.initial_model, model, config.training.init_from):
+                say(line)
         with start_run(
             tracking.experiment or config.recipe,
             self.name,
