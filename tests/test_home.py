@@ -50,6 +50,8 @@ for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
 def unknown(uid):
     raise KeyError("getpwuid(): uid not found")
 pwd.getpwuid = unknown
+"""
+RUN_A_VERB = """
 from zoo.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -70,7 +72,7 @@ def test_verbs_of_a_user_without_a_name(tmp_path, arguments, zoo_home, code, exp
         environment["ZOO_HOME"] = str(tmp_path / zoo_home)
     environment["PYTHONPATH"] = str(ROOT)
     found = subprocess.run(
-        [sys.executable, "-c", WITHOUT_HOME, *arguments],
+        [sys.executable, "-c", WITHOUT_HOME + RUN_A_VERB, *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -80,3 +82,15 @@ def test_verbs_of_a_user_without_a_name(tmp_path, arguments, zoo_home, code, exp
     assert expected in found.stdout + found.stderr
     assert "Traceback" not in found.stderr
     assert {path.name for path in tmp_path.iterdir()} <= {"mine"}
+
+
+@pytest.mark.parametrize("package", ["zoo.models", "zoo.tokenizers"])
+def test_imports_of_a_user_without_a_name(tmp_path, package):
+    """What a user without a home folder lacks is said, in place of a message about a package."""
+    code = f"{WITHOUT_HOME}\nos.environ.pop('ZOO_HOME', None)\nimport {package}"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.returncode == 1 and "kaggle" not in found.stderr
+    assert found.stderr.splitlines()[-1].startswith("zoo.home.HomeError: ")
+    assert "set ZOO_HOME" in found.stderr

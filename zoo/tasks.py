@@ -103,10 +103,10 @@ class Task:
 
 
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
-_OPTION_TYPES = {float: "double", str: "string", tuple: "string"}
+_TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
     name: Option(
-        _OPTION_TYPES.get(type(value), "long"),
+        _TYPES.get(type(value), "long"),
         "" if value == () else value,
         *SEARCH_BOUNDS.get(name, ()),
     )

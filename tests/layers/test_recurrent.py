@@ -287,7 +287,7 @@ def layer_of_derived_cell(base, **options):
             output, states = super().call(*arguments, **options)
             return 2 * output, states
 
-    layer.cell = Derived(4)
+    layer.cell = Derived.from_config(layer.cell.get_config())
     return layer
 
 

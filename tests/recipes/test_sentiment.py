@@ -49,6 +49,7 @@ def test_init_from_copies_tokenizer_and_weights(start):
     assert model.preprocessor.lowercase is True
     for mine, other in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
+    assert pretrained.differences(expected, model, "it") == []
 
 
 def test_init_from_with_other_labels_copies_backbone_and_pooling(start):
@@ -59,6 +60,11 @@ def test_init_from_with_other_labels_copies_backbone_and_pooling(start):
         mine, other = getattr(model, part).get_weights(), getattr(expected, part).get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
     assert model.output_shape == (None, 3)
+    assert pretrained.differences(expected, model, "it") == [
+        "labels bad, fair, good in place of negative, positive of it",
+        "new layers, without weights of it: logits",
+        "layers of it that are left behind: logits",
+    ]
 
 
 def test_init_from_with_another_pooling_copies_the_backbone(start):
@@ -66,6 +72,10 @@ def test_init_from_with_another_pooling_copies_the_backbone(start):
     model, expected = built(one, load_data(one.config)), zoo.load(start)
     mine, other = model.backbone.get_weights(), expected.backbone.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
+    assert pretrained.differences(expected, model, "it") == [
+        "new layers, without weights of it: logits",
+        "layers of it that are left behind: pooling, logits",
+    ]
 
 
 def test_init_from_of_other_sizes_names_the_settings(start):

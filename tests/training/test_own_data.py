@@ -163,10 +163,12 @@ def test_input_column_of_each_task():
     assert naming.input_column(named, "text_classifier") is None
 
 
-def test_fine_tuning_brings_sizes_along_or_records_no_run(run, client, tmp_path):
+def test_fine_tuning_brings_sizes_along_or_records_no_run(run, client, tmp_path, capsys):
     start = tmp_path / "start"
     run("training.max_steps=1", output=start)
-    own = ["data.options={}", f"data.train={reviews(tmp_path, header='text,label')}"]
+    data = reviews(tmp_path, header="text,label")
+    data.write_text(data.read_text().replace("positive", "good"))
+    own = ["data.options={}", f"data.train={data}"]
     with pytest.raises(ValueError, match="set model.units=5. Received: model.units=7"):
         run(*own, f"training.init_from={start}", "model.units=7")
     (experiment,) = client.search_experiments(filter_string="name = 'sentiment'")
@@ -182,4 +184,7 @@ def test_fine_tuning_brings_sizes_along_or_records_no_run(run, client, tmp_path)
         progress=False,
     )
     assert client.get_run(result.run_id).data.params["model.units"] == "5"
+    said = capsys.readouterr().err
+    notice = f"new layers, without weights of {start}: logits"
+    assert said.index(notice) < said.index(f"run {result.run_id}")
     assert "starting from" in result.card.description

@@ -5,6 +5,11 @@ Importing this package registers the classes with Keras, so that KerasHub loads 
 presets.
 """
 
+# ruff: noqa: E402 (KerasHub needs a home folder when it is imported, and fails unclearly without)
+from zoo.home import provide_home
+
+provide_home()
+
 from zoo.models.image_to_text import (
     ImageToText,
     ImageToTextBackbone,

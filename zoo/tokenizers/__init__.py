@@ -1,5 +1,10 @@
 """Tokenizers: subwords by SentencePiece, and words, with their characters or of texts."""
 
+# ruff: noqa: E402 (KerasHub needs a home folder when it is imported, and fails unclearly without)
+from zoo.home import provide_home
+
+provide_home()
+
 from zoo.tokenizers.subword import SubwordTokenizer, train_subword_tokenizer
 from zoo.tokenizers.text_words import TextWordTokenizer, train_text_word_tokenizer
 from zoo.tokenizers.words import WordTokenizer, train_word_tokenizer

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras_hub
+import numpy as np
 
 import zoo
 from zoo.tasks import task_of
@@ -74,3 +75,51 @@ def check_same_sizes(
         "The sizes of the model must be those of training.init_from: set "
         f"{settings(expected)}. Received: {settings(received)}"
     )
+
+
+def differences(
+    source: keras_hub.models.Task, target: keras_hub.models.Task, name: str
+) -> list[str]:
+    """What a new model lacks of the model that it starts from, a line each.
+
+    Args:
+        source: The model of `training.init_from`.
+        target: The model to train, with the weights that were copied.
+        name: The source as the recipe names it.
+    """
+    lines = []
+    for setting in ("labels", "tags", "intents", "languages"):
+        old, new = getattr(source, setting, None), getattr(target, setting, None)
+        if old and old != new:
+            lines.append(f"{setting} {_listed(new)} in place of {_listed(old)} of {name}")
+    theirs, ours = _weights(source), _weights(target)
+    fresh = [layer for layer, values in ours.items() if not _equal(values, theirs.get(layer))]
+    left = [layer for layer in theirs if layer not in ours or layer in fresh]
+    if fresh:
+        lines.append(f"new layers, without weights of {name}: {', '.join(fresh)}")
+    if left:
+        lines.append(f"layers of {name} that are left behind: {', '.join(left)}")
+    return lines
+
+
+def _weights(model: keras_hub.models.Task) -> dict[str, list[np.ndarray]]:
+    """The weights of each layer of a model that has any."""
+    return {
+        "backbone" if layer is model.backbone else layer.name: layer.get_weights()
+        for layer in model.layers
+        if layer.weights
+    }
+
+
+def _equal(values: list[np.ndarray], others: list[np.ndarray] | None) -> bool:
+    return (
+        others is not None
+        and len(values) == len(others)
+        and all(map(np.array_equal, values, others))
+    )
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    names = list(names or ())
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(names[:6]) + more or "none"

@@ -23,6 +23,7 @@ from zoo.training.display import Display
 from zoo.training.distillation.schema import UNLABELLED_SPLIT
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
+from zoo.training.pretrained import differences
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.reliability import draw_reliability
 
@@ -119,7 +120,9 @@ class Session:
         if (config.training.init_from or backbone) and manifest is None:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
-            self.recipe.build(self.dataset, preprocessor, config.training.precision)
+            model = self.recipe.build(self.dataset, preprocessor, config.training.precision)
+            for line in differences(self.recipe.initial_model, model, config.training.init_from):
+                say(line)
         self._columns = self.recipe.training_columns(self.dataset, self.display)
         tags |= self._teaching()
         with start_run(
