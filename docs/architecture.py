@@ -31,6 +31,7 @@ FLOORS = (
         "terminal",
         "home",
         "files",
+        "processes",
         "images",
         "search_options",
         "tasks",

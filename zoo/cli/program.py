@@ -29,6 +29,7 @@ GROUPS = {
     "training": {
         "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
+        "runs": "close runs of killed processes, and remove what they left",
         "ui": "open the tracked runs and registered models in the browser",
     },
 }

@@ -1,4 +1,4 @@
-"""Converts SIGTERM into SystemExit."""
+"""Converts SIGTERM and SIGHUP into SystemExit."""
 
 import signal
 import sys
@@ -6,21 +6,32 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# SIGHUP is sent when the terminal is closed or the connection is lost; Windows has none.
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Converts SIGTERM into `SystemExit` inside the `with` block, so that cleanup code runs.
+def termination_raises() -> Iterator[None]:
+    """Converts SIGTERM and SIGHUP into `SystemExit` inside the `with` block, so that cleanup runs.
 
-    It has no effect outside the main thread or if another handler is installed.
+    After the first signal, further ones are ignored until the block ends: they would interrupt the
+    cleanup. It has no effect outside the main thread, nor on a signal that has another handler or
+    is ignored, as SIGHUP is under `nohup`.
     """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    ):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    handled = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+
+    def stop(number, frame):
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in handled:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)

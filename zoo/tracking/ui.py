@@ -12,7 +12,7 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
-from zoo.tracking.signals import sigterm_raises
+from zoo.tracking.signals import termination_raises
 from zoo.tracking_store import database_root, is_server, prepare_store
 
 HOST = "127.0.0.1"
@@ -46,7 +46,7 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
     log = home() / "runs" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        sigterm_raises(),
+        termination_raises(),
         log.open("w") as output,
         subprocess.Popen(
             _command(uri, port), env=_environment(), stdout=output, stderr=subprocess.STDOUT

@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ import yaml
 from zoo import presets
 from zoo.files import atomic_write
 from zoo.home import home
+from zoo.processes import OWNER_FILE
+from zoo.training.lease import Lease
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "best.npz", "model"
+FINISHING_FOLDER = "finishing"
 
 
 class CheckpointError(OSError):
@@ -46,6 +49,8 @@ class TrainerState:
         best_epoch: The epoch it was measured in.
         moved: Whether the metric on the dev split has had two values.
         seconds: Training time.
+        unlogged: Metrics of finished epochs that the tracking store may not have yet: each the
+            number of finished epochs, and the values by name.
     """
 
     epoch: int = 0
@@ -58,6 +63,7 @@ class TrainerState:
     best_epoch: int | None = None
     moved: bool = False
     seconds: float = 0.0
+    unlogged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,8 @@ class Checkpoint:
 
     `recipe.yaml` (the `RunManifest`) and `model/` (a preset: tokenizer and architecture) are
     written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint, and
-    `best.npz` whenever the model is the best so far.
+    `best.npz` whenever the model is the best so far. After training, `finishing/` holds the final
+    preset and marks of the steps that are done.
 
     Args:
         run_id: Id of the run.
@@ -93,11 +100,17 @@ class Checkpoint:
     def __init__(self, run_id: str):
         self.run_id = run_id
         self.folder = home() / "checkpoints" / run_id
+        self._lease: Lease | None = None
 
     @property
     def model(self) -> Path:
         """Directory of the preset."""
         return self.folder / MODEL_FOLDER
+
+    @property
+    def final_preset(self) -> Path:
+        """Directory of the preset with the best weights, once training is over."""
+        return self.folder / FINISHING_FOLDER / "preset"
 
     @property
     def is_resumable(self) -> bool:
@@ -149,6 +162,28 @@ class Checkpoint:
                 continue
         return None
 
+    def hold(self, lease: Lease) -> None:
+        """Takes the lease of the checkpoint, and removes files that a killed process left half.
+
+        Raises:
+            LeaseError: if another process holds it.
+            CheckpointError: if its folder cannot be written.
+        """
+        with self._writing(OWNER_FILE):
+            lease.acquire(self.folder)
+        self._lease = lease
+        for path in list(self.folder.rglob(".part-*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def check_lease(self) -> None:
+        """Verifies that no other process has taken the run over.
+
+        Raises:
+            LeaseError: if one has.
+        """
+        if self._lease:
+            self._lease.check()
+
     def create(
         self, manifest: RunManifest, model: "keras_hub.models.Task", dataset: "Dataset"
     ) -> None:
@@ -181,7 +216,7 @@ class Checkpoint:
             raise self._unreadable(path, error) from error
 
     def save(self, model: "keras.Model", progress: TrainerState) -> None:
-        """Writes the state of training, replacing the previous one.
+        """Writes the state of training, replacing the previous one and what followed from it.
 
         Args:
             model: The compiled model, its optimizer built.
@@ -193,6 +228,7 @@ class Checkpoint:
         arrays = _arrays("model", model.variables) | _arrays("optimizer", model.optimizer.variables)
         arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), "uint8")
         self._write(STATE_FILE, arrays)
+        shutil.rmtree(self.folder / FINISHING_FOLDER, ignore_errors=True)
 
     def restore(self, model: "keras.Model") -> TrainerState:
         """Restores the state into a compiled model whose optimizer is built.
@@ -235,6 +271,18 @@ class Checkpoint:
         """
         self._assign(self._read(BEST_FILE), "model", model.weights)
 
+    def once(self, step: str, action: Callable[[], None]) -> None:
+        """Runs a step that follows training, unless it was done before the run was resumed.
+
+        Args:
+            step: Name of the step.
+            action: Function that does it. If the process is killed within, it is run again.
+        """
+        mark = self.folder / FINISHING_FOLDER / f"{step}.done"
+        if not mark.exists():
+            action()
+            mark.touch()
+
     def remove(self) -> None:
         """Removes all files of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -245,6 +293,7 @@ class Checkpoint:
 
     @contextmanager
     def _writing(self, name) -> Iterator[Path]:
+        self.check_lease()
         try:
             yield self.folder / name
         except OSError as error:
@@ -271,7 +320,9 @@ class Checkpoint:
 
     def _trainer_state(self, arrays) -> TrainerState:
         try:
-            return TrainerState(**json.loads(arrays["progress"].tobytes()))
+            state = TrainerState(**json.loads(arrays["progress"].tobytes()))
+            state.unlogged = [(step, metrics) for step, metrics in state.unlogged]
+            return state
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(self.folder / STATE_FILE, error) from error
 

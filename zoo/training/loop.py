@@ -31,7 +31,7 @@ def train(
     *,
     examples: Callable[[int], TrainingExamples],
     evaluate: Callable[[], dict[str, float]],
-    log: Callable[[dict[str, float], int], None],
+    log: Callable[[], None],
     display: Display,
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
@@ -47,7 +47,7 @@ def train(
         checkpoint: Stores the state and the best weights.
         examples: Function from the epoch to its training examples.
         evaluate: Scores the model on the dev split.
-        log: Function of metrics and the number of finished epochs.
+        log: Logs `progress.unlogged`, and empties it if the tracking store works.
         display: Shows the progress.
 
     Raises:
@@ -87,7 +87,7 @@ def train(
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
         progress.seconds += time.perf_counter() - start
-        log(
+        metrics = (
             {f"train/{name}": value for name, value in trained.items()}
             | {f"dev/{name}": value for name, value in measured.items()}
             | {
@@ -95,15 +95,16 @@ def train(
                 "progress/tokens_per_second": _tokens(data, remaining) / seconds,
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
-            },
-            progress.epoch,
+            }
         )
+        progress.unlogged.append((progress.epoch, metrics))
         display.say(
             f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  "
             f"train {format_metrics(trained)}  "
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
-        checkpoint.save(model, progress)
+        checkpoint.save(model, progress)  # first, so that a failing store costs no epoch
+        log()
     if progress.best_epoch is None:
         raise TrainingError(
             f"The {evaluation.metric} on the dev split was never a number: lower "

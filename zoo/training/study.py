@@ -142,4 +142,5 @@ def _finished(client, study, digest):
 
 
 def _model_uri(run) -> str:
-    return f"models:/{run.outputs.model_outputs[0].model_id}"
+    last = max(run.outputs.model_outputs, key=lambda output: output.step)
+    return f"models:/{last.model_id}"
