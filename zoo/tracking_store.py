@@ -161,7 +161,8 @@ def without_passwords(text: str) -> str:
     >>> without_passwords("postgresql://me:secret@host/runs?password=secret")
     'postgresql://me:***@host/runs?password=***'
     """
-    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    # A password may have characters that should be quoted; a port is no password.
+    text = re.sub(r"(://[^:/@\s]*):(?!\d+[/?#])\S*@", r"\1:***@", text)
     return re.sub(r"([?&]\w*(?:password|passwd|pwd)=)[^&\s]+", r"\1***", text, flags=re.IGNORECASE)
 
 

@@ -185,6 +185,46 @@ def test_sigterm_kills_the_run(client, start):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no SIGHUP there")
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_interrupt_the_end(client, start, monkeypatch, second):
+    fail = lifecycle._fail
+
+    def interrupted_fail(*arguments):
+        os.kill(os.getpid(), second)
+        fail(*arguments)
+
+    monkeypatch.setattr(lifecycle, "_fail", interrupted_fail)
+    with pytest.raises(SystemExit) as caught, start() as run:
+        os.kill(os.getpid(), signal.SIGHUP)
+        threading.Event().wait(5)
+    assert caught.value.code == 129
+    assert client.get_run(run.id).info.status == "KILLED"
+    assert models(client, run)[0].status == "FAILED"
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_ignored_hangup_stays_ignored(client, start):
+    """As under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with start() as run:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert client.get_run(run.id).info.status == "FINISHED"
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def test_error_of_a_run_has_no_password(client, start):
+    address = "http://me:secret@host"
+    with pytest.raises(ValueError), start() as run:
+        raise ValueError(f"API request to {address} failed")
+    entity = client.get_run(run.id)
+    report = Path(client.download_artifacts(run.id, "error.txt")).read_text()
+    assert "me:***@host" in entity.data.tags["error"] and "me:***@host" in report
+    assert "secret" not in entity.data.tags["error"] + report
+
+
 def test_failing_store_does_not_hide_the_error(client, start, monkeypatch, caplog):
     def refuse(*args, **kwargs):
         raise ConnectionError("gone")
