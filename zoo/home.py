@@ -16,8 +16,8 @@ def home() -> Path:
     Returns:
         An absolute path. The folder may not exist yet; its sub-folders are created when they are
         first used: `checkpoints` (training runs that can be resumed), `data` (datasets), `models`
-        (downloaded presets), `pictures` (preprocessed images) and `runs` (MLflow's database and
-        artifacts).
+        (downloaded presets), `pictures` (preprocessed images), `runs` (MLflow's database and
+        artifacts) and `temporary`.
 
     Raises:
         HomeError: if `~` is needed and the user has no home folder, as in a container that runs

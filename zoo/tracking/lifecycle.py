@@ -68,44 +68,44 @@ def start_run(
         StoreError: if the store cannot be used (see `zoo.tracking.prepare_store`), or fails later.
         ValueError: if the experiment was deleted, or the run `resume` does not exist.
     """
-    client = MlflowClient(tracking_uri=prepare_store())
-    for abandoned in abandoned_runs(client):
-        if abandoned.info.run_id != resume:
-            close(client, abandoned)
-    tags = resolve_tags(environment() | {k: str(v) for k, v in (tags or {}).items()})
-    process = Process.current().to_json()
-    tags[PROCESS_TAG] = process
-    if resume:
-        run = _resume(client, resume, process)
-    elif launched := os.environ.get("MLFLOW_RUN_ID"):  # by `mlflow run`
-        run = _resume(client, launched, process)
-        client.update_run(launched, name=name)
-        run.log_tags(tags)
-    else:
-        experiment_id = get_experiment(client, experiment).experiment_id
-        info = client.create_run(experiment_id, run_name=name, tags=tags).info
-        run = Run(client, info.run_id, experiment_id, name)
-    monitor = SystemMetricsMonitor(
-        run.id,
-        sampling_interval=SAMPLING_SECONDS,
-        resume_logging=resume is not None,
-        tracking_uri=client.tracking_uri,
-    )
-    try:
-        with termination_raises():
+    with termination_raises():  # also while the end is recorded
+        client = MlflowClient(tracking_uri=prepare_store())
+        for abandoned in abandoned_runs(client):
+            if abandoned.info.run_id != resume:
+                close(client, abandoned)
+        tags = resolve_tags(environment() | {k: str(v) for k, v in (tags or {}).items()})
+        process = Process.current().to_json()
+        tags[PROCESS_TAG] = process
+        if resume:
+            run = _resume(client, resume, process)
+        elif launched := os.environ.get("MLFLOW_RUN_ID"):  # by `mlflow run`
+            run = _resume(client, launched, process)
+            client.update_run(launched, name=name)
+            run.log_tags(tags)
+        else:
+            experiment_id = get_experiment(client, experiment).experiment_id
+            info = client.create_run(experiment_id, run_name=name, tags=tags).info
+            run = Run(client, info.run_id, experiment_id, name)
+        monitor = SystemMetricsMonitor(
+            run.id,
+            sampling_interval=SAMPLING_SECONDS,
+            resume_logging=resume is not None,
+            tracking_uri=client.tracking_uri,
+        )
+        try:
             _log_start(run, config, dataset, tags)
             monitor.start()
             try:
                 yield run
             finally:
                 monitor.finish()
-    except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        _fail(client, run, "KILLED" if killed else "FAILED", error)
-        if isinstance(error, MlflowException):
-            raise failure(error, client.tracking_uri) from error
-        raise
-    _finish(client, run)
+        except BaseException as error:
+            killed = isinstance(error, KeyboardInterrupt | SystemExit)
+            _fail(client, run, "KILLED" if killed else "FAILED", error)
+            if isinstance(error, MlflowException):
+                raise failure(error, client.tracking_uri) from error
+            raise
+        _finish(client, run)
 
 
 def get_experiment(client: MlflowClient, name: str) -> Experiment:

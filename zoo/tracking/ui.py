@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
 from zoo.tracking.signals import termination_raises
-from zoo.tracking_store import database_root, is_server, prepare_store
+from zoo.tracking_store import database_root, is_server, prepare_store, without_passwords
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 90
@@ -49,7 +49,7 @@ def serve(port: int = 5000, open_browser: bool = True) -> None:
         termination_raises(),
         log.open("w") as output,
         subprocess.Popen(
-            _command(uri, port), env=_environment(), stdout=output, stderr=subprocess.STDOUT
+            _command(uri, port), env=_environment(uri), stdout=output, stderr=subprocess.STDOUT
         ) as server,
     ):
         try:
@@ -77,16 +77,17 @@ def start_page(uri: str) -> str:
 def _command(uri: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
         *("--default-artifact-root", database_root(uri).as_uri()),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         *("--uvicorn-opts", "--log-level warning"),  # no line per request
     ]
 
 
-def _environment() -> dict[str, str]:
+def _environment(uri: str) -> dict[str, str]:
+    # Not among the arguments, which every user of the machine can list: it may have a password.
+    store = {"MLFLOW_BACKEND_STORE_URI": uri}
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
-    return os.environ | quiet
+    return os.environ | store | quiet
 
 
 def _free_port(port: int) -> int:
@@ -112,7 +113,7 @@ def _wait(server: subprocess.Popen, port: int, log: Path) -> None:
         if server.poll() is not None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise RuntimeError(
-                f"The server exited during startup; see {log}.\n{last}\n"
+                f"The server exited during startup; see {log}.\n{without_passwords(last)}\n"
                 f"Received: exit code {server.returncode}"
             )
         try:
