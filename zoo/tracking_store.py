@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 
 TIMEOUT_SECONDS = 8
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # the disk, or the user's part of it
 # The loggers of errors repeat, with a traceback, what the zoo reports in a line.
 LOG_LEVELS = {
     "alembic": logging.WARNING,
@@ -138,19 +139,22 @@ def prepare_store() -> str:
 
 def failure(error: Exception, uri: str) -> StoreError:
     """The error for a store that fails during a run."""
+    remedy = "Check that the server runs"
     if _is_disk_full(error):
-        remedy = "free disk space, or set MLFLOW_TRACKING_URI or ZOO_HOME to another disk"
-        text = f"The disk is full, so the run cannot be tracked: {remedy}"
-    else:
-        text = f"The run can no longer be tracked: {reason(error)}. Check that the server runs"
-    failed = StoreError(f"{text}, then resume the run. Received: {without_passwords(uri)}")
+        remedy = "Free disk space, or set MLFLOW_TRACKING_URI or ZOO_HOME to another disk"
+    failed = StoreError(
+        f"The run can no longer be tracked: {reason(error)}. {remedy}, then resume the run. "
+        f"Received: {without_passwords(uri)}"
+    )
     failed.hint = getattr(error, "hint", None)
     return failed
 
 
 def reason(error: Exception) -> str:
     """The first line of an error's message, or the cause that this line names; no password."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    # SQLAlchemy begins with a remark on flushing, and with the class of the cause.
+    message = re.sub(r"^(\(raised as a result .*\)\s+)?\([\w.]+\) ", "", str(error).strip())
+    line = (message.splitlines() or [type(error).__name__])[0].rstrip(".")
     cause = re.search(r"\(Caused by .*: (.+?)[\"')]*$", line)
     return without_passwords(cause[1] if cause else line)
 
@@ -161,8 +165,8 @@ def without_passwords(text: str) -> str:
     >>> without_passwords("postgresql://me:secret@host/runs?password=secret")
     'postgresql://me:***@host/runs?password=***'
     """
-    # A password may have characters that should be quoted; a port is no password.
-    text = re.sub(r"(://[^:/@\s]*):(?!\d+[/?#])\S*@", r"\1:***@", text)
+    # A password may have any characters, also such as should be quoted.
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
     return re.sub(r"([?&]\w*(?:password|passwd|pwd)=)[^&\s]+", r"\1***", text, flags=re.IGNORECASE)
 
 
@@ -192,7 +196,7 @@ def _is_in_memory(uri: str) -> bool:
 def _is_disk_full(error: BaseException | None) -> bool:
     """True if an error, or one of its causes, says that the disk is full."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in FULL:
             return True
         if "disk is full" in str(error) or "No space left" in str(error):
             return True

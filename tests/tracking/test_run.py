@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,22 @@ def test_a_second_signal_does_not_interrupt_the_end(client, start, monkeypatch, 
     assert client.get_run(run.id).info.status == "KILLED"
     assert models(client, run)[0].status == "FAILED"
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_signal_that_a_callback_swallows_can_be_repeated(client, start):
+    """Python ignores exceptions in finalizers, such as those of JAX after a garbage collection."""
+
+    class Finalized:
+        def __del__(self):
+            with suppress(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+                threading.Event().wait(5)
+
+    with pytest.raises(SystemExit), start() as run:
+        Finalized()
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(5)
+    assert client.get_run(run.id).info.status == "KILLED"
 
 
 def test_ignored_hangup_stays_ignored(client, start):

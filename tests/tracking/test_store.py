@@ -203,7 +203,8 @@ def test_databases_in_memory_are_refused(monkeypatch, uri):
         ("postgresql://me:se@cr:et/@host/runs", "postgresql://me:***@host/runs"),
         ("failed: http://me:secret@host/a and more", "failed: http://me:***@host/a and more"),
         ("mysql://host/runs?user=me&password=secret", "mysql://host/runs?user=me&password=***"),
-        ("http://host:5000/#/a@b", "http://host:5000/#/a@b"),
+        ("http://me:12/34#5@host/a", "http://me:***@host/a"),
+        ("http://host:5000/#/a/b", "http://host:5000/#/a/b"),
         ("sqlite:////a:b@c/mlflow.db", "sqlite:////a:b@c/mlflow.db"),
     ],
 )
@@ -256,7 +257,7 @@ def test_full_disk_is_said_in_one_line(client, home, caplog, capfd):
     finally:
         event.remove(Engine, "before_cursor_execute", full)
     assert str(raised.value) == (
-        "The disk is full, so the run cannot be tracked: free disk space, or set "
+        "The run can no longer be tracked: database or disk is full. Free disk space, or set "
         "MLFLOW_TRACKING_URI or ZOO_HOME to another disk, then resume the run. Received: "
         f"sqlite:///{home}/runs/mlflow.db"
     )

@@ -20,7 +20,7 @@ from zoo.processes import Process
 from zoo.tracking.abandoned import PROCESS_TAG, abandoned_runs, close
 from zoo.tracking.environment import environment
 from zoo.tracking.run import MAX_TAG_LENGTH, MODEL_TAG, Run
-from zoo.tracking.signals import termination_raises
+from zoo.tracking.signals import termination_ignored, termination_raises
 from zoo.tracking_store import artifact_root, failure, prepare_store, without_passwords
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def start_run(
         StoreError: if the store cannot be used (see `zoo.tracking.prepare_store`), or fails later.
         ValueError: if the experiment was deleted, or the run `resume` does not exist.
     """
-    with termination_raises():  # also while the end is recorded
+    with termination_raises():
         client = MlflowClient(tracking_uri=prepare_store())
         for abandoned in abandoned_runs(client):
             if abandoned.info.run_id != resume:
@@ -101,11 +101,15 @@ def start_run(
                 monitor.finish()
         except BaseException as error:
             killed = isinstance(error, KeyboardInterrupt | SystemExit)
-            _fail(client, run, "KILLED" if killed else "FAILED", error)
+            with termination_ignored():
+                _fail(client, run, "KILLED" if killed else "FAILED", error)
             if isinstance(error, MlflowException):
                 raise failure(error, client.tracking_uri) from error
             raise
-        _finish(client, run)
+        try:
+            _finish(client, run)
+        except MlflowException as error:
+            raise failure(error, client.tracking_uri) from error
 
 
 def get_experiment(client: MlflowClient, name: str) -> Experiment:
