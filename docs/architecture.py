@@ -31,6 +31,7 @@ FLOORS = (
         "terminal",
         "home",
         "files",
+        "processes",
         "images",
         "safe_yaml",
         "search_options",

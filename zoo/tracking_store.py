@@ -1,5 +1,6 @@
 """The tracking store: a local SQLite database, or the one of `MLFLOW_TRACKING_URI`."""
 
+import errno
 import logging
 import os
 import re
@@ -7,15 +8,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zoo.home import home
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
+# About half a minute of attempts, as a server needs to restart. MLflow's own seven take minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+
 TIMEOUT_SECONDS = 8
-VERBOSE_LOGGERS = ("alembic", "mlflow.store", "mlflow.system_metrics")
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # the disk, or the user's part of it
+# The loggers of errors repeat, with a traceback, what the zoo reports in a line.
+LOG_LEVELS = {
+    "alembic": logging.WARNING,
+    "mlflow.store": logging.WARNING,
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "mlflow.system_metrics": logging.ERROR,
+    "mlflow.utils.autologging_utils": logging.ERROR,
+    "urllib3.connectionpool": logging.ERROR,
+}
 
 _embedded: str | None = None  # the default store, once `prepare_store` has set it in MLflow
 
@@ -95,18 +108,24 @@ def prepare_store() -> str:
     Raises:
         StoreError: if a server does not answer within about ten seconds or refuses, or if a
             database cannot be opened or is of another version of MLflow.
-        ValueError: if the URI is a plain folder.
+        ValueError: if the URI is a plain folder, or an SQLite database in memory.
     """
     global _embedded
-    uri = tracking_uri()
+    uri = _move_account(tracking_uri())
     if urlsplit(uri).scheme in ("", "file") and uri != "databricks":
         raise ValueError(
             "The store must be a database or a server; MLflow no longer supports plain folders. "
             "Unset MLFLOW_TRACKING_URI, or set it to sqlite:////absolute/path/mlflow.db or "
-            f"http://host:port. Received: MLFLOW_TRACKING_URI={uri}"
+            f"http://host:port. Received: MLFLOW_TRACKING_URI={without_passwords(uri)}"
         )
-    for name in VERBOSE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    if _is_in_memory(uri):
+        raise ValueError(
+            "The store must be a file: a database in memory is lost when the process ends, and "
+            "other processes cannot open it. Unset MLFLOW_TRACKING_URI, or set it to "
+            f"sqlite:////absolute/path/mlflow.db. Received: MLFLOW_TRACKING_URI={uri}"
+        )
+    for name, level in LOG_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     import mlflow
 
     if is_server(uri):
@@ -120,12 +139,69 @@ def prepare_store() -> str:
 
 def failure(error: Exception, uri: str) -> StoreError:
     """The error for a store that fails during a run."""
+    remedy = "Check that the server runs"
+    if _is_disk_full(error):
+        remedy = "Free disk space, or set MLFLOW_TRACKING_URI or ZOO_HOME to another disk"
     failed = StoreError(
-        f"The run can no longer be tracked: {_reason(error)}. Check that the server runs and that "
-        f"the disk is not full, then resume the run. Received: {_without_password(uri)}"
+        f"The run can no longer be tracked: {reason(error)}. {remedy}, then resume the run. "
+        f"Received: {without_passwords(uri)}"
     )
     failed.hint = getattr(error, "hint", None)
     return failed
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error's message, or the cause that this line names; no password."""
+    # SQLAlchemy begins with a remark on flushing, and with the class of the cause.
+    message = re.sub(r"^(\(raised as a result .*\)\s+)?\([\w.]+\) ", "", str(error).strip())
+    line = (message.splitlines() or [type(error).__name__])[0].rstrip(".")
+    cause = re.search(r"\(Caused by .*: (.+?)[\"')]*$", line)
+    return without_passwords(cause[1] if cause else line)
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords in its URIs replaced by `***`.
+
+    >>> without_passwords("postgresql://me:secret@host/runs?password=secret")
+    'postgresql://me:***@host/runs?password=***'
+    """
+    # A password may have any characters, also such as should be quoted.
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&]\w*(?:password|passwd|pwd)=)[^&\s]+", r"\1***", text, flags=re.IGNORECASE)
+
+
+def _move_account(uri: str) -> str:
+    """Moves the account in the URI of a server to the environment variables that MLflow reads.
+
+    So no address or error that MLflow prints has the password.
+    """
+    parts = urlsplit(uri)
+    if not is_server(uri) or "@" not in parts.netloc:
+        return uri
+    account, _, host = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(user))
+    os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(password))
+    return urlunsplit(parts._replace(netloc=host))
+
+
+def _is_in_memory(uri: str) -> bool:
+    """True for `sqlite://`, `sqlite:///:memory:`, `sqlite:///file::memory:?uri=true` and so on."""
+    scheme, _, database = uri.partition("://")
+    if scheme.partition("+")[0] != "sqlite":
+        return False
+    return database.strip("/") == "" or ":memory:" in database or "mode=memory" in database
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """True if an error, or one of its causes, says that the disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if "disk is full" in str(error) or "No space left" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _default_uri() -> str:
@@ -145,10 +221,10 @@ def _ask_server(uri: str) -> None:
             MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
     except MlflowException as error:
         raise StoreError(
-            f"The tracking server cannot be used: {_reason(error)}. Start it, correct "
+            f"The tracking server cannot be used: {reason(error)}. Start it, correct "
             "MLFLOW_TRACKING_URI (for a server with accounts also MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN), or unset it to store the runs on "
-            f"this machine. Received: MLFLOW_TRACKING_URI={uri}"
+            f"this machine. Received: MLFLOW_TRACKING_URI={without_passwords(uri)}"
         ) from error
 
 
@@ -168,21 +244,23 @@ def _open_database(uri: str) -> None:
             SqlAlchemyStore(uri, database_root(uri).as_uri()).engine.dispose()
     except ImportError as error:
         raise StoreError(
-            f"The tracking database needs a driver that is not installed: {_reason(error)}. "
+            f"The tracking database needs a driver that is not installed: {reason(error)}. "
             "Install it (PostgreSQL: psycopg2-binary and postgresql+psycopg2://…, MySQL: pymysql "
-            f"and mysql+pymysql://…), or run a server. Received: {_without_password(uri)}"
+            f"and mysql+pymysql://…), or run a server. Received: {without_passwords(uri)}"
         ) from error
     except (SQLAlchemyError, OSError) as error:
+        if _is_disk_full(error):
+            raise failure(error, uri) from error
         raise StoreError(
-            f"The tracking database cannot be opened: {_reason(error)}. Check that its server "
+            f"The tracking database cannot be opened: {reason(error)}. Check that its server "
             "runs, or that its folder exists and is writable; or set MLFLOW_TRACKING_URI or "
-            f"ZOO_HOME to another place. Received: {_without_password(uri)}"
+            f"ZOO_HOME to another place. Received: {without_passwords(uri)}"
         ) from error
     except MlflowException as error:
         raise StoreError(
-            f"The tracking database is of another version of MLflow: {_reason(error)}. Make a "
+            f"The tracking database is of another version of MLflow: {reason(error)}. Make a "
             f"copy of it, then upgrade it with `{Path(sys.executable).name} -m mlflow db upgrade "
-            f"URI`. Received: {_without_password(uri)}"
+            f"URI`. Received: {without_passwords(uri)}"
         ) from error
 
 
@@ -211,17 +289,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error's message, or the cause that this line names."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    cause = re.search(r"\(Caused by .*: (.+?)[\"')]*$", line)
-    return cause[1] if cause else line
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return uri.replace(f":{parts.password}@", ":***@", 1)

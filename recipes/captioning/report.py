@@ -1,12 +1,10 @@
 """Report of a captioning run: a page and a table of samples, and explanations."""
 
-import tempfile
-from pathlib import Path
-
 from zoo.data import Columns
 from zoo.explain import Gallery
 from zoo.metrics import caption_score_each, caption_signatures
 from zoo.models import ImageToText
+from zoo.processes import temporary_folder
 from zoo.tracking import Run
 from zoo.training.samples import log_explanations, worst_and_best
 
@@ -52,6 +50,6 @@ def report(model: ImageToText, columns: Columns, run: Run, samples: int) -> None
             explained=model.explain(images[row], method),
             note=images[row].name,
         )
-    with tempfile.TemporaryDirectory() as folder:
-        run.log_file(page.save(Path(folder, "samples.html")))
+    with temporary_folder() as folder:
+        run.log_file(page.save(folder / "samples.html"))
     log_explanations(run, model, images[:NUM_MAPS])

@@ -135,7 +135,10 @@ def test_the_table_has_few_shapes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"repetition_penalty": 0}, "`repetition_penalty` must be a finite number of at least 0.001"),
+        (
+            {"repetition_penalty": 0},
+            "`repetition_penalty` must be a finite number of at least 0.001",
+        ),
         ({"repetition_penalty": "2"}, "repetition_penalty='2'"),
         ({"prefix": [2, 2, 2, 2]}, r"fewer tokens than `max_length`.*\(4,\), max_length=4"),
         ({"prefix": [[2]] * 3}, r"\[batch, length\].*prefix of shape \(3, 1\).*batch=2"),

@@ -2,10 +2,14 @@
 
 import math
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from mlflow import MlflowClient
 
-from zoo.tracking import Gate, Registered
+from zoo.tracking import Gate, Registered, registry
 from zoo.tracking.registry import describe, register
 
 pytestmark = pytest.mark.once
@@ -101,6 +105,76 @@ def test_incomparable_version_does_not_move_the_champion(client, attempt, other,
     assert not result.champion and re.search(reason, result.reason)
     assert "manually" in result.reason
     assert int(client.get_model_version_by_alias("tiny", "champion").version) == 1
+
+
+def test_simultaneous_registrations_leave_the_best_champion(client, attempt, monkeypatch):
+    """Every thread reads the champion before any of them sets it, unless they wait."""
+    values = [0.9, 0.81, 0.95, 0.83, 0.82, 0.85]
+    compare, together = registry._compare, threading.Barrier(len(values))
+
+    def slow_compare(*arguments):
+        found = compare(*arguments)
+        time.sleep(0.05)
+        return found
+
+    def registered(value):
+        together.wait()
+        return attempt(value)
+
+    monkeypatch.setattr(registry, "_compare", slow_compare)
+    with ThreadPoolExecutor(len(values)) as pool:
+        results = dict(zip(values, pool.map(registered, values), strict=True))
+    champion = client.get_model_version_by_alias("tiny", "champion")
+    assert champion.tags["gate.value"] == "0.95"
+    assert sorted(it.version for it in results.values()) == [1, 2, 3, 4, 5, 6]
+    best = 0.0
+    for value, result in sorted(results.items(), key=lambda item: item[1].version):
+        verdict = "better" if value < best else "not worse" if best else "first"
+        assert verdict in result.reason, "compared in the order of the versions"
+        best = max(best, value)
+
+
+def test_a_version_that_is_never_compared_is_passed_over(client, attempt, monkeypatch, tmp_path):
+    """As that of a process killed between creating the version and comparing it."""
+    monkeypatch.setattr(registry, "PATIENCE_SECONDS", 0.1)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(registry, "_wait_for_earlier", _interrupt)
+        attempt(0.99)
+    client.create_model_version("tiny", str(tmp_path))  # by other means than `register`
+    assert attempt(0.85).champion
+    assert "did not end" in client.get_model_version("tiny", "1").tags["champion.reason"]
+    began = time.monotonic()
+    assert attempt(0.86).champion
+    assert time.monotonic() - began < 2  # not waited for again
+
+
+def _interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("killed_at", ["create", "wait", "alias", "reason", "link"])
+def test_registering_again_after_a_kill_gives_one_version(client, card, monkeypatch, killed_at):
+    run = client.create_run("0").info.run_id
+    model = client.create_logged_model("0", source_run_id=run)
+    uri = f"models:/{model.model_id}"
+    client.finalize_logged_model(model.model_id, "READY")
+    gate = Gate("accuracy", 0.8).check({"accuracy": 0.9})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        target, name = {
+            "create": (MlflowClient, "create_model_version"),
+            "wait": (registry, "_wait_for_earlier"),
+            "alias": (MlflowClient, "set_registered_model_alias"),
+            "reason": (MlflowClient, "set_model_version_tag"),
+            "link": (registry, "_link"),
+        }[killed_at]
+        patch.setattr(target, name, _interrupt)
+        register(client, uri, "tiny", card, gate, run_id=run, dataset_digest="d")
+    for _ in range(2):
+        again = register(client, uri, "tiny", card, gate, run_id=run, dataset_digest="d")
+        assert (again.version, again.champion) == (1, True)
+    assert len(client.search_model_versions("name = 'tiny'")) == 1
+    linked = client.get_logged_model(model.model_id).tags["mlflow.modelVersions"]
+    assert linked == '[{"name": "tiny", "version": "1"}]'
 
 
 def test_version_has_the_card_as_description(client, attempt, card):

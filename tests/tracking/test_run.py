@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,62 @@ def test_sigterm_kills_the_run(client, start):
     assert client.get_run(run.id).info.status == "KILLED"
     assert models(client, run)[0].status == "FAILED"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGHUP there")
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_interrupt_the_end(client, start, monkeypatch, second):
+    fail = lifecycle._fail
+
+    def interrupted_fail(*arguments):
+        os.kill(os.getpid(), second)
+        fail(*arguments)
+
+    monkeypatch.setattr(lifecycle, "_fail", interrupted_fail)
+    with pytest.raises(SystemExit) as caught, start() as run:
+        os.kill(os.getpid(), signal.SIGHUP)
+        threading.Event().wait(5)
+    assert caught.value.code == 129
+    assert client.get_run(run.id).info.status == "KILLED"
+    assert models(client, run)[0].status == "FAILED"
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_signal_that_a_callback_swallows_can_be_repeated(client, start):
+    """Python ignores exceptions in finalizers, such as those of JAX after a garbage collection."""
+
+    class Finalized:
+        def __del__(self):
+            with suppress(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+                threading.Event().wait(5)
+
+    with pytest.raises(SystemExit), start() as run:
+        Finalized()
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(5)
+    assert client.get_run(run.id).info.status == "KILLED"
+
+
+def test_ignored_hangup_stays_ignored(client, start):
+    """As under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with start() as run:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert client.get_run(run.id).info.status == "FINISHED"
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def test_error_of_a_run_has_no_password(client, start):
+    address = "http://me:secret@host"
+    with pytest.raises(ValueError), start() as run:
+        raise ValueError(f"API request to {address} failed")
+    entity = client.get_run(run.id)
+    report = Path(client.download_artifacts(run.id, "error.txt")).read_text()
+    assert "me:***@host" in entity.data.tags["error"] and "me:***@host" in report
+    assert "secret" not in entity.data.tags["error"] + report
 
 
 def test_failing_store_does_not_hide_the_error(client, start, monkeypatch, caplog):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,92 @@ def test_database_of_another_mlflow_version(client, home):
     database.close()
     with pytest.raises(StoreError, match="out-of-date.*copy of it.*mlflow db upgrade"):
         prepare_store()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+pysqlite://",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&cache=shared&uri=true",
+    ],
+)
+def test_databases_in_memory_are_refused(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ValueError, match="lost when the process ends.*sqlite:////absolute"):
+        prepare_store()
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:secret@host:5000/x", "http://me:***@host:5000/x"),
+        ("postgresql://me:se@cr:et/@host/runs", "postgresql://me:***@host/runs"),
+        ("failed: http://me:secret@host/a and more", "failed: http://me:***@host/a and more"),
+        ("mysql://host/runs?user=me&password=secret", "mysql://host/runs?user=me&password=***"),
+        ("http://me:12/34#5@host/a", "http://me:***@host/a"),
+        ("http://host:5000/#/a/b", "http://host:5000/#/a/b"),
+        ("sqlite:////a:b@c/mlflow.db", "sqlite:////a:b@c/mlflow.db"),
+    ],
+)
+def test_texts_without_passwords(uri, shown):
+    assert store.without_passwords(uri) == shown
+
+
+@pytest.fixture
+def account(monkeypatch):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # restored after the test
+        monkeypatch.delenv(name)
+
+
+def test_password_of_a_server_is_in_no_address_and_no_error(monkeypatch, account):
+    import mlflow
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:se%40cret@{address}")
+        with pytest.raises(StoreError) as raised:
+            prepare_store()
+    everything = "".join(traceback.format_exception(raised.value))
+    assert "refused" in everything and "cret" not in everything
+    assert f"MLFLOW_TRACKING_URI=http://{address}" in str(raised.value)
+
+    requests = []
+    monkeypatch.setattr(store, "_ask_server", requests.append)
+    assert prepare_store() == mlflow.get_tracking_uri() == f"http://{address}" == requests[0]
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "me"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "se@cret"
+
+
+def test_full_disk_is_said_in_one_line(client, home, caplog, capfd):
+    """SQLite is told that its file must not grow."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    from zoo.tracking import start_run
+
+    def full(connection, cursor, statement, *more):
+        if statement.startswith("INSERT INTO metrics"):
+            cursor.execute("PRAGMA max_page_count = 1")  # the number of pages it has
+
+    event.listen(Engine, "before_cursor_execute", full)
+    try:
+        with pytest.raises(StoreError) as raised, start_run("x", "y", config={}) as run:
+            run.log_metrics({f"{'m' * 200}{i}": i for i in range(900)}, 1)
+    finally:
+        event.remove(Engine, "before_cursor_execute", full)
+    assert str(raised.value) == (
+        "The run can no longer be tracked: database or disk is full. Free disk space, or set "
+        "MLFLOW_TRACKING_URI or ZOO_HOME to another disk, then resume the run. Received: "
+        f"sqlite:///{home}/runs/mlflow.db"
+    )
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "Traceback" not in said and "sqlalche.me" not in said
 
 
 def test_passwords_are_not_shown(monkeypatch):

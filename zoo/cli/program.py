@@ -12,6 +12,7 @@ from types import ModuleType
 from zoo.cli import output
 from zoo.cli.errors import Failure, WrongUse
 from zoo.suggestions import did_you_mean
+from zoo.tracking_store import without_passwords
 
 GROUPS = {
     "models and data": {
@@ -31,6 +32,7 @@ GROUPS = {
     "training": {
         "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
+        "runs": "close runs of killed processes, and remove what they left",
         "ui": "open the tracked runs and registered models in the browser",
     },
 }
@@ -175,12 +177,13 @@ def _report(name: str, error: Exception, default_hint: str) -> int:
     An exception may have the attributes `hint` and `exit_code`.
     """
     if os.environ.get("ZOO_TRACEBACK"):
-        traceback.print_exception(error)
+        output.say(without_passwords("".join(traceback.format_exception(error))))
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     hint = getattr(error, "hint", None)
     if not isinstance(error, (Failure, *USER_ERRORS)):
         message = f"{type(error).__name__}: {message}"
         hint = hint or "ZOO_TRACEBACK=1 with the same command prints the traceback"
-    output.say(f"{name}: error: {message or type(error).__name__}")
+    message = without_passwords(message or type(error).__name__)
+    output.say(f"{name}: error: {message}")
     output.say(f"next: {hint or default_hint}")
     return getattr(error, "exit_code", 1)

@@ -16,15 +16,18 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from zoo.processes import Process
+from zoo.tracking.abandoned import PROCESS_TAG, abandoned_runs, close
 from zoo.tracking.environment import environment
 from zoo.tracking.run import MAX_TAG_LENGTH, MODEL_TAG, Run
-from zoo.tracking.signals import sigterm_raises
-from zoo.tracking_store import artifact_root, failure, prepare_store
+from zoo.tracking.signals import termination_ignored, termination_raises
+from zoo.tracking_store import artifact_root, failure, prepare_store, without_passwords
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
 
 SAMPLING_SECONDS = 5  # between two samples of the system metrics
+EPOCH_METRIC = "progress/steps"  # which every epoch of a training run logs
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +44,12 @@ def start_run(
 ) -> Iterator[Run]:
     """Tracks the `with` block as one run.
 
-    The run ends with the status `FINISHED`; `KILLED` after Ctrl-C, SIGTERM or `SystemExit`; or
-    `FAILED` after another exception, whose traceback is logged as `error.txt`. The logged model is
-    created when the run starts, with the status `PENDING`. If `Run.log_model` is never called, the
-    logged model ends as `FAILED`, or is deleted if the run finished without an error. Under
-    `mlflow run`, the run that MLflow has created is used.
+    The run ends with the status `FINISHED`; `KILLED` after Ctrl-C, SIGTERM, SIGHUP or `SystemExit`;
+    or `FAILED` after another exception, whose traceback is logged as `error.txt`. The logged model
+    is created when the run starts, with the status `PENDING`. If `Run.log_model` is never called,
+    the logged model ends as `FAILED`, or is deleted if the run finished without an error. Under
+    `mlflow run`, the run that MLflow has created is used. Runs of this machine whose process was
+    killed are closed first (see `zoo.tracking.abandoned`).
 
     Args:
         experiment: Name of the experiment, which is created if it does not exist.
@@ -64,39 +68,48 @@ def start_run(
         StoreError: if the store cannot be used (see `zoo.tracking.prepare_store`), or fails later.
         ValueError: if the experiment was deleted, or the run `resume` does not exist.
     """
-    client = MlflowClient(tracking_uri=prepare_store())
-    tags = resolve_tags(environment() | {k: str(v) for k, v in (tags or {}).items()})
-    if resume:
-        run = _resume(client, resume)
-    elif launched := os.environ.get("MLFLOW_RUN_ID"):  # by `mlflow run`
-        run = _resume(client, launched)
-        client.update_run(launched, name=name)
-        run.log_tags(tags)
-    else:
-        experiment_id = get_experiment(client, experiment).experiment_id
-        info = client.create_run(experiment_id, run_name=name, tags=tags).info
-        run = Run(client, info.run_id, experiment_id, name)
-    monitor = SystemMetricsMonitor(
-        run.id,
-        sampling_interval=SAMPLING_SECONDS,
-        resume_logging=resume is not None,
-        tracking_uri=client.tracking_uri,
-    )
-    try:
-        with sigterm_raises():
+    with termination_raises():
+        client = MlflowClient(tracking_uri=prepare_store())
+        for abandoned in abandoned_runs(client):
+            if abandoned.info.run_id != resume:
+                close(client, abandoned)
+        tags = resolve_tags(environment() | {k: str(v) for k, v in (tags or {}).items()})
+        process = Process.current().to_json()
+        tags[PROCESS_TAG] = process
+        if resume:
+            run = _resume(client, resume, process)
+        elif launched := os.environ.get("MLFLOW_RUN_ID"):  # by `mlflow run`
+            run = _resume(client, launched, process)
+            client.update_run(launched, name=name)
+            run.log_tags(tags)
+        else:
+            experiment_id = get_experiment(client, experiment).experiment_id
+            info = client.create_run(experiment_id, run_name=name, tags=tags).info
+            run = Run(client, info.run_id, experiment_id, name)
+        monitor = SystemMetricsMonitor(
+            run.id,
+            sampling_interval=SAMPLING_SECONDS,
+            resume_logging=resume is not None,
+            tracking_uri=client.tracking_uri,
+        )
+        try:
             _log_start(run, config, dataset, tags)
             monitor.start()
             try:
                 yield run
             finally:
                 monitor.finish()
-    except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        _fail(client, run, "KILLED" if killed else "FAILED", error)
-        if isinstance(error, MlflowException):
+        except BaseException as error:
+            killed = isinstance(error, KeyboardInterrupt | SystemExit)
+            with termination_ignored():
+                _fail(client, run, "KILLED" if killed else "FAILED", error)
+            if isinstance(error, MlflowException):
+                raise failure(error, client.tracking_uri) from error
+            raise
+        try:
+            _finish(client, run)
+        except MlflowException as error:
             raise failure(error, client.tracking_uri) from error
-        raise
-    _finish(client, run)
 
 
 def get_experiment(client: MlflowClient, name: str) -> Experiment:
@@ -124,7 +137,7 @@ def get_experiment(client: MlflowClient, name: str) -> Experiment:
     return experiment
 
 
-def _resume(client: MlflowClient, run_id: str) -> Run:
+def _resume(client: MlflowClient, run_id: str, process: str) -> Run:
     try:
         entity = client.get_run(run_id)
     except MlflowException as error:
@@ -132,12 +145,19 @@ def _resume(client: MlflowClient, run_id: str) -> Run:
             "There is no such run to resume; the page of a run in `zoo ui` shows its id. "
             f"Received: resume={run_id!r}"
         ) from error
+    client.set_tag(run_id, PROCESS_TAG, process)  # first: a running run has a living process
     client.update_run(run_id, status="RUNNING")
     run = Run(client, run_id, entity.info.experiment_id, entity.info.run_name)
     run.params = dict(entity.data.params)
     if model_id := entity.data.tags.get(MODEL_TAG):
-        status = client.get_logged_model(model_id).status
-        run.pending_model = None if status == "READY" else model_id
+        model = client.get_logged_model(model_id)
+        if model.status == "READY":
+            run.logged_model = model
+        else:
+            run.pending_model = model_id
+    if EPOCH_METRIC in entity.data.metrics:
+        history = client.get_metric_history(run_id, EPOCH_METRIC)
+        run.logged_steps = {point.step for point in history}
     return run
 
 
@@ -149,7 +169,7 @@ def _log_start(run: Run, config: dict, dataset: "Dataset | None", tags: dict[str
         run.log_tags({MLFLOW_RUN_NOTE: description})
     if dataset is not None:
         run.log_dataset(dataset)
-    if run.pending_model is None:
+    if run.pending_model is None and run.logged_model is None:
         run.create_model(dataset.task if dataset else tags.get("task", ""))
 
 
@@ -163,10 +183,15 @@ def _finish(client: MlflowClient, run: Run) -> None:
 def _fail(client: MlflowClient, run: Run, status: str, error: BaseException) -> None:
     """Logs the error and the status. A failure of the store does not replace the error itself."""
     try:
+        if client.get_run(run.id).data.tags.get(PROCESS_TAG) != Process.current().to_json():
+            return  # another process has taken the run over
         if run.pending_model:
             client.finalize_logged_model(run.pending_model, "FAILED")
-        run.log_tags({"error": f"{type(error).__name__}: {error}"[:MAX_TAG_LENGTH]})
-        run.log_text("".join(traceback.format_exception(error)), "error.txt")
+        text = without_passwords(f"{type(error).__name__}: {error}")
+        run.log_tags({"error": text[:MAX_TAG_LENGTH]})
+        report = without_passwords("".join(traceback.format_exception(error)))
+        run.log_text(report, "error.txt")
         client.set_terminated(run.id, status)
     except Exception as second:
-        logger.warning("The end of run %s could not be tracked: %s", run.id, second)
+        said = without_passwords(str(second))
+        logger.warning("The end of run %s could not be tracked: %s", run.id, said)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from zoo.presets import Card
 
 CHAMPION = "champion"
+REASON_TAG = "champion.reason"  # set when a version has been compared with the champion
+PATIENCE_SECONDS = 30  # for an earlier version whose registration does not end
+POLL_SECONDS = (0.02, 0.5)  # the first wait, which then doubles, and the longest
+CREATE_ATTEMPTS = 10
+RECENT = 100  # versions, among which those are sought that are being registered
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,12 @@ def register(
     by the same metric on the same data, is not better. A champion of other data is not compared
     with, and keeps the alias.
 
+    Versions that are registered at the same time are compared one after another, in the order of
+    their numbers, which the registry assigns atomically: each waits until the earlier ones have
+    been compared. One that does not get there, because its process died, is waited for 30 seconds
+    and then passed over. A logged model that is registered already, as when a run is resumed, keeps
+    its version.
+
     Args:
         client: A `mlflow.MlflowClient`.
         model_uri: `models:/m-…`, as `Run.log_model` returns it.
@@ -145,31 +157,42 @@ def register(
             f"Received: name={name!r}"
         )
     _create_model(client, name, card)
-    tags = {
-        "task": card.task,
-        "dataset": card.dataset,
-        "dataset.digest": dataset_digest,
-        "gate": str(gate),
-        "gate.metric": gate.metric,
-        "gate.mode": gate.mode,
-        "gate.value": repr(gate.value),
-    }
     model_id = model_uri.rpartition("/")[2]
-    version = client.create_model_version(
-        name,
-        source=model_uri,
-        run_id=run_id,
-        model_id=model_id,
-        description=describe(card, gate),
-        tags=tags,
-    )
-    is_champion, reason = _compare(gate, card.dataset, dataset_digest, _champion(client, name))
-    number = str(version.version)  # an int or a string, depending on the store
-    if is_champion:
-        client.set_registered_model_alias(name, CHAMPION, number)
-    client.set_model_version_tag(name, number, "champion.reason", reason)
-    _link(client, model_id, name, number)
-    return Registered(name, int(number), is_champion, reason)
+    version = _version_of(client, name, model_uri)
+    if version is None:
+        tags = {
+            "task": card.task,
+            "dataset": card.dataset,
+            "dataset.digest": dataset_digest,
+            "gate": str(gate),
+            "gate.metric": gate.metric,
+            "gate.mode": gate.mode,
+            "gate.value": repr(gate.value),
+        }
+        version = _create_version(
+            client,
+            name,
+            source=model_uri,
+            run_id=run_id,
+            model_id=model_id,
+            description=describe(card, gate),
+            tags=tags,
+        )
+    number = int(version.version)  # an int or a string, depending on the store
+    if (reason := version.tags.get(REASON_TAG)) is None:
+        _wait_for_earlier(client, name, number)
+        champion = _champion(client, name)
+        if champion is not None and int(champion.version) == number:
+            reason = "set by a process that was then killed"
+        else:
+            is_better, reason = _compare(gate, card.dataset, dataset_digest, champion)
+            if is_better:
+                client.set_registered_model_alias(name, CHAMPION, str(number))
+        client.set_model_version_tag(name, str(number), REASON_TAG, reason)
+    _link(client, model_id, name, str(number))
+    champion = _champion(client, name)
+    is_champion = champion is not None and int(champion.version) == number
+    return Registered(name, number, is_champion, reason)
 
 
 def describe(card: "Card", gate: GateResult) -> str:
@@ -201,11 +224,63 @@ def _create_model(client, name, card):
             raise
 
 
+def _create_version(client, name, **fields):
+    """Creates the next version. The registry fails if many processes do so at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    for attempt in range(CREATE_ATTEMPTS):
+        try:
+            return client.create_model_version(name, **fields)
+        except MlflowException as error:
+            if "Giving up" not in str(error) or attempt == CREATE_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05 * attempt)
+
+
+def _recent_versions(client, name) -> list:
+    """The latest versions of a model, the latest first."""
+    quote = '"' if "'" in name else "'"
+    return client.search_model_versions(
+        f"name = {quote}{name}{quote}", max_results=RECENT, order_by=["version_number DESC"]
+    )
+
+
+def _version_of(client, name, model_uri):
+    """The version of a logged model, or `None`."""
+    versions = (it for it in _recent_versions(client, name) if it.source == model_uri)
+    return next(versions, None)
+
+
+def _wait_for_earlier(client, name, number) -> None:
+    """Waits until every version before `number` has been compared with the champion.
+
+    Versions that have no `gate.value` were not registered by `register`.
+    """
+    wait, longest = POLL_SECONDS
+    last, deadline = None, 0.0
+    while waiting := [
+        it.version
+        for it in _recent_versions(client, name)
+        if int(it.version) < number and "gate.value" in it.tags and REASON_TAG not in it.tags
+    ]:
+        if waiting != last:  # somebody was compared meanwhile
+            last, deadline = waiting, time.monotonic() + PATIENCE_SECONDS
+        if time.monotonic() > deadline:
+            for it in waiting:
+                reason = "not compared: its registration did not end"
+                client.set_model_version_tag(name, str(it), REASON_TAG, reason)
+            return
+        time.sleep(wait)
+        wait = min(2 * wait, longest)
+
+
 def _link(client, model_id, name, number):
     """Links the logged model to its version in the UI, as `mlflow.register_model` does."""
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    if {"name": name, "version": number} in known:
+        return
     known.append({"name": name, "version": number})
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
 

@@ -1,16 +1,16 @@
 """The methods with which a recipe logs to its run."""
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model
 
+from zoo.processes import temporary_folder
 from zoo.tracking import data, flavor, registry
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Run:
         name: Its name.
         params: The params that are logged, by name.
         pending_model: Id of the logged model whose files are not logged yet, or `None`.
+        logged_model: The logged model that the run had when it was resumed, or `None`.
+        logged_steps: Steps of the epochs that were logged when it was resumed.
     """
 
     def __init__(self, client: MlflowClient, id: str, experiment_id: str, name: str):
@@ -42,6 +44,8 @@ class Run:
         self.name = name
         self.params: dict[str, str] = {}
         self.pending_model: str | None = None
+        self.logged_model: LoggedModel | None = None
+        self.logged_steps: set[int] = set()
         self._client = client
         self._dataset: Dataset | None = None
         self._step = 0
@@ -66,6 +70,13 @@ class Run:
         self._client.log_batch(
             self.id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()]
         )
+
+    def log_epochs(self, epochs: list[tuple[int, dict[str, float]]]) -> None:
+        """Logs the metrics of epochs, and removes each from the list when the store has it."""
+        while epochs:
+            step, metrics = epochs[0]
+            self.log_metrics(metrics, step)
+            del epochs[0]
 
     def log_params(self, params: dict[str, Any]) -> None:
         """Logs params; nested dictionaries become `a.b`.
@@ -106,13 +117,17 @@ class Run:
         self._client.log_figure(self.id, figure, name)
 
     def log_table(self, columns: dict[str, list], name: str) -> None:
-        """Logs a table.
+        """Logs a table, replacing an earlier one of this name.
 
         Args:
             columns: Lists of the same length by name. MLflow compares the *second* column across
                 runs: it should hold the predictions.
             name: The file, such as `"samples.json"`.
         """
+        folder = name.rpartition("/")[0] or None
+        if any(file.path == name for file in self._client.list_artifacts(self.id, folder)):
+            # MLflow appends to a table: that of a process which was killed is emptied first.
+            self._client.log_dict(self.id, {"columns": list(columns), "data": []}, name)
         self._client.log_table(self.id, columns, name)
 
     def log_dataset(self, dataset: "Dataset") -> None:
@@ -148,6 +163,8 @@ class Run:
     def log_model(self, preset: str | Path, card: "Card", column: str | None = None) -> str:
         """Logs a preset as an MLflow model of the flavor `zoo`.
 
+        A resumed run that has logged this preset keeps that model.
+
         Args:
             preset: The directory of the preset.
             card: Its card, whose metrics become metrics of the model.
@@ -157,6 +174,8 @@ class Run:
         Returns:
             The URI of the model, `models:/m-…`.
         """
+        if (logged := self.logged_model) and logged.tags.get("sha256") == card.sha256:
+            return f"models:/{logged.model_id}"
         model_id = self.pending_model or self.create_model(card.task)
         model = self._client.get_logged_model(model_id)
         description = Model(
@@ -165,8 +184,8 @@ class Run:
             model_id=model_id,
             run_id=self.id,
         )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model")
+        with temporary_folder() as folder:
+            path = folder / "model"
             flavor.save_model(preset, path, card.task, description, column)
             self._client.log_model_artifacts(model_id, str(path))
         self._client.set_logged_model_tags(
@@ -180,7 +199,9 @@ class Run:
                 "sha256": card.sha256,
             },
         )
-        now = int(time.time() * 1000)
+        # The store keeps one metric of the same time and step, so that a repetition adds nothing.
+        now = int(Path(preset).stat().st_mtime * 1000)
+        step = max(self._step, *self.logged_steps, 0)
         measured_on = {}
         if dataset := self._dataset:
             measured_on = {
@@ -188,11 +209,13 @@ class Run:
                 "dataset_digest": data.short_digest(dataset),
             }
         metrics = [
-            Metric(k, float(v), now, self._step, model_id=model_id, run_id=self.id, **measured_on)
+            Metric(k, float(v), now, step, model_id=model_id, run_id=self.id, **measured_on)
             for k, v in card.metrics.items()
         ]
         self._client.log_batch(self.id, metrics=metrics)
-        self._client.log_outputs(self.id, [LoggedModelOutput(model_id, self._step)])
+        outputs = self._client.get_run(self.id).outputs.model_outputs
+        if model_id not in (output.model_id for output in outputs):
+            self._client.log_outputs(self.id, [LoggedModelOutput(model_id, step)])
         self._client.finalize_logged_model(model_id, "READY")
         self.pending_model = None
         return f"models:/{model_id}"

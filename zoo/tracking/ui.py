@@ -14,8 +14,8 @@ from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
 from zoo.tracking.server import LOCKED
-from zoo.tracking.signals import sigterm_raises
-from zoo.tracking_store import database_root, is_server, prepare_store
+from zoo.tracking.signals import termination_raises
+from zoo.tracking_store import database_root, is_server, prepare_store, without_passwords
 
 HOST = "127.0.0.1"
 HOSTS = ",".join(f"{name}{port}" for name in (HOST, "localhost") for port in ("", ":*"))
@@ -60,7 +60,7 @@ def serve(port: int = 5000, open_browser: bool = True, private: bool = False) ->
     log = home() / "runs" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        sigterm_raises(),
+        termination_raises(),
         log.open("w") as output,
         subprocess.Popen(
             _command(port),
@@ -141,7 +141,7 @@ def _wait(server: subprocess.Popen, address: str, log: Path) -> None:
         if server.poll() is not None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise RuntimeError(
-                f"The server exited during startup; see {log}.\n{last}\n"
+                f"The server exited during startup; see {log}.\n{without_passwords(last)}\n"
                 f"Received: exit code {server.returncode}"
             )
         try:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +15,9 @@ import yaml
 from zoo import presets
 from zoo.files import atomic_write
 from zoo.home import home
+from zoo.processes import OWNER_FILE
 from zoo.safe_yaml import read_yaml
+from zoo.training.lease import Lease
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "best.npz", "model"
-EPOCH_FILE = "epoch-{:05}.npz"
+EPOCH_FILE, FINISHING_FOLDER = "epoch-{:05}.npz", "finishing"
 
 
 class CheckpointError(OSError):
@@ -50,6 +52,8 @@ class TrainerState:
             `best_epoch`; 0 if they are not.
         moved: Whether the metric on the dev split has had two values.
         seconds: Training time.
+        unlogged: Metrics of finished epochs that the tracking store may not have yet: each the
+            number of finished epochs, and the values by name.
     """
 
     epoch: int = 0
@@ -63,6 +67,7 @@ class TrainerState:
     averaged: int = 0
     moved: bool = False
     seconds: float = 0.0
+    unlogged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
     def best_weights(self) -> str:
         """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
@@ -98,7 +103,8 @@ class Checkpoint:
     `recipe.yaml` (the `RunManifest`) and `model/` (a preset: tokenizer and architecture) are
     written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint,
     `best.npz` whenever the model is the best so far, and with `training.average_last` the weights
-    of that many last epochs, `epoch-00001.npz` and so on.
+    of that many last epochs, `epoch-00001.npz` and so on. After training, `finishing/` holds the
+    final preset and marks of the steps that are done.
 
     Args:
         run_id: Id of the run.
@@ -107,11 +113,17 @@ class Checkpoint:
     def __init__(self, run_id: str):
         self.run_id = run_id
         self.folder = home() / "checkpoints" / run_id
+        self._lease: Lease | None = None
 
     @property
     def model(self) -> Path:
         """Directory of the preset."""
         return self.folder / MODEL_FOLDER
+
+    @property
+    def final_preset(self) -> Path:
+        """Directory of the preset with the best weights, once training is over."""
+        return self.folder / FINISHING_FOLDER / "preset"
 
     @property
     def is_resumable(self) -> bool:
@@ -163,6 +175,28 @@ class Checkpoint:
                 continue
         return None
 
+    def hold(self, lease: Lease) -> None:
+        """Takes the lease of the checkpoint, and removes files that a killed process left half.
+
+        Raises:
+            LeaseError: if another process holds it.
+            CheckpointError: if its folder cannot be written.
+        """
+        with self._writing(OWNER_FILE):
+            lease.acquire(self.folder)
+        self._lease = lease
+        for path in list(self.folder.rglob(".part-*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def check_lease(self) -> None:
+        """Verifies that no other process has taken the run over.
+
+        Raises:
+            LeaseError: if one has.
+        """
+        if self._lease:
+            self._lease.check()
+
     def create(
         self, manifest: RunManifest, model: "keras_hub.models.Task", dataset: "Dataset"
     ) -> None:
@@ -195,7 +229,7 @@ class Checkpoint:
             raise self._unreadable(path, error) from error
 
     def save(self, model: "keras.Model", progress: TrainerState) -> None:
-        """Writes the state of training, replacing the previous one.
+        """Writes the state of training, replacing the previous one and what followed from it.
 
         Args:
             model: The compiled model, its optimizer built.
@@ -207,6 +241,7 @@ class Checkpoint:
         arrays = _arrays("model", model.variables) | _arrays("optimizer", model.optimizer.variables)
         arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), "uint8")
         self._write(STATE_FILE, arrays)
+        shutil.rmtree(self.folder / FINISHING_FOLDER, ignore_errors=True)
 
     def restore(self, model: "keras.Model") -> TrainerState:
         """Restores the state into a compiled model whose optimizer is built.
@@ -286,6 +321,18 @@ class Checkpoint:
         """Files of the stored epochs, in order."""
         return sorted(self.folder.glob(EPOCH_FILE.format(0).replace("00000", "*")))
 
+    def once(self, step: str, action: Callable[[], None]) -> None:
+        """Runs a step that follows training, unless it was done before the run was resumed.
+
+        Args:
+            step: Name of the step.
+            action: Function that does it. If the process is killed within, it is run again.
+        """
+        mark = self.folder / FINISHING_FOLDER / f"{step}.done"
+        if not mark.exists():
+            action()
+            mark.touch()
+
     def remove(self) -> None:
         """Removes all files of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -296,6 +343,7 @@ class Checkpoint:
 
     @contextmanager
     def _writing(self, name) -> Iterator[Path]:
+        self.check_lease()
         try:
             yield self.folder / name
         except OSError as error:
@@ -322,7 +370,9 @@ class Checkpoint:
 
     def _trainer_state(self, arrays) -> TrainerState:
         try:
-            return TrainerState(**json.loads(arrays["progress"].tobytes()))
+            state = TrainerState(**json.loads(arrays["progress"].tobytes()))
+            state.unlogged = [(step, metrics) for step, metrics in state.unlogged]
+            return state
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(self.folder / STATE_FILE, error) from error
 

@@ -31,7 +31,7 @@ def train(
     *,
     examples: Callable[[int], TrainingExamples],
     evaluate: Callable[[], dict[str, float]],
-    log: Callable[[dict[str, float], int], None],
+    log: Callable[[], None],
     display: Display,
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
@@ -48,7 +48,7 @@ def train(
         checkpoint: Stores the state and the best weights.
         examples: Function from the epoch to its training examples.
         evaluate: Scores the model on the dev split.
-        log: Function of metrics and the number of finished epochs.
+        log: Logs `progress.unlogged`, and empties it if the tracking store works.
         display: Shows the progress.
 
     Raises:
@@ -91,7 +91,7 @@ def train(
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
         progress.seconds += time.perf_counter() - start
-        log(
+        metrics = (
             {f"train/{name}": value for name, value in trained.items()}
             | {f"dev/{name}": value for name, value in measured.items()}
             | {
@@ -100,15 +100,16 @@ def train(
                 "progress/learning_rate": learning_rate(model, max(progress.step - 1, 0)),
                 "progress/steps": progress.step,
                 "progress/updates": progress.step // settings.accumulate,
-            },
-            progress.epoch,
+            }
         )
+        progress.unlogged.append((progress.epoch, metrics))
         display.say(
             f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  "
             f"train {format_metrics(trained)}  "
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
-        checkpoint.save(model, progress)
+        checkpoint.save(model, progress)  # first, so that a failing store costs no epoch
+        log()
     if settings.average_last:
         _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display)
     if progress.best_epoch is None:
@@ -139,7 +140,9 @@ def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, di
     if _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
         progress.averaged = count
     progress.seconds += time.perf_counter() - start
-    log({f"average/{name}": value for name, value in measured.items()}, progress.epoch)
+    metrics = {f"average/{name}": value for name, value in measured.items()}
+    progress.unlogged.append((progress.epoch, metrics))
+    log()
     display.say(
         f"average of the last {count} epochs  dev {format_metrics(measured)}"
         f"{'  best' if progress.averaged else ''}"

@@ -71,6 +71,7 @@ def run(
         zoo.tracking.StoreError: if the run cannot be tracked; before training starts.
         TrainingError: if the loss is not finite, or the metric was never a number.
         CheckpointError: if no checkpoint matches `resume`, or one cannot be written or read.
+        LeaseError: if another process is working on the run to resume.
     """
     file = _file(spec, name)
     label = _label(spec, name)
@@ -81,8 +82,11 @@ def run(
         raise FileExistsError(f"The output must be a new or empty directory. Received: {output}")
     if resume is not None:
         from zoo.training.checkpoint import Checkpoint  # NumPy
+        from zoo.training.lease import refuse_if_held
 
-        manifest = Checkpoint.find(resume).read_manifest()
+        checkpoint = Checkpoint.find(resume)
+        refuse_if_held(checkpoint.folder)
+        manifest = checkpoint.read_manifest()
         config = _resumed_config(spec, manifest, label, overrides)
         changes = [*manifest.overrides, *overrides]
         return _run_one(spec, label, config, changes, manifest, output, progress)

@@ -2,12 +2,13 @@
 
 import shlex
 import shutil
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import keras_hub
+from mlflow.exceptions import MlflowException
 
 import zoo
 from zoo import presets
@@ -16,11 +17,14 @@ from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
 from zoo.files import atomic_directory
 from zoo.tracking import GateResult, Registered, start_run
 from zoo.tracking.environment import environment
+from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
 from zoo.training.distillation.schema import UNLABELLED_SPLIT
+from zoo.training.lease import Lease, LeaseError
+from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.pretrained import differences
@@ -105,6 +109,7 @@ class Session:
                 number.
             CheckpointError: if the data changed since the run to resume started, or a checkpoint
                 cannot be written or read.
+            LeaseError: if another process is working on the run to resume, or has taken it over.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
         self._check_data(manifest)
@@ -121,32 +126,40 @@ class Session:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
             model = self.recipe.build(self.dataset, preprocessor, config.training.precision)
-            for line in differences(self.recipe.initial_model, model, config.training.init_from):
-                say(line)
+            if source := config.training.init_from:
+                for line in differences(self.recipe.initial_model, model, source):
+                    say(line)
         self._columns = self.recipe.training_columns(self.dataset, self.display)
         tags |= self._teaching()
-        with start_run(
-            tracking.experiment or config.recipe,
-            self.name,
-            config=config.model_dump() | {"description": self.description},
-            tags=tags,
-            dataset=self.dataset,
-            resume=manifest and manifest.run_id,
-        ) as run:
-            checkpoint = Checkpoint(run.id)
-            try:
-                # Set here, because imports and MLflow draw random numbers too.
-                keras.utils.set_random_seed(config.seed)
-                if manifest is None:
-                    model, progress = self._start(checkpoint)
-                else:
-                    model, progress = self._resume(checkpoint)
-                self._train(model, progress, checkpoint, run)
-                result = self._finish(model, progress, run, output)
-            except BaseException as error:
-                self._clean_up(checkpoint, error)
-                raise
-        checkpoint.remove()
+        remove_leftovers()
+        with Lease() as lease:
+            if manifest is not None:
+                checkpoint = Checkpoint(manifest.run_id)
+                checkpoint.hold(lease)  # before the run changes in the store
+            with start_run(
+                tracking.experiment or config.recipe,
+                self.name,
+                config=config.model_dump() | {"description": self.description},
+                tags=tags,
+                dataset=self.dataset,
+                resume=manifest and manifest.run_id,
+            ) as run:
+                try:
+                    if manifest is None:
+                        checkpoint = Checkpoint(run.id)
+                        checkpoint.hold(lease)
+                    # Set here, because imports and MLflow draw random numbers too.
+                    keras.utils.set_random_seed(config.seed)
+                    if manifest is None:
+                        model, progress = self._start(checkpoint)
+                    else:
+                        model, progress = self._resume(checkpoint, run)
+                    self._train(model, progress, checkpoint, run)
+                    result = self._finish(model, progress, checkpoint, run, output)
+                except BaseException as error:
+                    self._clean_up(checkpoint, error)
+                    raise
+            checkpoint.remove()
         return result
 
     # Prepare
@@ -169,13 +182,14 @@ class Session:
         self._compile(model, boundaries)
         return model, TrainerState(boundaries=boundaries)
 
-    def _resume(self, checkpoint) -> tuple[keras.Model, TrainerState]:
+    def _resume(self, checkpoint, run) -> tuple[keras.Model, TrainerState]:
         first = zoo.load(checkpoint.model)
         model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
         model.set_weights(first.get_weights())  # also those that the training model lacks
         self._examples = self.recipe.examples(model, self._columns, 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._training_model)
+        progress.unlogged = [it for it in progress.unlogged if it[0] not in run.logged_steps]
         self.display.say(f"resuming in epoch {progress.epoch + 1}, after step {progress.step}")
         return model, progress
 
@@ -242,7 +256,7 @@ class Session:
             checkpoint,
             examples=examples,
             evaluate=lambda: self.recipe.measure(model, splits["dev"]),
-            log=run.log_metrics,
+            log=lambda: self._log(progress, run),
             display=self.display,
         )
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
@@ -252,60 +266,47 @@ class Session:
         else:
             checkpoint.restore_best(self._training_model)
 
+    def _log(self, progress, run) -> None:
+        """Logs the metrics of finished epochs. If the store fails, they are kept until it works."""
+        try:
+            run.log_epochs(progress.unlogged)
+        except MlflowException as error:
+            epochs = len(progress.unlogged)
+            self.display.say(
+                f"the tracking store failed ({reason(error)}): training goes on, and the metrics "
+                f"of {epochs} epoch{'s' * (epochs > 1)} are kept until it works"
+            )
+
     # Evaluate, report, register
 
-    def _finish(self, model, progress, run, output) -> RunResult:
-        evaluation, splits = self.config.evaluation, self.dataset.splits
-        source = progress.best_weights()
-        self.display.say(f"evaluating the stored model, {source}")
-        run.log_tags({"weights": source})
-        model = self._in_float32(model)
-        self._calibrate(model, run, progress)
-        with tempfile.TemporaryDirectory() as folder:
-            directory = Path(folder, self.name)
-            presets.save(
-                model,
-                directory,
-                name=self.name,
-                dataset=self.dataset,
-                recipe=self.label,
-                description=self.description,
-                languages=naming.languages(self.dataset),
-                training=self._training_metadata(progress),
-            )
-            stored = zoo.load(directory)
-            measured = {
-                split: stored.score(splits[split])
-                for split in ("dev", "test")
-                if split == "dev" or evaluation.test
-            }
-            metrics = {
-                f"{split}/{name}": value
-                for split, scores in measured.items()
-                for name, value in scores.items()
-            }
-            card = presets.update_card(directory, metrics=metrics)
-            checked = measured["dev"]
-            if behaviour := self.recipe.behaviour(stored, card.languages):
-                card = presets.update_card(directory, behaviour=behaviour.summary())
-                metrics["behaviour/accuracy"] = behaviour.accuracy
-                checked |= behaviour.metrics()
-                run.log_metrics(behaviour.metrics(), progress.epoch)
-                run.log_table(behaviour.table(), "behaviour.json")
-                if behaviour.mistakes:
-                    run.log_table(behaviour.mistakes_table(), "behaviour_mistakes.json")
-            self.recipe.report(stored, splits["dev"], run, samples=evaluation.samples)
-            model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
-            registered = None
-            gates = [gate.check(checked) for gate in self.recipe.gates()]
-            if gates:
-                run.log_tags({"gate": "; ".join(map(str, gates))})
-                if all(gate.passed for gate in gates):
-                    name = self.config.tracking.register_as or self.name
-                    registered = run.register(model_uri, name, card, gates[0])
-            if output is not None:
-                with atomic_directory(output) as temporary:
-                    shutil.copytree(directory, temporary, dirs_exist_ok=True)
+    def _finish(self, model, progress, checkpoint, run, output) -> RunResult:
+        """Ends the run. Steps that were done before the run was resumed are not repeated."""
+        run.log_epochs(progress.unlogged)
+        directory = checkpoint.final_preset
+        stored, card = self._measured(model, progress, run, directory)
+        checked = {name.removeprefix("dev/"): value for name, value in card.metrics.items()}
+        metrics = dict(card.metrics)
+        if card.behaviour:
+            metrics["behaviour/accuracy"] = checked["behaviour/accuracy"] = _accuracy(card)
+
+        def report() -> None:
+            samples = self.config.evaluation.samples
+            self.recipe.report(stored, self.dataset.splits["dev"], run, samples=samples)
+
+        checkpoint.once("report", report)
+        checkpoint.check_lease()
+        model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
+        registered = None
+        gates = [gate.check(checked) for gate in self.recipe.gates()]
+        if gates:
+            run.log_tags({"gate": "; ".join(map(str, gates))})
+            if all(gate.passed for gate in gates):
+                checkpoint.check_lease()
+                name = self.config.tracking.register_as or self.name
+                registered = run.register(model_uri, name, card, gates[0])
+        if output is not None:
+            with atomic_directory(output) as temporary:
+                shutil.copytree(directory, temporary, dirs_exist_ok=True)
         return RunResult(
             run_id=run.id,
             url=run.url(),
@@ -317,6 +318,51 @@ class Session:
             registered=registered,
             preset=output,
         )
+
+    def _measured(
+        self, model, progress, run, directory
+    ) -> tuple[keras_hub.models.Task, presets.Card]:
+        """The final preset, loaded, and its card with the metrics of the stored weights."""
+        splits = ["dev", "test"] if self.config.evaluation.test else ["dev"]
+        card = presets.read_card(directory)
+        if card and card.name == self.name and splits == _splits(card.metrics):
+            return zoo.load(directory), card  # measured before the run was resumed
+        source = progress.best_weights()
+        self.display.say(f"evaluating the stored model, {source}")
+        run.log_tags({"weights": source})
+        model = self._in_float32(model)
+        self._calibrate(model, run, progress)
+        presets.save(
+            model,
+            directory,
+            name=self.name,
+            dataset=self.dataset,
+            recipe=self.label,
+            description=self.description,
+            languages=naming.languages(self.dataset),
+            training=self._training_metadata(progress),
+            overwrite=True,
+        )
+        stored = zoo.load(directory)
+        metrics = {
+            f"{split}/{name}": value
+            for split in splits
+            for name, value in stored.score(self.dataset.splits[split]).items()
+        }
+        languages = presets.read_card(directory).languages
+        behaviour = self._behaviour(stored, languages, run, progress)
+        return stored, presets.update_card(directory, metrics=metrics, behaviour=behaviour)
+
+    def _behaviour(self, stored, languages, run, progress) -> dict:
+        """Measures and logs the behaviour; returns its table for the card, `{}` without one."""
+        behaviour = self.recipe.behaviour(stored, languages)
+        if behaviour is None:
+            return {}
+        run.log_metrics(behaviour.metrics(), progress.epoch)
+        run.log_table(behaviour.table(), "behaviour.json")
+        if behaviour.mistakes:
+            run.log_table(behaviour.mistakes_table(), "behaviour_mistakes.json")
+        return behaviour.summary()
 
     def _calibrate(self, model, run, progress) -> None:
         calibration = self.recipe.calibrate(model, self.dataset.splits["dev"])
@@ -399,6 +445,8 @@ class Session:
 
     def _clean_up(self, checkpoint, error) -> None:
         """Keeps a resumable checkpoint and prints the command to resume; removes any other."""
+        if isinstance(error, LeaseError):  # it is another process' now
+            return
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
@@ -406,4 +454,16 @@ class Session:
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:
-            self.display.say(f"interrupted; to resume: {command}")
+            with suppress(OSError):  # the terminal is gone after SIGHUP
+                self.display.say(f"interrupted; to resume: {command}")
+
+
+def _splits(metrics: dict[str, float]) -> list[str]:
+    """The splits of metrics such as `dev/accuracy`."""
+    return sorted({name.partition("/")[0] for name in metrics})
+
+
+def _accuracy(card: presets.Card) -> float:
+    """The share of right answers in the behaviour of a card."""
+    kinds = card.behaviour["kinds"].values()
+    return sum(kind["right"] for kind in kinds) / sum(kind["n"] for kind in kinds)

@@ -168,4 +168,5 @@ def _finished(client, study, digest):
 
 def model_uri(run: StoredRun) -> str:
     """The address of a run's logged model, for `zoo.load`."""
-    return f"models:/{run.outputs.model_outputs[0].model_id}"  # type: ignore[union-attr]
+    outputs = run.outputs.model_outputs  # type: ignore[union-attr]
+    return f"models:/{max(outputs, key=lambda output: output.step).model_id}"
