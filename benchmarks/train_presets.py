@@ -157,6 +157,7 @@ def run_process(command: list[str], log: Path, backend: str, core: int | None) -
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=os.environ | {"KERAS_BACKEND": backend},
+            start_new_session=True,
             preexec_fn=lambda: lower_priority(core),
         )
     try:
@@ -170,6 +171,9 @@ def run_process(command: list[str], log: Path, backend: str, core: int | None) -
 def lower_priority(core: int | None) -> None:
     """Makes this process yield to others, and keeps it on one core if one is given."""
     os.nice(10)
+    group = Path("/proc/self/autogroup")  # Linux compares sessions first, then their processes
+    if group.exists():
+        group.write_text("10")
     if core is not None:
         os.sched_setaffinity(0, {core})
 
