@@ -10,6 +10,7 @@ import pytest
 
 import zoo
 from recipes import translation
+from recipes.translation import report
 from recipes.translation.recipe import TranslationRecipe
 from recipes.translation.schema import TranslationConfig
 from tests.small_recipe import load_data
@@ -26,7 +27,7 @@ from zoo.training.optimizer import compile_model
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "translation" / "quickstart.yaml"
 TINY = [
-    "data.options={train: 200, dev: 30, test: 20}",
+    "data.options={train: 200, dev: 10, test: 5}",
     "tokenizer.vocabulary_size=340",
     "model.embedding_dim=8",
     "model.units=8",
@@ -47,7 +48,8 @@ def config(*overrides):
 
 
 @pytest.mark.once
-def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
+def test_run_logs_its_report_and_a_loadable_model(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "NUM_FIGURES", 2)
     result = run_recipe(
         translation.RECIPE, "quickstart", TINY, output=tmp_path / "preset", progress=False
     )
@@ -62,7 +64,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
         for folder in ("", "figures", "attention")
         for item in client.list_artifacts(result.run_id, folder or None)
     }
-    assert {"samples.json", "figures/lengths.png", "attention/01.png", "attention/10.png"} <= (
+    assert {"samples.json", "figures/lengths.png", "attention/01.png", "attention/02.png"} <= (
         artifacts
     )
     texts = ["March 12, 2022", "2022년 3월 12일"]
@@ -107,7 +109,8 @@ def test_user_files_with_two_vocabularies_and_batch_tokens(client, tmp_path):
 
 
 @pytest.mark.once
-def test_transformer_run(client):
+def test_transformer_run(client, monkeypatch):
+    monkeypatch.setattr(report, "NUM_FIGURES", 2)
     result = run_recipe(
         translation.RECIPE,
         "quickstart",

@@ -13,7 +13,7 @@ from zoo.training.study import markdown
 pytestmark = pytest.mark.once
 
 TINY = [
-    "data.options={train: 100, dev: 30, test: 0}",
+    "data.options={train: 100, dev: 8, test: 0}",
     "tokenizer.vocabulary_size=340",
     "model.embedding_dim=8",
     "model.units=8",
