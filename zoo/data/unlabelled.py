@@ -86,8 +86,8 @@ def load_unlabelled(
     kept: list[Text] = []
     language = "en"
     if unit == "sentence":
-        known = next(iter(dataset.languages), None)
-        language = known or guess_language(map(_joined, texts)) or language
+        stated = next(iter(dataset.languages), None)
+        language = stated or guess_language(map(_joined, texts)) or language
     for text in texts:
         is_held = normalized(text) in held
         pieces = split_sentences(_joined(text), language) if unit == "sentence" else [text]
