@@ -84,9 +84,10 @@ def load_unlabelled(
     known = _keys(dataset, ("train",))
     found = leaked = repeated = blank = 0
     kept: list[Text] = []
-    language = next(iter(dataset.languages), None)
+    language = "en"
     if unit == "sentence":
-        language = language or guess_language(map(_joined, texts)) or "en"
+        stated = next(iter(dataset.languages), None)
+        language = stated or guess_language(map(_joined, texts)) or language
     for text in texts:
         is_held = normalized(text) in held
         pieces = split_sentences(_joined(text), language) if unit == "sentence" else [text]

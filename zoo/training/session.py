@@ -434,7 +434,7 @@ class Session:
             raise CheckpointError(
                 "A teacher has changed since the run started, so the run cannot be resumed: "
                 "restore it, or run the recipe again from the start. Received: "
-                f"training.teacher={self.config.training.teacher!r}"
+                f"training.teacher={[it.source for it in self.recipe.teachers]}"
             )
 
     def _rows(self, split) -> int:

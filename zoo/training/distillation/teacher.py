@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import keras_hub
 import numpy as np
@@ -93,7 +94,9 @@ class Teacher:
             The arrays of `ask`, those of all inputs in one.
         """
         files = self._files(inputs, options)
-        stored = {start: answers for start, path in files if (answers := _read(path)) is not None}
+        stored: dict[int, Any] = {
+            start: answers for start, path in files if (answers := _read(path)) is not None
+        }
         if len(stored) == len(files):
             display.say(f"{self.source}: the answers to {len(inputs):,} texts are stored already")
         else:
