@@ -74,7 +74,7 @@ class SentimentRecipe(VectorsRecipe):
     def words(
         self, tokenizer: SubwordTokenizer | TextWordTokenizer, columns: Columns
     ) -> Iterable[str]:
-        split = getattr(tokenizer, "split", split_words)
+        split = tokenizer.split if isinstance(tokenizer, TextWordTokenizer) else split_words
         return (word for text in self._texts(columns) for word in split(text))
 
     def vector_matrix(self, tokenizer, vectors, dataset) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Word vectors in recipes: initialization, vocabulary, freezing, resuming."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -146,6 +148,15 @@ def test_a_classifier_of_words_is_saved_explained_and_called(vectors, tmp_path):
     assert answers[0] == pytest.approx(answers[1], abs=1e-6)
     explained = again.explain("the plot isn't good", "gradient")
     assert explained.tokens == ["the", " plot", " isn't", " good"] and len(explained.effects) == 4
+
+
+@pytest.mark.once
+def test_vectors_that_changed_before_a_run_is_resumed_are_refused(vectors):
+    one = recipe("tagging", f"model.word_vectors={vectors}")
+    preprocessor = one.prepare(tagged())
+    Path(vectors).write_text("the 1 2 3\n")
+    with pytest.raises(ValueError, match="restore the file, or start anew. Received: .* with 9 "):
+        recipe("tagging", f"model.word_vectors={vectors}").build(tagged(), preprocessor, "float32")
 
 
 def embedding(frozen_steps, **settings):

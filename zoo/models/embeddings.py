@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-UNKNOWN = 1  # the id of unknown words in every tokenizer
+from zoo.tokenizers.words import UNKNOWN
 
 
 def build_embeddings(vocabulary_size, dim, vector_dim, trained_words, dtype, name):

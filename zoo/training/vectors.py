@@ -57,13 +57,25 @@ class VectorsRecipe(Recipe):
         return {"vector_dim": vectors.size if vectors else 0, "trained_words": trained}
 
     def set_vectors(self, model: keras_hub.models.Task, dataset: Dataset) -> None:
-        """Sets the vectors of a new model, and freezes those that are always frozen."""
+        """Sets the vectors of a new model, and freezes those that are always frozen.
+
+        Raises:
+            ValueError: if they do not fit the vocabulary, because the file has changed since the
+                run to resume was started.
+        """
         layer = model.backbone.word_vectors
         if layer is None:
             return
         if self.initial_model is None:
             tokenizer, _, vectors = self._vocabulary(dataset)
-            layer.set_weights([self.vector_matrix(tokenizer, cast(WordVectors, vectors), dataset)])
+            matrix = self.vector_matrix(tokenizer, cast(WordVectors, vectors), dataset)
+            if len(matrix) != layer.input_dim:
+                raise ValueError(
+                    "The word vectors must be those that the run started with: restore the file, "
+                    f"or start anew. Received: {self._settings.word_vectors}, with {len(matrix)} "
+                    f"words for a vocabulary of {layer.input_dim}"
+                )
+            layer.set_weights([matrix])
         layer.trainable = self._settings.freeze_vectors != "always"
 
     def vector_matrix(self, tokenizer: Any, vectors: WordVectors, dataset: Dataset) -> np.ndarray:
