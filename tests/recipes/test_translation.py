@@ -132,6 +132,8 @@ def test_transformer_run(client, monkeypatch):
         ("model.attention=bahdanu", "bahdanau"),
         ("data.name=multi30", "did you mean multi30k"),
         ("data.name=null data.options={} data.train=[only.en]", "two text files"),
+        ("data.synthetic.model=x", "data.synthetic.texts: this key is required"),
+        ("data.synthetic.text=x", "data.synthetic.text: .* Did you mean data.synthetic.texts"),
     ],
 )
 def test_invalid_combinations_are_refused(override, message):

@@ -137,7 +137,7 @@ def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, di
         return
     start = time.perf_counter()
     measured = evaluate()
-    if _is_better(measured[evaluation.metric], progress.best, evaluation.mode):
+    if _is_better(progress, measured, evaluation):
         progress.averaged = count
     progress.seconds += time.perf_counter() - start
     metrics = {f"average/{name}": value for name, value in measured.items()}
@@ -207,22 +207,23 @@ def _tokens(data, batches) -> int:
 def _update_best(progress: TrainerState, measured: dict[str, float], evaluation) -> bool:
     """Records the scores of an epoch in `progress` if it is the best so far; returns whether."""
     value, loss = measured[evaluation.metric], measured.get("loss", math.inf)
-    if math.isnan(value):
-        return False
-    progress.moved |= progress.best not in (None, value)
-    best_loss = math.inf if progress.best_loss is None else progress.best_loss
-    is_tie = value == progress.best and loss < best_loss
-    if not is_tie and not _is_better(value, progress.best, evaluation.mode):
+    progress.moved |= not math.isnan(value) and progress.best not in (None, value)
+    if not _is_better(progress, measured, evaluation):
         return False
     progress.best, progress.best_epoch = value, progress.epoch
     progress.best_loss = loss if math.isfinite(loss) else None
     return True
 
 
-def _is_better(value: float, best: float | None, mode: str) -> bool:
-    if math.isnan(value):
-        return False
-    return best is None or (value > best if mode == "max" else value < best)
+def _is_better(progress: TrainerState, measured: dict[str, float], evaluation) -> bool:
+    """True if scores are better than the best so far: the metric or, among equals, the loss."""
+    value, best = measured[evaluation.metric], progress.best
+    if math.isnan(value) or best is None:
+        return not math.isnan(value)
+    if value == best:
+        best_loss = math.inf if progress.best_loss is None else progress.best_loss
+        return measured.get("loss", math.inf) < best_loss
+    return value > best if evaluation.mode == "max" else value < best
 
 
 def _is_over(progress, settings) -> bool:

@@ -34,7 +34,8 @@ def key_path(schema: type[Section], location: tuple) -> KeyPath:
 def _section(schema, name) -> type[Section] | None:
     field = schema.model_fields.get(name)
     kind = field.annotation if field else None
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    kinds = (kind, *get_args(kind))  # `Section | None` is a section too
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, Section)), None)
 
 
 _TYPES = {
