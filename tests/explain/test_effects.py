@@ -55,6 +55,9 @@ def test_effects_alone_have_no_bars():
     page = text().to_html()
     assert 'class=flips title="effect -0.4000, attention 0.7000"' in page
     assert "<li>Without “not” the answer is negative.</li>" in page
+    assert page.count("0 100% / 100.0% 3px no-repeat") == 1  # the bar of the greatest weight
+    assert "A bar under a word is its attention" in page
+    assert "A bar under a word" not in alone.to_html()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,7 @@ def test_page_of_an_alignment_has_spans_and_two_tables():
     assert content.count("<table>") == 2 and content.count("<h1>Play</h1>") == 1
     assert f'background: {COLORS[0]}; color: #1d2330">jazz <small>genre</small></mark>' in content
     assert content.count("td class=flips") == 2 and "://" not in content
+    assert "-0.00" not in Alignment(["a"], ["b"], effects=[[-0.001]]).to_html()
     assert json.loads(json.dumps(tagging().to_dict()))["spans"] == [["genre", 1, 2]]
 
 

@@ -14,12 +14,13 @@ body {{ font: 14px/1.4 system-ui, "Noto Sans", "NanumGothic", sans-serif; color:
        background: #fff; margin: 1.5em; }}
 h1 {{ font-size: 1.2em; }}
 table {{ border-collapse: separate; border-spacing: 1px; margin-bottom: 1.5em; }}
-caption {{ text-align: left; padding-bottom: .7em; }}
+caption {{ text-align: left; padding-bottom: .7em; white-space: nowrap;
+         max-width: 0; }}
 th {{ font-weight: normal; white-space: nowrap; }}
-th[scope=col] {{ writing-mode: {writing}; vertical-align: bottom; padding: .3em 0; }}
+th[scope=col] {{ {columns}vertical-align: bottom; padding: .3em 0; }}
 th[scope=row] {{ text-align: right; padding: 0 .4em; position: sticky; left: 0;
                background: #fff; }}
-td {{ font-size: 10px; text-align: center; min-width: 2.6em; height: 2.4em; }}
+td {{ font-size: 10px; text-align: center; min-width: 36px; height: 2.4em; }}
 td.flips {{ outline: 1.5px solid #1d2330; outline-offset: -1.5px; }}
 mark {{ border-radius: .25em; padding: .15em .2em; }} mark small {{ opacity: .75; }}
 .notes {{ color: #666d80; font-size: .9em; list-style: none; padding: 0; }}
@@ -29,6 +30,10 @@ mark {{ border-radius: .25em; padding: .15em .2em; }} mark small {{ opacity: .75
 {tables}
 {notes}
 """
+# Long labels of columns are written upwards, each over the middle of its column.
+UPWARDS = (
+    "writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; line-height: 36px; "
+)
 TABLE = """<table>
 <caption>{caption}</caption>
 <thead><tr><td></td>{columns}</tr></thead>
@@ -66,13 +71,13 @@ def page(
     head = "".join(f'<th scope="col">{escape(label)}</th>' for label in source)
     tables = []
     for i, matrix in enumerate(matrices):
-        name = f" ({escape(matrix.name)})" * (len(matrices) > 1 or matrix.signed)
-        caption = f"{escape(text)} → {escape(translation)}{name}"
+        parts = [f"{escape(text)} → {escape(translation)}"] if not (i or spans) else []
+        parts += [escape(matrix.name)] if len(matrices) > 1 or matrix.signed else []
         rows = _rows(target, matrix)
-        tables.append(TABLE.format(caption=caption if not i else name[1:], columns=head, rows=rows))
+        tables.append(TABLE.format(caption=" · ".join(parts), columns=head, rows=rows))
     return PAGE.format(
         title=escape(title or translation) or "Alignment",
-        writing="vertical-rl" if any(len(label) > 3 for label in source) else "horizontal-tb",
+        columns=UPWARDS if any(len(label) > 3 for label in source) else "",
         heading=f"<h1>{escape(title)}</h1>" if title else "",
         spans=f"<p>{spans}</p>" if spans else "",
         tables="\n".join(tables),
@@ -83,13 +88,18 @@ def page(
 def _rows(target, matrix):
     greatest = matrix.greatest or 1.0
     color = effect_color if matrix.signed else weight_color
-    number = "{:+.2f}" if matrix.signed else "{:.2f}"
     rows = []
     for row, (label, values) in enumerate(zip(target, matrix.values, strict=True)):
         cells = "".join(
             f"<td{' class=flips' * ((row, column) in matrix.marks)} "
-            f'style="background: {color(value / greatest)}">{number.format(value)}</td>'
+            f'style="background: {color(value / greatest)}">{_number(value, matrix.signed)}</td>'
             for column, value in enumerate(values)
         )
         rows.append(f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>')
     return "\n".join(rows)
+
+
+def _number(value, signed):
+    """A formatted number, without a sign if it is rounded to zero."""
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return text if float(text) else "0.00"
