@@ -278,6 +278,7 @@ def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(
     (stopped,) = client.search_runs([experiment.experiment_id], "attributes.status = 'KILLED'")
     with monkeypatch.context() as patch:
         patch.setattr(Teacher, "digest", "other", raising=False)
+        patch.setattr(Teacher, "source", "moved", raising=False)
         patch.setattr(Teacher, "__init__", lambda self, source, task: None)
         with pytest.raises(CheckpointError, match="A teacher has changed since the run started"):
             run_recipe(sentiment.RECIPE, "quickstart", resume=stopped.info.run_id)
