@@ -213,7 +213,7 @@ class Run:
             for k, v in card.metrics.items()
         ]
         self._client.log_batch(self.id, metrics=metrics)
-        outputs = self._client.get_run(self.id).outputs.model_outputs
+        outputs = self._client.get_run(self.id).outputs.model_outputs  # type: ignore[union-attr]
         if model_id not in (output.model_id for output in outputs):
             self._client.log_outputs(self.id, [LoggedModelOutput(model_id, step)])
         self._client.finalize_logged_model(model_id, "READY")

@@ -54,11 +54,11 @@ class _RateFactors:
         super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
-class LayerwiseAdam(_RateFactors, _Adam):
+class LayerwiseAdam(_RateFactors, _Adam):  # type: ignore[misc, valid-type]
     """Adam with a factor of the learning rate for each variable."""
 
 
-class LayerwiseSGD(_RateFactors, _SGD):
+class LayerwiseSGD(_RateFactors, _SGD):  # type: ignore[misc, valid-type]
     """SGD with a factor of the learning rate for each variable."""
 
 

@@ -349,13 +349,12 @@ class Session:
             for split in splits
             for name, value in stored.score(self.dataset.splits[split]).items()
         }
-        languages = presets.read_card(directory).languages
-        behaviour = self._behaviour(stored, languages, run, progress)
+        behaviour = self._behaviour(stored, run, progress)
         return stored, presets.update_card(directory, metrics=metrics, behaviour=behaviour)
 
-    def _behaviour(self, stored, languages, run, progress) -> dict:
+    def _behaviour(self, stored, run, progress) -> dict:
         """Measures and logs the behaviour; returns its table for the card, `{}` without one."""
-        behaviour = self.recipe.behaviour(stored, languages)
+        behaviour = self.recipe.behaviour(stored, naming.languages(self.dataset))
         if behaviour is None:
             return {}
         run.log_metrics(behaviour.metrics(), progress.epoch)
