@@ -365,7 +365,7 @@ def test_prefix_forbidden_words_and_penalty_of_repetition(preprocessor):
         ({"forbidden": ["犬"]}, "does not know 犬. Received: forbidden='犬'"),
         ({"forbidden": ["a", ""]}, "list of words, or a string"),
         ({"prefix": 3}, "`prefix` must be a string"),
-        ({"repetition_penalty": 0.0}, "must be above 0"),
+        ({"repetition_penalty": 0.0}, "at least 0.001"),
     ],
 )
 def test_contradictions_are_refused_before_decoding(models, options, message):
