@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = {"h5py", "keras", "numpy", "rich"}  # Keras and its own dependencies
+NEEDED = {"h5py", "keras", "numpy", "rich", "scipy"}  # Keras, JAX and their own dependencies
 MODULES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 
 CODE = """
