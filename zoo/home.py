@@ -17,8 +17,8 @@ def home() -> Path:
         An absolute path. The folder may not exist yet; its sub-folders are created when they are
         first used: `checkpoints` (training runs that can be resumed), `data` (datasets), `models`
         (downloaded presets), `pictures` (preprocessed images), `runs` (MLflow's database and
-        artifacts), `teachers` (answers of models from which others learn), `temporary` and
-        `vectors` (word vectors that recipes find by name).
+        artifacts), `teachers` (answers of models from which others learn), `temporary` (of runs in
+        progress) and `vectors` (word vectors that recipes find by name).
 
     Raises:
         HomeError: if `~` is needed and the user has no home folder, as in a container that runs

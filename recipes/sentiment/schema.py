@@ -194,6 +194,7 @@ class SentimentConfig(DistilledRecipe):
         return "accuracy"
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        yield from super().data_conflicts(dataset)
         evaluation = self.evaluation
         if unknown := unknown_labels(self.training.class_weights, dataset.labels):
             yield Conflict(

@@ -77,13 +77,13 @@ def test_recipe_file_is_printed_unchanged(third_party, capsys):
 def test_run_passes_its_options(third_party, calls, tmp_path):
     words = ["weather/storm", "a.b=1", "--output", str(tmp_path), "c=d=e", "--no-progress"]
     assert main(["run", *words]) == 0
-    options = {"resume": None, "output": tmp_path, "progress": False}
+    options = {"resume": None, "output": tmp_path, "progress": False, "seeds": ()}
     assert calls == [("weather", "storm", ["a.b=1", "c=d=e"], options)]
 
 
 def test_run_defaults_to_the_quickstart_and_resumes(third_party, calls):
     assert main(["run", "weather", "--resume", "abc"]) == 0
-    options = {"resume": "abc", "output": None, "progress": True}
+    options = {"resume": "abc", "output": None, "progress": True, "seeds": ()}
     assert calls == [("weather", "quickstart", [], options)]
 
 

@@ -126,7 +126,7 @@ def test_run_on_tagged_synthetic_pairs(client, reverse, written, tmp_path):
 def test_a_model_that_does_not_translate_back_is_refused(reverse, tmp_path):
     dataset, file = dataset_and_texts(tmp_path, ["one"])
     settings = SyntheticConfig(model="bilstm_bahdanau_sst2_en", texts=str(file))
-    with pytest.raises(ValueError, match="must be a translator; .* a TextClassifier"):
+    with pytest.raises(ValueError, match="must name a Seq2SeqLM; .* a TextClassifier"):
         with_synthetic(dataset, settings, 0, Display(bar=False))
     settings = SyntheticConfig(model="gru_bahdanau_multi30k_en_de", texts=str(file))
     languages = replace(dataset, languages=("en", "de"))

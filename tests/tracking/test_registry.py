@@ -148,7 +148,7 @@ def test_a_version_that_is_never_compared_is_passed_over(client, attempt, monkey
     assert time.monotonic() - began < 2  # not waited for again
 
 
-def _interrupt(*arguments):
+def _interrupt(*arguments, **options):
     raise KeyboardInterrupt
 
 

@@ -196,6 +196,7 @@ def test_a_second_signal_does_not_interrupt_the_end(client, start, monkeypatch, 
         fail(*arguments)
 
     monkeypatch.setattr(lifecycle, "_fail", interrupted_fail)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores it
     with pytest.raises(SystemExit) as caught, start() as run:
         os.kill(os.getpid(), signal.SIGHUP)
         threading.Event().wait(5)

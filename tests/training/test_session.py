@@ -1,6 +1,7 @@
 """Runs of a recipe: result, tracking, interruption, errors."""
 
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -388,4 +389,6 @@ def test_is_over(progress, expected):
     ],
 )
 def test_is_better(value, best, mode, expected):
-    assert loop._is_better(value, best, mode) is expected
+    evaluation = SimpleNamespace(metric="accuracy", mode=mode)
+    progress = TrainerState(best=best)
+    assert loop._is_better(progress, {"accuracy": value}, evaluation) is expected

@@ -67,8 +67,8 @@ class Section(BaseModel):
             value = getattr(self, name)
             if isinstance(value, Section):
                 changed[name] = value.with_absolute_paths()
-            elif name in self.paths:
-                changed[name] = _absolute(value)
+            elif name in self.paths and (path := _absolute(value)) != value:
+                changed[name] = path
         return self.model_copy(update=changed)
 
 
@@ -369,7 +369,9 @@ class VectorsConfig(Section):
     paths = frozenset({"word_vectors"})
 
     word_vectors: str | None = None
-    freeze_vectors: Annotated[int | str, BeforeValidator(_epochs_or_always)] = "always"
+    freeze_vectors: Annotated[
+        Annotated[int, Field(ge=0, le=100_000)] | str, BeforeValidator(_epochs_or_always)
+    ] = "always"
     vector_words: Annotated[int, Field(ge=0, le=MAX_VOCABULARY)] = 10_000
 
     def vector_conflicts(self, dim: str, training: TrainingConfig) -> Iterator[Conflict]:
