@@ -62,7 +62,7 @@ class DatasetCard:
 
     @property
     def is_yardstick(self) -> bool:
-        """Whether it only measures models: it has no training split, and must get none."""
+        """True for data that only measure models: they have no training split, and must get none."""
         return "train" not in self.splits
 
 

@@ -1,4 +1,4 @@
-"""What the source library computes with imported weights, on given sequences.
+"""Reference outputs: those of the source library with imported weights, on given sequences.
 
 torch and Keras run their own layers. TensorFlow Addons is archived, so its CRF is written in NumPy.
 """

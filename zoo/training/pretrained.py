@@ -80,7 +80,7 @@ def check_same_sizes(
 def differences(
     source: keras_hub.models.Task, target: keras_hub.models.Task, name: str
 ) -> list[str]:
-    """What a new model lacks of the model that it starts from, a line each.
+    """Lists what a new model lacks of the model that it starts from, a line each.
 
     Args:
         source: The model of `training.init_from`.
