@@ -62,7 +62,7 @@ class DatasetCard:
 
     @property
     def is_yardstick(self) -> bool:
-        """True for data that only measure models: they have no training split, and must get none."""
+        """True for data that only measure models: they have no training split."""
         return "train" not in self.splits
 
 
