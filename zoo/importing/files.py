@@ -36,13 +36,13 @@ class WeightFile:
 
     Attributes:
         path: The file.
-        library: `"torch"` or `"keras"`.
+        framework: `"torch"` or `"keras"`.
         arrays: By name, `layer/weight` in files of Keras.
         configs: The configuration of each layer of Keras, where the file has one.
     """
 
     path: Path
-    library: str
+    framework: str
     arrays: Mapping[str, np.ndarray]
     configs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -80,12 +80,12 @@ def load(path: str | Path, layer: str | Sequence[str] | None = None) -> Imported
         weights = recurrent.find(file, chosen)
         model, made = _encoder(weights)
         inputs = random.normal(size=(*mask.shape, weights.features)).astype("float32")
-        run = references.torch_outputs if file.library == "torch" else references.keras_outputs
+        run = references.torch_outputs if file.framework == "torch" else references.keras_outputs
         found = model({"inputs": inputs, "padding_mask": mask})
         found = map(ops.convert_to_numpy, keras.tree.flatten([found["outputs"], found["states"]]))
         pairs = zip(found, run(weights, inputs, mask), strict=True)
         difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
-        library = "torch.nn" if file.library == "torch" else "keras.layers"
+        library = "torch.nn" if file.framework == "torch" else "keras.layers"
         options = ", reset_after=False" if weights.cell == "gru_reset_before" else ""
         source = f"{library}.{weights.cell[:4].rstrip('_').upper()}{options}"
         notes += [weights.assumption] if weights.assumption else []

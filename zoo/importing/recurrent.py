@@ -62,7 +62,7 @@ class RecurrentWeights:
 
 def names(file: WeightFile) -> list[str]:
     """The names of the recurrent layers in a file: prefixes of a state dict, layers of Keras."""
-    return list(_torch_groups(file) if file.library == "torch" else _keras_groups(file))
+    return list(_torch_groups(file) if file.framework == "torch" else _keras_groups(file))
 
 
 def find(file: WeightFile, chosen: Sequence[str]) -> RecurrentWeights:
@@ -75,7 +75,7 @@ def find(file: WeightFile, chosen: Sequence[str]) -> RecurrentWeights:
     Raises:
         FileError: if weights are missing, have other shapes, or belong to another kind of layer.
     """
-    if file.library == "torch":
+    if file.framework == "torch":
         if len(chosen) > 1:
             raise FileError(
                 "All layers of a `torch.nn.LSTM` or `GRU` have one name: name one. "
