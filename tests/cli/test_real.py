@@ -87,6 +87,7 @@ def test_truncated_weights_are_reported(preset, capsys):
     assert said.out == "" and "model.weights.h5" in said.err
 
 
+@pytest.mark.once
 def test_pipe_receives_only_the_answers(saved):
     """Messages that libraries print when they are imported are suppressed."""
     command = [sys.executable, "-m", "zoo.cli", "infer", str(saved), "--json"]

@@ -122,6 +122,7 @@ def test_search_and_teacher_forcing_give_the_same_log_probability(models, varian
 
 
 @variants(["bahdanau", "tied", "transformer"], everywhere=("bahdanau", "transformer"))
+@pytest.mark.once
 def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
