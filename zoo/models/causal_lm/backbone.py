@@ -207,14 +207,16 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         """
         return self.position_embedding is None
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size, max_length=None):
         """The state before the first token: a nesting of tensors `[batch, ...]`.
 
         Args:
             batch_size: int.
+            max_length: int. Most tokens that will be read, for which the state of a Transformer
+                has room. Defaults to `max_sequence_length`.
         """
         if self.position_embedding is not None:
-            return self.stack.initial_state(batch_size, self.max_sequence_length)
+            return self.stack.initial_state(batch_size, max_length or self.max_sequence_length)
         count = len(self.stack.stack[0][0].state_size)
         zeros = ops.zeros((batch_size, self.units), self.stack.compute_dtype)
         state = {"recurrent": [[zeros] * count for _ in range(self.num_layers)]}
