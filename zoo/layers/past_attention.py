@@ -5,9 +5,9 @@ from typing import Any, TypedDict
 import keras
 from keras import ops
 
+from zoo.checks import MAX_LENGTH, check_integer
 from zoo.choices import PAST_ATTENTIONS, check_choice
 from zoo.layers.attention import make_attention
-from zoo.layers.attention.base import check_positive
 from zoo.layers.tensors import count_valid, like
 
 Tensor = Any
@@ -60,7 +60,7 @@ class PastAttention(keras.layers.Layer):
     def __init__(self, attention, span=64, num_heads=4, **kwargs):
         super().__init__(**kwargs)
         check_choice("attention", attention, PAST_ATTENTIONS)
-        check_positive(span=span)
+        check_integer("span", span, 1, MAX_LENGTH)
         self.attention_name = attention
         self.span = span
         self.num_heads = num_heads
