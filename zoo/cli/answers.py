@@ -39,9 +39,12 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
 
 
 def print_stream(given: str, pieces: Iterable[str]) -> None:
-    """Prints an input and the pieces of its continuation as they come, with their line breaks."""
-    for piece in itertools.chain([given], pieces):
-        print(CONTROLS_WITHIN.sub(" ", piece), end="", flush=True)
+    """Prints an input and the pieces of its continuation as they come; Ctrl-C ends it."""
+    try:
+        for piece in itertools.chain([given], pieces):
+            print(CONTROLS_WITHIN.sub(" ", piece), end="", flush=True)
+    except KeyboardInterrupt:
+        pass
     print()
 
 

@@ -9,7 +9,6 @@ from zoo.cli.answers import print_answer, print_stream
 from zoo.cli.errors import WrongUse
 from zoo.cli.models import FoundModel
 
-
 _OTHERS = ("batch_size", "beam")  # options of `infer` that `stream` does not have
 
 

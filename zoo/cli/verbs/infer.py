@@ -2,9 +2,9 @@
 
 The inputs are arguments of the command line, the lines of --file, or the lines of stdin. They are
 read in chunks, so their number is not limited. An image captioner takes paths of image files. A
-tagger also reads the sentences of a CoNLL-U file (.conllu, .conllu.gz) and writes CoNLL-U. A language
-model continues its input: on a terminal, one input's continuation appears as it is written, and
-Ctrl-C ends it.
+tagger also reads the sentences of a CoNLL-U file (.conllu, .conllu.gz) and writes CoNLL-U. A
+language model continues its input; on a terminal the continuation of a single one appears as it is
+written, and Ctrl-C ends it.
 """
 
 import sys

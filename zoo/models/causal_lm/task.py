@@ -299,9 +299,9 @@ class CausalLM(keras_hub.models.CausalLM):
             )
         if dynamic:
             return dynamic.log_probabilities(self, encoded, cache)
-        scorer = self._scorers.setdefault(cache, None) or Scorer(self, cache)
-        self._scorers[cache] = scorer
-        return scorer.log_probabilities(encoded, batch_size, reset_every)
+        if cache not in self._scorers:
+            self._scorers.setdefault(cache, Scorer(self, cache))
+        return self._scorers[cache].log_probabilities(encoded, batch_size, reset_every)
 
     @built_once
     def _scorers(self):
