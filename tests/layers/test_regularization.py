@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo.layers import ActivationRegularization, Bias, EmbeddingDropout, RecurrentEncoder
+from zoo.layers import RecurrentEncoder
+from zoo.layers.bias import Bias
+from zoo.layers.regularization import ActivationRegularization, EmbeddingDropout
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
 

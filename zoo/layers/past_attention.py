@@ -8,7 +8,7 @@ from keras import ops
 from zoo.checks import MAX_LENGTH, check_integer
 from zoo.choices import PAST_ATTENTIONS, check_choice
 from zoo.layers.attention import make_attention
-from zoo.layers.tensors import count_valid, like
+from zoo.layers.tensors import as_float, count_valid, like
 
 Tensor = Any
 
@@ -61,6 +61,7 @@ class PastAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         check_choice("attention", attention, PAST_ATTENTIONS)
         check_integer("span", span, 1, MAX_LENGTH)
+        self.supports_masking = True
         self.attention_name = attention
         self.span = span
         self.num_heads = num_heads
@@ -90,6 +91,7 @@ class PastAttention(keras.layers.Layer):
         )
 
     def call(self, hidden, state=None, padding_mask=None, training=None):
+        (hidden,) = as_float((hidden,), self.compute_dtype)
         steps = ops.shape(hidden)[1]
         source, past = hidden, 0
         if state is not None:

@@ -28,7 +28,7 @@ NEXT = "zoo eval --help"
 
 def arguments(parser: ArgumentParser) -> None:
     input_columns = [task.input_column.default for task in TASKS.values() if task.input_column]
-    target_columns = [task.target_column.default for task in TASKS.values()]
+    target_columns = [task.target_column.default for task in TASKS.values() if task.target_column]
     models.add_argument(parser)
     parser.add_argument(
         "--dataset",
@@ -174,6 +174,12 @@ def _read(name: str, args: Namespace, found: "FoundModel") -> "tuple[str | None,
             f"Received: --text {args.text}",
             hint=command("zoo", "eval", args.model, "--dataset", name),
         )
+    if args.label and task.target_column is None:
+        raise WrongUse(
+            f"The files of a {task.name} have no column of references to choose with --label. "
+            f"Received: --label {args.label}",
+            hint=command("zoo", "eval", args.model, "--dataset", name),
+        )
     columns = {task.target_column: args.label, task.input_column: args.text}
     arguments = {
         column.argument: given or column.default for column, given in columns.items() if column
@@ -193,7 +199,8 @@ def _read_dataset(
             f"Received: {dataset.name}, for {dataset.task}",
             hint="zoo data ls",
         )
-    if args.text or (args.label and not task.target_column.in_datasets):
+    chooses = task.target_column is not None and task.target_column.in_datasets
+    if args.text or (args.label and not chooses):
         raise WrongUse(
             "--text and --label choose columns of a file; named datasets have fixed columns. "
             f"Received: --dataset {dataset.name}",
@@ -201,7 +208,7 @@ def _read_dataset(
         )
     if found.card and len(dataset.languages) > len(task.language_options):
         options = dict(zip(task.language_options, found.card.languages, strict=False))
-    if args.label:
+    if args.label and task.target_column is not None:
         options[task.target_column.argument] = args.label
     with waiting(f"Loading {dataset.name} …"):
         splits = data.load(dataset.name, **options).splits

@@ -11,13 +11,8 @@ from zoo.choices import (
     check_choice,
     language_model_conflicts,
 )
-from zoo.layers import (
-    ActivationRegularization,
-    CausalTransformer,
-    EmbeddingDropout,
-    PastAttention,
-    RecurrentEncoder,
-)
+from zoo.layers import CausalTransformer, PastAttention, RecurrentEncoder
+from zoo.layers.regularization import ActivationRegularization, EmbeddingDropout
 
 
 @keras.saving.register_keras_serializable("zoo")

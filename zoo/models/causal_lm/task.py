@@ -14,7 +14,7 @@ from keras import ops
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment, Surprisal
 from zoo.explain.words import END, group_words
-from zoo.layers import Bias
+from zoo.layers.bias import Bias
 from zoo.metrics import language_modeling_scores
 from zoo.models.batching import bucket_size, predict, rows_within, run_by_length
 from zoo.models.causal_lm.backbone import CausalLMBackbone
