@@ -80,8 +80,9 @@ def main():
         "keras_hub generate": lambda: model.generate(PREFIX, max_length=length),
     }
     seconds = median_seconds(contestants, options.rounds)
-    print(f"{options.backend}, {options.layers} × {options.decoder}-{options.units}, one prefix, "
-          f"{options.steps} tokens, plain loop {'eager' if options.eager else 'compiled'}")  # fmt: skip
+    loop = "eager" if options.eager else "compiled"
+    sizes = f"{options.layers} × {options.decoder}-{options.units}"
+    print(f"{options.backend}, {sizes}, {options.steps} tokens, the step of the plain loop {loop}")
     for name, value in seconds.items():
         ratio = seconds["plain loop"] / value
         print(f"{name:20} {options.steps / value:8,.0f} tokens/s  {ratio:5.1f} ×")

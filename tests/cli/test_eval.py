@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import zoo
 from zoo import data, presets
 from zoo.cli import main
 

@@ -17,12 +17,12 @@ class PastAttentionState(TypedDict):
     """Tensors `[batch, ...]` that each call changes.
 
     Attributes:
-        memory: `[batch, span, units]`: the last hidden states, the latest at the end.
-        count: int32 `[batch]`: how many of them there are.
+        count: int32 `[batch]`: the number of past states, at most `span`.
+        memory: `[batch, span, units]`: the last of them, the latest at the end.
     """
 
-    memory: Tensor
     count: Tensor
+    memory: Tensor
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -86,8 +86,8 @@ class PastAttention(keras.layers.Layer):
             batch_size: int.
         """
         return PastAttentionState(
-            memory=ops.zeros((batch_size, self.span, self.units), self.compute_dtype),
             count=ops.zeros((batch_size,), "int32"),
+            memory=ops.zeros((batch_size, self.span, self.units), self.compute_dtype),
         )
 
     def call(self, hidden, state=None, padding_mask=None, training=None):
@@ -117,7 +117,7 @@ class PastAttention(keras.layers.Layer):
             places = added[:, None] + ops.arange(self.span, dtype="int32")[None, :]
             memory = ops.take_along_axis(source, places[:, :, None], axis=1)
         count = ops.minimum(state["count"] + added, self.span)
-        return outputs, weights, PastAttentionState(memory=memory, count=count)
+        return outputs, weights, PastAttentionState(count=count, memory=memory)
 
     def compute_output_spec(self, hidden, state=None, padding_mask=None, training=None):
         time = hidden.shape[1]
