@@ -11,6 +11,7 @@ from zoo.data.parallel_files import load_parallel, read_parallel
 from zoo.data.registry import get, list_datasets, load, path
 from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
+from zoo.data.text_files import load_texts, read_texts
 
 __all__ = [
     "BEHAVIOUR_SETS",
@@ -26,10 +27,12 @@ __all__ = [
     "load_labelled",
     "load_parallel",
     "load_tagged",
+    "load_texts",
     "path",
     "read_captioned",
     "read_labelled",
     "read_parallel",
     "read_tagged",
+    "read_texts",
     "tag_set",
 ]

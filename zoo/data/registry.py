@@ -9,6 +9,7 @@ from zoo.data.behaviour import BehaviourEn, BehaviourKo
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
+from zoo.data.generated_brackets import GeneratedBrackets
 from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
@@ -18,10 +19,13 @@ from zoo.data.multi30k import Multi30k
 from zoo.data.multi30k_task2 import Multi30kTask2
 from zoo.data.nsmc import Nsmc
 from zoo.data.public import PublicDataset
+from zoo.data.reviews import ImdbReviews, NsmcReviews
 from zoo.data.slots_and_intents import Atis, Snips
 from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
+from zoo.data.tiny_shakespeare import TinyShakespeare
 from zoo.data.universal_dependencies import UdEnglishEwt, UdKoreanGsd, UdKoreanKaist
+from zoo.data.wikitext2 import WikiText2
 from zoo.data.wnut17 import Wnut17
 from zoo.suggestions import did_you_mean
 
@@ -42,22 +46,27 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         BehaviourEn,
         BehaviourKo,
         Flickr8k,
+        GeneratedBrackets,
         GeneratedDates,
         GeneratedReviews,
         GeneratedScenes,
         GeneratedSlots,
         Imdb,
+        ImdbReviews,
         Multi30k,
         Multi30kTask2,
         Nsmc,
         NsmcMini,
+        NsmcReviews,
         Snips,
         SnipsMini,
         Sst2,
         TatoebaKorEng,
+        TinyShakespeare,
         UdEnglishEwt,
         UdKoreanGsd,
         UdKoreanKaist,
+        WikiText2,
         Wnut17,
     )
 }

@@ -3,6 +3,7 @@
 from zoo.explain.alignment import Alignment
 from zoo.explain.caption_map import CaptionMap
 from zoo.explain.gallery import Gallery
+from zoo.explain.surprisal import Surprisal
 from zoo.explain.token_weights import TokenWeights
 
-__all__ = ["Alignment", "CaptionMap", "Gallery", "TokenWeights"]
+__all__ = ["Alignment", "CaptionMap", "Gallery", "Surprisal", "TokenWeights"]

@@ -13,15 +13,17 @@ from zoo.layers.attention import (
 from zoo.layers.characters import CharacterFeatures
 from zoo.layers.crf import LinearChainCRF
 from zoo.layers.decoder import AttentiveDecoder
+from zoo.layers.past_attention import PastAttention
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
-from zoo.layers.transformer import TransformerDecoder
+from zoo.layers.transformer import CausalTransformer, TransformerDecoder
 from zoo.tags import bio_constraints
 
 __all__ = [
     "Attention",
     "AttentiveDecoder",
     "BahdanauAttention",
+    "CausalTransformer",
     "CharacterFeatures",
     "LinearChainCRF",
     "LuongConcatAttention",
@@ -29,6 +31,7 @@ __all__ = [
     "LuongGeneralAttention",
     "LuongLocalAttention",
     "MultiHeadAttention",
+    "PastAttention",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",

@@ -7,6 +7,7 @@ from zoo.metrics.behaviour import Behaviour, find_polarity, measure_behaviour
 from zoo.metrics.calibration import Calibration, calibrate, expected_calibration_error
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
+from zoo.metrics.language_modeling import language_modeling_scores
 from zoo.metrics.tagging import per_tag_table, tag_confusion, tagging_scores, unknown_tags
 from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
 
@@ -22,6 +23,7 @@ __all__ = [
     "confusion",
     "expected_calibration_error",
     "find_polarity",
+    "language_modeling_scores",
     "measure_behaviour",
     "per_tag_table",
     "signatures",
