@@ -33,6 +33,7 @@ FLOORS = (
         "files",
         "processes",
         "images",
+        "audio",
         "safe_yaml",
         "search_options",
         "tasks",
