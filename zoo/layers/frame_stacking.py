@@ -30,7 +30,7 @@ class FrameStacking(keras.layers.Layer):
         check_integer("factor", factor, 1, 64)
         self.factor = factor
 
-    def build(self, input_shape, padding_mask_shape):
+    def build(self, inputs_shape, padding_mask_shape):
         self.built = True
 
     def call(self, inputs, padding_mask):

@@ -1,6 +1,7 @@
 """Log-mel spectrogram of padded recordings."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.checks import check_integer
@@ -80,6 +81,14 @@ class LogMel(keras.layers.Layer):
         ends = (audio_length + self.hop_length - 1) // self.hop_length
         mask = ops.arange(frames, dtype="int32")[None, :] < ends
         return normalize(ops.log(power + FLOOR), mask), mask
+
+    def band_centres(self) -> np.ndarray:
+        """The middle of each band in Hz, float32 `[num_mels]`."""
+        lowest, highest = (
+            np.log1p(hertz / 700) for hertz in (self.spectrogram.min_freq, self.sampling_rate / 2)
+        )
+        edges = np.linspace(lowest, highest, self.num_mels + 2)
+        return (700 * np.expm1(edges[1:-1])).astype("float32")
 
     def compute_output_spec(self, audio, audio_length):
         batch, count = audio.shape
