@@ -11,6 +11,7 @@ from zoo.data.parallel_files import load_parallel, read_parallel
 from zoo.data.registry import get, list_datasets, load, path
 from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
+from zoo.data.transcribed_files import load_transcribed, read_transcribed
 
 __all__ = [
     "BEHAVIOUR_SETS",
@@ -26,10 +27,12 @@ __all__ = [
     "load_labelled",
     "load_parallel",
     "load_tagged",
+    "load_transcribed",
     "path",
     "read_captioned",
     "read_labelled",
     "read_parallel",
     "read_tagged",
+    "read_transcribed",
     "tag_set",
 ]

@@ -9,7 +9,10 @@ from zoo.data.behaviour import BehaviourEn, BehaviourKo
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
+from zoo.data.fsdd import Fsdd
+from zoo.data.fsdd_strings import FsddStrings
 from zoo.data.generated_dates import GeneratedDates
+from zoo.data.generated_morse import GeneratedMorse
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
@@ -42,7 +45,10 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         BehaviourEn,
         BehaviourKo,
         Flickr8k,
+        Fsdd,
+        FsddStrings,
         GeneratedDates,
+        GeneratedMorse,
         GeneratedReviews,
         GeneratedScenes,
         GeneratedSlots,
@@ -74,7 +80,8 @@ def load(name: str, **options) -> Dataset:
     Args:
         name: One of `list_datasets()`.
         **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
-            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            generated ones, and `size` (pixels) for scenes; a speaker to leave out for speech;
+            `source` and `target`, two of its
             languages, for translation; `column`, the tags to read, for treebanks.
 
     Returns:
