@@ -27,7 +27,7 @@ class FrameStacking(keras.layers.Layer):
 
     def __init__(self, factor=2, **kwargs):
         super().__init__(**kwargs)
-        check_integer("factor", factor, 1, 64)
+        check_integer("factor", factor, 1, 16)
         self.factor = factor
 
     def build(self, inputs_shape, padding_mask_shape):
