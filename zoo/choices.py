@@ -178,6 +178,8 @@ POOLINGS = Names(
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf")
+SPEECH_HEADS = ("ctc", "attention", "joint")
+SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
@@ -412,4 +414,17 @@ def image_conflicts(
             "widths halve it",
             image_size=image_size,
             widths=widths,
+        )
+
+
+def speech_conflicts(num_layers: int, pooling: Collection[int]) -> Iterator[Conflict]:
+    """A pooling that does not say for each layer how many steps become one."""
+    if len(pooling) != num_layers or any(
+        not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 16
+        for factor in pooling
+    ):
+        yield Conflict(
+            "pooling must have an integer from 1 to 16 for each layer of the encoder",
+            num_layers=num_layers,
+            pooling=pooling,
         )

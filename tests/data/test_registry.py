@@ -6,6 +6,7 @@ import os
 import pytest
 
 import zoo.data
+from zoo.audio import AudioFile
 from zoo.data import registry
 from zoo.data.dataset import DatasetCard, content_digest
 from zoo.data.embedded import EmbeddedDataset, EmbeddedPart
@@ -22,6 +23,7 @@ COLUMNS = {  # with the type of their values
     "text_classifier": {"text": str, "label": str},
     "seq2seq_lm": {"source": str, "target": str},
     "image_to_text": {"image": ImageFile, "captions": list},
+    "speech_to_text": {"audio": AudioFile, "text": str, "speaker": str},
     "token_classifier": {"tokens": list, "tags": list},
 }
 GENERATED = [name for name in CARDS if not issubclass(registry._DATASETS[name], PublicDataset)]

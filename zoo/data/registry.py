@@ -9,8 +9,11 @@ from zoo.data.behaviour import BehaviourEn, BehaviourKo
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
+from zoo.data.fsdd import Fsdd
+from zoo.data.fsdd_strings import FsddStrings
 from zoo.data.generated_brackets import GeneratedBrackets
 from zoo.data.generated_dates import GeneratedDates
+from zoo.data.generated_morse import GeneratedMorse
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
@@ -47,7 +50,10 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         BehaviourKo,
         Flickr8k,
         GeneratedBrackets,
+        Fsdd,
+        FsddStrings,
         GeneratedDates,
+        GeneratedMorse,
         GeneratedReviews,
         GeneratedScenes,
         GeneratedSlots,
@@ -83,7 +89,8 @@ def load(name: str, **options) -> Dataset:
     Args:
         name: One of `list_datasets()`.
         **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
-            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            generated ones, and `size` (pixels) for scenes; a speaker to leave out for speech;
+            `source` and `target`, two of its
             languages, for translation; `column`, the tags to read, for treebanks.
 
     Returns:
