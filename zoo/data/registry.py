@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from zoo.data.behaviour import BehaviourEn, BehaviourKo
+from zoo.data.cmudict import Cmudict
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
@@ -41,6 +42,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Atis,
         BehaviourEn,
         BehaviourKo,
+        Cmudict,
         Flickr8k,
         GeneratedDates,
         GeneratedReviews,
@@ -75,7 +77,8 @@ def load(name: str, **options) -> Dataset:
         name: One of `list_datasets()`.
         **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
             generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
-            languages, for translation; `column`, the tags to read, for treebanks.
+            languages, for translation; `column`, the tags to read, for treebanks; `stress` for
+            pronunciations.
 
     Returns:
         A `Dataset`.
