@@ -7,12 +7,19 @@ from zoo.metrics.behaviour import Behaviour, find_polarity, measure_behaviour
 from zoo.metrics.calibration import Calibration, calibrate, expected_calibration_error
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
+from zoo.metrics.pronunciation import (
+    Pronunciation,
+    pronunciation_scores,
+    score_pronunciations,
+    word_error_rate_by_length,
+)
 from zoo.metrics.tagging import per_tag_table, tag_confusion, tagging_scores, unknown_tags
 from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
 
 __all__ = [
     "Behaviour",
     "Calibration",
+    "Pronunciation",
     "bleu_by_length",
     "calibrate",
     "caption_score_each",
@@ -24,9 +31,12 @@ __all__ = [
     "find_polarity",
     "measure_behaviour",
     "per_tag_table",
+    "pronunciation_scores",
+    "score_pronunciations",
     "signatures",
     "tag_confusion",
     "tagging_scores",
     "translation_scores",
     "unknown_tags",
+    "word_error_rate_by_length",
 ]
