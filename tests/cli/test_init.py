@@ -65,6 +65,17 @@ def test_pairs(init):
     assert resolve(translation.RECIPE, "my.yaml").evaluation.metric == "chrf"
 
 
+def test_words_and_phones(init):
+    rows = [(f"{a}{b}{c}", f"{a} {b}1 {c}") for a in "bdk" for b in "aeiou" for c in "mnst"]
+    recipe, shown = init(table(rows, ("word", "phones"), "\t"), "words.tsv")
+    assert recipe["data"] == {"train": "words.tsv", "source": "word", "target": "phones"}
+    assert "words, and 12 symbols: pronunciation" in shown
+    config = resolve(translation.RECIPE, "my.yaml")
+    assert config.tokenizer.algorithms == ("symbols", "characters")
+    assert config.evaluation.metric == "word_error_rate" and config.evaluation.mode == "min"
+    assert config.model.sequence_length == 8
+
+
 def test_two_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for side in ("en", "de"):

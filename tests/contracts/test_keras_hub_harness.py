@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from zoo import layers, models
-from zoo.tokenizers import CharacterTokenizer, train_subword_tokenizer, train_word_tokenizer
+from zoo.tokenizers import (
+    CharacterTokenizer,
+    SymbolTokenizer,
+    train_subword_tokenizer,
+    train_word_tokenizer,
+)
 
 pytestmark = pytest.mark.once  # other contracts walk every backend
 
@@ -252,6 +257,17 @@ def test_tasks(harness, cls, tokenizer):
 
 def test_subword_tokenizer(harness, tokenizer):
     harness.run_preprocessing_layer_test(type(tokenizer), {"proto": tokenizer.proto}, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("cls", "entries"),
+    [
+        (CharacterTokenizer, set("".join(TEXTS))),
+        (SymbolTokenizer, {symbol for text in TEXTS for symbol in text.split()}),
+    ],
+)
+def test_character_tokenizers(harness, cls, entries):
+    harness.run_preprocessing_layer_test(cls, {"characters": sorted(entries)}, TEXTS)
 
 
 def test_word_tokenizer(harness):

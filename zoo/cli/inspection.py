@@ -21,6 +21,7 @@ LABELS = ("label", "class", "category", "sentiment", "rating", "stars", "score",
 SOURCES, TARGETS = ("source", "src", "input"), ("target", "tgt", "output", "translation")
 MOST_LABELS = 50
 MOST_LABEL_WORDS = 4
+MOST_SYMBOLS = 200  # different phones, or the like
 UNSPACED = ("ja", "zh", "th")  # languages without spaces between words
 SHORT, LONG = 32, 512  # limits of the proposed length of a sequence, in tokens
 
@@ -226,6 +227,8 @@ def _balance(share: float) -> str:
 
 
 def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
+    if _are_pronunciations(source, target):
+        return _pronunciation(source, target, seen)
     rows = len(source)
     languages = [guess_language(texts) for texts in (source, target)]
     pair = " to ".join(language or "unknown" for language in languages)
@@ -236,6 +239,29 @@ def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
     found.add("model", "sequence_length", length, _longest_reason())
     _add_training(found, rows, small=30)
     found.add("evaluation", "metric", "chrf", "moves from the first epochs, in any language")
+    return found
+
+
+def _are_pronunciations(source: list[str], target: list[str]) -> bool:
+    """True for words with few different symbols, separated by spaces, such as phones."""
+    symbols = [text.split() for text in target]
+    different = len({symbol for row in symbols for symbol in row})
+    few = different <= min(MOST_SYMBOLS, sum(map(len, symbols)) / 10)
+    return few and mean(map(len, symbols)) > 2 and all(len(text.split()) == 1 for text in source)
+
+
+def _pronunciation(source: list[str], target: list[str], seen: str) -> Proposal:
+    rows, different = len(source), len({symbol for text in target for symbol in text.split()})
+    found = Proposal("translation", seen, f"words, and {different} symbols: pronunciation")
+    found.add("tokenizer", "algorithm", "symbols", "targets, separated by spaces")
+    found.add("tokenizer", "source_algorithm", "characters", "sources are words")
+    found.add("tokenizer", "separate", True, "sources have characters, targets symbols")
+    _add_units(found, rows, ("embedding_dim", "units"))
+    longest = max(*map(len, source), *(len(text.split()) for text in target))
+    length = min(-(-(longest + 1) // 8) * 8, LONG)
+    found.add("model", "sequence_length", length, f"of at most {longest} characters or symbols")
+    _add_training(found, rows, small=30)
+    found.add("evaluation", "metric", "word_error_rate", "words without a right pronunciation, %")
     return found
 
 

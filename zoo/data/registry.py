@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from zoo.data.behaviour import BehaviourEn, BehaviourKo
+from zoo.data.cmudict import Cmudict
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
@@ -48,6 +49,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Atis,
         BehaviourEn,
         BehaviourKo,
+        Cmudict,
         Flickr8k,
         GeneratedBrackets,
         Fsdd,
@@ -92,6 +94,9 @@ def load(name: str, **options) -> Dataset:
             generated ones, and `size` (pixels) for scenes; a speaker to leave out for speech;
             `source` and `target`, two of its
             languages, for translation; `column`, the tags to read, for treebanks.
+            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            languages, for translation; `column`, the tags to read, for treebanks; `stress` for
+            pronunciations.
 
     Returns:
         A `Dataset`.

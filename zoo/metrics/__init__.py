@@ -8,6 +8,12 @@ from zoo.metrics.calibration import Calibration, calibrate, expected_calibration
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
 from zoo.metrics.language_modeling import language_modeling_scores
+from zoo.metrics.pronunciation import (
+    Pronunciation,
+    pronunciation_scores,
+    score_pronunciations,
+    word_error_rate_by_length,
+)
 from zoo.metrics.speech import (
     per_speaker_table,
     speech_scores,
@@ -20,6 +26,7 @@ from zoo.metrics.translation import bleu_by_length, signatures, translation_scor
 __all__ = [
     "Behaviour",
     "Calibration",
+    "Pronunciation",
     "bleu_by_length",
     "calibrate",
     "caption_score_each",
@@ -33,6 +40,8 @@ __all__ = [
     "measure_behaviour",
     "per_speaker_table",
     "per_tag_table",
+    "pronunciation_scores",
+    "score_pronunciations",
     "signatures",
     "speech_scores",
     "tag_confusion",
@@ -41,4 +50,5 @@ __all__ = [
     "unknown_tags",
     "word_confusion",
     "word_error_counts",
+    "word_error_rate_by_length",
 ]
