@@ -329,6 +329,27 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
         )
 
 
+def copy_conflicts(copy: bool, attention: str, source_vocabulary: object) -> Iterator[Conflict]:
+    """Copying without weights of the source's tokens, or of tokens that the target lacks.
+
+    Args:
+        source_vocabulary: What makes the vocabulary of the source its own, or a false value.
+    """
+    if copy and attention == "none":
+        yield Conflict(
+            "copying needs attention, which chooses what is copied: set copy false, or name one",
+            copy=copy,
+            attention=attention,
+        )
+    if copy and source_vocabulary:
+        yield Conflict(
+            "copied tokens of the source are written in the target: copying needs one vocabulary "
+            "for both",
+            copy=copy,
+            source_vocabulary=source_vocabulary,
+        )
+
+
 def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterator[Conflict]:
     """Options of an attention in a model without attention."""
     if attention == "none" and (gate or input_feeding):

@@ -33,8 +33,12 @@ VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_hea
 VARIANTS["transformer, tied"] = VARIANTS["transformer"] | {"tie_embeddings": "all"}
 VARIANTS["tied"] = {"tie_embeddings": "all"}
 VARIANTS["output tied"] = {"tie_embeddings": "output", "cell": "simple_rnn"}
+VARIANTS["copying"] = {"copy": True}
+VARIANTS["transformer, copying"] = VARIANTS["transformer, tied"] | {"copy": True}
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
-most_on_one_backend = variants(VARIANTS, everywhere=("none", "lstm, deep, fed", "transformer"))
+most_on_one_backend = variants(
+    VARIANTS, everywhere=("none", "lstm, deep, fed", "transformer", "transformer, copying")
+)
 
 
 def make_preprocessor():
@@ -43,11 +47,10 @@ def make_preprocessor():
 
 def make(preprocessor, variant):
     """A model with the same weights on every backend."""
-    backbone = Seq2SeqLMBackbone(
-        preprocessor.tokenizer.vocabulary_size(),
-        **{"embedding_dim": 8, "units": 8, **VARIANTS[variant]},
-    )
-    model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
+    options = {"embedding_dim": 8, "units": 8, **VARIANTS[variant]}
+    copy = options.pop("copy", False)
+    backbone = Seq2SeqLMBackbone(preprocessor.tokenizer.vocabulary_size(), **options)
+    model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"), copy=copy)
     assign_normal(sorted(model.trainable_weights, key=lambda it: it.path), scale=1.5)
     return model
 
@@ -103,8 +106,16 @@ def test_padding_and_later_target_tokens_do_not_change_logits(models, variant):
 
 
 @variants(
-    ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"],
-    everywhere=("lstm, deep, fed", "transformer, tied"),
+    [
+        "none",
+        "luong_local",
+        "multi_head",
+        "lstm, deep, fed",
+        "transformer, tied",
+        "copying",
+        "transformer, copying",
+    ],
+    everywhere=("lstm, deep, fed", "transformer, tied", "copying", "transformer, copying"),
 )
 def test_search_and_teacher_forcing_give_the_same_log_probability(models, variant):
     model = models(variant)
@@ -275,7 +286,7 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
         scaled = embedded.copy()
         scaled[:, :count] *= scale
         encoded = model.backbone.encode_embedded(keras.ops.convert_to_tensor(scaled), inputs[1])
-        return float(keras.ops.convert_to_numpy(model.token_log_odds(ids, **encoded)).sum())
+        return float(keras.ops.convert_to_numpy(model.token_log_odds(ids, inputs, encoded)).sum())
 
     numerical = (odds(1.01) - odds(0.99)) / 0.02
     assert sum(row[0] for row in explained.effects) == pytest.approx(numerical, rel=0.02, abs=0.02)

@@ -11,6 +11,7 @@ from zoo.layers.attention import (
     ScaledDotProductAttention,
 )
 from zoo.layers.characters import CharacterFeatures
+from zoo.layers.copying import PointerGenerator
 from zoo.layers.crf import LinearChainCRF
 from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.pooling import SequencePooling
@@ -29,6 +30,7 @@ __all__ = [
     "LuongGeneralAttention",
     "LuongLocalAttention",
     "MultiHeadAttention",
+    "PointerGenerator",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",

@@ -42,8 +42,24 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
 
         # === Functional graph ===
         inputs = backbone.input
-        logits = self.head(backbone(inputs)["decoder_sequence_output"])
-        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+        super().__init__(inputs=inputs, outputs=self.output_logits(backbone(inputs)), **kwargs)
+
+    def output_logits(self, outputs):
+        """The logits `[batch, target, vocabulary]` by the outputs of the backbone."""
+        return self.head(outputs["decoder_sequence_output"])
+
+    def writer(self, encoder_inputs, memory):
+        """A function that predicts the next tokens.
+
+        Args:
+            encoder_inputs: A tuple of tensors `[batch, ...]`: see `encoder_inputs`.
+            memory: Float tensor `[batch, source, units]`: the outputs of the encoder.
+
+        Returns:
+            A function from the outputs of the decoder and its attention weights to logits: of all
+            steps, `[batch, target, ...]`, or of the beams in one, `[batch * beam, ...]`.
+        """
+        return lambda states, weights: self.head(states)
 
     def encoder_inputs(self, inputs):
         """The arguments of the backbone's `encode`: a tuple of tensors `[batch, ...]`.
@@ -120,10 +136,11 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 2 * given["prefix"].shape[0] if "prefix" in given else 0,
             )
             state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+            write = self.writer(encoder_inputs, constants["memory"])
 
             def step(tokens, state, index):
                 hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
-                return self.head(hidden), state, weights
+                return write(hidden, weights), state, weights
 
             return beam_search(
                 step,
@@ -274,17 +291,19 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         weights = predict(self._scorer, [*encoder_inputs, previous])["attention"]
         return weights.astype("float32")[0, : len(token_ids)]
 
-    def token_log_odds(self, token_ids, **encoded):
+    def token_log_odds(self, token_ids, encoder_inputs, encoded):
         """The log-odds of each token of one text, a tensor `[target]` that has gradients.
 
         Args:
             token_ids: The tokens of the text: `[target]`.
-            **encoded: What `encode` of the backbone returned for one input.
+            encoder_inputs: A tuple of tensors `[1, ...]`: see `encoder_inputs`.
+            encoded: What `encode` of the backbone returned for them.
         """
         previous, labels = self._forced(token_ids)
-        states, _ = self.backbone.decode(ops.convert_to_tensor(previous), **encoded)
+        decoded = self.backbone.decode(ops.convert_to_tensor(previous), **encoded)
+        logits = self.writer(encoder_inputs, encoded["memory"])(*decoded)
         count = len(token_ids)
-        return log_odds(self.head(states)[0, :count], labels[0, :count])
+        return log_odds(logits[0, :count], labels[0, :count])
 
     def _forced(self, token_ids):
         """The previous tokens and the labels of one text, `[1, length]`, padded to a bucket."""
@@ -301,19 +320,22 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             for one in self.encoder_inputs(self.input)
         ]
         previous = keras.Input((None,), dtype="int32")
-        states, weights = self.backbone.decode(previous, **self.backbone.encode(*inputs))
-        outputs = {"logits": self.head(states), "attention": weights}
-        return keras.Model([*inputs, previous], outputs)
+        encoded = self.backbone.encode(*inputs)
+        states, weights = self.backbone.decode(previous, **encoded)
+        logits = self.writer(inputs, encoded["memory"])(states, weights)
+        return keras.Model([*inputs, previous], {"logits": logits, "attention": weights})
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `decoder_token_ids` with KerasHub's sampler: one batch of `generate`."""
         token_ids, mask = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        state, constants, _ = self.init_decoding(self.encoder_inputs(inputs), token_ids.shape[1])
+        encoder_inputs = self.encoder_inputs(inputs)
+        state, constants, _ = self.init_decoding(encoder_inputs, token_ids.shape[1])
+        write = self.writer(encoder_inputs, constants["memory"])
 
         def next(prompt, state, index):
             last = ops.take(prompt, index - 1, axis=1)
-            hidden, state, _ = self.backbone.decode_step(last, state, constants)
-            return self.head(hidden), hidden, state
+            hidden, state, weights = self.backbone.decode_step(last, state, constants)
+            return write(hidden, weights), hidden, state
 
         # The sampler keeps the tokens where the mask is true: the prompt.
         token_ids = self.sampler(

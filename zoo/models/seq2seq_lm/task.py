@@ -7,8 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.choices import check, copy_conflicts
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
+from zoo.layers import PointerGenerator
 from zoo.metrics import translation_scores
 from zoo.models.batching import (
     batches,
@@ -47,9 +49,12 @@ class Seq2SeqLM(GenerationTask):
         preprocessor: A `Seq2SeqLMPreprocessor`, or `None`.
         languages: The codes of the source and the target language, such as `("en", "de")`.
             `score` splits words by the rules of the target language. Defaults to `None`, unknown.
+        copy: bool. Whether the decoder can copy tokens of the source, as a pointer-generator: see
+            `zoo.layers.PointerGenerator`. Needs attention and one vocabulary. A recurrent decoder
+            copies by its attention, a Transformer by a further one. Defaults to `False`.
 
     Raises:
-        ValueError: if `languages` is not a pair of strings.
+        ValueError: if `languages` is not a pair of strings, or the backbone cannot copy.
 
     Example:
 
@@ -60,16 +65,71 @@ class Seq2SeqLM(GenerationTask):
     backbone_cls = Seq2SeqLMBackbone
     preprocessor_cls = Seq2SeqLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, languages=None, **kwargs):
+    def __init__(self, backbone, preprocessor=None, languages=None, copy=False, **kwargs):
         _check_languages(languages)
+        check(copy_conflicts(copy, backbone.attention, backbone.source_vocabulary_size))
+        self.pointer_generator = None
+        if copy:
+            self.pointer_generator = PointerGenerator(
+                backbone.units if backbone.attention == "transformer" else None,
+                dtype=backbone.dtype_policy,
+                name="pointer_generator",
+            )
         super().__init__(backbone, preprocessor, **kwargs)
 
         # === Config ===
         self.languages = None if languages is None else tuple(languages)
+        self.copy = copy
 
     def get_config(self):
         languages = None if self.languages is None else list(self.languages)
-        return super().get_config() | {"languages": languages}
+        return super().get_config() | {"languages": languages, "copy": self.copy}
+
+    def output_logits(self, outputs):
+        logits = super().output_logits(outputs)
+        if self.pointer_generator is None:
+            return logits
+        token_ids, mask = self.encoder_inputs(self.backbone.input)
+        logits, self.copy_weights_output, _ = self.pointer_generator(
+            logits,
+            outputs["decoder_sequence_output"],
+            outputs["encoder_sequence_output"],
+            token_ids,
+            memory_mask=mask,
+            weights=outputs["attention_weights"],
+        )
+        return logits
+
+    def writer(self, encoder_inputs, memory):
+        if self.pointer_generator is None:
+            return super().writer(encoder_inputs, memory)
+        copy = self._copier(encoder_inputs, memory)
+
+        def write(states, weights):
+            if len(states.shape) == 3:
+                return copy(states, weights)[0]
+            states, weights = (
+                ops.reshape(rows, (ops.shape(memory)[0], -1, rows.shape[-1]))  # [batch, beams, ...]
+                for rows in (states, weights)
+            )
+            logits = copy(states, weights)[0]
+            return ops.reshape(logits, (-1, logits.shape[-1]))
+
+        return write
+
+    def _copier(self, encoder_inputs, memory):
+        """The `PointerGenerator` on inputs: a function of states and attention weights."""
+        token_ids, mask = encoder_inputs
+        keys = self.pointer_generator.project_keys(memory)
+        return lambda states, weights: self.pointer_generator(
+            self.head(states),
+            states,
+            memory,
+            token_ids,
+            memory_mask=mask,
+            weights=weights,
+            projected_keys=keys,
+        )
 
     @takes_search_options
     def infer(self, texts: Iterable[str], *, batch_size: int = 64, **search) -> list[Translation]:
@@ -204,8 +264,9 @@ class Seq2SeqLM(GenerationTask):
         embedded = ops.convert_to_numpy(self.backbone.embed_source(inputs[0]))
 
         def function(embedded):
-            states = self.backbone.encode_embedded(embedded, ops.convert_to_tensor(inputs[1]))
-            odds = self.token_log_odds(ids, **states)
+            tensors = tuple(map(ops.convert_to_tensor, inputs))
+            encoded = self.backbone.encode_embedded(embedded, tensors[1])
+            odds = self.token_log_odds(ids, tensors, encoded)
             return ops.stack([ops.sum(odds[word.tokens[0] : word.tokens[-1] + 1])
                               for word in target])  # fmt: skip
 
