@@ -132,7 +132,10 @@ def test_search_and_teacher_forcing_give_the_same_log_probability(models, varian
         assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
 
 
-@variants(["bahdanau", "tied", "transformer"], everywhere=("bahdanau", "transformer"))
+@variants(
+    ["bahdanau", "tied", "transformer", "copying", "transformer, copying"],
+    everywhere=("bahdanau", "transformer", "transformer, copying"),
+)
 def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -187,7 +190,7 @@ def test_infer_keeps_the_order_over_buckets_and_batches(models):
     assert set(answers[0].to_dict()) == {"text", "score", "hypotheses"}
 
 
-@variants(["bahdanau", "transformer"], everywhere=("transformer",))
+@variants(["bahdanau", "transformer", "copying"], everywhere=("transformer", "copying"))
 def test_generate_of_keras_hub_equals_greedy_search(models, variant):
     model = models(variant)
     model.compile(sampler="greedy")
@@ -272,7 +275,7 @@ def test_effects_are_what_the_log_probability_loses(models, variant):
         assert effects[:, column].sum() == pytest.approx(lost[0] - lost[1], abs=1e-3)
 
 
-@variants(["transformer", "lstm, deep, fed"], everywhere=("lstm, deep, fed",))
+@variants(["transformer", "lstm, deep, fed", "copying"], everywhere=("lstm, deep, fed",))
 def test_gradients_are_those_of_numerical_differences(models, variant):
     model = models(variant)
     explained = model.explain("one", "gradient")
@@ -290,6 +293,35 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
 
     numerical = (odds(1.01) - odds(0.99)) / 0.02
     assert sum(row[0] for row in explained.effects) == pytest.approx(numerical, rel=0.02, abs=0.02)
+
+
+@pytest.mark.parametrize("variant", ["copying", "transformer, copying"])
+def test_explanations_show_what_was_copied_and_what_was_written(preprocessor, variant):
+    model, text = make(preprocessor, variant), "one two one 🙂"  # known pieces, and bytes
+    inputs, tokens = model._collate(model._encode([text]), 16), model._encode([text])[0]
+    absent = preprocessor.tokenizer.token_to_id("▁drei")
+    for bias, share in ((-20.0, 1.0), (20.0, 0.0)):
+        model.pointer_generator.switch.bias.assign([bias])
+        copied = model.copied_shares(inputs, [*tokens[:-1], absent])
+        np.testing.assert_allclose(copied[:-1].sum(axis=1), share, atol=1e-3)
+        np.testing.assert_array_equal(copied[-1], 0)
+        different = np.array(tokens)[:-1, None] != inputs[0][0]
+        np.testing.assert_array_equal(copied[:-1][different], 0)
+    explained = model.explain(text)
+    assert np.shape(explained.copied) == np.shape(explained.weights)
+    np.testing.assert_allclose(explained.copied, 0, atol=1e-3)
+    assert explained.summary[-1][:4] in ("Writ", "Noth")
+    assert model.explain(text, "occlusion").copied is None
+    assert make(preprocessor, "bahdanau").explain(text).copied is None
+
+
+@pytest.mark.once
+def test_copying_needs_attention_and_one_vocabulary():
+    options = {"embedding_dim": 8, "units": 8}
+    with pytest.raises(ValueError, match="needs attention.*copy=True, attention='none'"):
+        Seq2SeqLM(Seq2SeqLMBackbone(20, attention="none", **options), copy=True)
+    with pytest.raises(ValueError, match="one vocabulary for both.*source_vocabulary=9"):
+        Seq2SeqLM(Seq2SeqLMBackbone(20, source_vocabulary_size=9, **options), copy=True)
 
 
 def test_collate_shifts_the_target(preprocessor):

@@ -312,18 +312,28 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         inputs, labels, _ = teacher_forcing([[int(i) for i in token_ids]], length, tokenizer)
         return inputs["decoder_token_ids"], labels
 
+    def forced_outputs(self, encoder_inputs, memory, states, weights):
+        """What explanations need of all steps: a dictionary of tensors `[batch, target, ...]`.
+
+        Args:
+            encoder_inputs, memory: See `writer`.
+            states, weights: What `decode` of the backbone returned.
+        """
+        logits = self.writer(encoder_inputs, memory)(states, weights)
+        return {"logits": logits, "attention": weights}
+
     @built_once
     def _scorer(self):
-        """Logits and attention weights by teacher forcing, from encoder inputs."""
+        """`forced_outputs` from encoder inputs and the previous tokens."""
         inputs = [
             keras.Input(batch_shape=one.shape, dtype=one.dtype)
             for one in self.encoder_inputs(self.input)
         ]
         previous = keras.Input((None,), dtype="int32")
         encoded = self.backbone.encode(*inputs)
-        states, weights = self.backbone.decode(previous, **encoded)
-        logits = self.writer(inputs, encoded["memory"])(states, weights)
-        return keras.Model([*inputs, previous], {"logits": logits, "attention": weights})
+        decoded = self.backbone.decode(previous, **encoded)
+        outputs = self.forced_outputs(inputs, encoded["memory"], *decoded)
+        return keras.Model([*inputs, previous], outputs)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `decoder_token_ids` with KerasHub's sampler: one batch of `generate`."""

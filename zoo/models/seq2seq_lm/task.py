@@ -11,6 +11,7 @@ from zoo.choices import check, copy_conflicts
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.layers import PointerGenerator
+from zoo.layers.copying import SMALLEST
 from zoo.metrics import translation_scores
 from zoo.models.batching import (
     batches,
@@ -195,7 +196,8 @@ class Seq2SeqLM(GenerationTask):
 
         Args:
             text: str. One text.
-            method: `"attention"`: the weights from target to source. `"occlusion"`: what the
+            method: `"attention"`: the weights from target to source, and of a model that copies
+                what it copied. `"occlusion"`: what the
                 log-probability of a written word loses when a source word is left out.
                 `"gradient"`: gradient × input, of the log-odds of the tokens of a word. Defaults to
                 `None`: attention and occlusion; occlusion alone of a model without attention.
@@ -225,10 +227,17 @@ class Seq2SeqLM(GenerationTask):
         target = group_words(self.pieces(ids), pieces)
         weights: Any = None
         effects: Any = None
+        copied: Any = None
+
+        def of_words(values):
+            """`[target, source]` of tokens: the means over a target word, sums over a source's."""
+            rows = [values[list(word.tokens), : len(encoded)].mean(axis=0) for word in target]
+            return by_word(np.stack(rows), source)
+
         if "attention" in methods:
-            weights = self.attention_weights(inputs, ids)[:, : len(encoded)]
-            rows = [weights[list(word.tokens)].mean(axis=0) for word in target]
-            weights = by_word(np.stack(rows), source)
+            weights = of_words(self.attention_weights(inputs, ids))
+            if self.copy:
+                copied = of_words(self.copied_shares(inputs, ids))
         if "occlusion" in methods:
             effects = self._occlusion(encoded, source, ids, target)
         if "gradient" in methods:
@@ -243,7 +252,33 @@ class Seq2SeqLM(GenerationTask):
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
             measured="what the log-probability of a written word (in nats) loses without the word",
+            copied=copied,
         )
+
+    def copied_shares(self, encoder_inputs, token_ids):
+        """The share of each token's probability that copies each source token, `[target, source]`.
+
+        What is missing to 1 is written from the vocabulary.
+
+        Args:
+            encoder_inputs: The token ids and the mask of one text, `[1, source]` each.
+            token_ids: The tokens of the output: `[target]`.
+        """
+        previous, labels = self._forced(token_ids)
+        found = predict(self._scorer, [*encoder_inputs, previous])
+        generated = found["generated"][0, :, None]
+        copying = (1 - generated) * found["copy_weights"][0]  # [target, source]
+        total = generated + copying.sum(axis=-1, keepdims=True)  # 1, unless the attention is less
+        probabilities = total * np.exp(-token_losses(found["logits"], labels))[0, :, None]
+        same = encoder_inputs[0] == labels[0, :, None]
+        return (copying * same / np.maximum(probabilities, SMALLEST))[: len(token_ids)]
+
+    def forced_outputs(self, encoder_inputs, memory, states, weights):
+        outputs = super().forced_outputs(encoder_inputs, memory, states, weights)
+        if self.pointer_generator is None:
+            return outputs
+        logits, weights, generated = self._copier(encoder_inputs, memory)(states, weights)
+        return outputs | {"logits": logits, "copy_weights": weights, "generated": generated}
 
     def _occlusion(self, encoded, source, ids, target):
         """The loss of each written word without each source word, `[target, source]`."""
