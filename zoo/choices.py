@@ -173,6 +173,11 @@ CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf")
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
+PURPOSES = (
+    "translation",
+    "summarization",
+    "dialogue",
+)  # of pairs of texts, by which they are scored
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
 
 
@@ -329,24 +334,22 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
         )
 
 
-def copy_conflicts(copy: bool, attention: str, source_vocabulary: object) -> Iterator[Conflict]:
-    """Copying without weights of the source's tokens, or of tokens that the target lacks.
-
-    Args:
-        source_vocabulary: What makes the vocabulary of the source its own, or a false value.
-    """
+def copy_conflicts(
+    copy: bool, attention: str, source_vocabulary_size: int | None = None
+) -> Iterator[Conflict]:
+    """Copying without weights of the source's tokens, or of tokens that the target lacks."""
     if copy and attention == "none":
         yield Conflict(
             "copying needs attention, which chooses what is copied: set copy false, or name one",
             copy=copy,
             attention=attention,
         )
-    if copy and source_vocabulary:
+    if copy and source_vocabulary_size is not None:
         yield Conflict(
             "copied tokens of the source are written in the target: copying needs one vocabulary "
             "for both",
             copy=copy,
-            source_vocabulary=source_vocabulary,
+            source_vocabulary_size=source_vocabulary_size,
         )
 
 

@@ -320,7 +320,7 @@ def test_copying_needs_attention_and_one_vocabulary():
     options = {"embedding_dim": 8, "units": 8}
     with pytest.raises(ValueError, match="needs attention.*copy=True, attention='none'"):
         Seq2SeqLM(Seq2SeqLMBackbone(20, attention="none", **options), copy=True)
-    with pytest.raises(ValueError, match="one vocabulary for both.*source_vocabulary=9"):
+    with pytest.raises(ValueError, match="one vocabulary for both.*source_vocabulary_size=9"):
         Seq2SeqLM(Seq2SeqLMBackbone(20, source_vocabulary_size=9, **options), copy=True)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from zoo.data.behaviour import BehaviourEn, BehaviourKo
+from zoo.data.chatbot_ko import ChatbotKo
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
 from zoo.data.generated_dates import GeneratedDates
+from zoo.data.generated_requests import GeneratedRequests
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
@@ -18,6 +20,7 @@ from zoo.data.multi30k import Multi30k
 from zoo.data.multi30k_task2 import Multi30kTask2
 from zoo.data.nsmc import Nsmc
 from zoo.data.public import PublicDataset
+from zoo.data.sae4k import Sae4k
 from zoo.data.slots_and_intents import Atis, Snips
 from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
@@ -41,8 +44,10 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Atis,
         BehaviourEn,
         BehaviourKo,
+        ChatbotKo,
         Flickr8k,
         GeneratedDates,
+        GeneratedRequests,
         GeneratedReviews,
         GeneratedScenes,
         GeneratedSlots,
@@ -51,6 +56,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Multi30kTask2,
         Nsmc,
         NsmcMini,
+        Sae4k,
         Snips,
         SnipsMini,
         Sst2,

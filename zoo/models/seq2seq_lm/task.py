@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.choices import check, copy_conflicts
+from zoo.choices import PURPOSES, check, check_choice, copy_conflicts
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.layers import PointerGenerator
 from zoo.layers.copying import SMALLEST
-from zoo.metrics import translation_scores
+from zoo.metrics import dialogue_scores, summary_scores, translation_scores
 from zoo.models.batching import (
     batches,
     bucket_size,
@@ -35,6 +35,11 @@ from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.search_options import takes_search_options
 
 MIN_LENGTH = 16  # tokens
+SCORES = {
+    "translation": translation_scores,
+    "summarization": summary_scores,
+    "dialogue": dialogue_scores,
+}
 
 
 class Translation(Generation):
@@ -53,9 +58,12 @@ class Seq2SeqLM(GenerationTask):
         copy: bool. Whether the decoder can copy tokens of the source, as a pointer-generator: see
             `zoo.layers.PointerGenerator`. Needs attention and one vocabulary. A recurrent decoder
             copies by its attention, a Transformer by a further one. Defaults to `False`.
+        purpose: `"translation"`, `"summarization"` or `"dialogue"`, which decides what `score`
+            measures. Defaults to `"translation"`.
 
     Raises:
-        ValueError: if `languages` is not a pair of strings, or the backbone cannot copy.
+        ValueError: if `languages` is not a pair of strings, the backbone cannot copy, or the
+            purpose is unknown.
 
     Example:
 
@@ -66,8 +74,17 @@ class Seq2SeqLM(GenerationTask):
     backbone_cls = Seq2SeqLMBackbone
     preprocessor_cls = Seq2SeqLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, languages=None, copy=False, **kwargs):
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        languages=None,
+        copy=False,
+        purpose="translation",
+        **kwargs,
+    ):
         _check_languages(languages)
+        check_choice("purpose", purpose, PURPOSES)
         check(copy_conflicts(copy, backbone.attention, backbone.source_vocabulary_size))
         self.pointer_generator = None
         if copy:
@@ -81,10 +98,14 @@ class Seq2SeqLM(GenerationTask):
         # === Config ===
         self.languages = None if languages is None else tuple(languages)
         self.copy = copy
+        self.purpose = purpose
 
     def get_config(self):
-        languages = None if self.languages is None else list(self.languages)
-        return super().get_config() | {"languages": languages, "copy": self.copy}
+        return super().get_config() | {
+            "languages": None if self.languages is None else list(self.languages),
+            "copy": self.copy,
+            "purpose": self.purpose,
+        }
 
     def output_logits(self, outputs):
         logits = super().output_logits(outputs)
@@ -169,7 +190,7 @@ class Seq2SeqLM(GenerationTask):
     def score(
         self, columns: dict[str, list], *, batch_size: int = 64, **search
     ) -> dict[str, float]:
-        """Compares translations with references.
+        """Compares outputs with references.
 
         Args:
             columns: `"source"` and `"target"`, lists of strings of the same length.
@@ -177,8 +198,9 @@ class Seq2SeqLM(GenerationTask):
             **search: Options of the beam search, as for `infer`.
 
         Returns:
-            The scores of `zoo.metrics.translation_scores`; and of the references `loss`, the
-            mean cross-entropy of a token in nats, and `perplexity`, its exponential.
+            The scores of `zoo.metrics.translation_scores`, `summary_scores` or `dialogue_scores`,
+            by the purpose; and of the references `loss`, the mean cross-entropy of a token in nats,
+            and `perplexity`, its exponential.
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -187,8 +209,8 @@ class Seq2SeqLM(GenerationTask):
         answers = self.infer(columns["source"], batch_size=batch_size, **search)
         loss = self._loss(columns, batch_size)
         language = self.languages[1] if self.languages else None
-        translations = [answer.text for answer in answers]
-        scores = translation_scores(columns["target"], translations, language)
+        written = [answer.text for answer in answers]
+        scores = SCORES[self.purpose](columns["target"], written, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
