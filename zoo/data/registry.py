@@ -11,6 +11,7 @@ from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
 from zoo.data.generated_dates import GeneratedDates
+from zoo.data.generated_remarks import GeneratedRemarks
 from zoo.data.generated_requests import GeneratedRequests
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
@@ -47,6 +48,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         ChatbotKo,
         Flickr8k,
         GeneratedDates,
+        GeneratedRemarks,
         GeneratedRequests,
         GeneratedReviews,
         GeneratedScenes,

@@ -8,7 +8,8 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.decoding import Hypotheses, beam_search, compiled, token_table
+from zoo.checks import MAX_BEAM, check_integer, check_number
+from zoo.decoding import Hypotheses, beam_search, compiled, sample, token_table
 from zoo.decoding.programs import built_once
 from zoo.models.batching import bucket_size, predict, rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
@@ -123,6 +124,56 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             run = self._searches.setdefault(key, run)  # of threads, the first
         return functools.partial(self._searches[key], *tables.values())
 
+    def _decoding(self, encoder_inputs, max_length):
+        """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
+        state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+        write = self.writer(encoder_inputs, constants["memory"])
+
+        def step(tokens, state, index):
+            hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
+            return write(hidden, weights), state, weights
+
+        return step, state, memory_mask
+
+    def sampling(self, temperature=1.0, num_samples=1, seed=None):
+        """Random sampling that is compiled once for each shape of its inputs.
+
+        Args:
+            temperature: float. From 0.01; the logits are divided by it: texts vary less below 1,
+                and more above. Defaults to `1.0`.
+            num_samples: int. Texts drawn for each input. Defaults to `1`.
+            seed: int. Seed of the draws. Defaults to `None`, a random one.
+
+        Returns:
+            A function from encoder inputs, see `encoder_inputs`, to `zoo.decoding.Hypotheses` of
+            NumPy arrays. Each call draws other texts.
+
+        Raises:
+            ValueError: if the task has no preprocessor, or an option is out of its range.
+        """
+        require_preprocessor(self.preprocessor)
+        check_number("temperature", temperature, 0.01, 100)
+        check_integer("num_samples", num_samples, 1, MAX_BEAM)
+        tokenizer = self.preprocessor.tokenizer
+        sampler = keras_hub.samplers.RandomSampler(temperature=temperature, seed=seed)
+
+        def draw(*encoder_inputs):
+            max_length = self.default_max_length(*encoder_inputs)
+            step, state, memory_mask = self._decoding(encoder_inputs, max_length)
+            return sample(
+                step,
+                state,
+                memory_mask.shape[0],
+                tokenizer.start_token_id,
+                tokenizer.end_token_id,
+                max_length,
+                sampler=sampler,
+                num_samples=num_samples,
+                pad_id=tokenizer.pad_token_id,
+            )
+
+        return _as_arrays(compiled(draw, layers=[self, sampler]))
+
     def _compile_search(self, options, return_attention, tables):
         """A function from the arrays of `tables` and encoder inputs to `Hypotheses`."""
         tokenizer = self.preprocessor.tokenizer
@@ -135,13 +186,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 options.min_length + 1,
                 2 * given["prefix"].shape[0] if "prefix" in given else 0,
             )
-            state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
-            write = self.writer(encoder_inputs, constants["memory"])
-
-            def step(tokens, state, index):
-                hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
-                return write(hidden, weights), state, weights
-
+            step, state, memory_mask = self._decoding(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
@@ -162,13 +207,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 pad_id=tokenizer.pad_token_id,
             )
 
-        search = compiled(search, layers=[self])
-
-        def search_arrays(*arguments):
-            tensors = search(*arguments)
-            return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
-
-        return search_arrays
+        return _as_arrays(compiled(search, layers=[self]))
 
     def _tables(self, options):
         """The tokens of `prefix` and `forbidden`, each only if it is given."""
@@ -360,3 +399,13 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
         after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
         return {"decoder_token_ids": token_ids, "decoder_padding_mask": after == 0}
+
+
+def _as_arrays(search):
+    """A compiled search whose results are NumPy arrays."""
+
+    def run(*arguments):
+        tensors = search(*arguments)
+        return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
+
+    return run

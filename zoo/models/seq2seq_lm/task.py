@@ -175,6 +175,35 @@ class Seq2SeqLM(GenerationTask):
         """
         run_search = self.search(SearchOptions(**search))
         batch_size = self.rows_within(batch_size, SearchOptions(**search))
+        return self._answers(run_search, texts, batch_size)
+
+    def sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
+        """Random answers in place of the best ones of a beam.
+
+        Args:
+            temperature, num_samples, seed: See `sampling`.
+
+        Returns:
+            A function from a list of texts to a `Translation` for each, as those of `infer`, whose
+            hypotheses are the samples, the most probable first. Each call draws other ones.
+
+        Raises:
+            ValueError: if an option is out of its range.
+        """
+        draw = self.sampling(temperature, num_samples, seed)
+        batch_size = self.rows_within(64, SearchOptions(beam=num_samples))
+
+        def answer(texts: Iterable[str]) -> list[Translation]:
+            found = self._answers(draw, texts, batch_size)
+            return [
+                Translation.of(sorted(one.hypotheses, key=lambda it: it.score, reverse=True))
+                for one in found
+            ]
+
+        return answer
+
+    def _answers(self, run_search, texts, batch_size):
+        """The answers of a search to texts, in order."""
         encoded = self._encode(texts)
 
         def run(batch):
