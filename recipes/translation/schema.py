@@ -1,5 +1,6 @@
 """Schema of translation recipes."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -80,18 +81,22 @@ class TokenizerConfig(Section):
     word_dropout: Share = 0.0
 
 
-class ModelConfig(DecoderConfig):
-    """Architecture of the translator."""
+with warnings.catch_warnings():
+    # Of pydantic's own `copy`, a method that is deprecated and not used here.
+    warnings.filterwarnings("ignore", 'Field name "copy"')
 
-    bidirectional: bool = True
-    tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
-    copy: bool = False
-    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+    class ModelConfig(DecoderConfig):
+        """Architecture of the translator."""
 
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from super().conflicts()
-        yield from dot_product_conflicts(self.attention, self.bidirectional)
-        yield from copy_conflicts(self.copy, self.attention)
+        bidirectional: bool = True
+        tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
+        copy: bool = False
+        sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+
+        def conflicts(self) -> Iterator[Conflict]:
+            yield from super().conflicts()
+            yield from dot_product_conflicts(self.attention, self.bidirectional)
+            yield from copy_conflicts(self.copy, self.attention)
 
 
 class TranslationTraining(DistilledTraining):

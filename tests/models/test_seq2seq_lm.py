@@ -206,6 +206,29 @@ def test_generate_continues_a_prompt(models):
     assert [text.startswith(start) for text, start in zip(prompted, ("eins", "zwei"), strict=True)]
 
 
+def test_samples_are_drawn_at_a_temperature(models):
+    model = models()
+    draw = model.sampler(temperature=1.0, num_samples=20, seed=0)
+    first, second, empty = draw(SOURCES[:2] + [""])
+    texts = [one.text for one in first.hypotheses]
+    assert len(set(texts)) > 3 and first.text == texts[0] and empty.text == ""
+    scores = [one.log_probability for one in first.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    assert texts != [one.text for one in draw(SOURCES[:1])[0].hypotheses]  # others
+    greedy = model.infer(SOURCES[:1], beam=1)[0].text
+    (cold,) = model.sampler(temperature=0.01, seed=0)(SOURCES[:1])
+    assert cold.text == greedy
+    for options in ({"temperature": 0}, {"num_samples": 0}):
+        with pytest.raises(ValueError, match="Received: "):
+            model.sampler(**options)
+
+
+@pytest.mark.once
+def test_an_unknown_purpose_is_refused(models):
+    with pytest.raises(ValueError, match="`purpose` must be one of.*Received: purpose='chat'"):
+        Seq2SeqLM(models().backbone, purpose="chat")
+
+
 def test_a_long_text_is_truncated_with_a_warning(models):
     model = models()
     with pytest.warns(UserWarning, match="1 of 2 texts are longer than .* 23 tokens"):
