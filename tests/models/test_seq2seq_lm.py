@@ -132,9 +132,9 @@ def test_search_and_teacher_forcing_give_the_same_log_probability(models, varian
         assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
 
 
-@variants(
-    ["bahdanau", "tied", "transformer", "copying", "transformer, copying"],
-    everywhere=("bahdanau", "transformer", "transformer, copying"),
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "variant", ["bahdanau", "tied", "transformer", "copying", "transformer, copying"]
 )
 def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
