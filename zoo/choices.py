@@ -182,6 +182,11 @@ SPEECH_HEADS = ("ctc", "attention", "joint")
 SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
+PURPOSES = (
+    "translation",
+    "summarization",
+    "dialogue",
+)  # of pairs of texts, by which they are scored
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
 
 
@@ -335,6 +340,25 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
             "false, or use luong_general or multi_head",
             attention=attention,
             bidirectional=bidirectional,
+        )
+
+
+def copy_conflicts(
+    copy: bool, attention: str, source_vocabulary_size: int | None = None
+) -> Iterator[Conflict]:
+    """Copying without weights of the source's tokens, or of tokens that the target lacks."""
+    if copy and attention == "none":
+        yield Conflict(
+            "copying needs attention, which chooses what is copied: set copy false, or name one",
+            copy=copy,
+            attention=attention,
+        )
+    if copy and source_vocabulary_size is not None:
+        yield Conflict(
+            "copied tokens of the source are written in the target: copying needs one vocabulary "
+            "for both",
+            copy=copy,
+            source_vocabulary_size=source_vocabulary_size,
         )
 
 

@@ -186,7 +186,7 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu",),
+        headline=("bleu", "rouge_l", "chrf"),
     ),
     Task(
         name="speech_to_text",

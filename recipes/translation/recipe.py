@@ -26,7 +26,7 @@ from zoo.training.distillation.sequences import (
     with_teacher,
 )
 from zoo.training.distillation.teacher import PROBED, all_rows
-from zoo.training.losses import TokenCrossentropy
+from zoo.training.losses import Coverage, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
@@ -40,6 +40,7 @@ class TranslationRecipe(Recipe):
     """Recipe of translators (many-to-many)."""
 
     Task = Seq2SeqLM
+    purpose = "translation"
     config: TranslationConfig
     report = staticmethod(report)
     compare = staticmethod(compare)
@@ -87,10 +88,17 @@ class TranslationRecipe(Recipe):
             **settings.decoder(),
         )
         languages = dataset.languages if len(dataset.languages) == 2 else None
-        model = Seq2SeqLM(backbone, preprocessor, languages=languages)
+        model = Seq2SeqLM(
+            backbone,
+            preprocessor,
+            languages=languages,
+            copy=settings.copy,
+            purpose=self.purpose,
+        )
         if self.config.training.init_from:
             pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
+            check_same_sizes(pretrained, model, ("copy",))
             model.set_weights(pretrained.get_weights())
         return model
 
@@ -194,9 +202,14 @@ class TranslationRecipe(Recipe):
         return super().settings_of(model) | {"sequence_length": length}
 
     def training_model(self, model: Seq2SeqLM) -> keras.Model:
-        if not self.config.training.by_word:
-            return model
-        return with_teacher(model, self.teachers[0].model)
+        settings = self.config.training
+        if settings.by_word:
+            return with_teacher(model, self.teachers[0].model)
+        if settings.coverage:
+            mask = model.input["decoder_padding_mask"]
+            cover = Coverage(settings.coverage, name="coverage")
+            return keras.Model(model.input, cover(model.output, model.copy_weights_output, mask))
+        return model
 
     def compile_options(self, model) -> dict:
         settings = self.config.training

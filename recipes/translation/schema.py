@@ -1,12 +1,13 @@
 """Schema of translation recipes."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
+from zoo.choices import TIED_EMBEDDINGS, copy_conflicts, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
 from zoo.training.schema import (
@@ -108,21 +109,28 @@ class TokenizerConfig(Section):
             )
 
 
-class ModelConfig(DecoderConfig):
-    """Architecture of the translator."""
+with warnings.catch_warnings():
+    # Of pydantic's own `copy`, a method that is deprecated and not used here.
+    warnings.filterwarnings("ignore", 'Field name "copy"')
 
-    bidirectional: bool = True
-    tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
-    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+    class ModelConfig(DecoderConfig):
+        """Architecture of the translator."""
 
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from super().conflicts()
-        yield from dot_product_conflicts(self.attention, self.bidirectional)
+        bidirectional: bool = True
+        tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
+        copy: bool = False
+        sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+
+        def conflicts(self) -> Iterator[Conflict]:
+            yield from super().conflicts()
+            yield from dot_product_conflicts(self.attention, self.bidirectional)
+            yield from copy_conflicts(self.copy, self.attention)
 
 
 class TranslationTraining(DistilledTraining):
     """Training on the translations of a teacher, and on its probabilities of words."""
 
+    coverage: Annotated[float, Field(ge=0, le=1000)] = 0.0
     teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
     temperature: Annotated[float, Field(gt=0, le=1000)] = 2.0
@@ -208,6 +216,26 @@ class TranslationConfig(DistilledRecipe):
                 "them null",
                 data__synthetic=self.data.synthetic.model,
                 training__teacher=self.training.teacher,
+            )
+        if self.model.copy and self.tokenizer.separate:
+            yield Conflict(
+                "copied tokens of the source are written in the target: copying needs one "
+                "vocabulary for both",
+                model__copy=self.model.copy,
+                tokenizer__separate=self.tokenizer.separate,
+            )
+        if self.training.coverage and not self.model.copy:
+            yield Conflict(
+                "the coverage loss is of copying: set model.copy=true, or training.coverage=0",
+                training__coverage=self.training.coverage,
+                model__copy=self.model.copy,
+            )
+        if self.training.coverage and self.training.by_word:
+            yield Conflict(
+                "the coverage loss and a teacher's probabilities cannot be learned together: set "
+                "training.coverage=0, or training.teacher_mode=sequence",
+                training__coverage=self.training.coverage,
+                training__teacher_mode=self.training.teacher_mode,
             )
         if self.tokenizer.separate and self.model.tie_embeddings == "all":
             yield Conflict(

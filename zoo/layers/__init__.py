@@ -11,6 +11,7 @@ from zoo.layers.attention import (
     ScaledDotProductAttention,
 )
 from zoo.layers.characters import CharacterFeatures
+from zoo.layers.copying import PointerGenerator
 from zoo.layers.crf import LinearChainCRF
 from zoo.layers.ctc import CTCHead, CTCLoss, ctc_log_likelihood
 from zoo.layers.decoder import AttentiveDecoder
@@ -40,6 +41,7 @@ __all__ = [
     "LuongLocalAttention",
     "MultiHeadAttention",
     "PastAttention",
+    "PointerGenerator",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",

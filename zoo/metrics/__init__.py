@@ -7,6 +7,7 @@ from zoo.metrics.behaviour import Behaviour, find_polarity, measure_behaviour
 from zoo.metrics.calibration import Calibration, calibrate, expected_calibration_error
 from zoo.metrics.captioning import caption_score_each, caption_scores, caption_signatures
 from zoo.metrics.classification import classification_scores, confusion
+from zoo.metrics.dialogue import dialogue_scores, distinct
 from zoo.metrics.language_modeling import language_modeling_scores
 from zoo.metrics.pronunciation import (
     Pronunciation,
@@ -20,6 +21,7 @@ from zoo.metrics.speech import (
     word_confusion,
     word_error_counts,
 )
+from zoo.metrics.summarization import summary_score_each, summary_scores
 from zoo.metrics.tagging import per_tag_table, tag_confusion, tagging_scores, unknown_tags
 from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
 
@@ -34,6 +36,8 @@ __all__ = [
     "caption_signatures",
     "classification_scores",
     "confusion",
+    "dialogue_scores",
+    "distinct",
     "expected_calibration_error",
     "find_polarity",
     "language_modeling_scores",
@@ -44,6 +48,8 @@ __all__ = [
     "score_pronunciations",
     "signatures",
     "speech_scores",
+    "summary_score_each",
+    "summary_scores",
     "tag_confusion",
     "tagging_scores",
     "translation_scores",

@@ -190,3 +190,35 @@ class DoublyStochastic(keras.layers.Layer):
         penalty = ops.sum(ops.square(1.0 - coverage), axis=-1) * ops.max(mask, axis=-1)  # [batch]
         self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
         return inputs
+
+
+class Coverage(keras.layers.Layer):
+    """Coverage loss against repetition: an identity layer that adds it.
+
+    The loss of target step t is `weight * sum_i min(a_ti, c_ti)`, where `a_ti` is the attention
+    weight of source position i and `c_ti` the sum of its weights in the steps before: what is
+    attended to twice is penalised. It is averaged over the steps, as the cross-entropy is. The
+    attention does not read the coverage, as it can in the paper.
+
+    Args:
+        weight: float. Lambda in the paper.
+
+    Call arguments:
+        inputs: Any tensor; returned unchanged.
+        attention: Float tensor `[batch, target, source]`.
+        mask: Boolean tensor `[batch, target]`, false at padding.
+
+    References:
+        - See et al. 2017, "Get To The Point", section 2.3, equation 12.
+    """
+
+    def __init__(self, weight, **kwargs):
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def call(self, inputs, attention, mask):
+        attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
+        before = ops.cumsum(attention, axis=1) - attention  # [batch, target, source]
+        penalty = ops.sum(ops.minimum(attention, before), axis=-1) * mask  # [batch, target]
+        self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
+        return inputs
