@@ -369,11 +369,11 @@ def image_conflicts(
 def speech_conflicts(num_layers: int, pooling: Collection[int]) -> Iterator[Conflict]:
     """A pooling that does not say for each layer how many steps become one."""
     if len(pooling) != num_layers or any(
-        not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 64
+        not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 16
         for factor in pooling
     ):
         yield Conflict(
-            "pooling must have an integer from 1 to 64 for each layer of the encoder",
+            "pooling must have an integer from 1 to 16 for each layer of the encoder",
             num_layers=num_layers,
             pooling=pooling,
         )

@@ -55,8 +55,8 @@ class Task:
         name: The name on a card: the folder in `zoo.models`.
         model: The task model, such as `"zoo.models.text_classifier.task:TextClassifier"`.
         answer: The dataclass of which `infer` returns a list.
-        input: What `infer` takes a list of: texts, sentences split into words (or texts), or
-            images.
+        input: What `infer` takes a list of: texts, sentences split into words (or texts),
+            images, or recordings.
         input_name: Key of the input beside the answer in the JSON of `zoo infer`.
         read_file: The function of `zoo.data` that reads a user's file into the columns of
             `score`.
@@ -81,7 +81,7 @@ class Task:
     name: str
     model: str
     answer: str
-    input: Literal["text", "words", "image"]
+    input: Literal["text", "words", "image", "audio"]
     input_name: str
     read_file: str
     input_column: Column | None
@@ -98,10 +98,16 @@ class Task:
 
     @property
     def inputs_name(self) -> str:
-        """The inputs in a message: `"texts"`, `"sentences"` or `"images"`."""
-        return {"text": "texts", "words": "sentences", "image": "images"}[self.input]
+        """The inputs in a message: `"texts"`, `"sentences"`, `"images"` or `"recordings"`."""
+        return _INPUTS_NAMES[self.input]
 
 
+_INPUTS_NAMES = {
+    "text": "texts",
+    "words": "sentences",
+    "image": "images",
+    "audio": "recordings",
+}
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 _TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
@@ -145,6 +151,21 @@ _ROWS = (
         plain=("text", "score"),
         pipeline_tag="translation",
         headline=("bleu",),
+    ),
+    Task(
+        name="speech_to_text",
+        model="zoo.models.speech_to_text.task:SpeechToText",
+        answer="zoo.models.speech_to_text.answers:Transcription",
+        input="audio",
+        input_name="audio",
+        read_file="zoo.data:read_transcribed",
+        input_column=Column("audio", "audio"),
+        target_column=Column("text", "text"),
+        outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
+        options=SEARCH_OPTIONS,
+        plain=("text", "score"),
+        pipeline_tag="automatic-speech-recognition",
+        headline=("wer",),
     ),
     Task(
         name="text_classifier",

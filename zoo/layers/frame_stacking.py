@@ -27,10 +27,10 @@ class FrameStacking(keras.layers.Layer):
 
     def __init__(self, factor=2, **kwargs):
         super().__init__(**kwargs)
-        check_integer("factor", factor, 1, 64)
+        check_integer("factor", factor, 1, 16)
         self.factor = factor
 
-    def build(self, input_shape, padding_mask_shape):
+    def build(self, inputs_shape, padding_mask_shape):
         self.built = True
 
     def call(self, inputs, padding_mask):

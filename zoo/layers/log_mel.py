@@ -1,6 +1,7 @@
 """Log-mel spectrogram of padded recordings."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.checks import check_integer
@@ -8,6 +9,7 @@ from zoo.layers.tensors import count_valid
 
 FLOOR = 1e-6  # of the power, where the largest sample is 1: about -80 dB of a sine
 QUIETEST = 1e-4  # a recording with a lower peak is not made louder: it is silence
+MAX_FRAME = 1 << 14  # samples
 LEAST_VARIANCE = 1e-2  # by which features are divided, in squared nats
 
 
@@ -43,7 +45,7 @@ class LogMel(keras.layers.Layer):
     def __init__(self, sampling_rate, frame_length, hop_length, num_mels=40, **kwargs):
         super().__init__(**kwargs | {"dtype": "float32"})
         check_frames(sampling_rate, frame_length, hop_length)
-        check_integer("num_mels", num_mels, 1, frame_length)
+        check_integer("num_mels", num_mels, 1, 256)
         self.sampling_rate = sampling_rate
         self.frame_length = frame_length
         self.hop_length = hop_length
@@ -81,6 +83,14 @@ class LogMel(keras.layers.Layer):
         mask = ops.arange(frames, dtype="int32")[None, :] < ends
         return normalize(ops.log(power + FLOOR), mask), mask
 
+    def band_centres(self) -> np.ndarray:
+        """The middle of each band in Hz, float32 `[num_mels]`."""
+        lowest, highest = (
+            np.log1p(hertz / 700) for hertz in (self.spectrogram.min_freq, self.sampling_rate / 2)
+        )
+        edges = np.linspace(lowest, highest, self.num_mels + 2)
+        return (700 * np.expm1(edges[1:-1])).astype("float32")
+
     def compute_output_spec(self, audio, audio_length):
         batch, count = audio.shape
         frames = None if count is None else -(-count // self.hop_length)
@@ -116,8 +126,8 @@ def normalize(features, mask):
 def check_frames(sampling_rate, frame_length, hop_length):
     """Raises a `ValueError` unless frames of recordings can have these sizes."""
     check_integer("sampling_rate", sampling_rate, 1, 1_000_000)
-    check_integer("frame_length", frame_length, 2, 1 << 16)
-    check_integer("hop_length", hop_length, 2, 1 << 16)
+    check_integer("frame_length", frame_length, 2, MAX_FRAME)
+    check_integer("hop_length", hop_length, 2, MAX_FRAME)
     if hop_length % 2 or hop_length > frame_length:
         raise ValueError(
             "`hop_length` must be even and at most `frame_length`. "

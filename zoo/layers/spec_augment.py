@@ -23,7 +23,7 @@ class SpecAugment(keras.layers.Layer):
 
     Call arguments:
         inputs: Float tensor `[batch, frames, features]`, of mean 0.
-        mask: Boolean tensor `[batch, frames]`, true on the first frames of each row.
+        padding_mask: Boolean tensor `[batch, frames]`, true on the first frames of each row.
         training: bool.
 
     Raises:
@@ -44,16 +44,16 @@ class SpecAugment(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape, mask_shape):
-        check_integer("frequency_mask", self.frequency_mask, 0, input_shape[-1])
+    def build(self, inputs_shape, padding_mask_shape):
+        check_integer("frequency_mask", self.frequency_mask, 0, inputs_shape[-1])
         self.built = True
 
-    def call(self, inputs, mask, training=False):
+    def call(self, inputs, padding_mask, training=False):
         if not training or not self.num_masks or not (self.frequency_mask or self.time_mask):
             return inputs
         _, frames, features = ops.shape(inputs)
         size = ops.full_like(inputs[:, :1, 0], features)  # [batch, 1]
-        length = ops.sum(ops.cast(mask, size.dtype), axis=1, keepdims=True)
+        length = ops.sum(ops.cast(padding_mask, size.dtype), axis=1, keepdims=True)
         bands = self._masked(features, size, self.frequency_mask + 0.999)
         spans = self._masked(frames, length, self.time_mask * length)
         keep = ops.logical_not(ops.logical_or(spans[:, :, None], bands[:, None, :]))
@@ -72,8 +72,8 @@ class SpecAugment(keras.layers.Layer):
         start, width = ops.cast(start, "int32")[:, :, None], ops.cast(width, "int32")[:, :, None]
         return ops.any(ops.logical_and(places >= start, places < start + width), axis=1)
 
-    def compute_output_shape(self, input_shape, mask_shape=None):
-        return input_shape
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        return inputs_shape
 
     def get_config(self):
         return super().get_config() | {

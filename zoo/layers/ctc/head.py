@@ -34,9 +34,9 @@ class CTCHead(keras.layers.Layer):
             vocabulary_size, dtype=self.dtype_policy, name="projection"
         )
 
-    def build(self, input_shape, padding_mask_shape):
-        self.projection.build(input_shape)
-        super().build(input_shape)
+    def build(self, inputs_shape, padding_mask_shape):
+        self.projection.build(inputs_shape)
+        super().build(inputs_shape)
 
     def call(self, inputs, padding_mask):
         logits = ops.cast(self.projection(inputs), self._width)
