@@ -157,10 +157,9 @@ class SpeechToText(GenerationTask):
             ValueError: if an option is out of its range, or has no effect.
         """
         options = self._options(search)
+        batch_size = self.rows_within(batch_size, options)
         recordings = self._read(recordings)
         decode = self._decode_attention if self.has_decoder else self._decode_ctc
-        if self.has_decoder:
-            batch_size = self.rows_within(batch_size, options)
 
         def run(batch):
             inputs = self._collate(batch.take(recordings), batch.length)
@@ -220,6 +219,7 @@ class SpeechToText(GenerationTask):
             ValueError: if a column is missing, their lengths differ, or they have no rows.
         """
         check_columns(columns, "audio", "text")
+        self.rows_within(batch_size, self._options(search))
         recordings = self._read(columns["audio"])
         answers = self.infer(recordings, batch_size=batch_size, **search)
         scores = speech_scores(columns["text"], [answer.text for answer in answers])
@@ -271,7 +271,9 @@ class SpeechToText(GenerationTask):
 
     def _options(self, search) -> SearchOptions:
         options = SearchOptions(**search)
+        require_preprocessor(self.preprocessor)
         if self.has_decoder:
+            self.search(options)  # refuses what the model cannot do
             return options
         known = asdict(SearchOptions()) | {"beam": options.beam, "n_best": options.n_best}
         if others := [name for name, value in asdict(options).items() if value != known[name]]:
@@ -282,14 +284,13 @@ class SpeechToText(GenerationTask):
         return options
 
     def _read(self, recordings):
-        preprocessor = require_preprocessor(self.preprocessor)
         is_array = isinstance(recordings, np.ndarray)
         if is_array or isinstance(recordings, str | bytes) or not isinstance(recordings, Iterable):
             raise TypeError(
                 "Recordings must come in a list, even a single one. "
                 f"Received: recordings={recordings!r:.80}"
             )
-        return preprocessor.read(recordings)
+        return require_preprocessor(self.preprocessor).read(recordings)
 
     def _collate(self, recordings, length):
         return self.encoder_inputs(self.preprocessor.collate_audio(recordings, length))
@@ -384,7 +385,7 @@ class SpeechToText(GenerationTask):
         longest = bucket_size(max(map(len, written)) + 1, 16)
         rows = len(inputs[0])
         filled = written + written[-1:] * (rows - len(written))
-        _, _, previous = (None, None, self._previous(filled, longest))
+        previous = self._previous(filled, longest)
         found = predict(self._scorer, [*inputs, previous])["attention"].astype("float32")
         return [found[row, : len(ids)] for row, ids in enumerate(written)]
 
