@@ -1,6 +1,7 @@
 """Published presets: complete, as their cards say, with the expected answers."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from zoo import presets
 from zoo.presets.builtin import PRETRAINED
 
 MEADOW = np.full((40, 60, 3), (90, 160, 60), "uint8")
+SEVEN = (Path(__file__).parent / "7_theo_0.wav").read_bytes()  # of FSDD, CC BY-SA 4.0
 ANSWERS = {
     "bilstm_bahdanau_nsmc_ko": ("정말 재미있어요", "positive"),
     "bilstm_bahdanau_sst2_en": ("A gripping film.", "positive"),
@@ -23,6 +25,8 @@ ANSWERS = {
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
+    "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
+    "gru_attention_fsdd_digits_en": (SEVEN, "seven"),
     "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
@@ -58,6 +62,11 @@ def test_answer_and_its_explanation(name):
     (answer,) = model.infer([given])
     found = next(getattr(answer, it) for it in ("label", "text", "tags") if hasattr(answer, it))
     assert found == expected
+    if given is SEVEN:
+        explained = model.explain(given)
+        assert explained.text == expected and explained.words[0][0] == expected
+        assert explained.spans is not None or explained.weights is not None
+        return
     # Of that answer, also without attention. Covering each cell of an image takes 49 CNNs.
     explained = model.explain(given, method="gradient" if given is MEADOW else None)
     names = ("prediction", "caption", "translation")

@@ -14,10 +14,13 @@ from zoo.data.languages import guess_language
 from zoo.data.tables import read_rows, table_format
 from zoo.tags import tagging_scheme
 
+AUDIO = re.compile(r"\.(wav|flac|ogg|mp3|aiff?)$", re.IGNORECASE)
 IMAGES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?)$", re.IGNORECASE)
 # Usual names of columns, which decide among several candidates.
 TEXTS = ("text", "review", "sentence", "document", "comment", "content", "message", "title")
 LABELS = ("label", "class", "category", "sentiment", "rating", "stars", "score", "target", "intent")
+TRANSCRIPTS = ("transcript", "transcription", "text", "sentence", "words")
+SPEAKERS = ("speaker", "speaker_id", "client_id", "voice")
 SOURCES, TARGETS = ("source", "src", "input"), ("target", "tgt", "output", "translation")
 MOST_LABELS = 50
 MOST_LABEL_WORDS = 4
@@ -93,6 +96,10 @@ class Column:
         return all(IMAGES.search(value.strip()) for value in self.values)
 
     @property
+    def is_audio(self) -> bool:
+        return all(AUDIO.search(value.strip()) for value in self.values)
+
+    @property
     def is_number(self) -> bool:
         return all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", value) for value in self.values)
 
@@ -156,16 +163,19 @@ def _is_tagged(file: Path) -> bool:
 
 
 def _of_table(file: Path, columns: list[Column]) -> Proposal:
-    """The recipe of a table: by its columns of images, labels and texts."""
+    """The recipe of a table: by its columns of images, recordings, labels and texts."""
     names = ", ".join(column.name for column in columns)
     seen = f"{len(columns[0].values):,} rows with the columns {names}"
     images = [column for column in columns if column.is_image]
-    labels = [column for column in columns if column.is_label and not column.is_image]
+    audio = [column for column in columns if column.is_audio]
+    labels = [column for column in columns if column.is_label and column not in (*images, *audio)]
     texts = [
         column
         for column in columns
-        if column not in labels and column not in images and not column.is_number
+        if column not in (*labels, *images, *audio) and not column.is_number
     ]
+    if audio and (spoken := _named(columns, TRANSCRIPTS) or next(iter(texts), None)):
+        return _speech(seen, audio[0], spoken, _named(columns, SPEAKERS))
     pair = [_named(texts, names) for names in (SOURCES, TARGETS)]
     if images and texts:
         return _captioning(seen, images[0], _longest(texts, ("caption", *TEXTS)))
@@ -182,7 +192,8 @@ def _of_table(file: Path, columns: list[Column]) -> Proposal:
         return found
     raise WrongUse(
         "A table needs a column of texts and one of labels (few values, each more than once), two "
-        "of texts, or one of image files and one of captions. Name the columns yourself: "
+        "of texts, or one of image files (or recordings) and one of captions (transcripts). Name "
+        "the columns yourself: "
         f"`zoo run sentiment/quickstart data.train={file} data.text=… data.label=…`. "
         f"Received: {seen}",
         hint="zoo recipes",
@@ -297,6 +308,24 @@ def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
     found.add("model", "sequence_length", _length(caption.values, language), _longest_reason())
     _add_training(found, rows, small=20)
     found.add("evaluation", "metric", "rouge_l", "moves from the first epochs")
+    return found
+
+
+def _speech(seen: str, audio: Column, spoken: Column, speaker: Column | None) -> Proposal:
+    rows = len(spoken.values)
+    found = Proposal("speech", seen, "a column of recordings and one of texts: speech recognition")
+    found.rows, found.language = rows, guess_language(spoken.values)
+    found.add("data", "audio", audio.name, f"such as {audio.values[0]}")
+    found.add("data", "text", spoken.name, f"{_size(spoken.values)}")
+    if speaker is not None:
+        found.add("data", "speaker", speaker.name, f"{len(speaker.counts)} speakers")
+    found.add("model", "sampling_rate", 16_000, "8000 for telephone calls")
+    found.add("model", "frame_length", 400, "25 milliseconds")
+    found.add("model", "hop_length", 160, "10 milliseconds")
+    found.add("model", "units", 128 if rows < 20_000 else 256)
+    _add_training(found, rows, small=40)
+    found.add("training", "speed", 0.1, "recordings sound faster and slower in each epoch")
+    found.add("evaluation", "metric", "cer", "moves from the first epochs")
     return found
 
 

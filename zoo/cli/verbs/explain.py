@@ -99,6 +99,12 @@ def _check_input(args: Namespace, found: models.FoundModel) -> None:
             f"{task.name} with attention='none'",
             hint=command("zoo", "explain", args.model, args.input, "--method", "occlusion"),
         )
+    if args.method and task.input == "audio":
+        raise WrongUse(
+            f"--method is for models that read texts or images, and `{args.model}` takes "
+            f"{task.inputs_name}, whose alignment is drawn. Received: --method {args.method}",
+            hint=command("zoo", "explain", args.model, args.input),
+        )
     if args.pieces and task.input != "text":
         raise WrongUse(
             f"--pieces is for models that read texts in pieces, and `{args.model}` takes "
