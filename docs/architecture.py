@@ -34,6 +34,7 @@ FLOORS = (
         "processes",
         "images",
         "safe_yaml",
+        "sampling_options",
         "search_options",
         "tasks",
     ),

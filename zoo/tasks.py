@@ -62,7 +62,7 @@ class Task:
         read_file: The function of `zoo.data` that reads a user's file into the columns of
             `score`.
         input_column: The column to read; `None` if the format of the file determines it.
-        target_column: The column of the references.
+        target_column: The column of the references; `None` if the inputs are scored themselves.
         language_options: The options of `zoo.data.load` that take the model's languages, in
             order. Defaults to none.
         outputs: The fields of an answer, with their types in an MLflow signature. Nested fields
@@ -89,7 +89,7 @@ class Task:
     input_name: str
     read_file: str
     input_column: Column | None
-    target_column: Column
+    target_column: Column | None
     language_options: tuple[str, ...] = ()
     outputs: Mapping[str, str]
     optional_outputs: tuple[str, ...] = ()
@@ -132,8 +132,8 @@ _ROWS = (
         input="text",
         input_name="prefix",
         read_file="zoo.data:read_texts",
-        input_column=None,
-        target_column=Column("text", "text"),
+        input_column=Column("text", "text"),
+        target_column=None,
         outputs={"text": "string", "score": "double", "num_tokens": "long", "finish": "string"},
         options=SAMPLING_OPTIONS,
         score_options={

@@ -108,6 +108,12 @@ SOURCE = ("encoder_token_ids", "encoder_padding_mask")
 TARGET = ("decoder_token_ids", "decoder_padding_mask")
 IMAGES = {"images": np.zeros((2, *SIZE, 3), "float32")}
 BACKBONES = {
+    "causal_lm": (
+        models.CausalLMBackbone,
+        {"vocabulary_size": 9, "decoder": "gru", "embedding_dim": 4, "units": 3},
+        sequences("token_ids", "padding_mask"),
+        (2, 5, 3),
+    ),
     "text_classifier": (
         models.TextClassifierBackbone,
         {"vocabulary_size": 9, "encoder": "gru", "embedding_dim": 4, "units": 3},
@@ -177,6 +183,14 @@ def tagger(tokenizer):
     }, ([" ".join(words) for words in SENTENCES], ["D N V", "N V", "D N", "V"])
 
 
+def writer(tokenizer):
+    size = tokenizer.vocabulary_size()
+    return {
+        "backbone": models.CausalLMBackbone(size, "gru", embedding_dim=4, units=3),
+        "preprocessor": models.CausalLMPreprocessor(tokenizer, sequence_length=5),
+    }, (TEXTS,)
+
+
 def translator(tokenizer):
     size = tokenizer.vocabulary_size()
     return {
@@ -196,6 +210,7 @@ def captioner(tokenizer):
 
 
 TASKS = {
+    models.CausalLM: writer,
     models.TextClassifier: classifier,
     models.TokenClassifier: tagger,
     models.Seq2SeqLM: translator,

@@ -8,13 +8,26 @@ import functools
 
 import pytest
 
-from tests.models import test_image_to_text, test_seq2seq_lm, test_token_classifier
+from tests.models import test_causal_lm, test_image_to_text, test_seq2seq_lm, test_token_classifier
 from tests.models.test_arguments import MAKERS, PICTURES
-from zoo.models import ImageToText, Seq2SeqLM, Seq2SeqLMPreprocessor, TokenClassifier
+from zoo.models import (
+    CausalLM,
+    CausalLMPreprocessor,
+    ImageToText,
+    Seq2SeqLM,
+    Seq2SeqLMPreprocessor,
+    TokenClassifier,
+)
 from zoo.tasks import task_of
+from zoo.tokenizers import train_character_tokenizer
 
 # Weights of random models that seldom end a text, so that the limit of its length matters.
 MODELS = MAKERS | {
+    CausalLM: lambda: test_causal_lm.make(
+        "transformer",
+        CausalLMPreprocessor(train_character_tokenizer([SHORT, "two three "]), 16),
+        max_sequence_length=512,
+    ),
     Seq2SeqLM: lambda: test_seq2seq_lm.make(
         Seq2SeqLMPreprocessor(test_seq2seq_lm.make_preprocessor().tokenizer, 128, 128), "luong_dot"
     ),
@@ -24,7 +37,7 @@ MODELS = MAKERS | {
     TokenClassifier: functools.partial(test_token_classifier.make, "encoder lstm"),
 }
 SHORT, LONG = "one", "one two three " * 20
-OPTIONS = {Seq2SeqLM: {"beam": 2, "n_best": 2}, ImageToText: {"beam": 2}}
+OPTIONS = {CausalLM: {"seed": 1}, Seq2SeqLM: {"beam": 2, "n_best": 2}, ImageToText: {"beam": 2}}
 
 
 def close(answer):

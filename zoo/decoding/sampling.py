@@ -34,7 +34,8 @@ def sample(
     Args:
         step, state, batch, start_id, end_id, max_length: See `zoo.decoding.beam_search`, with
             `num_samples` in the place of `beam`.
-        sampler: `"greedy"`, `zoo.decoding.Draws`, or a sampler of KerasHub that chooses one token at a time:
+        sampler: `"greedy"`, `zoo.decoding.Draws`, or a sampler of KerasHub that chooses one token
+            at a time:
             `"random"`, `"top_k"`, `"top_p"`, or an object such as
             `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. If the function is
             compiled, make the object outside of it and name it among `layers`.

@@ -5,10 +5,10 @@ from typing import Any, TypedDict
 import keras
 from keras import ops
 
+from zoo.checks import MAX_LENGTH, check_integer
 from zoo.choices import PAST_ATTENTIONS, check_choice
 from zoo.layers.attention import make_attention
-from zoo.layers.attention.base import check_positive
-from zoo.layers.tensors import count_valid, like
+from zoo.layers.tensors import as_float, count_valid, like
 
 Tensor = Any
 
@@ -17,12 +17,12 @@ class PastAttentionState(TypedDict):
     """Tensors `[batch, ...]` that each call changes.
 
     Attributes:
-        memory: `[batch, span, units]`: the last hidden states, the latest at the end.
-        count: int32 `[batch]`: how many of them there are.
+        count: int32 `[batch]`: the number of past states, at most `span`.
+        memory: `[batch, span, units]`: the last of them, the latest at the end.
     """
 
-    memory: Tensor
     count: Tensor
+    memory: Tensor
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -60,7 +60,8 @@ class PastAttention(keras.layers.Layer):
     def __init__(self, attention, span=64, num_heads=4, **kwargs):
         super().__init__(**kwargs)
         check_choice("attention", attention, PAST_ATTENTIONS)
-        check_positive(span=span)
+        check_integer("span", span, 1, MAX_LENGTH)
+        self.supports_masking = True
         self.attention_name = attention
         self.span = span
         self.num_heads = num_heads
@@ -85,11 +86,12 @@ class PastAttention(keras.layers.Layer):
             batch_size: int.
         """
         return PastAttentionState(
-            memory=ops.zeros((batch_size, self.span, self.units), self.compute_dtype),
             count=ops.zeros((batch_size,), "int32"),
+            memory=ops.zeros((batch_size, self.span, self.units), self.compute_dtype),
         )
 
     def call(self, hidden, state=None, padding_mask=None, training=None):
+        (hidden,) = as_float((hidden,), self.compute_dtype)
         steps = ops.shape(hidden)[1]
         source, past = hidden, 0
         if state is not None:
@@ -115,7 +117,7 @@ class PastAttention(keras.layers.Layer):
             places = added[:, None] + ops.arange(self.span, dtype="int32")[None, :]
             memory = ops.take_along_axis(source, places[:, :, None], axis=1)
         count = ops.minimum(state["count"] + added, self.span)
-        return outputs, weights, PastAttentionState(memory=memory, count=count)
+        return outputs, weights, PastAttentionState(count=count, memory=memory)
 
     def compute_output_spec(self, hidden, state=None, padding_mask=None, training=None):
         time = hidden.shape[1]

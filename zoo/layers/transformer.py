@@ -256,6 +256,7 @@ class CausalTransformer(keras.layers.Layer):
         check_positive(
             num_layers=num_layers, num_heads=num_heads, intermediate_dim=intermediate_dim
         )
+        self.supports_masking = True
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
@@ -286,7 +287,8 @@ class CausalTransformer(keras.layers.Layer):
         )
 
     def call(self, inputs, state=None, num_steps=None, training=None):
-        outputs, scores, written = inputs, [], []
+        (outputs,) = as_float((inputs,), self.compute_dtype)
+        scores, written = [], []
         for i, layer in enumerate(self.layers):
             if state is None:
                 outputs, weights = layer(outputs, training=training)

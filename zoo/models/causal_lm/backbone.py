@@ -11,13 +11,8 @@ from zoo.choices import (
     check_choice,
     language_model_conflicts,
 )
-from zoo.layers import (
-    ActivationRegularization,
-    CausalTransformer,
-    EmbeddingDropout,
-    PastAttention,
-    RecurrentEncoder,
-)
+from zoo.layers import CausalTransformer, PastAttention, RecurrentEncoder
+from zoo.layers.regularization import ActivationRegularization, EmbeddingDropout
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -219,10 +214,10 @@ class CausalLMBackbone(keras_hub.models.Backbone):
             return self.stack.initial_state(batch_size, max_length or self.max_sequence_length)
         count = len(self.stack.stack[0][0].state_size)
         zeros = ops.zeros((batch_size, self.units), self.stack.compute_dtype)
-        state = {"recurrent": [[zeros] * count for _ in range(self.num_layers)]}
+        state = {}  # with sorted keys, the order in which some backends return a nesting
         if self.past_attention is not None:
             state["attention"] = self.past_attention.initial_state(batch_size)
-        return state
+        return state | {"recurrent": [[zeros] * count for _ in range(self.num_layers)]}
 
     def call_with_state(self, token_ids, state, padding_mask=None, training=None):
         """Reads the tokens that follow a state.
@@ -290,12 +285,12 @@ class CausalLMBackbone(keras_hub.models.Backbone):
             initial_state=state["recurrent"],
             training=training,
         )
-        after, weights = {"recurrent": recurrent}, None
+        after, weights = {}, None
         if self.past_attention is not None:
             hidden, weights, after["attention"] = self.past_attention(
                 hidden, state=state["attention"], padding_mask=padding_mask, training=training
             )
-        return hidden, weights, after
+        return hidden, weights, after | {"recurrent": recurrent}
 
     def get_config(self):
         return super().get_config() | {

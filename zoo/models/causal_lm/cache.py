@@ -16,14 +16,14 @@ class CacheState(TypedDict):
     """Tensors `[batch, ...]`: the past of each row, the latest at the end.
 
     Attributes:
+        count: int32 `[batch]`: how many there are.
         hidden: Float `[batch, size, units]`: hidden states.
         tokens: int32 `[batch, size]`: the token that followed each.
-        count: int32 `[batch]`: how many there are.
     """
 
+    count: Tensor
     hidden: Tensor
     tokens: Tensor
-    count: Tensor
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class ContinuousCache:
             units: int. Size of the hidden states.
         """
         return CacheState(
+            count=ops.zeros((batch_size,), "int32"),
             hidden=ops.zeros((batch_size, self.size, units), "float32"),
             tokens=ops.zeros((batch_size, self.size), "int32"),
-            count=ops.zeros((batch_size,), "int32"),
         )
 
     def mix(self, log_probabilities, hidden, targets, state, mask=None):
@@ -119,4 +119,4 @@ class ContinuousCache:
             keys = ops.take_along_axis(keys, places[:, :, None], axis=1)
             tokens = ops.take_along_axis(tokens, places, axis=1)
         count = ops.minimum(count + added, self.size)
-        return CacheState(hidden=keys, tokens=tokens, count=count)
+        return CacheState(count=count, hidden=keys, tokens=tokens)

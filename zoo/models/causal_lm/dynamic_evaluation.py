@@ -83,8 +83,10 @@ class DynamicEvaluation:
             ValueError: if the model is a Transformer.
         """
         weights = model.trainable_variables
-        roots = None if statistics is None else [np.asarray(root) for root in statistics]
-        scales = None if roots is None else _scales(roots, self.decay)
+        roots = scales = None
+        if statistics is not None:
+            roots = [ops.convert_to_tensor(root, "float32") for root in statistics]
+            scales = _scales(statistics, self.decay)
         results = []
         with _restored(weights) as before:
             for text in self._texts(model, encoded, cache):
@@ -157,19 +159,21 @@ class DynamicEvaluation:
                 change, decay = rate * gradient, self.decay
             else:
                 change, decay = self.rate * gradient / (roots[i] + self.epsilon), scales[i]
-            weight.assign(weight - change + decay * (first - weight))
+            value = ops.stop_gradient(weight.value)
+            weight.assign(value - change + decay * (first - value))
 
 
 def _scales(roots, decay):
     """The decay of each weight, in proportion to the root mean square of its gradient."""
     mean = np.concatenate([root.ravel() for root in roots]).mean()
-    return [np.minimum(decay * root / max(mean, 1e-12), 1.0).astype("float32") for root in roots]
+    scaled = (np.minimum(decay * root / max(mean, 1e-12), 1.0) for root in roots)
+    return [ops.convert_to_tensor(one, "float32") for one in scaled]
 
 
 @contextmanager
 def _restored(weights: Sequence[keras.Variable]):
     """Yields copies of the weights, and assigns them in the end."""
-    before = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
+    before = [ops.copy(ops.stop_gradient(weight.value)) for weight in weights]
     try:
         yield before
     finally:

@@ -24,7 +24,7 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
         tokenizer: A `SubwordTokenizer`, a `CharacterTokenizer` or a `SpacedWordTokenizer`.
         sequence_length: int. Tokens of a segment: of truncated back-propagation in training, and
             of a text in `fit`. Defaults to `128`.
-        start: str. The token before the first of a text, such as `"\\n"` for a model of the
+        start: str. The token before the first of a text, such as a line break for a model of the
             characters of one long text. Defaults to `None`: the end token.
 
     Raises:

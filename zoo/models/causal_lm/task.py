@@ -14,7 +14,7 @@ from keras import ops
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment, Surprisal
 from zoo.explain.words import END, group_words
-from zoo.layers import Bias
+from zoo.layers.bias import Bias
 from zoo.metrics import language_modeling_scores
 from zoo.models.batching import bucket_size, predict, rows_within, run_by_length
 from zoo.models.causal_lm.backbone import CausalLMBackbone
@@ -299,9 +299,9 @@ class CausalLM(keras_hub.models.CausalLM):
             )
         if dynamic:
             return dynamic.log_probabilities(self, encoded, cache)
-        scorer = self._scorers.setdefault(cache, None) or Scorer(self, cache)
-        self._scorers[cache] = scorer
-        return scorer.log_probabilities(encoded, batch_size, reset_every)
+        if cache not in self._scorers:
+            self._scorers.setdefault(cache, Scorer(self, cache))
+        return self._scorers[cache].log_probabilities(encoded, batch_size, reset_every)
 
     @built_once
     def _scorers(self):
