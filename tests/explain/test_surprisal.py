@@ -19,6 +19,10 @@ def test_summary_and_values():
     ]
     assert explained.to_dict() == {"tokens": TOKENS, "bits": BITS, "text": "Two dogs sing."}
     assert Surprisal(["a"], [1.0]).summary == []
+    characters = Surprisal(list("a bad\nday "), [0, 1, 0, 3, 0, 2, 0, 0, 0, 0])
+    assert characters.summary == [
+        "Least expected: “a” in “bad” (3.0 bits), a line break (2.0 bits), a space (1.0 bits)."
+    ]
 
 
 @pytest.mark.parametrize("bits", [[1.0], [1.0, 2.0, 3.0, -1.0], [1.0, 2.0, 3.0, float("nan")]])

@@ -340,7 +340,7 @@ def test_explanations():
     attention = model.explain(TEXTS[1], "attention")
     weights = np.array(attention.weights)
     count = len(TEXTS[1])
-    assert weights.shape == (count, count + 1)
+    assert weights.shape == (count, count)
     np.testing.assert_allclose(weights[1:].sum(-1), 1, atol=1e-5)
     assert not weights[0].any()  # before the first token there is no past state
     for i in range(count):
@@ -352,7 +352,7 @@ def test_explanations():
     every = model.explain("two dogs are running", pieces=True)
     assert "".join(every.tokens) == words.text and len(every.tokens) > 4
     assert sum(every.bits) == pytest.approx(sum(words.bits), abs=1e-4)
-    assert np.array(model.explain("two dogs", "attention").weights).shape == (2, 3)
+    assert np.array(model.explain("two dogs", "attention").weights).shape == (2, 2)
 
 
 @pytest.mark.once

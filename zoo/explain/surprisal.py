@@ -70,9 +70,22 @@ class Surprisal(Drawable):
 
     @property
     def summary(self) -> list[str]:
-        ranked = sorted(range(len(self.bits)), key=lambda i: -self.bits[i])
-        named = [f"“{self.tokens[i].strip() or '␣'}” ({self.bits[i]:.1f} bits)" for i in ranked]
-        return [f"Least expected: {', '.join(named[:MOST])}."] if len(named) > 1 else []
+        if len(self.tokens) < 2:
+            return []
+        ranked = sorted(range(len(self.bits)), key=lambda i: -self.bits[i])[:MOST]
+        named = [f"{self._named(i)} ({self.bits[i]:.1f} bits)" for i in ranked]
+        return [f"Least expected: {', '.join(named)}."]
+
+    def _named(self, i):
+        """A token in quotation marks, and the word that it is a part of."""
+        token = self.tokens[i].strip()
+        if not token:
+            return "a line break" if "\n" in self.tokens[i] else "a space"
+        before, after = "".join(self.tokens[:i]), "".join(self.tokens[i + 1 :])
+        head = "" if self.tokens[i][0].isspace() or before[-1:].isspace() else before.split()[-1:]
+        tail = "" if after[:1].isspace() else after.split()[:1]
+        word = "".join([*head, token, *tail])
+        return f"“{token}”" + f" in “{word}”" * (len(word) > len(token) and word.isalpha())
 
     @property
     def notes(self) -> list[str]:

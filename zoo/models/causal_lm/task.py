@@ -418,23 +418,21 @@ class CausalLM(keras_hub.models.CausalLM):
         return method or "surprisal"
 
     def _attention(self, ids, read, words):
-        """What the model looked back at to predict each word: `[words, start and words]`."""
+        """What the model looked back at to predict each word: the start, and words before it."""
         longest = MAX_EXPLAINED
         if not self.backbone.carries_state:
             longest = min(longest, self.backbone.max_sequence_length)
         warn_of_truncation(int(len(ids) + 1 > longest), 1, longest - 1)
         words = [word for word in words if word[-1] + 1 < longest]
-        count = 1 + (words[-1][-1] + 1 if words else 0)
+        count = words[-1][-1] + 1
         length = min(bucket_size(count, MIN_LENGTH), longest)
         inputs, _, _ = self.preprocessor.collate([ids[: count - 1]], length)
         weights = predict(self._explainer, inputs).astype("float32")[0]
-        rows = [weights[list(word)].mean(axis=0) for word in words]  # row i predicts token i
-        columns = [(0,), *(tuple(i + 1 for i in word) for word in words)]
-        table = np.stack(
-            [np.stack(rows)[:, list(column)].sum(axis=1) for column in columns], axis=1
-        )
+        rows = np.stack([weights[list(word)].mean(axis=0) for word in words])  # row i predicts i
+        read_before = [(0,), *(tuple(i + 1 for i in word) for word in words[:-1])]
+        table = np.stack([rows[:, list(column)].sum(axis=1) for column in read_before], axis=1)
         tokens = ["".join(read[i] for i in word) for word in words]
-        return Alignment([END, *tokens], tokens, table, text="".join(tokens))
+        return Alignment([END, *tokens[:-1]], tokens, table, text="".join(tokens[:-1]))
 
     @built_once
     def _explainer(self):
