@@ -51,7 +51,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             )
 
     def build_outputs(self, encoded):
-        """The outputs of the model, of those of the backbone: logits `[batch, target, vocabulary]`."""
+        """The outputs of the model, of those of the backbone: logits of tokens."""
         return self.head(encoded["decoder_sequence_output"])
 
     def writer(self, encoder_inputs, memory):
