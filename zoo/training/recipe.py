@@ -152,11 +152,14 @@ class Recipe(ABC):
         """
         return model.score(columns)
 
-    def log_progress(self, model: keras_hub.models.Task, run: Run, epoch: int) -> None:
+    def log_progress(
+        self, model: keras_hub.models.Task, columns: Columns, run: Run, epoch: int
+    ) -> None:
         """Logs what an unfinished model answers, before `measure`. Defaults to nothing.
 
         Args:
             model: The model, with the weights that `measure` scores.
+            columns: The dev split.
             run: The run.
             epoch: int. The number of finished epochs.
         """

@@ -220,7 +220,7 @@ class Session:
 
         def evaluate() -> dict[str, float]:
             try:
-                self.recipe.log_progress(model, run, progress.epoch + 1)
+                self.recipe.log_progress(model, splits["dev"], run, progress.epoch + 1)
             except MlflowException as error:
                 self.display.say(f"the tracking store failed ({reason(error)}): training goes on")
             return self.recipe.measure(model, splits["dev"])
