@@ -47,7 +47,7 @@ MODELS = MAKERS | {
 SHORT, LONG = "one", "one two three " * 20
 INPUTS = {ImageToText: PICTURES[:2], SpeechToText: test_speech_to_text.RECORDINGS[1::-1]}
 OPTIONS = {
-    CausalLM: {"seed": 1},
+    CausalLM: {"seed": 1, "max_length": 6},
     Seq2SeqLM: {"beam": 2, "n_best": 2},
     ImageToText: {"beam": 2},
     SpeechToText: {"beam": 2, "n_best": 2},
