@@ -101,6 +101,22 @@ class LanguageModelingRecipe(Recipe):
             self._encoded = join_texts(encoded, preprocessor.end_token_id)
         return self._encoded
 
+    def describe_data(
+        self, model: CausalLM, dataset: Dataset
+    ) -> tuple[list[str], dict[str, float]]:
+        """The number of tokens, and the share of those of dev that the vocabulary lacks."""
+        preprocessor, lanes = model.preprocessor, self.config.training.batch_size
+        stream, _ = self._stream(preprocessor, dataset.splits["train"])
+        encoded = preprocessor.encode(dataset.splits["dev"]["text"])
+        held, _ = join_texts(encoded, preprocessor.end_token_id)
+        unknown = float(np.mean(held == preprocessor.tokenizer.unk_token_id))
+        line = (
+            f"train has {len(stream):,} tokens, in {lanes} lanes; dev {len(held):,}, of which "
+            f"{unknown:.2%} are unknown"
+        )
+        metrics = {"data/train_tokens": len(stream), "data/dev_tokens": len(held)}
+        return [line], metrics | {"data/dev_unknown": unknown}
+
     def training_model(self, model: CausalLM) -> keras.Model:
         if not model.backbone.carries_state:
             return model

@@ -9,6 +9,7 @@ from zoo import data
 from zoo.choices import LANGUAGE_DECODERS, PAST_ATTENTIONS, language_model_conflicts
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS
+from zoo.metrics.language_modeling import has_words
 from zoo.training.schema import (
     MAX_TOKENS,
     MAX_VOCABULARY,
@@ -128,6 +129,16 @@ class LanguageModelingConfig(RecipeConfig):
 
     def default_metric(self, dataset: Dataset) -> str:
         return "perplexity"
+
+    def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        yield from super().data_conflicts(dataset)
+        texts = dataset.splits["dev"]["text"]
+        counts = sum(len(text) + 1 for text in texts), sum(len(text.split()) + 1 for text in texts)
+        if self.evaluation.metric == "word_perplexity" and not has_words(*counts):
+            yield Conflict(
+                f"{dataset.name} has no white space between words: set metric bits_per_character",
+                evaluation__metric=self.evaluation.metric,
+            )
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()

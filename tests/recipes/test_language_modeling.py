@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from recipes import language_modeling
 from recipes.language_modeling.brackets import accuracy, bracket_outcomes, draw_outcomes
 from recipes.language_modeling.carried_state import CarriedState
+from recipes.language_modeling.long_range import gradient_flow
 from recipes.language_modeling.recipe import LanguageModelingRecipe
 from recipes.language_modeling.report import beginnings
 from recipes.language_modeling.schema import LanguageModelingConfig
@@ -172,6 +174,13 @@ def test_settings_that_do_not_fit(overrides, message):
 
 
 @pytest.mark.once
+def test_words_are_not_counted_where_there_is_no_space():
+    config = recipe("evaluation.metric=word_perplexity").config
+    (conflict,) = config.data_conflicts(load_data(config))
+    assert "set metric bits_per_character" in str(conflict)
+
+
+@pytest.mark.once
 def test_text_that_is_shorter_than_a_window_of_each_lane(tmp_path):
     file = tmp_path / "short.txt"
     file.write_text("a line\n" * 10)
@@ -198,6 +207,22 @@ def test_brackets_are_compared_with_each_other_only(model):
     assert 0 <= accuracy(outcomes) <= 1
     figure = draw_outcomes({"model": outcomes})
     assert len(figure.axes) == 2
+
+
+@pytest.mark.once
+def test_study_compares_memory_and_gradients(model):
+    logged = []
+    run = SimpleNamespace(log_figure=lambda figure, name: logged.append(name))
+    texts = load_data(recipe().config).splits["dev"]
+    one = recipe("model.decoder=simple_rnn", "model.attention=scaled_dot")
+    models = {"lstm": model, "attention": built(one, load_data(one.config))}
+    table = one.compare(models, texts, run)
+    assert logged == ["figures/brackets.png", "figures/gradient.png"]
+    assert all(len(values) == 2 for values in table.values())
+    assert {"perplexity", "brackets right", "gradient 64 steps back"} <= set(table)
+    flow = gradient_flow(model, texts["text"])
+    assert flow.shape == (65,) and flow[0] == 1
+    assert flow[64] < flow[16] < flow[1] < 1  # of a new LSTM, whose gates are half open
 
 
 @pytest.mark.once
