@@ -37,7 +37,11 @@ MODELS = MAKERS | {
     TokenClassifier: functools.partial(test_token_classifier.make, "encoder lstm"),
 }
 SHORT, LONG = "one", "one two three " * 20
-OPTIONS = {CausalLM: {"seed": 1}, Seq2SeqLM: {"beam": 2, "n_best": 2}, ImageToText: {"beam": 2}}
+OPTIONS = {
+    CausalLM: {"seed": 1, "max_length": 6},
+    Seq2SeqLM: {"beam": 2, "n_best": 2},
+    ImageToText: {"beam": 2},
+}
 
 
 def close(answer):

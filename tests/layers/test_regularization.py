@@ -5,33 +5,62 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.compiled import compiled
 from zoo.layers import RecurrentEncoder
 from zoo.layers.bias import Bias
+from zoo.layers.recurrence import run_recurrent
 from zoo.layers.regularization import ActivationRegularization, EmbeddingDropout
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+CELLS = ("simple_rnn", "lstm", "gru")
+
+
+def test_recurrences_take_another_recurrent_kernel():
+    """Its values are those of the layer with that kernel, on every implementation."""
+    layers = [RecurrentEncoder(cell, 4) for cell in CELLS]
+    for layer in layers:
+        layer.build(INPUTS.shape)
+    cells = [layer.stack[0][0] for layer in layers]
+    kernels = [0.5 * ops.convert_to_numpy(cell.cell.recurrent_kernel) for cell in cells]
+
+    def run(inputs, kernels):
+        return [
+            run_recurrent(cell, inputs, recurrent_kernel=kernel, return_state=True)
+            for cell, kernel in zip(cells, kernels, strict=True)
+        ]
+
+    inputs = ops.convert_to_tensor(INPUTS)
+    given = compiled(run)(inputs, list(map(ops.convert_to_tensor, kernels)))
+    for cell, kernel in zip(cells, kernels, strict=True):
+        cell.cell.recurrent_kernel.assign(kernel)
+    own = compiled(lambda inputs: run(inputs, [None] * 3))(inputs)
+    for one, other in zip(keras.tree.flatten(given), keras.tree.flatten(own), strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(one), ops.convert_to_numpy(other), atol=1e-5
+        )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("cell", CELLS)
 def test_weight_dropout_drops_recurrent_weights(cell):
     """A pass in training is a pass with some recurrent weights zero and the others scaled."""
     keras.utils.set_random_seed(1)
     encoder = RecurrentEncoder(cell, 4, weight_dropout=0.5)
     encoder.build(INPUTS.shape)
-    (kernel,) = [w for w in encoder.weights if w.path.endswith("recurrent_kernel")]
     plain = ops.convert_to_numpy(encoder(INPUTS))
     dropped = ops.convert_to_numpy(encoder(INPUTS, training=True))
     np.testing.assert_allclose(plain[:, 0], dropped[:, 0], atol=1e-6)  # the state before is zero
     assert abs(plain[:, 1:] - dropped[:, 1:]).max() > 1e-3
-    # The same mask, drawn with the same seed, on the kernel itself.
-    value = ops.convert_to_numpy(kernel)
-    given = []
-    encoder.drop_weights.call = lambda kernel, training: given[0]  # the mask of a test
-    mask = np.random.default_rng(2).random(value.shape) < 0.5
-    given.append(ops.convert_to_tensor((value * mask * 2).astype("float32")))
-    forced = ops.convert_to_numpy(encoder(INPUTS, training=True))
-    kernel.assign(value * mask * 2)
-    np.testing.assert_allclose(forced, ops.convert_to_numpy(encoder(INPUTS)), atol=1e-5)
+    drawn, drop = [], encoder.drop_weights.call
+    encoder.drop_weights.call = lambda *args, **kw: drawn.append(drop(*args, **kw)) or drawn[-1]
+    dropped = ops.convert_to_numpy(encoder(INPUTS, training=True))
+    (kernel,) = [w for w in encoder.weights if w.path.endswith("recurrent_kernel")]
+    value, kept = ops.convert_to_numpy(kernel), ops.convert_to_numpy(ops.stop_gradient(drawn[0]))
+    assert np.all((kept == 0) | np.isclose(kept, 2 * value)) and 0 < (kept == 0).mean() < 1
+    kernel.assign(kept)
+    np.testing.assert_allclose(dropped, ops.convert_to_numpy(encoder(INPUTS)), atol=1e-5)
 
 
 @pytest.mark.once

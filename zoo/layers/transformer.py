@@ -411,7 +411,7 @@ class _Layer(keras.layers.Layer):
             _fill_in(old, position, new)
             for old, new in zip(written, self.self_attention.project_keys(query), strict=True)
         )
-        rows, length, units = ops.shape(inputs)[0], written[1].shape[1], inputs.shape[-1]
+        rows, length, units = ops.shape(inputs)[0], ops.shape(written[1])[1], inputs.shape[-1]
         attended, weights = self.self_attention(
             query,
             ops.reshape(written[1], (rows, length, units)),
@@ -435,7 +435,8 @@ class _Layer(keras.layers.Layer):
 
 def _fill_in(history, position, values):
     """Writes steps `[rows, steps, heads, dim]` from `position` on into a longer history."""
-    places = ops.arange(history.shape[1], dtype="int32")[None, :] - position[:, None]
+    length = ops.shape(history)[1]
+    places = ops.arange(length, dtype="int32")[None, :] - position[:, None]
     here = places == 0  # [rows, length]
     if values.shape[1] != 1:
         here = ops.logical_and(places >= 0, places < ops.shape(values)[1])
