@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from recipes import captioning, sentiment, tagging, translation
+from recipes import captioning, language_modeling, sentiment, tagging, translation
 from zoo.cli import main
 from zoo.training import resolve
 
@@ -99,11 +99,23 @@ def test_images(init, tmp_path):
     assert resolve(captioning.RECIPE, "my.yaml").evaluation.metric == "rouge_l"
 
 
+def test_text(init, tmp_path):
+    paragraphs = "".join(f"It was day {i}.\nNobody came to see us.\n\n" for i in range(200))
+    recipe, shown = init(paragraphs, "novel.txt")
+    assert recipe["recipe"] == "language_modeling" and "a text of 7,889 characters" in shown
+    assert recipe["data"] == {"train": "novel.txt"}
+    assert recipe["tokenizer"] == {"level": "characters"}
+    config = resolve(language_modeling.RECIPE, "my.yaml")
+    assert config.training.batch_size * config.model.sequence_length < 0.9 * len(paragraphs)
+    assert config.evaluation.metric == "bits_per_character"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
         ("a,b\n1,2\n3,4\n", "numbers.csv", "A table needs a column of texts"),
-        ("just\nlines\n", "lines.txt", "A table (.csv, .tsv, .jsonl)"),
+        ("just\nlines\n", "lines.log", "A table (.csv, .tsv, .jsonl)"),
+        ("\n", "blank.txt", "no text"),
         ("text,label\n", "empty.csv", "no rows"),
     ],
 )
