@@ -27,6 +27,7 @@ from zoo.training.schema import (
 )
 
 SPECIAL_TOKENS, SUBWORD_BASE = 4, 300  # ids that a vocabulary has in any case
+POSITIONS, MAX_SAMPLE = 512, 384  # positions of a Transformer, and tokens after a prefix
 Penalty = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -150,6 +151,13 @@ class LanguageModelingConfig(RecipeConfig):
                 "sequence_length tokens",
                 training__batch_size=training.batch_size,
                 model__sequence_length=length,
+            )
+        if self.model.decoder == "transformer" and self.evaluation.sample_length > MAX_SAMPLE:
+            yield Conflict(
+                f"a Transformer writes at most {MAX_SAMPLE} tokens after a prefix: set "
+                "sample_length lower",
+                model__decoder=self.model.decoder,
+                evaluation__sample_length=self.evaluation.sample_length,
             )
         if training.batch_tokens is not None or training.r_drop:
             yield Conflict(

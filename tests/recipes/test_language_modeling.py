@@ -165,6 +165,7 @@ def test_windows_begin_elsewhere_in_each_epoch():
         (["training.batch_tokens=1024"], "lanes of one text"),
         (["tokenizer.level=subwords", "tokenizer.vocabulary_size=50"], "at least 300"),
         (["model.decoder=transformer", "model.weight_dropout=0.1"], "Transformer"),
+        (["model.decoder=transformer", "evaluation.sample_length=400"], "at most 384 tokens"),
         (["data.name=multi30k"], "name must be one of generated_brackets"),
     ],
 )
@@ -188,6 +189,13 @@ def test_text_that_is_shorter_than_a_window_of_each_lane(tmp_path):
     dataset = load_data(one.config)
     with pytest.raises(ValueError, match="16 lanes with at least one window of 8 tokens"):
         one.examples(built(one, dataset), dataset.splits["train"], 0)
+
+
+@pytest.mark.once
+def test_prefixes_of_unknown_characters():
+    one = recipe("evaluation.prefixes=[(a, z]")
+    with pytest.raises(ValueError, match="must have characters that train has: leave out 'z'"):
+        one.prepare(load_data(one.config))
 
 
 @pytest.mark.once
