@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from recipes import captioning, sentiment, speech, tagging, translation
+from recipes import captioning, language_modeling, sentiment, speech, tagging, translation
 from zoo.cli import main
 from zoo.training import resolve
 
@@ -124,11 +124,23 @@ def test_recordings(init, tmp_path):
     assert resolve(speech.RECIPE, "my.yaml").evaluation.metric == "cer"
 
 
+def test_text(init, tmp_path):
+    paragraphs = "".join(f"It was day {i}.\nNobody came to see us.\n\n" for i in range(200))
+    recipe, shown = init(paragraphs, "novel.txt")
+    assert recipe["recipe"] == "language_modeling" and "a text of 7,889 characters" in shown
+    assert recipe["data"] == {"train": "novel.txt"}
+    assert recipe["tokenizer"] == {"level": "characters"}
+    config = resolve(language_modeling.RECIPE, "my.yaml")
+    assert config.training.batch_size * config.model.sequence_length < 0.9 * len(paragraphs)
+    assert config.evaluation.metric == "bits_per_character"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
         ("a,b\n1,2\n3,4\n", "numbers.csv", "A table needs a column of texts"),
-        ("just\nlines\n", "lines.txt", "A table (.csv, .tsv, .jsonl)"),
+        ("just\nlines\n", "lines.log", "A table (.csv, .tsv, .jsonl)"),
+        ("\n", "blank.txt", "no text"),
         ("text,label\n", "empty.csv", "no rows"),
     ],
 )
