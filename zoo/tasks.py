@@ -144,7 +144,7 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu",),
+        headline=("word_error_rate", "bleu"),
     ),
     Task(
         name="text_classifier",
