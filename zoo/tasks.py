@@ -186,7 +186,7 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu", "rouge_l", "chrf"),
+        headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
     ),
     Task(
         name="speech_to_text",

@@ -125,13 +125,13 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
         import tensorflow as tf  # heavy, and only tensors need it
         import tensorflow_text
 
-        characters = np.array(sorted(self._ids), "U1")
-        codes, ids = characters.view("uint32").astype("int32"), self.encode(characters)
+        characters = sorted(self._ids)
+        codes = np.array([ord(one) for one in characters], "int32")
+        ids = np.array([self._ids[one] for one in characters], "int32")
 
         def find(found):
             place = tf.minimum(tf.searchsorted(codes, found), len(codes) - 1)
-            known = tf.gather(codes, place) == found
-            return tf.where(known, tf.gather(np.ravel(ids).astype("int32"), place), UNKNOWN)
+            return tf.where(tf.gather(codes, place) == found, tf.gather(ids, place), UNKNOWN)
 
         composed = tensorflow_text.normalize_utf8(texts, "NFC")
         return tf.ragged.map_flat_values(find, tf.strings.unicode_decode(composed, "UTF-8"))
