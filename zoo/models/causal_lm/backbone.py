@@ -48,7 +48,7 @@ class CausalLMBackbone(keras_hub.models.Backbone):
             at each step (variational dropout), but within a Transformer. Defaults to `0.0`.
         weight_dropout: float. Dropout rate of the recurrent kernels. Defaults to `0.0`.
         activation_regularization, temporal_regularization: float. The weights of AR and TAR, see
-            `zoo.layers.ActivationRegularization`. Default to `0.0`.
+            `zoo.layers.regularization.ActivationRegularization`. Default to `0.0`.
         max_sequence_length: int. Number of position embeddings of a Transformer, which reads no
             more tokens. Defaults to `512`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
