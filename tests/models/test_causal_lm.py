@@ -206,6 +206,9 @@ def test_options_out_of_range(model, options, message):
         SamplingOptions(**options)
     with pytest.raises(ValueError, match=message):
         model.infer([], **options)
+    if "beam" not in options:
+        with pytest.raises(ValueError, match=message):
+            model.stream("to", **options)  # before the first piece is asked for
 
 
 @pytest.mark.once

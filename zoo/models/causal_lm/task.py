@@ -1,7 +1,6 @@
 """Causal language model task."""
 
 import secrets
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,14 +21,14 @@ from zoo.models.causal_lm.cache import ContinuousCache
 from zoo.models.causal_lm.dynamic_evaluation import DynamicEvaluation
 from zoo.models.causal_lm.preprocessor import CausalLMPreprocessor
 from zoo.models.causal_lm.scoring import Scorer
-from zoo.models.causal_lm.writing import Writer
+from zoo.models.causal_lm.writing import Writer, encode_prefixes, room, text_after
 from zoo.models.checks import (
     check_columns,
     check_texts,
     require_preprocessor,
     warn_of_truncation,
 )
-from zoo.sampling_options import DEFAULT_LENGTH, SamplingOptions
+from zoo.sampling_options import SamplingOptions
 from zoo.suggestions import did_you_mean
 from zoo.tokenizers import SubwordTokenizer
 
@@ -144,13 +143,13 @@ class CausalLM(keras_hub.models.CausalLM):
                 a prefix, or the positions of a Transformer do not suffice.
         """
         options = SamplingOptions(max_length, temperature, top_k, top_p, beam, seed)
-        encoded = self._encode_prefixes(prefixes)
+        encoded = encode_prefixes(self.preprocessor, check_texts(prefixes))
         seed = secrets.randbits(62) if seed is None else seed
 
         def run(batch):
             taken = batch.take(encoded)
             rows = batch.take(range(len(encoded)))
-            length = self._room(max(map(len, taken)), batch.length, options)
+            length = room(self.backbone, max(map(len, taken)), batch.length, options.max_length)
             found = self._writer.write(taken, rows, options, length, seed)
             return [
                 self._continuation(taken[i], found.tokens[i, 0, : found.lengths[i, 0]],
@@ -187,16 +186,19 @@ class CausalLM(keras_hub.models.CausalLM):
         ...     print(piece, end="", flush=True)
         """
         options = SamplingOptions(max_length, temperature, top_k, top_p, None, seed)
-        (ids,) = self._encode_prefixes([prefix])
-        length = self._room(len(ids), bucket_size(len(ids), MIN_LENGTH), options)
+        (ids,) = encode_prefixes(self.preprocessor, check_texts([prefix]))
+        length = room(self.backbone, len(ids), bucket_size(len(ids), MIN_LENGTH), max_length)
         seed = secrets.randbits(62) if seed is None else seed
-        pending, last = [], ids[-1:] if len(ids) > 1 else []
-        for token in self._writer.stream(ids, options, length, seed):
+        return self._pieces(ids, self._writer.stream(ids, options, length, seed))
+
+    def _pieces(self, prefix, tokens):
+        pending, last = [], prefix[-1:] if len(prefix) > 1 else []
+        for token in tokens:
             if token == self.preprocessor.end_token_id:
                 return
             pending.append(token)
             # Nothing is written of a character that takes several tokens before its last.
-            if piece := self._text(last, pending):
+            if piece := text_after(self.preprocessor.tokenizer, last, pending):
                 yield piece
                 pending, last = [], [token]
 
@@ -204,60 +206,15 @@ class CausalLM(keras_hub.models.CausalLM):
     def _writer(self):
         return Writer(self)
 
-    def _room(self, longest, bucket, options):
-        """The most tokens to write after prefixes, by the options and the model's positions."""
-        if self.backbone.carries_state:
-            return options.max_length or DEFAULT_LENGTH
-        positions, length = self.backbone.max_sequence_length, options.max_length
-        if length is None:  # what is left of the padded length, on which no neighbour has an effect
-            length = positions - (bucket if bucket < positions else longest - 1)
-            length = min(DEFAULT_LENGTH, length)
-        if length < 1 or longest + length - 1 > positions:
-            raise ValueError(
-                f"This Transformer has {positions:,} positions for the prefix and `max_length` "
-                "together: shorten one of them. Received: a prefix of "
-                f"{longest - 1:,} tokens, max_length={options.max_length}"
-            )
-        return length
-
-    def _encode_prefixes(self, prefixes):
-        """Token ids of each prefix, after the start token."""
-        preprocessor, prefixes = require_preprocessor(self.preprocessor), check_texts(prefixes)
-        encoded = preprocessor.encode(prefixes)
-        unknown = preprocessor.tokenizer.unk_token_id
-        for prefix, ids in zip(prefixes, encoded, strict=True):
-            if unknown in ids:
-                self._refuse_unknown(prefix)
-        return [[preprocessor.start_token_id, *ids] for ids in encoded]
-
-    def _refuse_unknown(self, prefix):
-        """Raises an error for unknown characters; warns of unknown words, which have a token."""
-        tokenizer = self.preprocessor.tokenizer
-        if hasattr(tokenizer, "unknown_words"):
-            if words := tokenizer.unknown_words(prefix):
-                warnings.warn(
-                    "The model reads words that it does not know as <unk>. "
-                    f"Received: {', '.join(words[:10])}",
-                    stacklevel=4,
-                )
-            return
-        characters = ", ".join(map(repr, tokenizer.unknown_characters(prefix)))
-        raise ValueError(
-            "A prefix must have characters that the model knows: leave out or replace "
-            f"{characters}. Received: {prefix!r}"
-        )
-
     def _continuation(self, prefix, token_ids, log_probability):
         ids = [int(token) for token in token_ids]
         is_ended = ids[-1:] == [self.preprocessor.end_token_id]
-        text = self._text(prefix[-1:] if len(prefix) > 1 else [], ids[: len(ids) - is_ended])
+        text = text_after(
+            self.preprocessor.tokenizer,
+            prefix[-1:] if len(prefix) > 1 else [],
+            ids[: len(ids) - is_ended],
+        )
         return Continuation(text, log_probability, len(ids), "end" if is_ended else "length")
-
-    def _text(self, before, ids):
-        """The text of tokens after others, with the space that belongs between them."""
-        tokenizer = self.preprocessor.tokenizer
-        whole = tokenizer.readable(map(tokenizer.id_to_token, [*before, *ids]))
-        return "".join(whole[len(before) :])
 
     def token_log_probabilities(
         self,

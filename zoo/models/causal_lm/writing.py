@@ -1,6 +1,7 @@
 """Writes the continuations of prefixes: programs that read, search, draw, and write in pieces."""
 
 import functools
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from zoo.decoding import Draws, Hypotheses, beam_search, compiled, sample, token
 from zoo.decoding.blocking import LOWEST
 from zoo.decoding.sampling import greedy
 from zoo.models.batching import bucket_size, pad
-from zoo.sampling_options import SamplingOptions
+from zoo.models.checks import require_preprocessor
+from zoo.sampling_options import DEFAULT_LENGTH, SamplingOptions
 
 SEGMENT = 256  # most tokens of a prefix that are read at a time
 LARGEST_NUMBER = 1 - 1e-6  # below 1 also after rounding to float32
@@ -174,3 +176,63 @@ def random_numbers(seed: int, row: int, count: int) -> np.ndarray:
     """The random numbers of one row, float32 `[count]`, from 0 to below 1."""
     drawn = np.random.default_rng([seed, row]).random(count)
     return (drawn * LARGEST_NUMBER).astype("float32")
+
+
+def encode_prefixes(preprocessor: Any, prefixes: Sequence[str]) -> list[list[int]]:
+    """Token ids of each prefix, after the start token.
+
+    Raises:
+        ValueError: if the tokenizer has no token for a character. Of unknown words, which have
+            one, it warns.
+    """
+    encoded = require_preprocessor(preprocessor).encode(prefixes)
+    tokenizer = preprocessor.tokenizer
+    for prefix, ids in zip(prefixes, encoded, strict=True):
+        if tokenizer.unk_token_id not in ids:
+            continue
+        if not hasattr(tokenizer, "unknown_words"):
+            characters = ", ".join(map(repr, tokenizer.unknown_characters(prefix)))
+            raise ValueError(
+                "A prefix must have characters that the model knows: leave out or replace "
+                f"{characters}. Received: {prefix!r}"
+            )
+        if words := tokenizer.unknown_words(prefix):
+            warnings.warn(
+                "The model reads words that it does not know as <unk>. "
+                f"Received: {', '.join(words[:10])}",
+                stacklevel=3,
+            )
+    return [[preprocessor.start_token_id, *ids] for ids in encoded]
+
+
+def room(backbone: Any, longest: int, bucket: int, max_length: int | None) -> int:
+    """The most tokens to write after prefixes, by the option and the positions of a Transformer.
+
+    Args:
+        backbone: A `CausalLMBackbone`.
+        longest: int. Tokens of the longest prefix, the start token included.
+        bucket: int. The length that prefixes are padded to, on which none of them has an effect.
+        max_length: The option, or `None`.
+
+    Raises:
+        ValueError: if there are not enough positions.
+    """
+    if backbone.carries_state:
+        return max_length or DEFAULT_LENGTH
+    positions, length = backbone.max_sequence_length, max_length
+    if length is None:
+        left = positions - (bucket if bucket < positions else longest - 1)
+        length = min(DEFAULT_LENGTH, left)
+    if length < 1 or longest + length - 1 > positions:
+        raise ValueError(
+            f"This Transformer has {positions:,} positions for the prefix and `max_length` "
+            "together: shorten one of them. Received: a prefix of "
+            f"{longest - 1:,} tokens, max_length={max_length}"
+        )
+    return length
+
+
+def text_after(tokenizer: Any, before: Sequence[int], token_ids: Sequence[int]) -> str:
+    """The text of tokens after others, with the space that belongs between them."""
+    pieces = tokenizer.readable(map(tokenizer.id_to_token, [*before, *token_ids]))
+    return "".join(pieces[len(before) :])
