@@ -27,7 +27,6 @@ ANSWERS = {
 # A prefix, and how a language model goes on most probably.
 CONTINUATIONS = {
     "lstm_shakespeare_char": ("ROMEO:", ""),
-    "lstm_nsmc_ko": ("이 영화", ""),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
 
