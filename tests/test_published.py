@@ -26,7 +26,7 @@ ANSWERS = {
 }
 # A prefix, and how a language model goes on most probably.
 CONTINUATIONS = {
-    "lstm_shakespeare_char": ("ROMEO:", ""),
+    "lstm_shakespeare_char": ("ROMEO:", "\nI will not "),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
 
