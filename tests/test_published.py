@@ -42,11 +42,6 @@ def test_total_size_is_limited():
     assert sum(path.stat().st_size for path in files) < 60_000_000
 
 
-@pytest.mark.once
-def test_each_preset_is_tested():
-    assert sorted([*ANSWERS, *CONTINUATIONS]) == NAMES
-
-
 @variants(NAMES, everywhere=("bilstm_attention_snips_en", "bilstm_bahdanau_sst2_en"))
 def test_preset_matches_its_card(variant):
     card = presets.read_card(PRETRAINED / variant)
@@ -73,7 +68,7 @@ def test_continuation_and_its_surprisal(name):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONTINUATIONS])
 def test_answer_and_its_explanation(name):
     given, expected = ANSWERS[name]
     model = zoo.load(name)
