@@ -82,3 +82,9 @@ def test_messages_are_spoken_alike_by_the_same_seed():
 def test_characters_need_codes(characters):
     with pytest.raises(ValueError, match="at least five of abc.*Received: characters="):
         zoo.data.load("generated_morse", characters=characters)
+
+
+def test_the_number_of_words_is_bounded():
+    assert all(" " not in message.text for message in make_messages(0, 40, longest=1))
+    with pytest.raises(ValueError, match="`longest` must be.*at most 100"):
+        make_messages(0, 1, longest=1_000)

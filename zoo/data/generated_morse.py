@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zoo.audio import AudioFile, wav_bytes
+from zoo.checks import check_integer
 from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ CODES = {
     "8": "---..", "9": "----.",
 }  # fmt: skip
 DOT, DASH, BETWEEN_CHARACTERS, BETWEEN_WORDS = 1, 3, 3, 7  # units; 1 between tones of a character
-WORDS, LETTERS = (1, 3), (1, 4)  # of a message, and of a word
+LETTERS = (1, 4)  # of a word
+MAX_WORDS = 100  # of a message
 UNIT = (0.025, 0.04)  # seconds: 48 to 30 words per minute
 UNEVEN = 0.12  # largest relative change of a single tone or pause
 DRIFT = 0.25  # largest relative change of the speed during a message
@@ -115,6 +117,7 @@ class GeneratedMorse:
         test: int = 200,
         seed: int = 0,
         characters: str = "".join(CODES),
+        longest: int = 3,
     ) -> Dataset:
         """Generates three splits that share no text.
 
@@ -124,13 +127,14 @@ class GeneratedMorse:
             test: int. Number of messages of test; 0 for no test split.
             seed: int. Seed of the generator. Defaults to `0`.
             characters: The characters that occur, of `a` to `z` and `0` to `9`. Defaults to all.
+            longest: int. Most words of a message. Defaults to `3`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
         check_sizes(sizes)
         splits = {}
         for split, size in sizes.items():
             if size:
-                messages = make_messages(seed, size, split, characters)
+                messages = make_messages(seed, size, split, characters, longest)
                 columns: Columns = {
                     "audio": messages,
                     "text": [message.text for message in messages],
@@ -141,7 +145,11 @@ class GeneratedMorse:
 
 
 def make_messages(
-    seed: int, n: int, split: str = "test", characters: str = "".join(CODES)
+    seed: int,
+    n: int,
+    split: str = "test",
+    characters: str = "".join(CODES),
+    longest: int = 3,
 ) -> list[MorseMessage]:
     """The first messages of a split of the generated dataset.
 
@@ -153,10 +161,13 @@ def make_messages(
         n: int. Number of messages.
         split: `"train"`, `"dev"` or `"test"`. Defaults to `"test"`.
         characters: The characters that occur. Defaults to all of `CODES`.
+        longest: int. Most words of a message. Defaults to `3`.
 
     Raises:
-        ValueError: if there are less than five characters, or one has no code.
+        ValueError: if there are less than five characters, one has no code, or `longest` is not 1
+            to 100.
     """
+    check_integer("longest", longest, 1, MAX_WORDS)
     known = sorted(set(characters) & set(CODES))
     if len(set(characters)) != len(known) or len(known) < 5:
         raise ValueError(
@@ -168,7 +179,7 @@ def make_messages(
     while len(messages) < n:
         text = " ".join(
             "".join(source.choices(known, k=source.randint(*LETTERS)))
-            for _ in range(source.randint(*WORDS))
+            for _ in range(source.randint(1, longest))
         )
         if _split(text) == split:
             messages.append(make_message(text, source, f"{split}_{len(messages):05}.wav"))
