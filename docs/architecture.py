@@ -35,6 +35,7 @@ FLOORS = (
         "images",
         "audio",
         "safe_yaml",
+        "sampling_options",
         "search_options",
         "tasks",
     ),

@@ -19,6 +19,7 @@ ANSWERS = {
     "bilstm_bahdanau_sst2_en": ("A gripping film.", "positive"),
     "bilstm_bahdanau_imdb_en": ("I want my two hours back.", "negative"),
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
     "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
@@ -28,14 +29,23 @@ ANSWERS = {
     "gru_attention_fsdd_digits_en": (SEVEN, "seven"),
     "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
 }
+# A prefix, and how a language model goes on most probably.
+CONTINUATIONS = {
+    "lstm_shakespeare_char": ("ROMEO:", ""),
+    "lstm_nsmc_ko": ("이 영화", ""),
+}
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
-every_one = pytest.mark.parametrize("name", NAMES)
 
 
 @pytest.mark.once
 def test_total_size_is_limited():
     files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60_000_000
+
+
+@pytest.mark.once
+def test_each_preset_is_tested():
+    assert sorted([*ANSWERS, *CONTINUATIONS]) == NAMES
 
 
 @variants(NAMES, everywhere=("bilstm_attention_snips_en", "bilstm_bahdanau_sst2_en"))
@@ -54,7 +64,17 @@ def test_sentiment_cards_have_the_behaviour():
 
 
 @pytest.mark.once
-@every_one
+@pytest.mark.parametrize("name", CONTINUATIONS)
+def test_continuation_and_its_surprisal(name):
+    prefix, expected = CONTINUATIONS[name]
+    model = zoo.load(name)
+    (answer,) = model.infer([prefix], temperature=0, max_length=12)
+    assert answer.text == expected
+    assert model.explain(prefix + expected).text == prefix + expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ANSWERS)
 def test_answer_and_its_explanation(name):
     given, expected = ANSWERS[name]
     model = zoo.load(name)

@@ -157,12 +157,19 @@ ATTENTIONS = Registry(
     reserved=("none", "transformer", "last", "max", "mean"),
 )
 
+PLAIN_CELLS = ("simple_rnn", "lstm", "gru")  # those with implementations by the backend
 ENCODERS = Names(CELLS, "transformer")
 # Attention of a decoder to its memory; with "transformer" encoder and decoder are Transformers.
 DECODER_ATTENTIONS = Names("none", ATTENTIONS, "transformer")
 # Attention of each word to all words: one additive, one dot-product and one multi-head score, and
 # registered ones.
 TAGGER_ATTENTIONS = Names(
+    "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
+)
+# Of a language model: a stack of recurrent layers, or a causal Transformer.
+LANGUAGE_DECODERS = ENCODERS
+# Attention of a recurrent language model to its past states.
+PAST_ATTENTIONS = Names(
     "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
 )
 POOLINGS = Names(
@@ -175,6 +182,11 @@ SPEECH_HEADS = ("ctc", "attention", "joint")
 SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
+PURPOSES = (
+    "translation",
+    "summarization",
+    "dialogue",
+)  # of pairs of texts, by which they are scored
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
 
 
@@ -331,6 +343,25 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
         )
 
 
+def copy_conflicts(
+    copy: bool, attention: str, source_vocabulary_size: int | None = None
+) -> Iterator[Conflict]:
+    """Copying without weights of the source's tokens, or of tokens that the target lacks."""
+    if copy and attention == "none":
+        yield Conflict(
+            "copying needs attention, which chooses what is copied: set copy false, or name one",
+            copy=copy,
+            attention=attention,
+        )
+    if copy and source_vocabulary_size is not None:
+        yield Conflict(
+            "copied tokens of the source are written in the target: copying needs one vocabulary "
+            "for both",
+            copy=copy,
+            source_vocabulary_size=source_vocabulary_size,
+        )
+
+
 def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterator[Conflict]:
     """Options of an attention in a model without attention."""
     if attention == "none" and (gate or input_feeding):
@@ -340,6 +371,50 @@ def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterat
             gate=gate,
             input_feeding=input_feeding,
         )
+
+
+def weight_dropout_conflicts(
+    cell: str, weight_dropout: float, recurrent_dropout: float = 0.0
+) -> Iterator[Conflict]:
+    """Weight dropout of recurrent kernels where no fast implementation takes them."""
+    if weight_dropout and (cell not in PLAIN_CELLS or recurrent_dropout):
+        yield Conflict(
+            f"weight_dropout is for {', '.join(PLAIN_CELLS)} without recurrent_dropout: set one "
+            "of them 0",
+            cell=cell,
+            weight_dropout=weight_dropout,
+            recurrent_dropout=recurrent_dropout,
+        )
+
+
+def language_model_conflicts(
+    decoder: str,
+    embedding_dim: int,
+    units: int,
+    num_heads: int,
+    attention: str = "none",
+    weight_dropout: float = 0.0,
+    recurrent_only: float = 0.0,
+) -> Iterator[Conflict]:
+    """Sizes and options that a language model cannot have.
+
+    Args:
+        recurrent_only: Any option above 0 that a Transformer has not: AR and TAR.
+    """
+    if decoder == "transformer":
+        yield from encoder_conflicts(decoder, units, num_heads, embedding_dim)
+        if attention != "none" or weight_dropout or recurrent_only:
+            yield Conflict(
+                "a Transformer attends to the past by itself, and has no recurrent weights or "
+                'states to regularise: set attention "none" and the others 0',
+                decoder=decoder,
+                attention=attention,
+                weight_dropout=weight_dropout,
+            )
+        return
+    yield from weight_dropout_conflicts(decoder, weight_dropout)
+    if has_heads(attention):
+        yield from head_conflicts(units, num_heads)
 
 
 def character_conflicts(characters: str, character_units: int) -> Iterator[Conflict]:

@@ -6,11 +6,12 @@ names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imp
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from zoo.checks import MAX_BATCH, MAX_BEAM
+from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_LENGTH
+from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
 from zoo.search_options import SEARCH_BOUNDS, SearchOptions
 
 
@@ -32,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a model's `infer`.
+    """An option of a model's `infer` or `score`.
 
     Attributes:
         type: Its type in an MLflow signature.
@@ -41,8 +42,8 @@ class Option:
         maximum: The largest value. Defaults to `None`: of a string.
     """
 
-    type: Literal["long", "double", "string"]
-    default: int | float | str | None
+    type: Literal["long", "double", "string", "boolean"]
+    default: int | float | str | bool | None
     minimum: int | float | None = None
     maximum: int | float | None = None
 
@@ -61,7 +62,7 @@ class Task:
         read_file: The function of `zoo.data` that reads a user's file into the columns of
             `score`.
         input_column: The column to read; `None` if the format of the file determines it.
-        target_column: The column of the references.
+        target_column: The column of the references; `None` if the inputs are scored themselves.
         language_options: The options of `zoo.data.load` that take the model's languages, in
             order. Defaults to none.
         outputs: The fields of an answer, with their types in an MLflow signature. Nested fields
@@ -69,11 +70,14 @@ class Task:
         optional_outputs: Those that `to_dict` of an answer leaves out if they are `None`. Defaults
             to none.
         options: The options of `infer`.
+        score_options: The options of `score` that `zoo eval --set` takes. Defaults to none.
         plain: The fields that `zoo infer` prints before the input.
         plain_pairs: Two fields that `zoo infer` prints as pairs (`The/DET cat/NOUN`) in place of
             the input. Defaults to `None`.
         pipeline_tag: The task's name on Hugging Face.
         headline: The metrics by which models are compared; the first that was measured counts.
+        streams: Whether the answer continues the input, and the model's `stream` yields it in
+            pieces. Defaults to `False`.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -85,15 +89,17 @@ class Task:
     input_name: str
     read_file: str
     input_column: Column | None
-    target_column: Column
+    target_column: Column | None
     language_options: tuple[str, ...] = ()
     outputs: Mapping[str, str]
     optional_outputs: tuple[str, ...] = ()
     options: Mapping[str, Option]
+    score_options: Mapping[str, Option] = field(default_factory=dict)
     plain: tuple[str, ...]
     plain_pairs: tuple[str, str] | None = None
     pipeline_tag: str
     headline: tuple[str, ...]
+    streams: bool = False
     export_adapter: str | None = None
 
     @property
@@ -118,9 +124,39 @@ SEARCH_OPTIONS = {
     )
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
+SAMPLING_OPTIONS = {
+    name: Option("double" if isinstance(value, float) else "long", value, *SAMPLING_BOUNDS[name])
+    for name, value in asdict(SamplingOptions()).items()
+} | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
 
 _ROWS = (
+    Task(
+        name="causal_lm",
+        model="zoo.models.causal_lm.task:CausalLM",
+        answer="zoo.models.causal_lm.task:Continuation",
+        input="text",
+        input_name="prefix",
+        read_file="zoo.data:read_texts",
+        input_column=Column("text", "text"),
+        target_column=None,
+        outputs={"text": "string", "score": "double", "num_tokens": "long", "finish": "string"},
+        options=SAMPLING_OPTIONS,
+        score_options={
+            "cache": Option("boolean", False),
+            "cache_size": Option("long", 2000, 1, 1 << 20),
+            "cache_theta": Option("double", 0.3, 0, 1000),
+            "cache_lambda": Option("double", 0.1, 0, 1),
+            "dynamic": Option("boolean", False),
+            "dynamic_rate": Option("double", 0.1, 0, 1000),
+            "dynamic_decay": Option("double", 0.001, 0, 1),
+            "dynamic_segment": Option("long", 20, 1, MAX_LENGTH),
+        },
+        plain=("text",),
+        pipeline_tag="text-generation",
+        headline=("perplexity",),
+        streams=True,
+    ),
     Task(
         name="image_to_text",
         model="zoo.models.image_to_text.task:ImageToText",
@@ -150,7 +186,7 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu",),
+        headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
     ),
     Task(
         name="speech_to_text",

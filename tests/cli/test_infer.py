@@ -274,3 +274,54 @@ def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):
     assert shown.startswith("PlayMusic  play some ") and "48;2;165;200;238m jazz " in shown
     print_answer(task, "jazz", answer | {"spans": []}, as_json=False)
     assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"
+
+
+class Writer:
+    """A language model that writes the options it is given."""
+
+    def infer(self, prefixes, **options):
+        answers = [{"text": " and on\n", "score": -1.5, "num_tokens": 3, "finish": "end"}]
+        return [SimpleNamespace(to_dict=lambda: answers[0]) for _ in prefixes]
+
+    def stream(self, prefix, **options):
+        yield from (" and", f" {options}\n", "\x1b[31mred")
+        if prefix == "endless":
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def writer(monkeypatch, cards, loaded):
+    cards[0] = replace(cards[0], task="causal_lm")
+    monkeypatch.setattr(zoo, "load", lambda source: Writer(), raising=False)
+
+
+def test_a_language_model_continues_each_line(writer, capsys):
+    assert main(["infer", "tiny_en", "on", "off"]) == 0
+    assert capsys.readouterr().out == "on and on \noff and on \n"
+    assert main(["infer", "tiny_en", "on", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"prefix": "on", "text": " and on\n", "score": -1.5} | {
+        "num_tokens": 3,
+        "finish": "end",
+    }
+
+
+def test_a_terminal_gets_pieces_as_they_come(writer, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["infer", "tiny_en", "on", "--set", "temperature=0.8", "--set", "seed=1"]) == 0
+    expected = "on and {'temperature': 0.8, 'seed': 1}\n [31mred\n"
+    assert capsys.readouterr().out == expected
+    assert main(["infer", "tiny_en", "endless"]) == 0  # Ctrl-C ends it
+    assert capsys.readouterr().out == "endless and {}\n [31mred\n"
+    for words in (["one", "two"], ["one", "--set", "beam=2"]):
+        assert main(["infer", "tiny_en", *words]) == 0
+        assert capsys.readouterr().out.startswith("one and on \n")
+
+
+def test_options_of_a_language_model(writer, capsys):
+    wrong = {"temperature=-1": "temperature", "top_p=0": "top_p", "max_length=0": "max_length"}
+    for setting, name in wrong.items():
+        assert main(["infer", "tiny_en", "on", "--set", setting]) == 2
+        assert f"--set {name}: must be" in capsys.readouterr().err

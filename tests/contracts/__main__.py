@@ -5,6 +5,7 @@ import json
 from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
 from tests.models import (
+    test_causal_lm,
     test_image_to_text,
     test_seq2seq_lm,
     test_speech_to_text,
@@ -52,6 +53,13 @@ write_lines(
         .round(6)
         .tolist()
         for name in test_token_classifier.VARIANTS
+    },
+)
+write_lines(
+    test_causal_lm.EXPECTED,
+    {
+        name: test_causal_lm.known_logits(test_causal_lm.make(name)).ravel().round(6).tolist()
+        for name in test_causal_lm.VARIANTS
     },
 )
 write_lines(

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from zoo import layers, models
-from zoo.tokenizers import CharacterTokenizer, train_subword_tokenizer, train_word_tokenizer
+from zoo.tokenizers import (
+    CharacterTokenizer,
+    SymbolTokenizer,
+    train_subword_tokenizer,
+    train_word_tokenizer,
+)
 
 pytestmark = pytest.mark.once  # other contracts walk every backend
 
@@ -115,6 +120,12 @@ SOURCE = ("encoder_token_ids", "encoder_padding_mask")
 TARGET = ("decoder_token_ids", "decoder_padding_mask")
 IMAGES = {"images": np.zeros((2, *SIZE, 3), "float32")}
 BACKBONES = {
+    "causal_lm": (
+        models.CausalLMBackbone,
+        {"vocabulary_size": 9, "decoder": "gru", "embedding_dim": 4, "units": 3},
+        sequences("token_ids", "padding_mask"),
+        (2, 5, 3),
+    ),
     "text_classifier": (
         models.TextClassifierBackbone,
         {"vocabulary_size": 9, "encoder": "gru", "embedding_dim": 4, "units": 3},
@@ -191,6 +202,14 @@ def tagger(tokenizer):
     }, ([" ".join(words) for words in SENTENCES], ["D N V", "N V", "D N", "V"])
 
 
+def writer(tokenizer):
+    size = tokenizer.vocabulary_size()
+    return {
+        "backbone": models.CausalLMBackbone(size, "gru", embedding_dim=4, units=3),
+        "preprocessor": models.CausalLMPreprocessor(tokenizer, sequence_length=5),
+    }, (TEXTS,)
+
+
 def translator(tokenizer):
     size = tokenizer.vocabulary_size()
     return {
@@ -221,6 +240,7 @@ def recognizer(tokenizer):
 
 
 TASKS = {
+    models.CausalLM: writer,
     models.TextClassifier: classifier,
     models.TokenClassifier: tagger,
     models.Seq2SeqLM: translator,
@@ -237,6 +257,17 @@ def test_tasks(harness, cls, tokenizer):
 
 def test_subword_tokenizer(harness, tokenizer):
     harness.run_preprocessing_layer_test(type(tokenizer), {"proto": tokenizer.proto}, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("cls", "entries"),
+    [
+        (CharacterTokenizer, set("".join(TEXTS))),
+        (SymbolTokenizer, {symbol for text in TEXTS for symbol in text.split()}),
+    ],
+)
+def test_character_tokenizers(harness, cls, entries):
+    harness.run_preprocessing_layer_test(cls, {"characters": sorted(entries)}, TEXTS)
 
 
 def test_word_tokenizer(harness):

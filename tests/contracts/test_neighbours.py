@@ -9,6 +9,7 @@ import functools
 import pytest
 
 from tests.models import (
+    test_causal_lm,
     test_image_to_text,
     test_seq2seq_lm,
     test_speech_to_text,
@@ -16,6 +17,8 @@ from tests.models import (
 )
 from tests.models.test_arguments import MAKERS, PICTURES
 from zoo.models import (
+    CausalLM,
+    CausalLMPreprocessor,
     ImageToText,
     Seq2SeqLM,
     Seq2SeqLMPreprocessor,
@@ -23,9 +26,15 @@ from zoo.models import (
     TokenClassifier,
 )
 from zoo.tasks import task_of
+from zoo.tokenizers import train_character_tokenizer
 
 # Weights of random models that seldom end a text, so that the limit of its length matters.
 MODELS = MAKERS | {
+    CausalLM: lambda: test_causal_lm.make(
+        "transformer",
+        CausalLMPreprocessor(train_character_tokenizer([SHORT, "two three "]), 16),
+        max_sequence_length=512,
+    ),
     Seq2SeqLM: lambda: test_seq2seq_lm.make(
         Seq2SeqLMPreprocessor(test_seq2seq_lm.make_preprocessor().tokenizer, 128, 128), "luong_dot"
     ),
@@ -38,6 +47,7 @@ MODELS = MAKERS | {
 SHORT, LONG = "one", "one two three " * 20
 INPUTS = {ImageToText: PICTURES[:2], SpeechToText: test_speech_to_text.RECORDINGS[1::-1]}
 OPTIONS = {
+    CausalLM: {"seed": 1, "max_length": 6},
     Seq2SeqLM: {"beam": 2, "n_best": 2},
     ImageToText: {"beam": 2},
     SpeechToText: {"beam": 2, "n_best": 2},

@@ -48,6 +48,7 @@ def test_features_do_not_depend_on_padding_and_other_words(kind):
     assert not found[1, 1].any() and np.isfinite(found).all()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
 def test_a_model_learns_from_characters(kind):
     """The label is whether a word contains the character 7."""

@@ -151,6 +151,7 @@ def test_contradicting_classes_are_refused(preset):
 # Raw inputs
 
 
+@pytest.mark.once
 def test_classifier_fits_labels_by_name():
     model = make_classifier()
     model.compile(keras.optimizers.Adam(0.05), metrics=["accuracy"])

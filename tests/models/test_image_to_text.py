@@ -120,6 +120,7 @@ def test_search_and_teacher_forcing_give_the_same_log_probability(models, varian
 
 
 @most_on_one_backend
+@pytest.mark.once
 def test_captions_do_not_depend_on_the_batch(models, variant):
     model = models(variant)
     assert model.infer([]) == []
@@ -179,6 +180,7 @@ def test_gradients_of_captions_have_the_shape_of_the_grid(models, variant):
     assert explained.method == "gradient" and explained.weights is None
 
 
+@pytest.mark.once
 def test_a_saved_preset_loads_the_same_model(models, tmp_path):
     model = models("gru, gated, deep, fed, tied")
     columns = {"image": [ImageFile("a.png", content=b"")], "captions": [["a"]]}
@@ -201,6 +203,7 @@ def test_frozen_layers_stay_frozen_in_a_copy(preprocessor):
     assert not frozen.trainable_weights
 
 
+@pytest.mark.once
 def test_training_fits_four_images():
     keras.utils.set_random_seed(0)
     names = ["red", "blue", "green", "white"]

@@ -87,6 +87,7 @@ def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
 
 
 @most_on_one_backend
+@pytest.mark.once
 def test_tags_do_not_depend_on_the_batch(models, variant):
     model = models(variant)
     together = model.infer([*SENTENCES, [], ["cat"] * 40], batch_size=3)
@@ -133,6 +134,7 @@ def test_texts_are_split_and_lists_of_words_are_not(models):
     assert split.tokens == ["the", "cat", ",", "sat"] and given.tokens == ["the", "cat,", "sat"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "variant", ["encoder gru", "attention multi_head", "words alone", "softmax"]
 )
@@ -150,7 +152,7 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
         assert copy.preprocessor.encode(SENTENCES) == model.preprocessor.encode(SENTENCES)
 
 
-@pytest.mark.parametrize("head", ["softmax", "crf"])
+@pytest.mark.parametrize("head", [pytest.param("softmax", marks=pytest.mark.once), "crf"])
 def test_training_learns_tags_from_characters(head):
     """The tag of a word is that of its last character, and the intent is the first tag."""
     random = np.random.default_rng(0)

@@ -57,6 +57,7 @@ def tensors(layer):
     return [np.array(keras.ops.convert_to_numpy(weight)) for weight in layer.weights]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("task", ["sentiment", "tagging"])
 def test_one_step_trains_what_is_not_frozen(task, bert, fit_one_batch):
     settings = ["training.trainable_layers=1", "training.layer_decay=0.5"]

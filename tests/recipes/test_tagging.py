@@ -175,6 +175,7 @@ def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):
     assert dataset.labels == ("B-LOC", "I-LOC", "O")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("tags", "scheme", "kind"),
     [("O B I", "bio", "_"), ("O B-LOC I-LOC", "bio", "LOC"), ("O I I", "io", "_")],

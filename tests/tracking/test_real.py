@@ -49,6 +49,7 @@ def registered(client, dataset, tmp_path):
     return model, registered.uri
 
 
+@pytest.mark.once
 def test_registered_model_gives_the_same_answers(registered):
     model, uri = registered
     assert uri == "models:/real@champion"

@@ -37,7 +37,7 @@ class DatasetCard:
     Attributes:
         name: The name that `zoo.data.load` takes.
         task: The task that it trains, such as `"text_classifier"`.
-        languages: ISO 639-1 codes.
+        languages: ISO 639-1 codes; `zxx` for what is no language.
         licence: The licence that its publisher states.
         citation: One line.
         homepage: The address of its web page.

@@ -10,6 +10,7 @@ from zoo.home import provide_home
 
 provide_home()
 
+from zoo.models.causal_lm import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.models.image_to_text import (
     ImageToText,
     ImageToTextBackbone,
@@ -33,6 +34,9 @@ from zoo.models.token_classifier import (
 )
 
 __all__ = [
+    "CausalLM",
+    "CausalLMBackbone",
+    "CausalLMPreprocessor",
     "ImageToText",
     "ImageToTextBackbone",
     "ImageToTextPreprocessor",

@@ -14,7 +14,7 @@ _MODULES = {
     "Recipe": "recipe",
     "RecipeConfig": "schema",
     "RecipeSpec": "schema",
-    "RunResult": "session",
+    "RunResult": "finish",
     "SeedsResult": "seeds",
     "StudyResult": "study",
     "TrainingError": "loop",

@@ -19,8 +19,8 @@ from zoo.training.schema import RecipeConfig, RecipeSpec
 if TYPE_CHECKING:
     from zoo.data import Dataset
     from zoo.training.checkpoint import RunManifest
+    from zoo.training.finish import RunResult
     from zoo.training.seeds import SeedsResult
-    from zoo.training.session import RunResult
     from zoo.training.study import StudyResult
 
 # Keys that may change when a run is resumed.

@@ -18,9 +18,9 @@ from zoo.tracking import GateResult, Registered, prepare_store, start_run
 from zoo.training import naming
 from zoo.training.checkpoint import RunManifest
 from zoo.training.config import config_digest
+from zoo.training.finish import RunResult
 from zoo.training.recipe import Recipe
 from zoo.training.schema import RecipeConfig
-from zoo.training.session import RunResult
 from zoo.training.study import StudyResult, markdown, model_uri, run_each
 
 

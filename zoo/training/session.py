@@ -1,67 +1,28 @@
-"""One run of a recipe: prepare, train, evaluate, report, register."""
+"""One run of a recipe: prepares the data and the model, trains, and hands over to `finish`."""
 
 import shlex
-import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import keras_hub
 from mlflow.exceptions import MlflowException
 
 import zoo
-from zoo import presets
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
-from zoo.files import atomic_directory
-from zoo.tracking import GateResult, Registered, start_run
-from zoo.tracking.environment import environment
+from zoo.tracking import start_run
 from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import Display
-from zoo.training.distillation.schema import UNLABELLED_SPLIT
+from zoo.training.finish import Finish, RunResult, in_float32, num_rows, teaching
 from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.pretrained import differences
 from zoo.training.recipe import Recipe, TrainingExamples
-from zoo.training.reliability import draw_reliability
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """Result of a run.
-
-    Attributes:
-        run_id: Id in the tracking store.
-        url: Page of the run.
-        model: The model with the best weights, loaded from its preset.
-        card: The card of the preset.
-        metrics: Metrics of the stored model by name, such as `dev/accuracy`.
-        gates: Results of the gates; empty without `evaluation.gate`.
-        model_uri: Address of the logged model, for `zoo.load`.
-        registered: The registered version; `None` without a gate, or if one did not pass.
-        preset: Directory of the preset, if `output` was given.
-    """
-
-    run_id: str
-    url: str
-    model: keras_hub.models.Task
-    card: presets.Card
-    metrics: dict[str, float]
-    gates: list[GateResult]
-    model_uri: str
-    registered: Registered | None
-    preset: Path | None
-
-    @property
-    def gate(self) -> GateResult | None:
-        """Result of the gate on the dev split; `None` without a gate."""
-        return self.gates[0] if self.gates else None
 
 
 class Session:
@@ -88,7 +49,6 @@ class Session:
         self.dataset = dataset
         self.label = label
         self.name = naming.model_name(recipe.config, label, dataset)
-        self.description = naming.description(recipe.config, dataset)
         self.overrides = overrides
         self.display = display
 
@@ -130,7 +90,7 @@ class Session:
                 for line in differences(self.recipe.initial_model, model, source):
                     say(line)
         self._columns = self.recipe.training_columns(self.dataset, self.display)
-        tags |= self._teaching()
+        tags |= teaching(self.recipe, self.dataset)
         remove_leftovers()
         with Lease() as lease:
             if manifest is not None:
@@ -139,7 +99,8 @@ class Session:
             with start_run(
                 tracking.experiment or config.recipe,
                 self.name,
-                config=config.model_dump() | {"description": self.description},
+                config=config.model_dump()
+                | {"description": naming.description(config, self.dataset)},
                 tags=tags,
                 dataset=self.dataset,
                 resume=manifest and manifest.run_id,
@@ -155,7 +116,15 @@ class Session:
                     else:
                         model, progress = self._resume(checkpoint, run)
                     self._train(model, progress, checkpoint, run)
-                    result = self._finish(model, progress, checkpoint, run, output)
+                    finish = Finish(
+                        self.recipe,
+                        self.dataset,
+                        self.label,
+                        self.overrides,
+                        self.name,
+                        self.display,
+                    )
+                    result = finish.run(model, progress, checkpoint, run, output)
                 except BaseException as error:
                     self._clean_up(checkpoint, error)
                     raise
@@ -176,7 +145,7 @@ class Session:
             config=self.config.model_dump(),
             teachers=[teacher.digest for teacher in self.recipe.teachers],
         )
-        checkpoint.create(manifest, self._in_float32(model), dataset)
+        checkpoint.create(manifest, in_float32(self.recipe, dataset, model), dataset)
         self._examples = self.recipe.examples(model, self._columns, 0)
         boundaries = default_boundaries(self._examples.lengths, settings.buckets)
         self._compile(model, boundaries)
@@ -249,13 +218,20 @@ class Session:
                 return self._examples
             return self.recipe.examples(model, self._columns, epoch)
 
+        def evaluate() -> dict[str, float]:
+            try:
+                self.recipe.log_progress(model, splits["dev"], run, progress.epoch + 1)
+            except MlflowException as error:
+                self.display.say(f"the tracking store failed ({reason(error)}): training goes on")
+            return self.recipe.measure(model, splits["dev"])
+
         train(
             self._training_model,
             self.config,
             progress,
             checkpoint,
             examples=examples,
-            evaluate=lambda: self.recipe.measure(model, splits["dev"]),
+            evaluate=evaluate,
             log=lambda: self._log(progress, run),
             display=self.display,
         )
@@ -277,147 +253,12 @@ class Session:
                 f"of {epochs} epoch{'s' * (epochs > 1)} are kept until it works"
             )
 
-    # Evaluate, report, register
-
-    def _finish(self, model, progress, checkpoint, run, output) -> RunResult:
-        """Ends the run. Steps that were done before the run was resumed are not repeated."""
-        run.log_epochs(progress.unlogged)
-        directory = checkpoint.final_preset
-        stored, card = self._measured(model, progress, run, directory)
-        checked = {name.removeprefix("dev/"): value for name, value in card.metrics.items()}
-        metrics = dict(card.metrics)
-        if card.behaviour:
-            metrics["behaviour/accuracy"] = checked["behaviour/accuracy"] = _accuracy(card)
-
-        def report() -> None:
-            samples = self.config.evaluation.samples
-            self.recipe.report(stored, self.dataset.splits["dev"], run, samples=samples)
-
-        checkpoint.once("report", report)
-        checkpoint.check_lease()
-        model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
-        registered = None
-        gates = [gate.check(checked) for gate in self.recipe.gates()]
-        if gates:
-            run.log_tags({"gate": "; ".join(map(str, gates))})
-            if all(gate.passed for gate in gates):
-                checkpoint.check_lease()
-                name = self.config.tracking.register_as or self.name
-                registered = run.register(model_uri, name, card, gates[0])
-        if output is not None:
-            with atomic_directory(output) as temporary:
-                shutil.copytree(directory, temporary, dirs_exist_ok=True)
-        return RunResult(
-            run_id=run.id,
-            url=run.url(),
-            model=stored,
-            card=card,
-            metrics=metrics,
-            gates=gates,
-            model_uri=model_uri,
-            registered=registered,
-            preset=output,
-        )
-
-    def _measured(
-        self, model, progress, run, directory
-    ) -> tuple[keras_hub.models.Task, presets.Card]:
-        """The final preset, loaded, and its card with the metrics of the stored weights."""
-        splits = ["dev", "test"] if self.config.evaluation.test else ["dev"]
-        card = presets.read_card(directory)
-        if card and card.name == self.name and splits == _splits(card.metrics):
-            return zoo.load(directory), card  # measured before the run was resumed
-        source = progress.best_weights()
-        self.display.say(f"evaluating the stored model, {source}")
-        run.log_tags({"weights": source})
-        model = self._in_float32(model)
-        self._calibrate(model, run, progress)
-        presets.save(
-            model,
-            directory,
-            name=self.name,
-            dataset=self.dataset,
-            recipe=self.label,
-            description=self.description,
-            languages=naming.languages(self.dataset),
-            training=self._training_metadata(progress),
-            overwrite=True,
-        )
-        stored = zoo.load(directory)
-        metrics = {
-            f"{split}/{name}": value
-            for split in splits
-            for name, value in stored.score(self.dataset.splits[split]).items()
-        }
-        behaviour = self._behaviour(stored, run, progress)
-        return stored, presets.update_card(directory, metrics=metrics, behaviour=behaviour)
-
-    def _behaviour(self, stored, run, progress) -> dict:
-        """Measures and logs the behaviour; returns its table for the card, `{}` without one."""
-        behaviour = self.recipe.behaviour(stored, naming.languages(self.dataset))
-        if behaviour is None:
-            return {}
-        run.log_metrics(behaviour.metrics(), progress.epoch)
-        run.log_table(behaviour.table(), "behaviour.json")
-        if behaviour.mistakes:
-            run.log_table(behaviour.mistakes_table(), "behaviour_mistakes.json")
-        return behaviour.summary()
-
-    def _calibrate(self, model, run, progress) -> None:
-        calibration = self.recipe.calibrate(model, self.dataset.splits["dev"])
-        if calibration is None:
-            return
-        self.display.say(
-            f"calibrated on dev: temperature {calibration.temperature:.3f}, expected calibration "
-            f"error {calibration.ece_before:.4f} → {calibration.ece_after:.4f}"
-        )
-        run.log_metrics(calibration.metrics(), progress.epoch)
-        run.log_figure(draw_reliability(calibration), "figures/reliability.png")
-
-    def _in_float32(self, model) -> keras_hub.models.Task:
-        """The model, or its float32 copy if it has mixed precision, which presets must not have."""
-        if self.config.training.precision == "float32":
-            return model
-        copy = self.recipe.build(self.dataset, model.preprocessor, "float32")
-        copy.set_weights(model.get_weights())
-        return copy
-
-    def _training_metadata(self, progress) -> dict:
-        tags, backend = environment(), keras.config.backend()
-        versions = {
-            key.partition(".")[2]: value
-            for key, value in tags.items()
-            if key.startswith("version.")
-        }
-        return {
-            "command": shlex.join(
-                ["zoo", "run", self.label, *self.overrides, "--backend", backend]
-            ),
-            "seed": self.config.seed,
-            "backend": backend,
-            "versions": versions,
-            "best_epoch": progress.best_epoch + 1,
-            **({"averaged_epochs": progress.averaged} if progress.averaged else {}),
-            "wall_time_s": round(progress.seconds, 1),
-            "machine": f"{tags['platform']}, {tags['device']}",
-        } | self._teaching()
-
-    def _teaching(self) -> dict[str, str]:
-        """The teachers, and the number of texts they answered; empty without a teacher."""
-        if not self.recipe.teachers:
-            return {}
-        extra = self._rows(UNLABELLED_SPLIT)
-        return {
-            "teacher": ", ".join(teacher.name for teacher in self.recipe.teachers),
-            "taught": f"{self._rows('train') + extra:,} texts, {extra:,} of them unlabelled",
-        }
-
     # Checks
 
     def _check_data(self, manifest) -> None:
         dataset = self.dataset
         for split in ["train", "dev", *["test"] * self.config.evaluation.test]:
-            if not self._rows(split):
+            if not num_rows(dataset, split):
                 remedy = "set evaluation.test=false" if split == "test" else "give it some"
                 raise ValueError(
                     f"The dataset has no rows in its {split} split: {remedy}. Received: "
@@ -436,11 +277,9 @@ class Session:
                 f"training.teacher={[it.source for it in self.recipe.teachers]}"
             )
 
-    def _rows(self, split) -> int:
-        return len(next(iter(self.dataset.splits.get(split, {}).values()), []))
-
     def _sizes(self) -> str:
-        return ", ".join(f"{split} {self._rows(split):,}" for split in self.dataset.splits)
+        data = self.dataset
+        return ", ".join(f"{split} {num_rows(data, split):,}" for split in data.splits)
 
     def _clean_up(self, checkpoint, error) -> None:
         """Keeps a resumable checkpoint and prints the command to resume; removes any other."""
@@ -455,14 +294,3 @@ class Session:
         else:
             with suppress(OSError):  # the terminal is gone after SIGHUP
                 self.display.say(f"interrupted; to resume: {command}")
-
-
-def _splits(metrics: dict[str, float]) -> list[str]:
-    """The splits of metrics such as `dev/accuracy`."""
-    return sorted({name.partition("/")[0] for name in metrics})
-
-
-def _accuracy(card: presets.Card) -> float:
-    """The share of right answers in the behaviour of a card."""
-    kinds = card.behaviour["kinds"].values()
-    return sum(kind["right"] for kind in kinds) / sum(kind["n"] for kind in kinds)

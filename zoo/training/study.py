@@ -19,9 +19,9 @@ from zoo.tracking import prepare_store, start_run
 from zoo.training.checkpoint import Checkpoint, RunManifest
 from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import run_page
+from zoo.training.finish import RunResult
 from zoo.training.recipe import Recipe
 from zoo.training.schema import RecipeConfig
-from zoo.training.session import RunResult
 
 MAX_WIDTH = 1000  # characters of a row
 

@@ -1,8 +1,9 @@
 """Draw which parts of one input a model looked at, and which speak for and against its answer.
 
 Without --method both are drawn: attention, and the effect of leaving each word out (or of covering
-each region of an image). Attention alone is no explanation of an answer. Of a recording the
-spectrogram is drawn, with its alignment.
+each region of an image). Attention alone is no explanation of an answer. Of a language model the
+surprisal of each token is drawn: where it did not expect what came. Of a recording the spectrogram
+is drawn, with its alignment.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -17,6 +18,7 @@ EXAMPLES = """\
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
   zoo explain gru_none_multi30k_en_de "A man sleeps." --method gradient
   zoo explain bilstm_bahdanau_sst2_en "Unwatchable." --pieces
+  zoo explain models:/shakespeare@champion "Once more unto the breach" -o surprisal.png
   zoo explain models:/quickstart@champion "I did not like it." --json
   zoo explain models:/scenes@champion photo.jpg -o photo_map.png
   zoo explain bilstm_ctc_fsdd_digits_en 7_theo_0.wav -o alignment.png"""
@@ -40,9 +42,10 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        choices=METHODS,
+        choices=(*METHODS, "surprisal"),
         help="draw one method alone: attention weights, the effect of leaving a word out, or "
-        "gradient × input (default: attention and occlusion)",
+        "gradient × input (default: attention and occlusion); of a language model surprisal (the "
+        "default) or attention to its past",
     )
     parser.add_argument(
         "--pieces", action="store_true", help="explain the pieces of words that the model reads"
@@ -89,7 +92,8 @@ def _check_output(file: Path) -> None:
 def _check_input(args: Namespace, found: models.FoundModel) -> None:
     """Refuses a model or an input that cannot be explained before the model is loaded."""
     task, backbone = found.task, found.config("config.json") or {}
-    if args.method == "attention" and backbone.get("attention") == "none":
+    is_transformer = backbone.get("decoder") == "transformer"  # of a language model
+    if args.method == "attention" and backbone.get("attention") == "none" and not is_transformer:
         raise WrongUse(
             f"`{args.model}` has no attention to explain. Received: --method attention, and a "
             f"{task.name} with attention='none'",

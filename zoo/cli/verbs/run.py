@@ -36,7 +36,9 @@ def arguments(parser: ArgumentParser) -> None:
         help="run the file with each seed, compare them, and keep the best on dev, such as 1,2,3; "
         "running it again resumes it",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="save the preset here as well")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="save the preset here as well"
+    )
     parser.add_argument(
         "--no-progress", action="store_true", help="print a line per epoch instead of a bar"
     )
