@@ -26,7 +26,6 @@ ANSWERS = {
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
     "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
-    "gru_attention_fsdd_digits_en": (SEVEN, "seven"),
     "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
 }
 # A prefix, and how a language model goes on most probably.
