@@ -112,7 +112,7 @@ class Session:
     def _answerer(self):
         """A function from a list of remarks to their answers."""
         if self.temperature:
-            return self.model.sampler(self.temperature, self.n_best, self.seed)
+            return self.model.make_sampler(self.temperature, self.n_best, self.seed)
         options = {"n_best": self.n_best, "beam": max(self.n_best, 5)}
         return lambda texts: self.model.infer(texts, **options)
 
