@@ -157,6 +157,7 @@ ATTENTIONS = Registry(
     reserved=("none", "transformer", "last", "max", "mean"),
 )
 
+PLAIN_CELLS = ("simple_rnn", "lstm", "gru")  # those with implementations by the backend
 ENCODERS = Names(CELLS, "transformer")
 # Attention of a decoder to its memory; with "transformer" encoder and decoder are Transformers.
 DECODER_ATTENTIONS = Names("none", ATTENTIONS, "transformer")
@@ -165,12 +166,20 @@ DECODER_ATTENTIONS = Names("none", ATTENTIONS, "transformer")
 TAGGER_ATTENTIONS = Names(
     "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
 )
+# Of a language model: a stack of recurrent layers, or a causal Transformer.
+LANGUAGE_DECODERS = ENCODERS
+# Attention of a recurrent language model to its past states.
+PAST_ATTENTIONS = Names(
+    "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
+)
 POOLINGS = Names(
     "last", "max", "mean", ATTENTIONS, without=("luong_dot", "luong_concat", "luong_local")
 )
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf")
+SPEECH_HEADS = ("ctc", "attention", "joint")
+SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
 PURPOSES = (
@@ -364,6 +373,50 @@ def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterat
         )
 
 
+def weight_dropout_conflicts(
+    cell: str, weight_dropout: float, recurrent_dropout: float = 0.0
+) -> Iterator[Conflict]:
+    """Weight dropout of recurrent kernels where no fast implementation takes them."""
+    if weight_dropout and (cell not in PLAIN_CELLS or recurrent_dropout):
+        yield Conflict(
+            f"weight_dropout is for {', '.join(PLAIN_CELLS)} without recurrent_dropout: set one "
+            "of them 0",
+            cell=cell,
+            weight_dropout=weight_dropout,
+            recurrent_dropout=recurrent_dropout,
+        )
+
+
+def language_model_conflicts(
+    decoder: str,
+    embedding_dim: int,
+    units: int,
+    num_heads: int,
+    attention: str = "none",
+    weight_dropout: float = 0.0,
+    recurrent_only: float = 0.0,
+) -> Iterator[Conflict]:
+    """Sizes and options that a language model cannot have.
+
+    Args:
+        recurrent_only: Any option above 0 that a Transformer has not: AR and TAR.
+    """
+    if decoder == "transformer":
+        yield from encoder_conflicts(decoder, units, num_heads, embedding_dim)
+        if attention != "none" or weight_dropout or recurrent_only:
+            yield Conflict(
+                "a Transformer attends to the past by itself, and has no recurrent weights or "
+                'states to regularise: set attention "none" and the others 0',
+                decoder=decoder,
+                attention=attention,
+                weight_dropout=weight_dropout,
+            )
+        return
+    yield from weight_dropout_conflicts(decoder, weight_dropout)
+    if has_heads(attention):
+        yield from head_conflicts(units, num_heads)
+
+
 def character_conflicts(characters: str, character_units: int) -> Iterator[Conflict]:
     """Character features of a size that two directions cannot share."""
     if characters == "lstm" and character_units % 2:
@@ -385,4 +438,17 @@ def image_conflicts(
             "widths halve it",
             image_size=image_size,
             widths=widths,
+        )
+
+
+def speech_conflicts(num_layers: int, pooling: Collection[int]) -> Iterator[Conflict]:
+    """A pooling that does not say for each layer how many steps become one."""
+    if len(pooling) != num_layers or any(
+        not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 16
+        for factor in pooling
+    ):
+        yield Conflict(
+            "pooling must have an integer from 1 to 16 for each layer of the encoder",
+            num_layers=num_layers,
+            pooling=pooling,
         )

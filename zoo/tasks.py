@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from zoo.checks import MAX_BATCH, MAX_BEAM
+from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_LENGTH
+from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
 from zoo.search_options import SEARCH_BOUNDS, SearchOptions
 
 
@@ -32,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a model's `infer`.
+    """An option of a model's `infer` or `score`.
 
     Attributes:
         type: Its type in an MLflow signature.
@@ -41,8 +42,8 @@ class Option:
         maximum: The largest value. Defaults to `None`: of a string.
     """
 
-    type: Literal["long", "double", "string"]
-    default: int | float | str | None
+    type: Literal["long", "double", "string", "boolean"]
+    default: int | float | str | bool | None
     minimum: int | float | None = None
     maximum: int | float | None = None
 
@@ -55,13 +56,13 @@ class Task:
         name: The name on a card: the folder in `zoo.models`.
         model: The task model, such as `"zoo.models.text_classifier.task:TextClassifier"`.
         answer: The dataclass of which `infer` returns a list.
-        input: What `infer` takes a list of: texts, sentences split into words (or texts), or
-            images.
+        input: What `infer` takes a list of: texts, sentences split into words (or texts),
+            images, or recordings.
         input_name: Key of the input beside the answer in the JSON of `zoo infer`.
         read_file: The function of `zoo.data` that reads a user's file into the columns of
             `score`.
         input_column: The column to read; `None` if the format of the file determines it.
-        target_column: The column of the references.
+        target_column: The column of the references; `None` if the inputs are scored themselves.
         language_options: The options of `zoo.data.load` that take the model's languages, in
             order. Defaults to none.
         outputs: The fields of an answer, with their types in an MLflow signature. Nested fields
@@ -69,6 +70,7 @@ class Task:
         optional_outputs: Those that `to_dict` of an answer leaves out if they are `None`. Defaults
             to none.
         options: The options of `infer`.
+        score_options: The options of `score` that `zoo eval --set` takes. Defaults to none.
         plain: The fields that `zoo infer` prints before the input.
         plain_pairs: Two fields that `zoo infer` prints as pairs (`The/DET cat/NOUN`) in place of
             the input. Defaults to `None`.
@@ -76,6 +78,8 @@ class Task:
         headline: The metrics by which models are compared; the first that was measured counts.
         pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
             first. Defaults to `{}`: the same.
+        streams: Whether the answer continues the input, and the model's `stream` yields it in
+            pieces. Defaults to `False`.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -83,20 +87,22 @@ class Task:
     name: str
     model: str
     answer: str
-    input: Literal["text", "words", "image"]
+    input: Literal["text", "words", "image", "audio"]
     input_name: str
     read_file: str
     input_column: Column | None
-    target_column: Column
+    target_column: Column | None
     language_options: tuple[str, ...] = ()
     outputs: Mapping[str, str]
     optional_outputs: tuple[str, ...] = ()
     options: Mapping[str, Option]
+    score_options: Mapping[str, Option] = field(default_factory=dict)
     plain: tuple[str, ...]
     plain_pairs: tuple[str, str] | None = None
     pipeline_tag: str
     headline: tuple[str, ...]
     pipeline_tags: Mapping[str, str] = field(default_factory=dict)
+    streams: bool = False
     export_adapter: str | None = None
 
     def pipeline_tag_of(self, metrics: Iterable[str]) -> str:
@@ -107,10 +113,16 @@ class Task:
 
     @property
     def inputs_name(self) -> str:
-        """The inputs in a message: `"texts"`, `"sentences"` or `"images"`."""
-        return {"text": "texts", "words": "sentences", "image": "images"}[self.input]
+        """The inputs in a message: `"texts"`, `"sentences"`, `"images"` or `"recordings"`."""
+        return _INPUTS_NAMES[self.input]
 
 
+_INPUTS_NAMES = {
+    "text": "texts",
+    "words": "sentences",
+    "image": "images",
+    "audio": "recordings",
+}
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 _TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
@@ -121,9 +133,39 @@ SEARCH_OPTIONS = {
     )
     for name, value in asdict(SearchOptions()).items()
 } | {"batch_size": BATCH_SIZE}
+SAMPLING_OPTIONS = {
+    name: Option("double" if isinstance(value, float) else "long", value, *SAMPLING_BOUNDS[name])
+    for name, value in asdict(SamplingOptions()).items()
+} | {"batch_size": BATCH_SIZE}
 GENERATION = {"text": "string", "score": "double", "hypotheses": "string"}
 
 _ROWS = (
+    Task(
+        name="causal_lm",
+        model="zoo.models.causal_lm.task:CausalLM",
+        answer="zoo.models.causal_lm.task:Continuation",
+        input="text",
+        input_name="prefix",
+        read_file="zoo.data:read_texts",
+        input_column=Column("text", "text"),
+        target_column=None,
+        outputs={"text": "string", "score": "double", "num_tokens": "long", "finish": "string"},
+        options=SAMPLING_OPTIONS,
+        score_options={
+            "cache": Option("boolean", False),
+            "cache_size": Option("long", 2000, 1, 1 << 20),
+            "cache_theta": Option("double", 0.3, 0, 1000),
+            "cache_lambda": Option("double", 0.1, 0, 1),
+            "dynamic": Option("boolean", False),
+            "dynamic_rate": Option("double", 0.1, 0, 1000),
+            "dynamic_decay": Option("double", 0.001, 0, 1),
+            "dynamic_segment": Option("long", 20, 1, MAX_LENGTH),
+        },
+        plain=("text",),
+        pipeline_tag="text-generation",
+        headline=("perplexity",),
+        streams=True,
+    ),
     Task(
         name="image_to_text",
         model="zoo.models.image_to_text.task:ImageToText",
@@ -153,8 +195,23 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu", "rouge_l", "chrf"),
+        headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
         pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
+    ),
+    Task(
+        name="speech_to_text",
+        model="zoo.models.speech_to_text.task:SpeechToText",
+        answer="zoo.models.speech_to_text.answers:Transcription",
+        input="audio",
+        input_name="audio",
+        read_file="zoo.data:read_transcribed",
+        input_column=Column("audio", "audio"),
+        target_column=Column("text", "text"),
+        outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
+        options=SEARCH_OPTIONS,
+        plain=("text", "score"),
+        pipeline_tag="automatic-speech-recognition",
+        headline=("wer",),
     ),
     Task(
         name="text_classifier",

@@ -12,7 +12,11 @@ from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Columns, Dataset
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
-from zoo.tokenizers import train_subword_tokenizer
+from zoo.tokenizers import (
+    train_character_tokenizer,
+    train_subword_tokenizer,
+    train_symbol_tokenizer,
+)
 from zoo.training.display import Display
 from zoo.training.distillation.sequences import (
     WordDistillation,
@@ -55,16 +59,24 @@ class TranslationRecipe(Recipe):
             if training.by_word:
                 check_same_vocabulary(self.teachers[0], pretrained)
             return Seq2SeqLMPreprocessor(
-                pretrained.tokenizer, length, length, pretrained.source_tokenizer
+                pretrained.tokenizer,
+                length,
+                length,
+                pretrained.source_tokenizer,
+                lowercase=pretrained.lowercase,
             )
         train = dataset.splits["train"]
-        sides = [train["target"], train["source"]]
+        sources = [text.lower() if settings.lowercase else text for text in train["source"]]
+        sides = [train["target"], sources]
         if not settings.separate:
-            sides = [[*train["source"], *train["target"]]]
+            sides = [[*sources, *train["target"]]]
         tokenizer, *source = [
-            train_subword_tokenizer(texts, settings.vocabulary_size) for texts in sides
+            train_tokenizer(texts, settings.vocabulary_size, algorithm)
+            for texts, algorithm in zip(sides, settings.algorithms, strict=True)
         ]
-        return Seq2SeqLMPreprocessor(tokenizer, length, length, *source)
+        return Seq2SeqLMPreprocessor(
+            tokenizer, length, length, *source, lowercase=settings.lowercase
+        )
 
     def build(self, dataset: Dataset, preprocessor: Seq2SeqLMPreprocessor, dtype: str) -> Seq2SeqLM:
         settings = self.config.model
@@ -75,10 +87,11 @@ class TranslationRecipe(Recipe):
             dtype=dtype,
             **settings.decoder(),
         )
+        languages = dataset.languages if len(dataset.languages) == 2 else None
         model = Seq2SeqLM(
             backbone,
             preprocessor,
-            languages=dataset.languages or None,
+            languages=languages,
             copy=settings.copy,
             purpose=self.purpose,
         )
@@ -210,3 +223,12 @@ class TranslationRecipe(Recipe):
     def measure(self, model: Seq2SeqLM, columns: Columns) -> dict[str, float]:
         """Scores greedy search, which is faster than beam search."""
         return model.score(columns, beam=1)
+
+
+def train_tokenizer(texts: list[str], vocabulary_size: int, algorithm: str):
+    """A tokenizer of one of the algorithms of `TokenizerConfig`."""
+    if algorithm == "characters":
+        return train_character_tokenizer(texts, vocabulary_size)
+    if algorithm == "symbols":
+        return train_symbol_tokenizer(texts, vocabulary_size)
+    return train_subword_tokenizer(texts, vocabulary_size, algorithm)

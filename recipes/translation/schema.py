@@ -22,6 +22,9 @@ from zoo.training.schema import (
     one_of,
 )
 
+Algorithm = Literal["unigram", "bpe", "characters", "symbols"]
+# Metrics of symbols, such as phones, which have neither BLEU nor the like.
+ERROR_RATES = frozenset({"word_error_rate", "phone_error_rate"})
 Files = str | list[str] | None
 
 
@@ -73,12 +76,37 @@ class TranslationData(DistilledData):
 
 
 class TokenizerConfig(Section):
-    """Subword vocabulary, shared by both languages or one for each."""
+    """Vocabulary, shared by both languages or one for each."""
 
+    algorithm: Algorithm = "unigram"
+    source_algorithm: Algorithm | None = None
     vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     separate: bool = False
+    lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
     word_dropout: Share = 0.0
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithm of the target, and that of the source if it has its own vocabulary."""
+        return (self.algorithm, self.source_algorithm or self.algorithm)[: 1 + self.separate]
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.source_algorithm not in (None, self.algorithm) and not self.separate:
+            yield Conflict(
+                "source and target share one vocabulary: set separate true, or leave "
+                "source_algorithm out",
+                source_algorithm=self.source_algorithm,
+                separate=self.separate,
+            )
+        if self.sampling and not set(self.algorithms) & {"unigram", "bpe"}:
+            yield Conflict(
+                "characters and symbols have one segmentation: set algorithm unigram or bpe, or "
+                "sampling 0",
+                algorithm=self.algorithm,
+                sampling=self.sampling,
+            )
 
 
 with warnings.catch_warnings():
@@ -128,11 +156,23 @@ class TranslationTraining(DistilledTraining):
 
 
 class TranslationEvaluation(EvaluationConfig):
-    """Metrics of translations."""
+    """Metrics of translations, and of pronunciations or other symbols."""
 
-    for_any_data = frozenset({"chrf", "loss", "perplexity"})
+    for_any_data = frozenset({"chrf", "loss", "perplexity", *ERROR_RATES})
+    lower_is_better = EvaluationConfig.lower_is_better | ERROR_RATES
 
-    metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] | None = None
+    metric: (
+        Literal[
+            "bleu",
+            "chrf",
+            "exact",
+            "loss",
+            "perplexity",
+            "word_error_rate",
+            "phone_error_rate",
+        ]
+        | None
+    ) = None
 
 
 class TranslationConfig(DistilledRecipe):
@@ -145,11 +185,24 @@ class TranslationConfig(DistilledRecipe):
     evaluation: TranslationEvaluation = TranslationEvaluation()
 
     def default_metric(self, dataset: Dataset) -> str:
-        """BLEU; chrF for pairs of the user, of which BLEU may stay at 0: few, or not sentences."""
+        """BLEU; chrF for pairs of the user, of which BLEU may stay at 0: few, or not sentences.
+
+        The word error rate for targets of symbols.
+        """
+        if self.tokenizer.algorithm == "symbols":
+            return "word_error_rate"
         return "bleu" if self.data.name else "chrf"
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        metric, symbols = self.evaluation.metric, self.tokenizer.algorithm == "symbols"
+        if metric in ERROR_RATES and not symbols or metric in ("bleu", "chrf", "exact") and symbols:
+            yield Conflict(
+                "error rates measure targets of symbols, bleu, chrf and exact other texts: set "
+                "another metric",
+                tokenizer__algorithm=self.tokenizer.algorithm,
+                evaluation__metric=metric,
+            )
         if self.data.unlabelled and self.training.teacher_mode == "word":
             yield Conflict(
                 "sources without targets need the teacher's translations: set "

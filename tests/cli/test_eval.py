@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import zoo
 from zoo import data, presets
 from zoo.cli import main
 
@@ -231,3 +232,41 @@ def test_behaviour_needs_a_language_and_a_directory_to_update(labelled, cards, l
     assert main(["eval", "tiny_ko", "--behaviour", "--update-card"]) == 2
     assert "name the directory. Received: tiny_ko" in capsys.readouterr().err
     assert loaded == []
+
+
+def test_options_of_score(carded, cards, monkeypatch, capsys):
+    """A language model takes options of `score`; other tasks have none."""
+    assert main(["eval", "tiny_en", "--set", "cache=true"]) == 2
+    said = capsys.readouterr().err
+    assert "is a text_classifier, whose measurements have no options" in said
+    cards[0] = replace(cards[0], task="causal_lm", metrics={"test/perplexity": 99.0})
+    given = {}
+
+    class Scored:
+        def score(self, columns, **options):
+            given.update(options)
+            return {"perplexity": 75.0}
+
+    monkeypatch.setattr(zoo, "load", lambda source: Scored(), raising=False)
+    texts = SimpleNamespace(name="reviews", languages=("en",), task="causal_lm")
+    monkeypatch.setattr(data, "list_datasets", lambda: [texts])
+    splits = SimpleNamespace(splits={"test": {"text": ["good"]}})
+    monkeypatch.setattr(data, "load", lambda name, **options: splits)
+    settings = ["--set", "cache=true", "--set", "cache_size=50"]
+    assert main(["eval", "tiny_en", *settings]) == 0
+    assert given == {"cache": True, "cache_size": 50}
+    shown = capsys.readouterr().out
+    assert "tiny_en on reviews, test, cache=True, cache_size=50" in shown and "75.0" in shown
+    assert main(["eval", "tiny_en", *settings, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"] == given
+    for wrong, message in (
+        ("cash=true", "Did you mean `cache`"),
+        ("cache=3", "--set cache: "),
+        ("cache_lambda=2", "--set cache_lambda: must be"),
+    ):
+        assert main(["eval", "tiny_en", "--set", wrong]) == 2
+        assert message in capsys.readouterr().err
+    file = carded / "mine.csv"
+    file.write_text("text\ngood\n")
+    assert main(["eval", "tiny_en", "--dataset", str(file), "--label", "verdict"]) == 2
+    assert "no column of references to choose with --label" in capsys.readouterr().err

@@ -85,6 +85,16 @@ def decoder(make):
     return Case(make, decode, decode_causally)
 
 
+def read(make):
+    """A layer that returns outputs and weights, of which the outputs at padding are left out."""
+
+    def call(layer, states, mask):
+        outputs = layer(states)[0]
+        return outputs * ops.cast(mask, outputs.dtype)[:, :, None]
+
+    return Case(make, call, lambda layer, states: layer(states)[0])
+
+
 CASES = {
     "AttentiveDecoder-attend_then_recur": decoder(
         lambda **kw: layers.AttentiveDecoder(
@@ -106,6 +116,7 @@ CASES = {
         lambda **kw: layers.AttentiveDecoder("simple_rnn", 4, "none", **kw)
     ),
     "BahdanauAttention": attention(lambda **kw: layers.BahdanauAttention(4, **kw)),
+    "CausalTransformer": read(lambda **kw: layers.CausalTransformer(1, 2, 6, **kw)),
     "CharacterFeatures-cnn": Case(
         lambda **kw: layers.CharacterFeatures(9, "cnn", 4, 6, **kw), spell, differentiable=False
     ),
@@ -129,6 +140,7 @@ CASES = {
         lambda **kw: layers.LuongLocalAttention(2, "monotonic", **kw)
     ),
     "MultiHeadAttention": attention(lambda **kw: layers.MultiHeadAttention(2, 4, **kw)),
+    "PastAttention": read(lambda **kw: layers.PastAttention("bahdanau", span=2, **kw)),
     "PointerGenerator-given_weights": Case(lambda **kw: layers.PointerGenerator(**kw), copy),
     "PointerGenerator-own_attention": Case(lambda **kw: layers.PointerGenerator(4, **kw), copy),
     "ScaledDotProductAttention": attention(lambda **kw: layers.ScaledDotProductAttention(**kw)),

@@ -20,8 +20,10 @@ MODELS = Path(zoo.__file__).parent / "models"
 SHARED = {"generation"}  # base classes of several tasks
 # A user's file of each task, in the default columns, and the columns that `score` reads.
 FILES = {
+    "causal_lm": ("it.csv", "text\na dog\n", {"text"}),
     "image_to_text": ("it.csv", "image,caption\na.png,a dog\n", {"image", "captions"}),
     "seq2seq_lm": ("it.tsv", "source\ttarget\na dog\tein Hund\n", {"source", "target"}),
+    "speech_to_text": ("it.csv", "audio,text\na.png,one two\n", {"audio", "text", "speaker"}),
     "text_classifier": ("it.csv", "text,label\na dog,good\n", {"text", "label"}),
     "token_classifier": ("it.conll", "a DET\ndog NOUN\n", {"tokens", "tags"}),
 }
@@ -91,6 +93,19 @@ def test_options_are_the_parameters_of_infer_with_their_defaults(task):
 
 
 @every_task
+def test_options_of_score_are_its_parameters_with_their_defaults(task):
+    parameters = inspect.signature(pkgutil.resolve_name(task.model).score).parameters
+    for name, option in task.score_options.items():
+        assert parameters[name].default == option.default
+        assert type(option.default) is {"long": int, "double": float, "boolean": bool}[option.type]
+
+
+@every_task
+def test_a_task_that_streams_has_a_method(task):
+    assert hasattr(pkgutil.resolve_name(task.model), "stream") == task.streams
+
+
+@every_task
 def test_file_reader_reads_a_tiny_file(task, tmp_path):
     name, content, expected = FILES[task.name]
     file = tmp_path / name
@@ -110,7 +125,7 @@ def test_named_datasets_take_the_options_of_the_task(task):
     datasets = [it for it in registry._DATASETS.values() if it.card.task == task.name]
     assert datasets
     options = set(task.language_options)
-    if task.target_column.in_datasets:
+    if task.target_column and task.target_column.in_datasets:
         options.add(task.target_column.argument)
     accepted = [set(inspect.signature(it.load).parameters) for it in datasets]
     assert options <= set().union(*accepted)

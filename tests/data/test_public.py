@@ -13,13 +13,14 @@ import threading
 import pytest
 
 import zoo.data
-from zoo.data import registry
+from zoo.data import registry, tiny_shakespeare
 from zoo.data.dataset import RemoteFile, content_digest
 from zoo.data.imdb import Imdb
 from zoo.data.multi30k import Multi30k
 from zoo.data.nsmc import Nsmc
 from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
+from zoo.data.wikitext2 import WikiText2
 from zoo.files import sha256
 
 pytestmark = pytest.mark.once
@@ -433,3 +434,27 @@ def test_damaged_pairs_are_refused(monkeypatch, tmp_path):
         (tmp_path / name / file).write_text(content.replace("d\n", "d\t1\n").replace("uestion", ""))
         with pytest.raises(ValueError, match=f"The content of .* is not that of {name}"):
             zoo.data.load(name)
+
+
+def test_wikitext2_is_one_text_of_words(monkeypatch, site):
+    for split, content in {
+        "train": " \n = Title = \n one <unk> \n",
+        "valid": "two\n",
+        "test": " \n",
+    }.items():
+        (site[0] / f"{split}.txt").write_text(content)
+    texts = {"train": "\n= Title =\none <unk>", "dev": "two", "test": ""}
+    digests = {split: content_digest({"text": [text]}) for split, text in texts.items()}
+    substitute(monkeypatch, WikiText2, site, digests, pinned=None)
+    assert zoo.data.load("wikitext2").splits == {it: {"text": [texts[it]]} for it in texts}
+
+
+def test_tiny_shakespeare_is_cut_at_characters(monkeypatch, site):
+    monkeypatch.setattr(
+        tiny_shakespeare, "_CUTS", {"train": (0, 9), "dev": (9, 12), "test": (12, None)}
+    )
+    (site[0] / "input.txt").write_text("ROMEO:\nO, she doth\n")
+    texts = {"train": "ROMEO:\nO,", "dev": " sh", "test": "e doth"}
+    digests = {split: content_digest({"text": [text]}) for split, text in texts.items()}
+    substitute(monkeypatch, tiny_shakespeare.TinyShakespeare, site, digests, pinned=None)
+    assert zoo.data.load("tiny_shakespeare").splits == {it: {"text": [texts[it]]} for it in texts}

@@ -1,12 +1,15 @@
 """Prints the answers of `zoo infer`: one line each, as text or JSON."""
 
+import itertools
 import re
 import sys
+from collections.abc import Iterable
 
 from zoo.cli import output
 from zoo.tasks import Task
 
 # Characters that would end the line, or that a terminal would interpret as commands.
+CONTROLS_WITHIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but tabs and line breaks
 CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -22,6 +25,9 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     if as_json:
         output.print_json({task.input_name: given} | answer, lines=True)
         return
+    if task.streams:
+        print(CONTROLS.sub(" ", given + answer["text"]))
+        return
     fields = [output.format_value(answer[name]) for name in task.plain if name in answer]
     if answer.get("spans") and sys.stdout.isatty():
         _print_spans(fields, answer)
@@ -30,6 +36,16 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
         first, second = task.plain_pairs
         given = " ".join(map("/".join, zip(answer[first], answer[second], strict=True)))
     print("\t".join([*fields, CONTROLS.sub(" ", given)]))
+
+
+def print_stream(given: str, pieces: Iterable[str]) -> None:
+    """Prints an input and the pieces of its continuation as they come; Ctrl-C ends it."""
+    try:
+        for piece in itertools.chain([given], pieces):
+            print(CONTROLS_WITHIN.sub(" ", piece), end="", flush=True)
+    except KeyboardInterrupt:
+        pass
+    print()
 
 
 def _print_spans(fields, answer):

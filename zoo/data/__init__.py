@@ -11,6 +11,8 @@ from zoo.data.parallel_files import load_parallel, read_parallel
 from zoo.data.registry import get, list_datasets, load, path
 from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
+from zoo.data.text_files import load_texts, read_texts
+from zoo.data.transcribed_files import load_transcribed, read_transcribed
 
 __all__ = [
     "BEHAVIOUR_SETS",
@@ -26,10 +28,14 @@ __all__ = [
     "load_labelled",
     "load_parallel",
     "load_tagged",
+    "load_texts",
+    "load_transcribed",
     "path",
     "read_captioned",
     "read_labelled",
     "read_parallel",
     "read_tagged",
+    "read_texts",
+    "read_transcribed",
     "tag_set",
 ]

@@ -2,12 +2,14 @@
 
 from zoo.decoding.beam import beam_search
 from zoo.decoding.blocking import token_table
+from zoo.decoding.draws import Draws
 from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty
 from zoo.decoding.programs import compiled
 from zoo.decoding.sampling import sample
 from zoo.decoding.scoring import score
 
 __all__ = [
+    "Draws",
     "Hypotheses",
     "beam_search",
     "compiled",

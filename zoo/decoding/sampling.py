@@ -7,6 +7,7 @@ from zoo.checks import check_integer
 from zoo.decoding import loops
 from zoo.decoding.blocking import Limits, limit
 from zoo.decoding.checks import checked_attention, checked_mask
+from zoo.decoding.draws import Draws
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
 
 
@@ -33,7 +34,8 @@ def sample(
     Args:
         step, state, batch, start_id, end_id, max_length: See `zoo.decoding.beam_search`, with
             `num_samples` in the place of `beam`.
-        sampler: `"greedy"`, or a sampler of KerasHub that chooses one token at a time:
+        sampler: `"greedy"`, `zoo.decoding.Draws`, or a sampler of KerasHub that chooses one token
+            at a time:
             `"random"`, `"top_k"`, `"top_p"`, or an object such as
             `keras_hub.samplers.TopPSampler(p=0.9, temperature=0.7, seed=1)`. If the function is
             compiled, make the object outside of it and name it among `layers`.
@@ -69,7 +71,7 @@ def sample(
         logits = ops.cast(logits, "float32")  # [rows, vocabulary]
         normalizer = ops.logsumexp(logits, axis=-1)
         allowed = limit(logits, index, variables["tokens"], end_id, limits)
-        logit, tokens = choose(logits, allowed)
+        logit, tokens = choose(logits, allowed, index)
         tokens = ops.where(is_open, tokens, pad_id)
         ended = ops.logical_or(variables["finished"], tokens == end_id)
         gains = (logit - normalizer) * ops.cast(is_open, "float32")
@@ -112,19 +114,22 @@ def sample(
     )
 
 
+def greedy(logits, allowed, index):
+    """Chooses the most probable tokens; see `Draws.choose`."""
+    _, tokens = top_k(allowed, 1)
+    return ops.take_along_axis(logits, tokens, axis=-1)[:, 0], tokens[:, 0]
+
+
 def _chooser(sampler):
     """A function that chooses tokens, and the variables that it changes.
 
-    The function takes the logits and the logits with blocked tokens lowered; it returns the
-    logits of the chosen tokens and the tokens.
+    The function takes the logits, the logits with blocked tokens lowered, and the index of the
+    step; it returns the logits of the chosen tokens and the tokens.
     """
     if sampler == "greedy":
-
-        def greedy(logits, allowed):
-            _, tokens = top_k(allowed, 1)
-            return ops.take_along_axis(logits, tokens, axis=-1)[:, 0], tokens[:, 0]
-
         return greedy, ()
+    if isinstance(sampler, Draws):
+        return sampler.choose, ()
     import keras_hub  # heavy, and optional: greedy decoding needs Keras alone
 
     sampler = keras_hub.samplers.get(sampler)
@@ -134,7 +139,7 @@ def _chooser(sampler):
             f"`zoo.decoding.beam_search` for a beam. Received: sampler={sampler!r}"
         )
 
-    def draw(logits, allowed):
+    def draw(logits, allowed, index):
         tokens = sampler.get_next_token(sampler.compute_probabilities(allowed))
         tokens = ops.cast(tokens, "int32")
         logit = ops.take_along_axis(logits, ops.expand_dims(tokens, -1), axis=-1)

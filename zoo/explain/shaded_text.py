@@ -62,6 +62,7 @@ def draw(
     probability: float | None,
     notes: Sequence[str] = (),
     least_full: float = 0.0,
+    label: str = "attention",
 ) -> Figure:
     """Draws boxes as running text.
 
@@ -76,6 +77,7 @@ def draw(
         probability: Its probability, or `None`.
         notes: Sentences to write beneath. Defaults to none.
         least_full: float. The least effect with full colour. Defaults to `0.0`.
+        label: What the weights are. Defaults to `"attention"`.
 
     Returns:
         The figure, which belongs to no window and need not be closed.
@@ -110,10 +112,10 @@ def draw(
     full = max(strongest, least_full)
     _header(axes, family, prediction, probability)
     if has_effects:
-        label = "against ↔ for the answer"
-        effect_scale(axes, WIDTH - MARGIN, 16 if heads else 22, full, label, family)
+        sides = "against ↔ for the answer"
+        effect_scale(axes, WIDTH - MARGIN, 16 if heads else 22, full, sides, family)
     if heads:
-        label = "attention" if heads == 1 else f"attention, {heads} heads"
+        label = label if heads == 1 else f"{label}, {heads} heads"
         colors = _colors(heads, has_effects)
         shown_peak = greatest if heads == 1 else peak
         scale(axes, WIDTH - MARGIN, 32 if has_effects else 22, shown_peak, label, family, colors)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.choices import CELLS, check_choice
+from zoo.choices import CELLS, check, check_choice, weight_dropout_conflicts
 from zoo.layers.recurrence import run_recurrent
 from zoo.layers.tensors import as_float, count_valid, known_values
 
@@ -68,6 +68,9 @@ class RecurrentEncoder(keras.layers.Layer):
         recurrent_dropout: float. Dropout rate of the hidden state from step to step, of the same
             units at each step. Training then runs Keras' own layers, which are slower. Defaults
             to `0.0`.
+        weight_dropout: float. Dropout rate of the recurrent kernels, the same weights at all
+            steps of a batch (DropConnect); for plain cells without `recurrent_dropout`. Defaults
+            to `0.0`.
         residual: bool. Whether each layer but the first adds its input to its output. Defaults
             to `False`.
         padding: `"right"`, or `"any"` for masks with padding on the left or in between: valid
@@ -106,6 +109,8 @@ class RecurrentEncoder(keras.layers.Layer):
         - LSTM: Hochreiter and Schmidhuber 1997. GRU: Cho et al. 2014.
         - Both directions: Schuster and Paliwal 1997.
         - Residual layers: Wu et al. 2016, section 3.1.
+        - Weight dropout: Merity et al. 2017, "Regularizing and optimizing LSTM language models",
+          section 2.
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class RecurrentEncoder(keras.layers.Layer):
         bidirectional=False,
         dropout=0.0,
         recurrent_dropout=0.0,
+        weight_dropout=0.0,
         residual=False,
         padding="right",
         return_state=False,
@@ -130,6 +136,7 @@ class RecurrentEncoder(keras.layers.Layer):
             )
         if padding not in ("right", "any"):
             raise ValueError(f"`padding` must be 'right' or 'any'. Received: padding={padding!r}")
+        check(weight_dropout_conflicts(cell, weight_dropout, recurrent_dropout))
         self.supports_masking = True
         self.cell = cell
         self.units = units
@@ -137,6 +144,7 @@ class RecurrentEncoder(keras.layers.Layer):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
         self.residual = residual
         self.padding = padding
         self.return_state = return_state
@@ -155,6 +163,9 @@ class RecurrentEncoder(keras.layers.Layer):
             for i in range(num_layers)
         ]
         self.between = keras.layers.SpatialDropout1D(dropout, dtype=self.dtype_policy)
+        self.drop_weights = None  # no random state, for which older files have no place
+        if weight_dropout:
+            self.drop_weights = keras.layers.Dropout(weight_dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         for directions in self.stack:
@@ -162,6 +173,8 @@ class RecurrentEncoder(keras.layers.Layer):
                 layer.build(input_shape)
             input_shape = self.compute_output_shape(input_shape)
         self.between.build(input_shape)
+        if self.drop_weights is not None:
+            self.drop_weights.build((self.units, None))
         super().build(input_shape)
 
     def call(self, inputs, padding_mask=None, initial_state=None, training=None, mask=None):
@@ -190,6 +203,7 @@ class RecurrentEncoder(keras.layers.Layer):
                     self._part(initial_state, depth, index),
                     self.return_state,
                     training,
+                    self._dropped_kernel(layer, training),
                 )
                 hidden.append(flip(sequence) if index else sequence)
                 last.append(state)
@@ -203,6 +217,12 @@ class RecurrentEncoder(keras.layers.Layer):
         if restore is not None:
             outputs = _reorder(outputs, restore)
         return (outputs, states) if self.return_state else outputs
+
+    def _dropped_kernel(self, layer, training):
+        """The recurrent kernel of a layer with dropped weights, or `None` for its own."""
+        if self.drop_weights is None or not training:
+            return None
+        return self.drop_weights(layer.cell.recurrent_kernel, training=True)
 
     def _part(self, initial_state, depth, index):
         """The initial state of one direction of one layer."""
@@ -259,6 +279,7 @@ class RecurrentEncoder(keras.layers.Layer):
             "bidirectional": self.bidirectional,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
+            "weight_dropout": self.weight_dropout,
             "residual": self.residual,
             "padding": self.padding,
             "return_state": self.return_state,

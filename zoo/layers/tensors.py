@@ -34,6 +34,11 @@ def as_float(tensors, dtype):
     return keras.tree.map_structure(cast, tensors)
 
 
+def like(tensors):
+    """Symbolic tensors of the shapes and dtypes of a nest of tensors."""
+    return keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), tensors)
+
+
 def count_valid(mask):
     """The number of valid steps of each row of a mask `[batch, time]`: int32 `[batch]`."""
     # On JAX with 64-bit numbers a sum of int32 is int64, which cannot stand beside int32 in loops.

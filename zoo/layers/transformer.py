@@ -1,12 +1,14 @@
-"""Transformer decoder."""
+"""Transformer decoders: with attention to a memory, and of one sequence alone."""
 
 from typing import Any, NotRequired, TypedDict
 
 import keras
 from keras import ops
 
+from zoo.choices import check, head_conflicts
 from zoo.layers.attention import MultiHeadAttention
-from zoo.layers.tensors import as_float
+from zoo.layers.attention.base import check_positive
+from zoo.layers.tensors import as_float, like
 
 Tensor = Any
 
@@ -36,6 +38,19 @@ class TransformerDecoderConstants(TypedDict):
     memory: Tensor
     keys: list[tuple[Tensor, Tensor]]
     mask: NotRequired[Tensor]
+
+
+class CausalTransformerState(TypedDict):
+    """Tensors `[rows, ...]` that each step changes.
+
+    Attributes:
+        position: int32 `[rows]`: the number of steps so far.
+        written: For each layer the keys and the values of these steps, both
+            `[rows, max_length, heads, dim]`.
+    """
+
+    position: Tensor
+    written: list[tuple[Tensor, Tensor]]
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -202,6 +217,110 @@ class TransformerDecoder(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("zoo")
+class CausalTransformer(keras.layers.Layer):
+    """Stack of causal self-attention and a feed-forward network: a decoder without memory.
+
+    The layers are those of `TransformerDecoder` without attention to a memory. The inputs must
+    already contain positions. With a state it reads the steps that follow those of the state,
+    whose keys and values the state holds, with the results of the whole sequence.
+
+    Args:
+        num_layers: int.
+        num_heads: int. Must divide the size of the inputs.
+        intermediate_dim: int. Size of the hidden layer of the feed-forward networks.
+        dropout: float. Dropout rate of attention weights, of hidden layers, and of the outputs
+            of the two blocks. Defaults to `0.0`.
+
+    Call arguments:
+        inputs: Float tensor `[batch, time, units]`.
+        state: A `CausalTransformerState`, as `initial_state` or an earlier call returns it; the
+            steps must fit its `max_length`. Defaults to `None`: the sequence begins here.
+        num_steps: int32 tensor `[batch]`. How many of the inputs are no padding. Defaults to all.
+        training: bool.
+
+    Returns:
+        The outputs `[batch, time, units]`, the weights, means over heads and layers,
+        `[batch, time, source]`, and with a state the next one. The source is the sequence, or with
+        a state its `max_length` steps.
+
+    Raises:
+        ValueError: if a size is below 1, or the units are not divisible by the heads.
+
+    References:
+        - Vaswani et al. 2017, section 3.1; a decoder alone: Radford et al. 2018.
+    """
+
+    def __init__(self, num_layers, num_heads, intermediate_dim, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(
+            num_layers=num_layers, num_heads=num_heads, intermediate_dim=intermediate_dim
+        )
+        self.supports_masking = True
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+
+    def build(self, inputs_shape):
+        self.units, options = inputs_shape[-1], {"dtype": self.dtype_policy}
+        check(head_conflicts(self.units, self.num_heads))
+        sizes = self.num_heads, self.intermediate_dim, self.dropout
+        self.layers = [_Layer(*sizes, name=f"layer_{i}", **options) for i in range(self.num_layers)]
+        for layer in self.layers:
+            layer.build(inputs_shape)
+        self.norm = keras.layers.LayerNormalization(name="norm", **options)
+        self.norm.build(inputs_shape)
+        super().build(inputs_shape)
+
+    def initial_state(self, batch_size, max_length):
+        """The state before the first step. The layer must be built.
+
+        Args:
+            batch_size: int.
+            max_length: int. Most steps, whose keys and values the state holds.
+        """
+        shape = (batch_size, max_length, self.num_heads, self.units // self.num_heads)
+        zeros = ops.zeros(shape, self.compute_dtype)
+        return CausalTransformerState(
+            position=ops.zeros((batch_size,), "int32"), written=[(zeros, zeros)] * self.num_layers
+        )
+
+    def call(self, inputs, state=None, num_steps=None, training=None):
+        (outputs,) = as_float((inputs,), self.compute_dtype)
+        scores, written = [], []
+        for i, layer in enumerate(self.layers):
+            if state is None:
+                outputs, weights = layer(outputs, training=training)
+            else:
+                outputs, after, weights = layer.call_with_state(
+                    outputs, state["position"], state["written"][i], training
+                )
+                written.append(after)
+            scores.append(weights)
+        outputs, weights = self.norm(outputs), sum(scores) / len(scores)
+        if state is None:
+            return outputs, weights
+        steps = ops.shape(inputs)[1] if num_steps is None else num_steps
+        position = state["position"] + ops.cast(steps, "int32")
+        return outputs, weights, CausalTransformerState(position=position, written=written)
+
+    def compute_output_spec(self, inputs, state=None, num_steps=None, training=None):
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        source = inputs.shape[1] if state is None else state["written"][0][0].shape[1]
+        weights = keras.KerasTensor((*inputs.shape[:2], source), dtype=dtype)
+        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        return (outputs, weights) if state is None else (outputs, weights, like(state))
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "intermediate_dim": self.intermediate_dim,
+            "dropout": self.dropout,
+        }
+
+
 class _Layer(keras.layers.Layer):
     """One layer of the stack. Its class and its attributes name the weights in saved files."""
 
@@ -212,7 +331,7 @@ class _Layer(keras.layers.Layer):
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
 
-    def build(self, inputs_shape, memory_shape):
+    def build(self, inputs_shape, memory_shape=None):
         units, options = inputs_shape[-1], {"dtype": self.dtype_policy}
 
         def attention(name):
@@ -222,10 +341,12 @@ class _Layer(keras.layers.Layer):
 
         # The names are those of KerasHub's TransformerDecoder.
         self.self_attention = attention("self_attention")
-        self.cross_attention = attention("cross_attention")
+        parts = ["self_attention", "feedforward"]
+        if memory_shape is not None:
+            parts.insert(1, "cross_attention")
+            self.cross_attention = attention("cross_attention")
         self.norms = [
-            keras.layers.LayerNormalization(name=f"{part}_layer_norm", **options)
-            for part in ("self_attention", "cross_attention", "feedforward")
+            keras.layers.LayerNormalization(name=f"{part}_layer_norm", **options) for part in parts
         ]
         self.hidden = keras.layers.Dense(
             self.intermediate_dim, "relu", name="feedforward_intermediate_dense", **options
@@ -233,15 +354,22 @@ class _Layer(keras.layers.Layer):
         self.output_dense = keras.layers.Dense(units, name="feedforward_output_dense", **options)
         self.drop = keras.layers.Dropout(self.dropout, name="drop", **options)
         self.self_attention.build(inputs_shape, inputs_shape)
-        self.cross_attention.build(inputs_shape, memory_shape)
+        if memory_shape is not None:
+            self.cross_attention.build(inputs_shape, memory_shape)
         for norm in self.norms:
             norm.build(inputs_shape)
         self.hidden.build(inputs_shape)
         self.output_dense.build((*inputs_shape[:2], self.intermediate_dim))
         super().build(inputs_shape)
 
-    def call(self, inputs, memory, memory_mask=None, training=None):
+    def call(self, inputs, memory=None, memory_mask=None, training=None):
         query = self.norms[0](inputs)
+        if memory is None:
+            attended, weights = self.self_attention(
+                query, query, use_causal_mask=True, return_attention_scores=True, training=training
+            )
+            outputs = inputs + self.drop(attended, training=training)
+            return self._transform(outputs, training), weights
         attended = self.self_attention(query, query, use_causal_mask=True, training=training)
         outputs = inputs + self.drop(attended, training=training)
         attended, weights = self.cross_attention(
@@ -256,19 +384,8 @@ class _Layer(keras.layers.Layer):
 
     def step(self, inputs, position, written, memory, keys, memory_mask):
         """The same for one target step `[rows, 1, units]`, with the keys and values before it."""
-        query = self.norms[0](inputs)
-        written = tuple(
-            _fill_in(old, position, new)
-            for old, new in zip(written, self.self_attention.project_keys(query), strict=True)
-        )
-        rows, length = ops.shape(written[0])[:2]
-        outputs = inputs + self.self_attention(
-            query,
-            ops.reshape(written[1], (rows, length, -1)),
-            projected_keys=written,
-            use_causal_mask=True,
-            position=position,
-        )
+        outputs, written, _ = self.extend(inputs, position, written)
+        rows = ops.shape(inputs)[0]
         batch, source = ops.shape(memory)[:2]
         units = inputs.shape[-1]
         query = ops.reshape(self.norms[1](outputs), (batch, -1, units))  # [batch, beams, units]
@@ -282,13 +399,47 @@ class _Layer(keras.layers.Layer):
         outputs = outputs + ops.reshape(attended, (rows, 1, units))
         return self._transform(outputs, False), written, ops.reshape(weights, (rows, source))
 
+    def extend(self, inputs, position, written, training=None):
+        """Self-attention of the steps `[rows, steps, units]` from `position` on.
+
+        Returns:
+            The outputs, the keys and values with those of these steps, and the weights
+            `[rows, steps, max_length]`.
+        """
+        query = self.norms[0](inputs)
+        written = tuple(
+            _fill_in(old, position, new)
+            for old, new in zip(written, self.self_attention.project_keys(query), strict=True)
+        )
+        rows, length, units = ops.shape(inputs)[0], ops.shape(written[1])[1], inputs.shape[-1]
+        attended, weights = self.self_attention(
+            query,
+            ops.reshape(written[1], (rows, length, units)),
+            projected_keys=written,
+            use_causal_mask=True,
+            position=position,
+            return_attention_scores=True,
+            training=training,
+        )
+        return inputs + self.drop(attended, training=training), written, weights
+
+    def call_with_state(self, inputs, position, written, training=None):
+        """All of a layer without memory, as `extend`."""
+        outputs, written, weights = self.extend(inputs, position, written, training)
+        return self._transform(outputs, training), written, weights
+
     def _transform(self, inputs, training):
-        hidden = self.drop(self.hidden(self.norms[2](inputs)), training=training)
+        hidden = self.drop(self.hidden(self.norms[-1](inputs)), training=training)
         return inputs + self.drop(self.output_dense(hidden), training=training)
 
 
 def _fill_in(history, position, values):
-    """Writes the values of a step `[rows, 1, heads, dim]` into `[rows, length, heads, dim]`."""
-    steps = ops.arange(history.shape[1], dtype="int32")
-    here = steps[None, :] == position[:, None]  # [rows, length]
+    """Writes steps `[rows, steps, heads, dim]` from `position` on into a longer history."""
+    length = ops.shape(history)[1]
+    places = ops.arange(length, dtype="int32")[None, :] - position[:, None]
+    here = places == 0  # [rows, length]
+    if values.shape[1] != 1:
+        here = ops.logical_and(places >= 0, places < ops.shape(values)[1])
+        places = ops.clip(places, 0, ops.shape(values)[1] - 1)
+        values = ops.take_along_axis(values, places[:, :, None, None], axis=1)
     return ops.where(here[:, :, None, None], values, history)

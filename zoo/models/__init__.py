@@ -10,12 +10,18 @@ from zoo.home import provide_home
 
 provide_home()
 
+from zoo.models.causal_lm import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.models.image_to_text import (
     ImageToText,
     ImageToTextBackbone,
     ImageToTextPreprocessor,
 )
 from zoo.models.seq2seq_lm import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.models.speech_to_text import (
+    SpeechToText,
+    SpeechToTextBackbone,
+    SpeechToTextPreprocessor,
+)
 from zoo.models.text_classifier import (
     TextClassifier,
     TextClassifierBackbone,
@@ -28,12 +34,18 @@ from zoo.models.token_classifier import (
 )
 
 __all__ = [
+    "CausalLM",
+    "CausalLMBackbone",
+    "CausalLMPreprocessor",
     "ImageToText",
     "ImageToTextBackbone",
     "ImageToTextPreprocessor",
     "Seq2SeqLM",
     "Seq2SeqLMBackbone",
     "Seq2SeqLMPreprocessor",
+    "SpeechToText",
+    "SpeechToTextBackbone",
+    "SpeechToTextPreprocessor",
     "TextClassifier",
     "TextClassifierBackbone",
     "TextClassifierPreprocessor",

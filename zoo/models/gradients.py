@@ -1,4 +1,4 @@
-"""Derivatives with respect to an input: the one place where they differ by backend."""
+"""Derivatives with respect to inputs and weights: the one place where they differ by backend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -58,6 +58,76 @@ def jacobian(function: Callable[[Any], Any], point: np.ndarray) -> np.ndarray:
     return _BACKENDS[keras.config.backend()](function, point).astype("float32")
 
 
+def with_gradients(function: Callable[..., Any], variables: list) -> Callable[..., Any]:
+    """A function that also returns the gradients of its loss with respect to variables.
+
+    Args:
+        function: Takes nestings of tensors and returns a scalar loss and a nesting of tensors. It
+            is compiled for each shape of its arguments on TensorFlow and JAX.
+        variables: `keras.Variable`s that the function uses, with their values at each call.
+
+    Returns:
+        A function of the same arguments, which may be NumPy arrays, that returns the nesting and
+        the list of gradients.
+    """
+    return _GRADIENTS[keras.config.backend()](function, variables)
+
+
+def _torch_gradients(function, variables):
+    import torch
+
+    def run(*arguments):
+        arguments = keras.tree.map_structure(_detached, arguments)
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+            loss, results = function(*arguments)
+            values = [variable.value for variable in variables]
+            gradients = torch.autograd.grad(loss, values, allow_unused=True)
+        pairs = zip(gradients, values, strict=True)
+        gradients = [torch.zeros_like(value) if one is None else one for one, value in pairs]
+        return keras.tree.map_structure(_detached, results), gradients
+
+    return run
+
+
+def _detached(tensor):
+    return None if tensor is None else ops.convert_to_tensor(tensor).detach()
+
+
+def _jax_gradients(function, variables):
+    import jax
+
+    def loss(values, arguments):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*arguments)
+
+    run = jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+    def call(*arguments):
+        (_, results), gradients = run([variable.value for variable in variables], arguments)
+        return results, gradients
+
+    return call
+
+
+def _tensorflow_gradients(function, variables):
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def run(*arguments):
+        values = [variable.value for variable in variables]
+        with tf.GradientTape() as tape:
+            loss, results = function(*arguments)
+        gradients = tape.gradient(loss, values, unconnected_gradients="zero")
+        return results, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def call(*arguments):
+        return run(*keras.tree.map_structure(
+            lambda x: None if x is None else tf.convert_to_tensor(x), arguments
+        ))  # fmt: skip
+
+    return call
+
+
 def _torch(function, point):
     import torch
 
@@ -86,3 +156,8 @@ def _tensorflow(function, point):
 
 
 _BACKENDS = {"torch": _torch, "jax": _jax, "tensorflow": _tensorflow}
+_GRADIENTS = {
+    "torch": _torch_gradients,
+    "jax": _jax_gradients,
+    "tensorflow": _tensorflow_gradients,
+}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from zoo.data import Dataset
 
 SAMPLE_ROWS = 5
+SAMPLE_CHARACTERS = 2000  # of a text: a row of a language model may be a book
 
 
 def short_digest(dataset: "Dataset") -> str:
@@ -33,9 +34,15 @@ def facts(dataset: "Dataset") -> dict[str, Any]:
 
 
 def samples(dataset: "Dataset") -> dict[str, dict[str, list]]:
-    """The first few rows of each split."""
+    """The first few rows of each split, and of long texts the beginning."""
+
+    def beginning(value):
+        return value[:SAMPLE_CHARACTERS] if isinstance(value, str) else value
+
     return {
-        split: {name: values[:SAMPLE_ROWS] for name, values in columns.items()}
+        split: {
+            name: list(map(beginning, values[:SAMPLE_ROWS])) for name, values in columns.items()
+        }
         for split, columns in dataset.splits.items()
     }
 

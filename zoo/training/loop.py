@@ -64,7 +64,7 @@ def train(
             progress.boundaries,
             settings.batch_size,
             batch_tokens=settings.batch_tokens,
-            seed=config.seed,
+            seed=None if data.in_order else config.seed,
             epoch=progress.epoch,
         )
         if settings.max_steps:

@@ -108,6 +108,11 @@ class SentenceCrossentropy(keras.losses.Loss):
         return super().get_config() | config
 
 
+def without_mask(outputs):
+    """Outputs without Keras' mask of steps, which does not fit losses of examples."""
+    return ops.convert_to_tensor(outputs) + 0.0
+
+
 class RDrop(keras.losses.Loss):
     """R-Drop: a loss on rows in pairs, plus the divergence of the two predictions of a pair.
 
@@ -116,7 +121,8 @@ class RDrop(keras.losses.Loss):
     the mean over the rows is half of the paper's loss of a pair.
 
     Args:
-        loss: A `keras.losses.Loss` of logits.
+        loss: A `keras.losses.Loss` of logits. Its attribute `takes_mask`, true by default, tells
+            whether Keras' mask of the logits applies to it.
         alpha: float. Weight of the penalty.
 
     References:
@@ -132,6 +138,11 @@ class RDrop(keras.losses.Loss):
         super().__init__(name=loss.name, reduction=loss.reduction, **kwargs)
         self.loss = loss
         self.alpha = alpha
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if not getattr(self.loss, "takes_mask", True):
+            y_pred = without_mask(y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         losses = self.loss.call(y_true, y_pred)  # [2 * batch, ...]

@@ -27,11 +27,15 @@ class TrainingExamples:
         lengths: Length of each example, which decides its bucket.
         collate: Function `(indices, length)` that returns a batch `(x, y)` of NumPy arrays.
         tokens: Number of tokens of each example, for the throughput. Defaults to its length.
+        in_order: Whether each batch has the examples that follow those of the batch before, because
+            a state is carried from batch to batch. All must have one length. Defaults to `False`:
+            in each epoch another order.
     """
 
     lengths: Sequence[int]
     collate: Callable[[np.ndarray, int], tuple]
     tokens: Sequence[int] | None = None
+    in_order: bool = False
 
 
 class Recipe(ABC):
@@ -147,6 +151,19 @@ class Recipe(ABC):
         the end of a run measures.
         """
         return model.score(columns)
+
+    def log_progress(
+        self, model: keras_hub.models.Task, columns: Columns, run: Run, epoch: int
+    ) -> None:
+        """Logs what an unfinished model answers, before `measure`. Defaults to nothing.
+
+        Args:
+            model: The model, with the weights that `measure` scores.
+            columns: The dev split.
+            run: The run.
+            epoch: int. The number of finished epochs.
+        """
+        return None
 
     def behaviour(self, model: keras_hub.models.Task, languages: Sequence[str]) -> Behaviour | None:
         """Measures the stored model on the behaviour set of its language.

@@ -218,13 +218,20 @@ class Session:
                 return self._examples
             return self.recipe.examples(model, self._columns, epoch)
 
+        def evaluate() -> dict[str, float]:
+            try:
+                self.recipe.log_progress(model, splits["dev"], run, progress.epoch + 1)
+            except MlflowException as error:
+                self.display.say(f"the tracking store failed ({reason(error)}): training goes on")
+            return self.recipe.measure(model, splits["dev"])
+
         train(
             self._training_model,
             self.config,
             progress,
             checkpoint,
             examples=examples,
-            evaluate=lambda: self.recipe.measure(model, splits["dev"]),
+            evaluate=evaluate,
             log=lambda: self._log(progress, run),
             display=self.display,
         )

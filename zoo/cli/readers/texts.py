@@ -5,9 +5,11 @@ from argparse import Namespace
 from collections.abc import Iterable
 
 from zoo.cli import lines
-from zoo.cli.answers import print_answer
+from zoo.cli.answers import print_answer, print_stream
 from zoo.cli.errors import WrongUse
 from zoo.cli.models import FoundModel
+
+_OTHERS = ("batch_size", "beam")  # options of `infer` that `stream` does not have
 
 
 class TextReader:
@@ -16,14 +18,20 @@ class TextReader:
     def __init__(self, args: Namespace, model: FoundModel):
         if args.html:
             raise WrongUse(
-                f"--html writes a page of images with captions, and `{args.model}` takes "
-                f"{model.task.inputs_name}. Received: --html {args.html}",
+                "--html writes a page of images with captions, or of recordings with transcripts, "
+                f"and `{args.model}` takes {model.task.inputs_name}. Received: --html {args.html}",
                 hint="zoo ls --task image_to_text",
             )
         self.task, self.as_json = model.task, args.json
         self.inputs, self.total = read_inputs(args)
+        one = self.total == 1 and bool(args.inputs)
+        self.streams = self.task.streams and one and not args.json and sys.stdout.isatty()
 
     def answer(self, inputs, model, infer) -> None:
+        if self.streams and infer.keywords.get("beam") is None:
+            options = {name: value for name, value in infer.keywords.items() if name not in _OTHERS}
+            print_stream(inputs[0], model.stream(inputs[0], **options))
+            return
         for text, answer in zip(inputs, infer(inputs), strict=True):
             print_answer(self.task, text, answer.to_dict(), self.as_json)
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import backend, behaviour, models, output
+from zoo.cli import backend, behaviour, models, output, settings
 from zoo.cli.errors import WrongUse, command
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
@@ -21,13 +21,14 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_sst2_en --dataset imdb --split dev
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
   zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
-  zoo eval bilstm_bahdanau_sst2_en --behaviour"""
+  zoo eval bilstm_bahdanau_sst2_en --behaviour
+  zoo eval models:/shakespeare@champion --set cache=true --set cache_size=3000"""
 NEXT = "zoo eval --help"
 
 
 def arguments(parser: ArgumentParser) -> None:
     input_columns = [task.input_column.default for task in TASKS.values() if task.input_column]
-    target_columns = [task.target_column.default for task in TASKS.values()]
+    target_columns = [task.target_column.default for task in TASKS.values() if task.target_column]
     models.add_argument(parser)
     parser.add_argument(
         "--dataset",
@@ -62,6 +63,14 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="with --behaviour: write the table to the card and README of the preset in MODEL",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="set an option of the model's `score`, such as cache=true of a language model; "
+        "repeatable",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     backend.add_argument(parser)
 
@@ -69,6 +78,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     _check_behaviour(args)
     found = models.find(args.model)
+    options = _options(args.set, found)
     if args.behaviour:
         behaviour.run(args, found)
         return
@@ -83,7 +93,7 @@ def run(args: Namespace) -> None:
     model = models.load(found, args.backend)
     start = time.perf_counter()
     with waiting(f"Measuring on {rows:,} {inputs} …"):
-        measured = model.score(columns)
+        measured = model.score(columns, **options)
     seconds = time.perf_counter() - start
     published = {}
     if split and found.card and name == found.card.dataset:
@@ -91,16 +101,34 @@ def run(args: Namespace) -> None:
     if args.json:
         output.print_json(
             {"model": args.model, "dataset": name, "split": split, "rows": rows}
-            | {"metrics": measured, "card": published, "seconds": round(seconds, 3)}
+            | {
+                "options": options,
+                "metrics": measured,
+                "card": published,
+                "seconds": round(seconds, 3),
+            }
         )
         return
     title = f"{name}, {split}" if split else name
-    print(f"{args.model} on {title}: {rows:,} {inputs} in {seconds:.1f} s")
+    given = "".join(f", {name}={value}" for name, value in options.items())
+    print(f"{args.model} on {title}{given}: {rows:,} {inputs} in {seconds:.1f} s")
     output.table(
         ["metric", "measured", "card"],
         [[metric, value, published.get(metric)] for metric, value in measured.items()],
         numbers=["measured", "card"],
     )
+
+
+def _options(given: list[str], found: "FoundModel") -> dict:
+    """The options of `score` that `--set` gives."""
+    known = found.task.score_options
+    if given and not known:
+        raise WrongUse(
+            f"`{found.source}` is a {found.task.name}, whose measurements have no options to set. "
+            f"Received: --set {given[0]}",
+            hint=command("zoo", "eval", found.source),
+        )
+    return settings.read(given, known, "zoo eval --help")
 
 
 def _check_behaviour(args: Namespace) -> None:
@@ -146,6 +174,12 @@ def _read(name: str, args: Namespace, found: "FoundModel") -> "tuple[str | None,
             f"Received: --text {args.text}",
             hint=command("zoo", "eval", args.model, "--dataset", name),
         )
+    if args.label and task.target_column is None:
+        raise WrongUse(
+            f"The files of a {task.name} have no column of references to choose with --label. "
+            f"Received: --label {args.label}",
+            hint=command("zoo", "eval", args.model, "--dataset", name),
+        )
     columns = {task.target_column: args.label, task.input_column: args.text}
     arguments = {
         column.argument: given or column.default for column, given in columns.items() if column
@@ -165,7 +199,8 @@ def _read_dataset(
             f"Received: {dataset.name}, for {dataset.task}",
             hint="zoo data ls",
         )
-    if args.text or (args.label and not task.target_column.in_datasets):
+    chooses = task.target_column is not None and task.target_column.in_datasets
+    if args.text or (args.label and not chooses):
         raise WrongUse(
             "--text and --label choose columns of a file; named datasets have fixed columns. "
             f"Received: --dataset {dataset.name}",
@@ -173,7 +208,7 @@ def _read_dataset(
         )
     if found.card and len(dataset.languages) > len(task.language_options):
         options = dict(zip(task.language_options, found.card.languages, strict=False))
-    if args.label:
+    if args.label and task.target_column is not None:
         options[task.target_column.argument] = args.label
     with waiting(f"Loading {dataset.name} …"):
         splits = data.load(dataset.name, **options).splits

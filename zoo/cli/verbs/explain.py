@@ -1,7 +1,9 @@
 """Draw which parts of one input a model looked at, and which speak for and against its answer.
 
 Without --method both are drawn: attention, and the effect of leaving each word out (or of covering
-each region of an image). Attention alone is no explanation of an answer.
+each region of an image). Attention alone is no explanation of an answer. Of a language model the
+surprisal of each token is drawn: where it did not expect what came. Of a recording the spectrogram
+is drawn, with its alignment.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -16,8 +18,10 @@ EXAMPLES = """\
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
   zoo explain gru_none_multi30k_en_de "A man sleeps." --method gradient
   zoo explain bilstm_bahdanau_sst2_en "Unwatchable." --pieces
+  zoo explain models:/shakespeare@champion "Once more unto the breach" -o surprisal.png
   zoo explain models:/quickstart@champion "I did not like it." --json
-  zoo explain models:/scenes@champion photo.jpg -o photo_map.png"""
+  zoo explain models:/scenes@champion photo.jpg -o photo_map.png
+  zoo explain bilstm_ctc_fsdd_digits_en 7_theo_0.wav -o alignment.png"""
 NEXT = "zoo ls"
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
@@ -25,7 +29,9 @@ FORMATS = (".png", ".svg", ".pdf", ".html")
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument("input", metavar="INPUT", help="a text, or the path of an image")
+    parser.add_argument(
+        "input", metavar="INPUT", help="a text, or the path of an image or a recording"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -36,9 +42,10 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        choices=METHODS,
+        choices=(*METHODS, "surprisal"),
         help="draw one method alone: attention weights, the effect of leaving a word out, or "
-        "gradient × input (default: attention and occlusion)",
+        "gradient × input (default: attention and occlusion); of a language model surprisal (the "
+        "default) or attention to its past",
     )
     parser.add_argument(
         "--pieces", action="store_true", help="explain the pieces of words that the model reads"
@@ -85,11 +92,18 @@ def _check_output(file: Path) -> None:
 def _check_input(args: Namespace, found: models.FoundModel) -> None:
     """Refuses a model or an input that cannot be explained before the model is loaded."""
     task, backbone = found.task, found.config("config.json") or {}
-    if args.method == "attention" and backbone.get("attention") == "none":
+    is_transformer = backbone.get("decoder") == "transformer"  # of a language model
+    if args.method == "attention" and backbone.get("attention") == "none" and not is_transformer:
         raise WrongUse(
             f"`{args.model}` has no attention to explain. Received: --method attention, and a "
             f"{task.name} with attention='none'",
             hint=command("zoo", "explain", args.model, args.input, "--method", "occlusion"),
+        )
+    if args.method and task.input == "audio":
+        raise WrongUse(
+            f"--method is for models that read texts or images, and `{args.model}` takes "
+            f"{task.inputs_name}, whose alignment is drawn. Received: --method {args.method}",
+            hint=command("zoo", "explain", args.model, args.input),
         )
     if args.pieces and task.input != "text":
         raise WrongUse(
@@ -97,9 +111,10 @@ def _check_input(args: Namespace, found: models.FoundModel) -> None:
             f"{task.inputs_name}. Received: --pieces",
             hint=command("zoo", "explain", args.model, args.input),
         )
-    if task.input == "image" and not Path(args.input).is_file():
+    if task.input in ("image", "audio") and not Path(args.input).is_file():
+        kind = {"image": "an image", "audio": "an audio"}[task.input]
         raise WrongUse(
-            f"`{args.model}` takes the path of an image file. Received: {args.input!r}",
+            f"`{args.model}` takes the path of {kind} file. Received: {args.input!r}",
             hint="zoo explain --help",
         )
     if not args.input.strip():

@@ -1,8 +1,10 @@
-"""Run a model on texts or images and print one answer per line, in the order of the inputs.
+"""Run a model on texts, images or recordings; print one answer per line, in the inputs' order.
 
 The inputs are arguments of the command line, the lines of --file, or the lines of stdin. They are
-read in chunks, so their number is not limited. An image captioner takes paths of image files. A
-tagger also reads the sentences of a CoNLL-U file (.conllu, .conllu.gz) and writes CoNLL-U.
+read in chunks, so their number is not limited. An image captioner takes paths of image files, a
+speech recogniser those of audio files. A tagger also reads the sentences of a CoNLL-U file
+(.conllu, .conllu.gz) and writes CoNLL-U. A language model continues its input; on a terminal the
+continuation of a single one appears as it is written, and Ctrl-C ends it.
 """
 
 import sys
@@ -10,15 +12,11 @@ from argparse import ArgumentParser, Namespace
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from zoo.checks import MAX_BATCH
-from zoo.cli import backend, lines, models, output
+from zoo.cli import backend, lines, models, output, settings
 from zoo.cli.errors import WrongUse, command
 from zoo.cli.readers import make_reader
-from zoo.search_options import SearchOptions
-from zoo.suggestions import did_you_mean
-from zoo.tasks import Option, Task
 
 EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
@@ -26,8 +24,11 @@ EXAMPLES = """\
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
+  zoo infer models:/shakespeare@champion "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
-  zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html"""
+  zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --json
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html"""
 NEXT = "zoo ls"
 
 BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
@@ -36,12 +37,19 @@ BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="*", default=[], help="a text, or the path of an image"
+        "inputs",
+        metavar="INPUT",
+        nargs="*",
+        default=[],
+        help="a text, or the path of an image or a recording",
     )
     parser.add_argument("--file", type=Path, metavar="FILE", help="read one input per line (UTF-8)")
     parser.add_argument("--json", action="store_true", help="print all fields as JSON lines")
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page of the images and their captions"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page of images and captions, or of players and transcripts",
     )
     parser.add_argument(
         "--batch-size", type=int, default=64, metavar="N", help="inputs per batch (default: 64)"
@@ -69,7 +77,8 @@ def run(args: Namespace) -> None:
             hint=command("mkdir", "-p", args.html.parent),
         )
     found = models.find(args.model)
-    options = {"batch_size": args.batch_size} | _options(args.set, found.task)
+    options = {"batch_size": args.batch_size}
+    options |= settings.read(args.set, found.task.options, "zoo infer --help")
     reader = make_reader(args, found)
     chunk_size = args.batch_size * BATCHES_PER_CHUNK
     if not args.inputs and not args.file and sys.stdin.isatty():
@@ -85,62 +94,6 @@ def run(args: Namespace) -> None:
             sys.stdout.flush()
             advance(len(chunk))
     reader.finish()
-
-
-def _options(settings: list[str], task: Task) -> dict[str, Any]:
-    """The options of `infer` that `--set` gives, read and checked as the settings of a recipe."""
-    import yaml
-    from pydantic import Field, ValidationError, create_model
-
-    from zoo.training.config import read_yaml
-    from zoo.training.mistakes import explain, one_line
-    from zoo.training.schema import Section
-
-    options: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or name not in task.options:
-            raise WrongUse(
-                f"--set takes OPTION=VALUE, where OPTION is one of {', '.join(task.options)}."
-                f"{did_you_mean(name, task.options)} Received: --set {setting}",
-                hint="zoo infer --help",
-            )
-        if task.options[name].type == "string":
-            options[name] = text
-            continue
-        if text in ("none", "None", ""):
-            text = "null"
-        try:
-            options[name] = read_yaml(text)
-        except yaml.YAMLError as error:
-            raise WrongUse(
-                f"--set {name}: the value is not valid YAML: {one_line(error)}. "
-                f"Received: {text[:80]!r}",
-                hint="zoo infer --help",
-            ) from None
-    fields: dict[str, Any] = {
-        name: (_kind(option), Field(option.default, ge=option.minimum, le=option.maximum))
-        for name, option in task.options.items()
-    }
-    schema = create_model("Options", __base__=Section, **fields)
-    try:
-        schema.model_validate(options)
-    except ValidationError as error:
-        mistakes = [explain(schema, (str(one["loc"][0]),), dict(one)) for one in error.errors()]
-        lines_of_mistakes = "\n".join(f"--set {mistake}" for mistake in mistakes)
-        raise WrongUse(lines_of_mistakes, hint="zoo infer --help") from None
-    if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "beam" in fields:
-        raise WrongUse(
-            "--set n_best: must be at most beam. Received: "
-            f"n_best={options['n_best']}, beam={options.get('beam', SearchOptions.beam)}",
-            hint=f"--set beam={options['n_best']}",
-        )
-    return options
-
-
-def _kind(option: Option) -> Any:
-    kind = {"long": int, "double": float, "string": str}[option.type]
-    return kind | None if option.default is None else kind
 
 
 @contextmanager

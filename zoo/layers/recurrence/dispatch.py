@@ -10,7 +10,7 @@ backend lengths in place of masks, because a mask disables Keras' fast paths.
 import keras
 from keras import ops
 
-from zoo.layers.recurrence.portable import portable_recurrence
+from zoo.layers.recurrence.portable import portable_recurrence, portable_simple_rnn
 from zoo.layers.recurrence.tensorflow import tensorflow_recurrence
 from zoo.layers.recurrence.torch import torch_recurrence
 from zoo.layers.tensors import device, last_valid
@@ -23,7 +23,15 @@ PLAIN = {
 }
 
 
-def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=False, training=None):
+def run_recurrent(
+    layer,
+    inputs,
+    mask=None,
+    initial_state=None,
+    return_state=False,
+    training=None,
+    recurrent_kernel=None,
+):
     """Runs a Keras recurrent layer over right-padded sequences.
 
     Args:
@@ -37,6 +45,8 @@ def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=Fal
             zeros.
         return_state: bool. Whether to return the last states.
         training: bool or `None`.
+        recurrent_kernel: Used in place of the layer's own, such as one with dropped weights. For
+            layers that the fast implementations compute. Defaults to `None`.
 
     Returns:
         A pair: the hidden states `[batch, time, units]`, meaningless where the mask is false,
@@ -58,12 +68,16 @@ def run_recurrent(layer, inputs, mask=None, initial_state=None, return_state=Fal
     if mask is not None and return_state and is_lstm:
         padding_hold = 1 - ops.cast(mask, inputs.dtype)[:, :, None]  # [batch, time, 1]
     backend = keras.config.backend()
+    arguments = layer, inputs, padding_hold, initial_state, recurrent_kernel
+    needs_own = padding_hold is not None or recurrent_kernel is not None
     if backend == "torch":
-        hidden, states = torch_recurrence(layer, inputs, padding_hold, initial_state)
+        hidden, states = torch_recurrence(*arguments)
     elif backend == "tensorflow" and is_gated and not _has_gpu():
-        hidden, states = tensorflow_recurrence(layer, inputs, padding_hold, initial_state)
-    elif padding_hold is not None or (backend == "jax" and is_gated and not _has_gpu()):
-        hidden, states = portable_recurrence(layer, inputs, padding_hold, initial_state)
+        hidden, states = tensorflow_recurrence(*arguments)
+    elif is_gated and (needs_own or (backend == "jax" and not _has_gpu())):
+        hidden, states = portable_recurrence(*arguments)
+    elif needs_own:
+        hidden, states = portable_simple_rnn(layer, inputs, initial_state, recurrent_kernel)
     else:
         hidden, *states = layer(inputs, initial_state=initial_state)
     if not return_state:

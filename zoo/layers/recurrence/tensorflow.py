@@ -5,11 +5,11 @@ import keras
 from zoo.layers.recurrence.weights import hold_gates, layer_weights
 
 
-def tensorflow_recurrence(layer, inputs, padding_hold, initial_state):
+def tensorflow_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kernel=None):
     """Runs an LSTM or a GRU; the arguments are those of `torch_recurrence`."""
     import tensorflow as tf
 
-    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
+    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype, recurrent_kernel)
     is_lstm = isinstance(layer, keras.layers.LSTM)
     if initial_state is None:
         zeros = tf.zeros((tf.shape(inputs)[0], layer.units), inputs.dtype)

@@ -6,7 +6,7 @@ from keras import ops
 from zoo.layers.recurrence.weights import hold_gates, layer_weights
 
 
-def torch_recurrence(layer, inputs, padding_hold, initial_state):
+def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kernel=None):
     """Runs a SimpleRNN, LSTM or GRU by `torch.nn.RNN`, `LSTM` or `GRU` in functional form.
 
     Args:
@@ -15,13 +15,14 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state):
         padding_hold: Float tensor `[batch, time, 1]`, one where an LSTM must hold its cell state
             and zero elsewhere, or `None`.
         initial_state: List of float tensors `[batch, units]`, or `None` for zeros.
+        recurrent_kernel: Used in place of the layer's own. Defaults to `None`.
 
     Returns:
         The hidden states `[batch, time, units]`, and the list of the last states.
     """
     import torch
 
-    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype)
+    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype, recurrent_kernel)
     recurrent_bias = torch.zeros_like(bias)
     function = torch._VF.rnn_tanh
     if isinstance(layer, keras.layers.LSTM):

@@ -8,10 +8,15 @@ from keras import ops
 SATURATED = 1e4
 
 
-def layer_weights(layer, dtype):
-    """The kernel, the recurrent kernel and the bias of a layer in a dtype."""
+def layer_weights(layer, dtype, recurrent_kernel=None):
+    """The kernel, the recurrent kernel (the given one, or the layer's own) and the bias of a layer.
+
+    All in one dtype.
+    """
     cell = layer.cell
-    return [ops.cast(weight, dtype) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+    if recurrent_kernel is None:
+        recurrent_kernel = cell.recurrent_kernel
+    return [ops.cast(weight, dtype) for weight in (cell.kernel, recurrent_kernel, cell.bias)]
 
 
 def hold_gates(units):

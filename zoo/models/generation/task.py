@@ -35,19 +35,24 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self.build_head()
+
+        # === Functional graph ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.build_outputs(backbone(inputs)), **kwargs)
+
+    def build_head(self):
+        """Creates `head`, from the states of the decoder to the logits of tokens."""
+        backbone = self.backbone
         self.head = functools.partial(backbone.token_embedding, reverse=True)
         if not isinstance(backbone.token_embedding, keras_hub.layers.ReversibleEmbedding):
             self.head = keras.layers.Dense(
                 backbone.vocabulary_size, dtype=backbone.dtype_policy, name="logits"
             )
 
-        # === Functional graph ===
-        inputs = backbone.input
-        super().__init__(inputs=inputs, outputs=self.output_logits(backbone(inputs)), **kwargs)
-
-    def output_logits(self, outputs):
-        """The logits `[batch, target, vocabulary]` by the outputs of the backbone."""
-        return self.head(outputs["decoder_sequence_output"])
+    def build_outputs(self, encoded):
+        """The outputs of the model, of those of the backbone: logits of tokens."""
+        return self.head(encoded["decoder_sequence_output"])
 
     def writer(self, encoder_inputs, memory):
         """A function that predicts the next tokens.

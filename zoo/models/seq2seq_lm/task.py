@@ -12,7 +12,12 @@ from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.layers import PointerGenerator
 from zoo.layers.copying import SMALLEST
-from zoo.metrics import dialogue_scores, summary_scores, translation_scores
+from zoo.metrics import (
+    dialogue_scores,
+    pronunciation_scores,
+    summary_scores,
+    translation_scores,
+)
 from zoo.models.batching import (
     batches,
     bucket_size,
@@ -25,6 +30,7 @@ from zoo.models.checks import (
     check_texts,
     require_preprocessor,
     warn_of_truncation,
+    warn_of_unknown,
 )
 from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
@@ -33,6 +39,7 @@ from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.search_options import takes_search_options
+from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
 
 MIN_LENGTH = 16  # tokens
 SCORES = {
@@ -107,18 +114,18 @@ class Seq2SeqLM(GenerationTask):
             "purpose": self.purpose,
         }
 
-    def output_logits(self, outputs):
-        logits = super().output_logits(outputs)
+    def build_outputs(self, encoded):
+        logits = super().build_outputs(encoded)
         if self.pointer_generator is None:
             return logits
         token_ids, mask = self.encoder_inputs(self.backbone.input)
         logits, self.copy_weights_output, _ = self.pointer_generator(
             logits,
-            outputs["decoder_sequence_output"],
-            outputs["encoder_sequence_output"],
+            encoded["decoder_sequence_output"],
+            encoded["encoder_sequence_output"],
             token_ids,
             memory_mask=mask,
-            weights=outputs["attention_weights"],
+            weights=encoded["attention_weights"],
         )
         return logits
 
@@ -228,8 +235,9 @@ class Seq2SeqLM(GenerationTask):
 
         Returns:
             The scores of `zoo.metrics.translation_scores`, `summary_scores` or `dialogue_scores`,
-            by the purpose; and of the references `loss`, the mean cross-entropy of a token in nats,
-            and `perplexity`, its exponential.
+            by the purpose, or of `pronunciation_scores` if the targets are symbols, such as phones;
+            and of the references `loss`, the mean cross-entropy of a token in nats, and
+            `perplexity`, its exponential.
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -239,8 +247,16 @@ class Seq2SeqLM(GenerationTask):
         loss = self._loss(columns, batch_size)
         language = self.languages[1] if self.languages else None
         written = [answer.text for answer in answers]
-        scores = SCORES[self.purpose](columns["target"], written, language)
+        if self.writes_symbols:
+            scores = pronunciation_scores(columns["source"], columns["target"], written)
+        else:
+            scores = SCORES[self.purpose](columns["target"], written, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
+
+    @property
+    def writes_symbols(self) -> bool:
+        """True if targets are symbols, such as phones, and no language."""
+        return isinstance(self.preprocessor.tokenizer, SymbolTokenizer)
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
         """Explains the translation of `infer`: the contribution of each word to each written word.
@@ -253,6 +269,7 @@ class Seq2SeqLM(GenerationTask):
                 `"gradient"`: gradient × input, of the log-odds of the tokens of a word. Defaults to
                 `None`: attention and occlusion; occlusion alone of a model without attention.
             pieces: bool. Whether to explain the tokens in place of words. Defaults to `False`.
+                Characters and symbols are always explained one by one.
 
         Returns:
             A `zoo.explain.Alignment`, which `.save("map.png")` draws.
@@ -273,9 +290,11 @@ class Seq2SeqLM(GenerationTask):
         inputs = self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
         found = self.search()(*inputs)
         ids = found.tokens[0, 0, : int(found.lengths[0, 0])]
-        read = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
-        source = group_words([*read, END], pieces)
-        target = group_words(self.pieces(ids), pieces)
+        tokenizer = self.preprocessor.source_tokenizer
+        read = tokenizer.pieces(self.preprocessor.source_text(text.strip()))[: len(encoded) - 1]
+        source = group_words([*read, END], pieces or isinstance(tokenizer, CharacterTokenizer))
+        characters = isinstance(self.preprocessor.tokenizer, CharacterTokenizer)
+        target = group_words(self.pieces(ids), pieces or characters)
         weights: Any = None
         effects: Any = None
         copied: Any = None
@@ -367,7 +386,12 @@ class Seq2SeqLM(GenerationTask):
     def _encode(self, texts):
         """Token ids of each text, with the end token; warns of truncated texts."""
         preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
-        encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
+        read = [preprocessor.source_text(text.strip()) for text in texts]
+        tokenizer = preprocessor.source_tokenizer
+        encoded = tokenizer.encode(read)
+        if isinstance(tokenizer, CharacterTokenizer):  # a SubwordTokenizer has bytes
+            unknown = [one for text in read for one in tokenizer.unknown_characters(text)]
+            warn_of_unknown(list(dict.fromkeys(unknown)))
         longest = preprocessor.encoder_sequence_length - 1
         warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         end = preprocessor.tokenizer.end_token_id

@@ -1,0 +1,75 @@
+"""Random choice of tokens by random numbers that are drawn beforehand."""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+
+class Draws(NamedTuple):
+    """A sampler: chooses each token by one given random number.
+
+    The same numbers give the same tokens, on every backend up to rounding, and no generator has a
+    state that a loop would have to carry. The temperature comes first, then `top_k`, then `top_p`,
+    as in `transformers`.
+
+    Args:
+        uniform: Float tensor `[rows, max_length]`: numbers from 0 to 1, without 1.
+        temperature: Float scalar tensor, above 0. The logits are divided by it.
+        top_k: int32 scalar tensor. How many of the most probable tokens may be chosen. Defaults to
+            `None`: all.
+        top_p: Float scalar tensor. The share of the probability that the most probable tokens must
+            have together, of which one is chosen. Defaults to `None`: all.
+        width: int. How many tokens are sorted for `top_k` and `top_p`: at least `top_k`. Defaults
+            to `None`: the vocabulary.
+
+    References:
+        - Top-k: Fan et al. 2018. Top-p: Holtzman et al. 2020, "The curious case of neural text
+          degeneration".
+    """
+
+    uniform: Any
+    temperature: Any = 1.0
+    top_k: Any = None
+    top_p: Any = None
+    width: int | None = None
+
+    def choose(self, logits, allowed, index):
+        """Chooses the tokens of a step.
+
+        Args:
+            logits: Float tensor `[rows, vocabulary]`.
+            allowed: The same with lowered logits of tokens that may not be chosen.
+            index: int32 scalar tensor. The index of the step.
+
+        Returns:
+            The logits of the chosen tokens and the tokens, `[rows]` each.
+        """
+        number = ops.take(self.uniform, index, axis=1)[:, None]  # [rows, 1]
+        scaled = ops.cast(allowed, "float32") / self.temperature
+        if self.top_k is None and self.top_p is None:
+            tokens = _invert(ops.softmax(scaled, axis=-1), number)
+        else:
+            width = min(self.width or logits.shape[-1], logits.shape[-1])
+            scaled, sorted_tokens = ops.top_k(scaled, width)
+            place = _invert(self._kept(ops.softmax(scaled, axis=-1)), number)
+            tokens = ops.take_along_axis(ops.cast(sorted_tokens, "int32"), place, axis=-1)
+        return ops.take_along_axis(logits, tokens, axis=-1)[:, 0], tokens[:, 0]
+
+    def _kept(self, probabilities):
+        """Sorted probabilities `[rows, width]`, zero where `top_k` and `top_p` leave tokens out."""
+        if self.top_k is not None:
+            rank = ops.arange(probabilities.shape[-1], dtype="int32")[None, :]
+            probabilities = probabilities * ops.cast(rank < self.top_k, "float32")
+        if self.top_p is not None:
+            share = probabilities / ops.sum(probabilities, axis=-1, keepdims=True)
+            before = ops.cumsum(share, axis=-1) - share  # of more probable tokens
+            probabilities = probabilities * ops.cast(before < self.top_p, "float32")
+        return probabilities
+
+
+def _invert(probabilities, number):
+    """The place at which the sum of probabilities exceeds a number's share of it, `[rows, 1]`."""
+    sums = ops.cumsum(probabilities, axis=-1)
+    passed = sums <= number * sums[:, -1:]
+    place = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
+    return ops.minimum(ops.cast(place, "int32"), probabilities.shape[-1] - 1)

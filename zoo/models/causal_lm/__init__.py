@@ -1,0 +1,7 @@
+"""Causal language model: predicts the next token, and by feeding it back, writes."""
+
+from zoo.models.causal_lm.backbone import CausalLMBackbone
+from zoo.models.causal_lm.preprocessor import CausalLMPreprocessor
+from zoo.models.causal_lm.task import CausalLM, Continuation
+
+__all__ = ["CausalLM", "CausalLMBackbone", "CausalLMPreprocessor", "Continuation"]
