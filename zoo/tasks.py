@@ -76,10 +76,10 @@ class Task:
             the input. Defaults to `None`.
         pipeline_tag: The task's name on Hugging Face.
         headline: The metrics by which models are compared; the first that was measured counts.
-        pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
-            first. Defaults to `{}`: the same.
         streams: Whether the answer continues the input, and the model's `stream` yields it in
             pieces. Defaults to `False`.
+        pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
+            first. Defaults to `{}`: the same.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -101,8 +101,8 @@ class Task:
     plain_pairs: tuple[str, str] | None = None
     pipeline_tag: str
     headline: tuple[str, ...]
-    pipeline_tags: Mapping[str, str] = field(default_factory=dict)
     streams: bool = False
+    pipeline_tags: Mapping[str, str] = field(default_factory=dict)
     export_adapter: str | None = None
 
     def pipeline_tag_of(self, metrics: Iterable[str]) -> str:
