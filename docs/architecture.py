@@ -33,6 +33,7 @@ FLOORS = (
         "files",
         "processes",
         "images",
+        "audio",
         "safe_yaml",
         "sampling_options",
         "search_options",

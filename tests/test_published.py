@@ -1,6 +1,7 @@
 """Published presets: complete, as their cards say, with the expected answers."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +13,26 @@ from zoo import presets
 from zoo.presets.builtin import PRETRAINED
 
 MEADOW = np.full((40, 60, 3), (90, 160, 60), "uint8")
+SEVEN = (Path(__file__).parent / "7_theo_0.wav").read_bytes()  # of FSDD, CC BY-SA 4.0
 ANSWERS = {
     "bilstm_bahdanau_nsmc_ko": ("정말 재미있어요", "positive"),
     "bilstm_bahdanau_sst2_en": ("A gripping film.", "positive"),
     "bilstm_bahdanau_imdb_en": ("I want my two hours back.", "negative"),
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
     "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
+    "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
     "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
 }
+# A prefix, and how a language model goes on most probably.
+CONTINUATIONS = {
+    "lstm_shakespeare_char": ("ROMEO:", "\nI will not "),
+}
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
-every_one = pytest.mark.parametrize("name", NAMES)
 
 
 @pytest.mark.once
@@ -50,13 +57,28 @@ def test_sentiment_cards_have_the_behaviour():
 
 
 @pytest.mark.once
-@every_one
+@pytest.mark.parametrize("name", CONTINUATIONS)
+def test_continuation_and_its_surprisal(name):
+    prefix, expected = CONTINUATIONS[name]
+    model = zoo.load(name)
+    (answer,) = model.infer([prefix], temperature=0, max_length=12)
+    assert answer.text == expected
+    assert model.explain(prefix + expected).text == prefix + expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONTINUATIONS])
 def test_answer_and_its_explanation(name):
     given, expected = ANSWERS[name]
     model = zoo.load(name)
     (answer,) = model.infer([given])
     found = next(getattr(answer, it) for it in ("label", "text", "tags") if hasattr(answer, it))
     assert found == expected
+    if given is SEVEN:
+        explained = model.explain(given)
+        assert explained.text == expected and explained.words[0][0] == expected
+        assert explained.spans is not None or explained.weights is not None
+        return
     # Of that answer, also without attention. Covering each cell of an image takes 49 CNNs.
     explained = model.explain(given, method="gradient" if given is MEADOW else None)
     names = ("prediction", "caption", "translation")

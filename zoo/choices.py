@@ -178,8 +178,15 @@ POOLINGS = Names(
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf")
+SPEECH_HEADS = ("ctc", "attention", "joint")
+SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
+PURPOSES = (
+    "translation",
+    "summarization",
+    "dialogue",
+)  # of pairs of texts, by which they are scored
 TIED_CAPTION_EMBEDDINGS = ("none", "output")  # there are no source tokens
 
 
@@ -336,6 +343,25 @@ def dot_product_conflicts(attention: str, bidirectional: bool) -> Iterator[Confl
         )
 
 
+def copy_conflicts(
+    copy: bool, attention: str, source_vocabulary_size: int | None = None
+) -> Iterator[Conflict]:
+    """Copying without weights of the source's tokens, or of tokens that the target lacks."""
+    if copy and attention == "none":
+        yield Conflict(
+            "copying needs attention, which chooses what is copied: set copy false, or name one",
+            copy=copy,
+            attention=attention,
+        )
+    if copy and source_vocabulary_size is not None:
+        yield Conflict(
+            "copied tokens of the source are written in the target: copying needs one vocabulary "
+            "for both",
+            copy=copy,
+            source_vocabulary_size=source_vocabulary_size,
+        )
+
+
 def caption_conflicts(attention: str, gate: bool, input_feeding: bool) -> Iterator[Conflict]:
     """Options of an attention in a model without attention."""
     if attention == "none" and (gate or input_feeding):
@@ -412,4 +438,31 @@ def image_conflicts(
             "widths halve it",
             image_size=image_size,
             widths=widths,
+        )
+
+
+def speech_attention_conflicts(
+    attention: str, units: int, bidirectional: bool, decoder_units: int
+) -> Iterator[Conflict]:
+    """A dot product of decoder states with those of an encoder of another size."""
+    choice, size = ATTENTIONS.choice(attention), units * (2 if bidirectional else 1)
+    if choice is not None and choice.needs_one_size and decoder_units != size:
+        yield Conflict(
+            f"a dot product needs encoder and decoder states of one size: set decoder_units to "
+            f"{size}, or use luong_general or multi_head",
+            attention=attention,
+            decoder_units=decoder_units,
+        )
+
+
+def speech_conflicts(num_layers: int, pooling: Collection[int]) -> Iterator[Conflict]:
+    """A pooling that does not say for each layer how many steps become one."""
+    if len(pooling) != num_layers or any(
+        not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 16
+        for factor in pooling
+    ):
+        yield Conflict(
+            "pooling must have an integer from 1 to 16 for each layer of the encoder",
+            num_layers=num_layers,
+            pooling=pooling,
         )

@@ -1,4 +1,4 @@
-"""Atomic writing of files and directories, checksums, and lines of bounded length."""
+"""Files of datasets, atomic writing, checksums, and lines of bounded length."""
 
 import hashlib
 import os
@@ -6,6 +6,8 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,46 @@ MAX_LINE_BYTES = 1 << 20
 
 class LongLineError(ValueError):
     """Error for a line that is longer than `MAX_LINE_BYTES`."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a dataset, such as an image, which is read when needed.
+
+    Its bytes are `content`, or else `length` bytes of the file `path` from `start` on, so that it
+    can be a file or a member of an archive.
+
+    Attributes:
+        name: The name, for display.
+        path: The file.
+        start: The position of the first byte in the file. Defaults to `0`.
+        length: The number of bytes; -1 for all to the end of the file. Defaults to `-1`.
+        content: The bytes, if they are in no file.
+    """
+
+    name: str
+    path: Path | None = None
+    start: int = 0
+    length: int = -1
+    content: bytes | None = field(default=None, repr=False)
+
+    def read(self) -> bytes:
+        """The bytes of the encoded file."""
+        if self.content is not None:
+            return self.content
+        if self.path is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a path or its content. "
+                f"Received: name={self.name!r} alone"
+            )
+        with open(self.path, "rb") as file:
+            file.seek(self.start)
+            return file.read(self.length)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.read()).hexdigest()
 
 
 @contextmanager

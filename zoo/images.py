@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from zoo.files import DataFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,43 +34,8 @@ class ImageError(ValueError):
     """The input is no image that can be read."""
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """An image of a dataset, which is read when needed.
-
-    Its bytes are `content`, or else `length` bytes of the file `path` from `start` on, so that it
-    can be a file or a member of an archive.
-
-    Attributes:
-        name: The name of the image, for display.
-        path: The file.
-        start: The position of the first byte in the file. Defaults to `0`.
-        length: The number of bytes; -1 for all to the end of the file. Defaults to `-1`.
-        content: The bytes, if the image is in no file.
-    """
-
-    name: str
-    path: Path | None = None
-    start: int = 0
-    length: int = -1
-    content: bytes | None = field(default=None, repr=False)
-
-    def read(self) -> bytes:
-        """The bytes of the encoded image."""
-        if self.content is not None:
-            return self.content
-        if self.path is None:
-            raise ValueError(
-                f"An image file needs a path or its content. Received: name={self.name!r} alone"
-            )
-        with open(self.path, "rb") as file:
-            file.seek(self.start)
-            return file.read(self.length)
-
-    @cached_property
-    def sha256(self) -> str:
-        """The SHA-256 of the bytes, as 64 hexadecimal digits."""
-        return hashlib.sha256(self.read()).hexdigest()
+class ImageFile(DataFile):
+    """An image of a dataset."""
 
 
 def zipped_images(archive: Path, names: Sequence[str]) -> list[ImageFile]:

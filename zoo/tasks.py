@@ -5,7 +5,7 @@ listing, loading) reads this table. Importing it imports neither Keras nor any o
 names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -56,8 +56,8 @@ class Task:
         name: The name on a card: the folder in `zoo.models`.
         model: The task model, such as `"zoo.models.text_classifier.task:TextClassifier"`.
         answer: The dataclass of which `infer` returns a list.
-        input: What `infer` takes a list of: texts, sentences split into words (or texts), or
-            images.
+        input: What `infer` takes a list of: texts, sentences split into words (or texts),
+            images, or recordings.
         input_name: Key of the input beside the answer in the JSON of `zoo infer`.
         read_file: The function of `zoo.data` that reads a user's file into the columns of
             `score`.
@@ -78,6 +78,8 @@ class Task:
         headline: The metrics by which models are compared; the first that was measured counts.
         streams: Whether the answer continues the input, and the model's `stream` yields it in
             pieces. Defaults to `False`.
+        pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
+            first. Defaults to `{}`: the same.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -85,7 +87,7 @@ class Task:
     name: str
     model: str
     answer: str
-    input: Literal["text", "words", "image"]
+    input: Literal["text", "words", "image", "audio"]
     input_name: str
     read_file: str
     input_column: Column | None
@@ -100,14 +102,27 @@ class Task:
     pipeline_tag: str
     headline: tuple[str, ...]
     streams: bool = False
+    pipeline_tags: Mapping[str, str] = field(default_factory=dict)
     export_adapter: str | None = None
+
+    def pipeline_tag_of(self, metrics: Iterable[str]) -> str:
+        """The name on Hugging Face of a model with these metrics, such as `"test/rouge_l"`."""
+        measured = {name.rpartition("/")[2] for name in metrics}
+        first = next((name for name in self.headline if name in measured), None)
+        return self.pipeline_tags.get(first or "", self.pipeline_tag)
 
     @property
     def inputs_name(self) -> str:
-        """The inputs in a message: `"texts"`, `"sentences"` or `"images"`."""
-        return {"text": "texts", "words": "sentences", "image": "images"}[self.input]
+        """The inputs in a message: `"texts"`, `"sentences"`, `"images"` or `"recordings"`."""
+        return _INPUTS_NAMES[self.input]
 
 
+_INPUTS_NAMES = {
+    "text": "texts",
+    "words": "sentences",
+    "image": "images",
+    "audio": "recordings",
+}
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 _TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
 SEARCH_OPTIONS = {
@@ -180,7 +195,23 @@ _ROWS = (
         options=SEARCH_OPTIONS,
         plain=("text", "score"),
         pipeline_tag="translation",
-        headline=("bleu",),
+        headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
+        pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
+    ),
+    Task(
+        name="speech_to_text",
+        model="zoo.models.speech_to_text.task:SpeechToText",
+        answer="zoo.models.speech_to_text.answers:Transcription",
+        input="audio",
+        input_name="audio",
+        read_file="zoo.data:read_transcribed",
+        input_column=Column("audio", "audio"),
+        target_column=Column("text", "text"),
+        outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
+        options=SEARCH_OPTIONS,
+        plain=("text", "score"),
+        pipeline_tag="automatic-speech-recognition",
+        headline=("wer",),
     ),
     Task(
         name="text_classifier",

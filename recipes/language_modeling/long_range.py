@@ -89,7 +89,7 @@ def gradient_flow(model: CausalLM, texts: Sequence[str]) -> np.ndarray:
         hidden, _ = backbone.stack(embedded, training=False)
         if backbone.past_attention is not None:
             hidden = backbone.past_attention(hidden, training=False)[0]
-        return ops.reshape(ops.sum(hidden[:, -1] * direction), (1,))
+        return ops.reshape(ops.sum(ops.multiply(hidden[:, -1], direction)), (1,))
 
     embedded = ops.convert_to_numpy(backbone.token_embedding(tokens))
     (gradient,) = jacobian(along_direction, embedded)  # [rows, steps, features]

@@ -6,8 +6,8 @@ import numpy as np
 from recipes.language_modeling import long_range
 from recipes.language_modeling.brackets import accuracy, bracket_outcomes, draw_outcomes
 from recipes.language_modeling.carried_state import CarriedState
-from recipes.language_modeling.report import log_samples, log_surprisal
-from recipes.language_modeling.schema import LanguageModelingConfig
+from recipes.language_modeling.report import log_samples, log_surprisal, unknown_in
+from recipes.language_modeling.schema import POSITIONS, LanguageModelingConfig
 from zoo.data import Columns, Dataset
 from zoo.data.generated_brackets import GeneratedBrackets
 from zoo.data.lanes import cut_into_lanes, join_texts
@@ -47,18 +47,33 @@ class LanguageModelingRecipe(Recipe):
         settings, length = self.config.tokenizer, self.config.model.sequence_length
         if self.config.training.init_from:
             pretrained = self.initial_model.preprocessor
-            return CausalLMPreprocessor(pretrained.tokenizer, length, start=pretrained.start)
+            preprocessor = CausalLMPreprocessor(
+                pretrained.tokenizer, length, start=pretrained.start
+            )
+            return self._with_known_prefixes(preprocessor)
         texts = dataset.splits["train"]["text"]
         tokenizer = TRAIN_TOKENIZER[settings.level](texts, settings.vocabulary_size)
         # In one long text of characters the end token occurs only once.
         is_one_text = len(texts) == 1 and settings.level == "characters" and "\n" in texts[0]
-        return CausalLMPreprocessor(tokenizer, length, start="\n" if is_one_text else None)
+        return self._with_known_prefixes(
+            CausalLMPreprocessor(tokenizer, length, start="\n" if is_one_text else None)
+        )
+
+    def _with_known_prefixes(self, preprocessor: CausalLMPreprocessor) -> CausalLMPreprocessor:
+        """The preprocessor, if the model can read `evaluation.prefixes` with it."""
+        for prefix in self.config.evaluation.prefixes:
+            if unknown := unknown_in(preprocessor, prefix):
+                raise ValueError(
+                    "evaluation.prefixes must have characters that train has: leave out "
+                    f"{', '.join(map(repr, unknown))}. Received: {prefix!r}"
+                )
+        return preprocessor
 
     def build(self, dataset: Dataset, preprocessor: CausalLMPreprocessor, dtype: str) -> CausalLM:
         settings = self.config.model
         backbone = CausalLMBackbone(
             vocabulary_size=preprocessor.tokenizer.vocabulary_size(),
-            max_sequence_length=max(settings.sequence_length, 512),
+            max_sequence_length=max(settings.sequence_length, POSITIONS),
             dtype=dtype,
             **settings.backbone(),
         )
@@ -100,6 +115,22 @@ class LanguageModelingRecipe(Recipe):
             encoded = preprocessor.encode(columns["text"])
             self._encoded = join_texts(encoded, preprocessor.end_token_id)
         return self._encoded
+
+    def describe_data(
+        self, model: CausalLM, dataset: Dataset
+    ) -> tuple[list[str], dict[str, float]]:
+        """The number of tokens, and the share of those of dev that the vocabulary lacks."""
+        preprocessor, lanes = model.preprocessor, self.config.training.batch_size
+        stream, _ = self._stream(preprocessor, dataset.splits["train"])
+        encoded = preprocessor.encode(dataset.splits["dev"]["text"])
+        held, _ = join_texts(encoded, preprocessor.end_token_id)
+        unknown = float(np.mean(held == preprocessor.tokenizer.unk_token_id))
+        line = (
+            f"train has {len(stream):,} tokens, in {lanes} lanes; dev {len(held):,}, of which "
+            f"{unknown:.2%} are unknown"
+        )
+        metrics = {"data/train_tokens": len(stream), "data/dev_tokens": len(held)}
+        return [line], metrics | {"data/dev_unknown": unknown}
 
     def training_model(self, model: CausalLM) -> keras.Model:
         if not model.backbone.carries_state:

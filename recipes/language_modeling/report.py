@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from recipes.language_modeling.schema import LanguageModelingEvaluation
-from zoo.models import CausalLM
+from zoo.models import CausalLM, CausalLMPreprocessor
+from zoo.tokenizers import SpacedWordTokenizer
 from zoo.tracking import Run
 
 PREFIX_WORDS = 4  # of a line, for the model to go on from
@@ -30,6 +31,7 @@ def log_samples(
         name: Name of the table.
     """
     prefixes = settings.prefixes or beginnings(texts, settings.samples)
+    prefixes = [prefix for prefix in prefixes if not unknown_in(model.preprocessor, prefix)]
     written = model.infer(
         prefixes,
         max_length=settings.sample_length,
@@ -37,6 +39,14 @@ def log_samples(
         seed=seed,
     )
     run.log_table({"prefix": prefixes, "continuation": [it.text for it in written]}, name)
+
+
+def unknown_in(preprocessor: CausalLMPreprocessor, text: str) -> list[str]:
+    """The characters of a text that a model of characters or subwords cannot read."""
+    tokenizer = preprocessor.tokenizer
+    if isinstance(tokenizer, SpacedWordTokenizer):  # which has a token for unknown words
+        return []
+    return tokenizer.unknown_characters(text)
 
 
 def log_surprisal(model: CausalLM, texts: Sequence[str], run: Run) -> None:

@@ -9,6 +9,7 @@ from zoo import data
 from zoo.choices import LANGUAGE_DECODERS, PAST_ATTENTIONS, language_model_conflicts
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS
+from zoo.metrics.language_modeling import has_words
 from zoo.training.schema import (
     MAX_TOKENS,
     MAX_VOCABULARY,
@@ -26,6 +27,7 @@ from zoo.training.schema import (
 )
 
 SPECIAL_TOKENS, SUBWORD_BASE = 4, 300  # ids that a vocabulary has in any case
+POSITIONS, MAX_SAMPLE = 512, 384  # positions of a Transformer, and tokens after a prefix
 Penalty = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -129,6 +131,16 @@ class LanguageModelingConfig(RecipeConfig):
     def default_metric(self, dataset: Dataset) -> str:
         return "perplexity"
 
+    def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        yield from super().data_conflicts(dataset)
+        texts = dataset.splits["dev"]["text"]
+        counts = sum(len(text) + 1 for text in texts), sum(len(text.split()) + 1 for text in texts)
+        if self.evaluation.metric == "word_perplexity" and not has_words(*counts):
+            yield Conflict(
+                f"{dataset.name} has no white space between words: set metric bits_per_character",
+                evaluation__metric=self.evaluation.metric,
+            )
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         training, length = self.training, self.model.sequence_length
@@ -139,6 +151,13 @@ class LanguageModelingConfig(RecipeConfig):
                 "sequence_length tokens",
                 training__batch_size=training.batch_size,
                 model__sequence_length=length,
+            )
+        if self.model.decoder == "transformer" and self.evaluation.sample_length > MAX_SAMPLE:
+            yield Conflict(
+                f"a Transformer writes at most {MAX_SAMPLE} tokens after a prefix: set "
+                "sample_length lower",
+                model__decoder=self.model.decoder,
+                evaluation__sample_length=self.evaluation.sample_length,
             )
         if training.batch_tokens is not None or training.r_drop:
             yield Conflict(

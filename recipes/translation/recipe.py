@@ -12,7 +12,11 @@ from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Columns, Dataset
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
-from zoo.tokenizers import train_subword_tokenizer
+from zoo.tokenizers import (
+    train_character_tokenizer,
+    train_subword_tokenizer,
+    train_symbol_tokenizer,
+)
 from zoo.training.display import Display
 from zoo.training.distillation.sequences import (
     WordDistillation,
@@ -22,7 +26,7 @@ from zoo.training.distillation.sequences import (
     with_teacher,
 )
 from zoo.training.distillation.teacher import PROBED, all_rows
-from zoo.training.losses import TokenCrossentropy
+from zoo.training.losses import Coverage, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
 from zoo.training.schema import DECODER_SIZES
@@ -36,6 +40,7 @@ class TranslationRecipe(Recipe):
     """Recipe of translators (many-to-many)."""
 
     Task = Seq2SeqLM
+    purpose = "translation"
     config: TranslationConfig
     report = staticmethod(report)
     compare = staticmethod(compare)
@@ -54,16 +59,24 @@ class TranslationRecipe(Recipe):
             if training.by_word:
                 check_same_vocabulary(self.teachers[0], pretrained)
             return Seq2SeqLMPreprocessor(
-                pretrained.tokenizer, length, length, pretrained.source_tokenizer
+                pretrained.tokenizer,
+                length,
+                length,
+                pretrained.source_tokenizer,
+                lowercase=pretrained.lowercase,
             )
         train = dataset.splits["train"]
-        sides = [train["target"], train["source"]]
+        sources = [text.lower() if settings.lowercase else text for text in train["source"]]
+        sides = [train["target"], sources]
         if not settings.separate:
-            sides = [[*train["source"], *train["target"]]]
+            sides = [[*sources, *train["target"]]]
         tokenizer, *source = [
-            train_subword_tokenizer(texts, settings.vocabulary_size) for texts in sides
+            train_tokenizer(texts, settings.vocabulary_size, algorithm)
+            for texts, algorithm in zip(sides, settings.algorithms, strict=True)
         ]
-        return Seq2SeqLMPreprocessor(tokenizer, length, length, *source)
+        return Seq2SeqLMPreprocessor(
+            tokenizer, length, length, *source, lowercase=settings.lowercase
+        )
 
     def build(self, dataset: Dataset, preprocessor: Seq2SeqLMPreprocessor, dtype: str) -> Seq2SeqLM:
         settings = self.config.model
@@ -74,10 +87,18 @@ class TranslationRecipe(Recipe):
             dtype=dtype,
             **settings.decoder(),
         )
-        model = Seq2SeqLM(backbone, preprocessor, languages=dataset.languages or None)
+        languages = dataset.languages if len(dataset.languages) == 2 else None
+        model = Seq2SeqLM(
+            backbone,
+            preprocessor,
+            languages=languages,
+            copy=settings.copy,
+            purpose=self.purpose,
+        )
         if self.config.training.init_from:
             pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)
+            check_same_sizes(pretrained, model, ("copy",))
             model.set_weights(pretrained.get_weights())
         return model
 
@@ -181,9 +202,14 @@ class TranslationRecipe(Recipe):
         return super().settings_of(model) | {"sequence_length": length}
 
     def training_model(self, model: Seq2SeqLM) -> keras.Model:
-        if not self.config.training.by_word:
-            return model
-        return with_teacher(model, self.teachers[0].model)
+        settings = self.config.training
+        if settings.by_word:
+            return with_teacher(model, self.teachers[0].model)
+        if settings.coverage:
+            mask = model.input["decoder_padding_mask"]
+            cover = Coverage(settings.coverage, name="coverage")
+            return keras.Model(model.input, cover(model.output, model.copy_weights_output, mask))
+        return model
 
     def compile_options(self, model) -> dict:
         settings = self.config.training
@@ -197,3 +223,12 @@ class TranslationRecipe(Recipe):
     def measure(self, model: Seq2SeqLM, columns: Columns) -> dict[str, float]:
         """Scores greedy search, which is faster than beam search."""
         return model.score(columns, beam=1)
+
+
+def train_tokenizer(texts: list[str], vocabulary_size: int, algorithm: str):
+    """A tokenizer of one of the algorithms of `TokenizerConfig`."""
+    if algorithm == "characters":
+        return train_character_tokenizer(texts, vocabulary_size)
+    if algorithm == "symbols":
+        return train_symbol_tokenizer(texts, vocabulary_size)
+    return train_subword_tokenizer(texts, vocabulary_size, algorithm)

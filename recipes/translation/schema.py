@@ -1,12 +1,13 @@
 """Schema of translation recipes."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import TIED_EMBEDDINGS, dot_product_conflicts
+from zoo.choices import TIED_EMBEDDINGS, copy_conflicts, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
 from zoo.training.schema import (
@@ -21,6 +22,10 @@ from zoo.training.schema import (
     one_of,
 )
 
+Algorithm = Literal["unigram", "bpe", "characters", "symbols"]
+# Metrics of symbols, such as phones, which have neither BLEU nor the like.
+ERROR_RATES = frozenset({"word_error_rate", "phone_error_rate"})
+OF_SYMBOLS = ERROR_RATES | {"loss", "perplexity", None}
 Files = str | list[str] | None
 
 
@@ -72,29 +77,61 @@ class TranslationData(DistilledData):
 
 
 class TokenizerConfig(Section):
-    """Subword vocabulary, shared by both languages or one for each."""
+    """Vocabulary, shared by both languages or one for each."""
 
+    algorithm: Algorithm = "unigram"
+    source_algorithm: Algorithm | None = None
     vocabulary_size: Annotated[int, Field(ge=300, le=MAX_VOCABULARY)] = 8000
     separate: bool = False
+    lowercase: bool = False
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
     word_dropout: Share = 0.0
 
-
-class ModelConfig(DecoderConfig):
-    """Architecture of the translator."""
-
-    bidirectional: bool = True
-    tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
-    sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithm of the target, and that of the source if it has its own vocabulary."""
+        return (self.algorithm, self.source_algorithm or self.algorithm)[: 1 + self.separate]
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        yield from dot_product_conflicts(self.attention, self.bidirectional)
+        if self.source_algorithm not in (None, self.algorithm) and not self.separate:
+            yield Conflict(
+                "source and target share one vocabulary: set separate true, or leave "
+                "source_algorithm out",
+                source_algorithm=self.source_algorithm,
+                separate=self.separate,
+            )
+        if self.sampling and not set(self.algorithms) & {"unigram", "bpe"}:
+            yield Conflict(
+                "characters and symbols have one segmentation: set algorithm unigram or bpe, or "
+                "sampling 0",
+                algorithm=self.algorithm,
+                sampling=self.sampling,
+            )
+
+
+with warnings.catch_warnings():
+    # Of pydantic's own `copy`, a method that is deprecated and not used here.
+    warnings.filterwarnings("ignore", 'Field name "copy"')
+
+    class ModelConfig(DecoderConfig):
+        """Architecture of the translator."""
+
+        bidirectional: bool = True
+        tie_embeddings: Annotated[str, one_of(TIED_EMBEDDINGS)] = "none"
+        copy: bool = False
+        sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
+
+        def conflicts(self) -> Iterator[Conflict]:
+            yield from super().conflicts()
+            yield from dot_product_conflicts(self.attention, self.bidirectional)
+            yield from copy_conflicts(self.copy, self.attention)
 
 
 class TranslationTraining(DistilledTraining):
     """Training on the translations of a teacher, and on its probabilities of words."""
 
+    coverage: Annotated[float, Field(ge=0, le=1000)] = 0.0
     teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
     temperature: Annotated[float, Field(gt=0, le=1000)] = 2.0
@@ -120,11 +157,23 @@ class TranslationTraining(DistilledTraining):
 
 
 class TranslationEvaluation(EvaluationConfig):
-    """Metrics of translations."""
+    """Metrics of translations, and of pronunciations or other symbols."""
 
-    for_any_data = frozenset({"chrf", "loss", "perplexity"})
+    for_any_data = frozenset({"chrf", "loss", "perplexity", *ERROR_RATES})
+    lower_is_better = EvaluationConfig.lower_is_better | ERROR_RATES
 
-    metric: Literal["bleu", "chrf", "exact", "loss", "perplexity"] | None = None
+    metric: (
+        Literal[
+            "bleu",
+            "chrf",
+            "exact",
+            "loss",
+            "perplexity",
+            "word_error_rate",
+            "phone_error_rate",
+        ]
+        | None
+    ) = None
 
 
 class TranslationConfig(DistilledRecipe):
@@ -137,11 +186,23 @@ class TranslationConfig(DistilledRecipe):
     evaluation: TranslationEvaluation = TranslationEvaluation()
 
     def default_metric(self, dataset: Dataset) -> str:
-        """BLEU; chrF for pairs of the user, of which BLEU may stay at 0: few, or not sentences."""
+        """BLEU; chrF for pairs of the user, of which BLEU may stay at 0: few, or not sentences.
+
+        The word error rate for targets of symbols.
+        """
+        if self.tokenizer.algorithm == "symbols":
+            return "word_error_rate"
         return "bleu" if self.data.name else "chrf"
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        metric, symbols = self.evaluation.metric, self.tokenizer.algorithm == "symbols"
+        if metric in ERROR_RATES and not symbols or metric not in OF_SYMBOLS and symbols:
+            yield Conflict(
+                "error rates measure targets of symbols, other metrics texts: set another metric",
+                tokenizer__algorithm=self.tokenizer.algorithm,
+                evaluation__metric=metric,
+            )
         if self.data.unlabelled and self.training.teacher_mode == "word":
             yield Conflict(
                 "sources without targets need the teacher's translations: set "
@@ -155,6 +216,26 @@ class TranslationConfig(DistilledRecipe):
                 "them null",
                 data__synthetic=self.data.synthetic.model,
                 training__teacher=self.training.teacher,
+            )
+        if self.model.copy and self.tokenizer.separate:
+            yield Conflict(
+                "copied tokens of the source are written in the target: copying needs one "
+                "vocabulary for both",
+                model__copy=self.model.copy,
+                tokenizer__separate=self.tokenizer.separate,
+            )
+        if self.training.coverage and not self.model.copy:
+            yield Conflict(
+                "the coverage loss is of copying: set model.copy=true, or training.coverage=0",
+                training__coverage=self.training.coverage,
+                model__copy=self.model.copy,
+            )
+        if self.training.coverage and self.training.by_word:
+            yield Conflict(
+                "the coverage loss and a teacher's probabilities cannot be learned together: set "
+                "training.coverage=0, or training.teacher_mode=sequence",
+                training__coverage=self.training.coverage,
+                training__teacher_mode=self.training.teacher_mode,
             )
         if self.tokenizer.separate and self.model.tie_embeddings == "all":
             yield Conflict(

@@ -1,13 +1,16 @@
 """Choice of the backend before Keras is imported."""
 
+import importlib
 import os
 import sys
 import types
+from importlib.util import find_spec
 
 import pytest
 
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
+from zoo.cli.models import FoundModel
 
 pytestmark = pytest.mark.once
 
@@ -64,3 +67,49 @@ def test_libraries_are_silenced_unless_set(fresh):
     backend.choose()
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
     assert os.environ["GRPC_VERBOSITY"] == "ERROR"
+
+
+def test_other_backends_are_hidden_and_found_again(monkeypatch):
+    for name in ("tensorflow", "sklearn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    finders = list(sys.meta_path)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'tensorflow'"):
+        with backend.others_hidden():
+            assert find_spec("sklearn") is None
+            assert find_spec("torch") and find_spec("numpy")
+            importlib.import_module("tensorflow")
+    assert sys.meta_path == finders
+    assert find_spec("tensorflow")
+
+
+@pytest.mark.parametrize(
+    "environment, file, hidden",
+    [
+        ("jax", '{"backend": "torch"}', {"tensorflow", "torch"}),
+        ("", '{"backend": "torch"}', {"tensorflow", "jax"}),
+        ("", "no JSON", {"jax", "torch"}),
+        ("", None, {"jax", "torch"}),
+    ],
+)
+def test_hidden_are_all_but_the_backend_that_keras_will_choose(
+    environment, file, hidden, monkeypatch, tmp_path
+):
+    for name in backend.BACKENDS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", environment)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if file:
+        (tmp_path / "keras.json").write_text(file)
+    with backend.others_hidden():
+        assert {name for name in backend.BACKENDS if find_spec(name) is None} == hidden
+
+
+def test_tokenizers_of_keras_hub_are_recognized(tmp_path):
+    model = FoundModel("it", tmp_path, None)
+    assert not model.has_keras_hub_tokenizer
+    file = tmp_path / "tokenizer.json"
+    file.write_text('{"module": "zoo.tokenizers.words", "registered_name": "zoo>WordTokenizer"}')
+    assert not model.has_keras_hub_tokenizer
+    file.write_text('{"module": "keras_hub.src.models.bert.bert_tokenizer"}')
+    assert model.has_keras_hub_tokenizer

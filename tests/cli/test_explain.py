@@ -92,3 +92,14 @@ def test_wrong_input_is_refused_before_loading(loaded, cards, task, given, messa
     assert main(["explain", "tiny_en", given, "--json"]) == 2
     assert message in capsys.readouterr().err
     assert loaded == []
+
+
+def test_recordings_have_one_drawing(loaded, cards, tmp_path, capsys):
+    cards[0] = replace(cards[0], task="speech_to_text")
+    assert main(["explain", "tiny_en", "none.wav"]) == 2
+    assert "takes the path of an audio file. Received: 'none.wav'" in capsys.readouterr().err
+    (tmp_path / "a.wav").touch()
+    for option in ("--pieces", "--method=gradient"):
+        assert main(["explain", "tiny_en", str(tmp_path / "a.wav"), option]) == 2
+        assert "`tiny_en` takes recordings" in capsys.readouterr().err
+    assert loaded == []

@@ -8,6 +8,7 @@ import tracemalloc
 from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import zoo
@@ -187,6 +188,68 @@ def test_unreadable_images_are_reported_and_the_others_answered(photos, tmp_path
     assert main(["infer", "tiny_en", photos[3], "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["image"] == photos[3] and photos[3] in answer["error"]
+
+
+@dataclass
+class Word:
+    text: str = "a"
+    start: float = 0.0
+    end: float = 0.5
+
+
+@dataclass
+class Transcript(Caption):
+    words: tuple = (Word(),)
+
+
+class SpeechToText:
+    """A recogniser that says how long a recording is."""
+
+    class preprocessor:  # noqa: N801 (an attribute of a model)
+        sampling_rate = 8_000
+
+    def infer(self, recordings, **options):
+        return [Transcript(f"{len(recording) / 8_000:g} s") for recording in recordings]
+
+    def explain(self, recording):
+        from zoo.explain import Spectrogram
+
+        return Spectrogram(np.zeros((9, 4)), 0.01, np.arange(1, 5), ["a"], [(0, 5)])
+
+
+@pytest.fixture
+def recordings(monkeypatch, cards, tmp_path):
+    from zoo.audio import wav_bytes
+
+    cards[0] = replace(cards[0], task="speech_to_text")
+    monkeypatch.setattr(zoo, "load", lambda source: SpeechToText(), raising=False)
+    for name, rate in {"a.wav": 8_000, "c.wav": 16_000}.items():
+        (tmp_path / name).write_bytes(wav_bytes(np.zeros(16_000), rate))
+    (tmp_path / "b.wav").write_bytes(b"no audio")
+    return [str(tmp_path / name) for name in ("a.wav", "b.wav", "c.wav", "none.wav")]
+
+
+def test_unreadable_recordings_are_reported_and_the_others_answered(
+    recordings, tmp_path, capsys, small_figures
+):
+    page = tmp_path / "page.html"
+    assert main(["infer", "tiny_en", *recordings, "--html", str(page), "--batch-size", "2"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == f"2 s\t-0.5000\t{recordings[0]}\n1 s\t-0.5000\t{recordings[2]}\n"
+    assert recordings[1] in shown.err and recordings[3] in shown.err
+    assert "Recordings that could not be read, with the errors above: 2" in shown.err
+    html = page.read_text()
+    assert (html.count("<article>"), html.count("<audio"), html.count("data:image/png")) == (
+        4,
+        2,
+        2,
+    )
+    assert main(["infer", "tiny_en", recordings[2], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["audio"] == recordings[2]
+    assert answer["words"] == [{"text": "a", "start": 0.0, "end": 0.5}]
+    assert main(["infer", "tiny_en", recordings[1], "--json"]) == 1
+    assert "no audio" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):

@@ -1,9 +1,10 @@
 """`zoo init`: the task, the columns and the settings it finds, and recipes that `zoo run` takes."""
 
+import numpy as np
 import pytest
 import yaml
 
-from recipes import captioning, sentiment, tagging, translation
+from recipes import captioning, language_modeling, sentiment, speech, tagging, translation
 from zoo.cli import main
 from zoo.training import resolve
 
@@ -65,6 +66,17 @@ def test_pairs(init):
     assert resolve(translation.RECIPE, "my.yaml").evaluation.metric == "chrf"
 
 
+def test_words_and_phones(init):
+    rows = [(f"{a}{b}{c}", f"{a} {b}1 {c}") for a in "bdk" for b in "aeiou" for c in "mnst"]
+    recipe, shown = init(table(rows, ("word", "phones"), "\t"), "words.tsv")
+    assert recipe["data"] == {"train": "words.tsv", "source": "word", "target": "phones"}
+    assert "words, and 12 symbols: pronunciation" in shown
+    config = resolve(translation.RECIPE, "my.yaml")
+    assert config.tokenizer.algorithms == ("symbols", "characters")
+    assert config.evaluation.metric == "word_error_rate" and config.evaluation.mode == "min"
+    assert config.model.sequence_length == 8
+
+
 def test_two_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for side in ("en", "de"):
@@ -99,11 +111,36 @@ def test_images(init, tmp_path):
     assert resolve(captioning.RECIPE, "my.yaml").evaluation.metric == "rouge_l"
 
 
+def test_recordings(init, tmp_path):
+    from zoo.audio import wav_bytes
+
+    for i in range(12):
+        (tmp_path / f"{i}.wav").write_bytes(wav_bytes(np.zeros(100 + i), 8_000))
+    rows = [(f"{i}.wav", f"say number {i}", "ab"[i % 2]) for i in range(12)]
+    recipe, shown = init(table(rows, ("path", "sentence", "client_id")), "calls.csv")
+    assert recipe["recipe"] == "speech" and "2 speakers" in shown
+    columns = {"audio": "path", "text": "sentence", "speaker": "client_id"}
+    assert recipe["data"] == {"train": "calls.csv", **columns}
+    assert resolve(speech.RECIPE, "my.yaml").evaluation.metric == "cer"
+
+
+def test_text(init, tmp_path):
+    paragraphs = "".join(f"It was day {i}.\nNobody came to see us.\n\n" for i in range(200))
+    recipe, shown = init(paragraphs, "novel.txt")
+    assert recipe["recipe"] == "language_modeling" and "a text of 7,889 characters" in shown
+    assert recipe["data"] == {"train": "novel.txt"}
+    assert recipe["tokenizer"] == {"level": "characters"}
+    config = resolve(language_modeling.RECIPE, "my.yaml")
+    assert config.training.batch_size * config.model.sequence_length < 0.9 * len(paragraphs)
+    assert config.evaluation.metric == "bits_per_character"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
         ("a,b\n1,2\n3,4\n", "numbers.csv", "A table needs a column of texts"),
-        ("just\nlines\n", "lines.txt", "A table (.csv, .tsv, .jsonl)"),
+        ("just\nlines\n", "lines.log", "A table (.csv, .tsv, .jsonl)"),
+        ("\n", "blank.txt", "no text"),
         ("text,label\n", "empty.csv", "no rows"),
     ],
 )

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import pytest
 
 from zoo.cli import main
+from zoo.cli.backend import BACKENDS, PACKAGES
 
 TEXTS = ["a good film", "a bad film", "정말 재미있어요", "not bad at all 🎬"]
 
@@ -87,10 +89,19 @@ def test_truncated_weights_are_reported(preset, capsys):
     assert said.out == "" and "model.weights.h5" in said.err
 
 
-@pytest.mark.once
-def test_pipe_receives_only_the_answers(saved):
+PROGRAM = """
+import json, pathlib, sys
+from zoo.cli import main
+code = main(sys.argv[2:])
+pathlib.Path(sys.argv[1]).write_text(json.dumps(sorted(sys.modules)))
+sys.exit(code)
+"""
+
+
+def test_process_imports_one_backend_and_prints_only_the_answers(saved, tmp_path):
     """Messages that libraries print when they are imported are suppressed."""
-    command = [sys.executable, "-m", "zoo.cli", "infer", str(saved), "--json"]
+    modules = tmp_path / "modules.json"
+    command = [sys.executable, "-c", PROGRAM, str(modules), "infer", str(saved), "--json"]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         command, input="\n".join(TEXTS).encode(), capture_output=True, env=environment
@@ -99,3 +110,8 @@ def test_pipe_receives_only_the_answers(saved):
     assert done.stderr.decode() == ""
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["text"] for answer in answers] == TEXTS
+    used = keras.config.backend()
+    others = {name for other in BACKENDS if other != used for name in PACKAGES[other]}
+    imported = set(json.loads(modules.read_text()))
+    assert {"keras_hub", used} <= imported
+    assert not imported & {*others, "mlflow", "sklearn"}

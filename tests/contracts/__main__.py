@@ -4,7 +4,13 @@ import json
 
 from tests.contracts import test_layers
 from tests.contracts.test_models import COMBINATIONS, EXPECTED, TEXTS, known_logits, make
-from tests.models import test_causal_lm, test_image_to_text, test_seq2seq_lm, test_token_classifier
+from tests.models import (
+    test_causal_lm,
+    test_image_to_text,
+    test_seq2seq_lm,
+    test_speech_to_text,
+    test_token_classifier,
+)
 from zoo.models import TextClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -54,6 +60,13 @@ write_lines(
     {
         name: test_causal_lm.known_logits(test_causal_lm.make(name)).ravel().round(6).tolist()
         for name in test_causal_lm.VARIANTS
+    },
+)
+write_lines(
+    test_speech_to_text.EXPECTED,
+    {
+        name: test_speech_to_text.known_answers(test_speech_to_text.make(name)).round(6).tolist()
+        for name in test_speech_to_text.VARIANTS
     },
 )
 captioners = test_image_to_text.make_preprocessor()

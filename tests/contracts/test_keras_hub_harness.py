@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from zoo import layers, models
-from zoo.tokenizers import train_subword_tokenizer, train_word_tokenizer
+from zoo.tokenizers import (
+    CharacterTokenizer,
+    SymbolTokenizer,
+    train_subword_tokenizer,
+    train_word_tokenizer,
+)
 
 pytestmark = pytest.mark.once  # other contracts walk every backend
 
@@ -62,6 +67,8 @@ def ones(*shape):
 # weights.
 STEPS = {"query": floats(2, 3, 4), "value": floats(2, 5, 4)}
 DECODING = {"inputs": floats(2, 3, 4), "memory": floats(2, 5, 4)}
+STACKED = {"inputs": floats(2, 5, 4), "padding_mask": ones(2, 5)}
+RECORDED = {"audio": floats(2, 400), "audio_length": np.array([400, 200], "int32")}
 PADDED = {"states": floats(2, 5, 4), "padding_mask": ones(2, 5)}
 LAYERS = [
     (layers.BahdanauAttention, {"units": 4}, STEPS, (2, 3, 4), 3),
@@ -77,9 +84,14 @@ LAYERS = [
     + (DECODING, (2, 3, 4), 28),
     (layers.SequencePooling, {"pooling": "bahdanau"}, PADDED, ((2, 4), (2, 1, 5)), 4),
     (layers.CharacterFeatures, {"vocabulary_size": 9, "units": 4}, ids(2, 3, 5), (2, 3, 4), 3),
+    (layers.CTCHead, {"vocabulary_size": 3}, STACKED, (2, 5, 3), 2),
+    (layers.FrameStacking, {"factor": 2}, STACKED, ((2, 3, 8), (2, 3)), 0),
+    (layers.SpecAugment, {"frequency_mask": 2}, STACKED, (2, 5, 4), 0),
+    (layers.LogMel, {"sampling_rate": 8000, "frame_length": 200, "hop_length": 80})
+    + (RECORDED, ((2, 5, 40), (2, 5)), 0),
     (layers.LinearChainCRF, {"num_tags": 4}, floats(2, 5, 4), (2, 5, 4), 3),
 ]
-SEEDED = (layers.RecurrentEncoder, layers.AttentiveDecoder)
+SEEDED = (layers.RecurrentEncoder, layers.AttentiveDecoder, layers.SpecAugment)
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case[0].__name__)
@@ -139,13 +151,20 @@ BACKBONES = {
         IMAGES | sequences(*TARGET),
         {"decoder_sequence_output": (2, 5, 4)},
     ),
+    "speech_to_text": (
+        models.SpeechToTextBackbone,
+        {"vocabulary_size": 9, "head": "joint", "units": 4, "embedding_dim": 4},
+        RECORDED | sequences(*TARGET),
+        {"encoder_sequence_output": (2, 2, 8), "decoder_sequence_output": (2, 5, 4)},
+    ),
 }
+WHOLE = ("images", "audio_length")  # inputs without steps
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_backbones(harness, name):
     cls, arguments, inputs, expected = BACKBONES[name]
-    shorter = [{k: v if k == "images" else v[:, :n] for k, v in inputs.items()} for n in (2, 3)]
+    shorter = [{k: v if k in WHOLE else v[:, :n] for k, v in inputs.items()} for n in (2, 3)]
     harness.run_backbone_test(
         cls,
         arguments,
@@ -209,12 +228,24 @@ def captioner(tokenizer):
     }, ({"images": np.zeros((4, 9, 7, 3), "uint8"), "text": TEXTS},)
 
 
+def recognizer(tokenizer):
+    letters = CharacterTokenizer(sorted(set("".join(TEXTS))))
+    backbone = models.SpeechToTextBackbone(
+        letters.vocabulary_size(), head="joint", units=4, embedding_dim=4
+    )
+    return {
+        "backbone": backbone,
+        "preprocessor": models.SpeechToTextPreprocessor(letters, head="joint"),
+    }, ({"audio": floats(4, 6400).clip(-1, 1), "text": TEXTS},)
+
+
 TASKS = {
     models.CausalLM: writer,
     models.TextClassifier: classifier,
     models.TokenClassifier: tagger,
     models.Seq2SeqLM: translator,
     models.ImageToText: captioner,
+    models.SpeechToText: recognizer,
 }
 
 
@@ -226,6 +257,17 @@ def test_tasks(harness, cls, tokenizer):
 
 def test_subword_tokenizer(harness, tokenizer):
     harness.run_preprocessing_layer_test(type(tokenizer), {"proto": tokenizer.proto}, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("cls", "entries"),
+    [
+        (CharacterTokenizer, set("".join(TEXTS))),
+        (SymbolTokenizer, {symbol for text in TEXTS for symbol in text.split()}),
+    ],
+)
+def test_character_tokenizers(harness, cls, entries):
+    harness.run_preprocessing_layer_test(cls, {"characters": sorted(entries)}, TEXTS)
 
 
 def test_word_tokenizer(harness):

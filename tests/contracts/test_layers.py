@@ -68,6 +68,15 @@ def spell(layer, states, mask):
     return layer(ids * ops.cast(mask, "int32")[:, :, None])
 
 
+def copy(layer, states, mask):
+    """Copies in two steps from a memory whose tokens repeat, which are weighed alike."""
+    valid = ops.cast(mask, "float32")
+    ids = ops.cast(ops.cumsum(valid, axis=1) % 3 * valid, "int32")
+    weights = valid / ops.maximum(ops.sum(valid, axis=1, keepdims=True), 1.0)  # [batch, source]
+    weights = ops.stack([weights, weights], axis=1)
+    return layer(states[:, 2:4], states[:, :2], states, ids, memory_mask=mask, weights=weights)
+
+
 def attention(make):
     return Case(make, attend, attend_causally)
 
@@ -132,6 +141,8 @@ CASES = {
     ),
     "MultiHeadAttention": attention(lambda **kw: layers.MultiHeadAttention(2, 4, **kw)),
     "PastAttention": read(lambda **kw: layers.PastAttention("bahdanau", span=2, **kw)),
+    "PointerGenerator-given_weights": Case(lambda **kw: layers.PointerGenerator(**kw), copy),
+    "PointerGenerator-own_attention": Case(lambda **kw: layers.PointerGenerator(4, **kw), copy),
     "ScaledDotProductAttention": attention(lambda **kw: layers.ScaledDotProductAttention(**kw)),
     "RecurrentEncoder-bidirectional": Case(
         lambda **kw: layers.RecurrentEncoder("lstm", 4, num_layers=2, bidirectional=True, **kw)

@@ -8,7 +8,13 @@ import functools
 
 import pytest
 
-from tests.models import test_causal_lm, test_image_to_text, test_seq2seq_lm, test_token_classifier
+from tests.models import (
+    test_causal_lm,
+    test_image_to_text,
+    test_seq2seq_lm,
+    test_speech_to_text,
+    test_token_classifier,
+)
 from tests.models.test_arguments import MAKERS, PICTURES
 from zoo.models import (
     CausalLM,
@@ -16,6 +22,7 @@ from zoo.models import (
     ImageToText,
     Seq2SeqLM,
     Seq2SeqLMPreprocessor,
+    SpeechToText,
     TokenClassifier,
 )
 from zoo.tasks import task_of
@@ -35,12 +42,15 @@ MODELS = MAKERS | {
         test_image_to_text.make_preprocessor(), "bahdanau"
     ),
     TokenClassifier: functools.partial(test_token_classifier.make, "encoder lstm"),
+    SpeechToText: lambda: test_speech_to_text.make("joint", 128),
 }
 SHORT, LONG = "one", "one two three " * 20
+INPUTS = {ImageToText: PICTURES[:2], SpeechToText: test_speech_to_text.RECORDINGS[1::-1]}
 OPTIONS = {
     CausalLM: {"seed": 1, "max_length": 6},
     Seq2SeqLM: {"beam": 2, "n_best": 2},
     ImageToText: {"beam": 2},
+    SpeechToText: {"beam": 2, "n_best": 2},
 }
 
 
@@ -62,7 +72,7 @@ def plain(answer):
 @pytest.mark.parametrize("task", MODELS, ids=lambda task: task_of(task).name)
 def test_an_answer_does_not_depend_on_its_neighbours(task):
     model, options = MODELS[task](), OPTIONS.get(task, {})
-    one, other = PICTURES[:2] if task is ImageToText else (SHORT, LONG)
+    one, other = INPUTS.get(task, (SHORT, LONG))
     (alone,) = model.infer([one], **options)
     for inputs in ([one, other], [one, other, other, one]):
         for size in (1, 64):

@@ -23,6 +23,7 @@ FILES = {
     "causal_lm": ("it.csv", "text\na dog\n", {"text"}),
     "image_to_text": ("it.csv", "image,caption\na.png,a dog\n", {"image", "captions"}),
     "seq2seq_lm": ("it.tsv", "source\ttarget\na dog\tein Hund\n", {"source", "target"}),
+    "speech_to_text": ("it.csv", "audio,text\na.png,one two\n", {"audio", "text", "speaker"}),
     "text_classifier": ("it.csv", "text,label\na dog,good\n", {"text", "label"}),
     "token_classifier": ("it.conll", "a DET\ndog NOUN\n", {"tokens", "tags"}),
 }

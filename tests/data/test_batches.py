@@ -151,6 +151,16 @@ def test_weights_of_tokens_are_kept():
     assert weight.tolist() == [[0.5] * 8, [0] * 8]
 
 
+def test_weights_by_the_name_of_an_output():
+    def with_weights(indices, length):
+        ones = np.ones(len(indices))
+        return ones, {"a": ones, "b": ones}, {"a": ones, "b": np.full((len(indices), 2), 0.5)}
+
+    weights = Batches(plan_batches([1, 2, 3], [8], 2), with_weights)[1][2]
+    assert weights["a"].tolist() == [1, 0] and weights["b"].tolist() == [[0.5] * 2, [0] * 2]
+    assert weights["a"].dtype == weights["b"].dtype == np.float32
+
+
 def test_start_skips_batches():
     plan = plan_batches(LENGTHS, [16, 40], 8, seed=0)
     whole = [y.tolist() for _, y, _ in Batches(plan, collate)]

@@ -123,7 +123,7 @@ def test_paths_outside_of_the_folder_are_refused(folder, name):
     (folder / "a.png").write_bytes(b"")
     rows = [("a.png", "fine"), (name.format(folder), "not")]
     message = error(write(folder / "in", "a.tsv", table("tsv", rows)))
-    assert "a.tsv, line 3: the image must be the path of a file" in message
+    assert "a.tsv, line 3: the path must be that of a file" in message
     assert f"within it. Received: {name.format(folder)!r}" in message
 
 

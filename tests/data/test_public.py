@@ -399,6 +399,43 @@ def test_the_published_translations(name, source, target, digest, opening, monke
     assert dataset.digest.startswith(digest)
 
 
+@pytest.mark.parametrize(
+    "name, digest, opening",
+    [
+        ("chatbot_ko", "68ee0a21cc5e", ("12시 땡!", "하루가 또 가네요.")),
+        ("sae4k", "0db8f9b51da0", ("최근 한 달 동안 학교에서", "한달동안 학교에서 메일 온 적")),
+    ],
+)
+def test_the_published_pairs_share_no_text_between_splits(name, digest, opening, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA", REAL)
+    if not REAL or zoo.data.path(name) is None:
+        pytest.skip(f"there is no {name} on this machine")
+    dataset = zoo.data.load(name)
+    card = next(card for card in zoo.data.list_datasets() if card.name == name)
+    assert dataset.languages == ("ko", "ko") and dataset.digest.startswith(digest)
+    for column, start in zip(("source", "target"), opening, strict=True):
+        texts = {split: columns[column] for split, columns in dataset.splits.items()}
+        assert {split: len(rows) for split, rows in texts.items()} == card.splits
+        assert any(rows[0].startswith(start) for rows in texts.values())
+        for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
+            assert not set(texts[one]) & set(texts[other])
+
+
+def test_damaged_pairs_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_DATA", str(tmp_path))
+    for name, file, content in (
+        ("sae4k", "sae4k_v1.txt", "\ufeffa\tb\t0\nc\td\n"),
+        ("chatbot_ko", "ChatbotData.csv", "Question,A,label\na,b,0\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(content, "utf-8")
+        with pytest.raises(ValueError, match="is damaged"):
+            zoo.data.load(name)
+        (tmp_path / name / file).write_text(content.replace("d\n", "d\t1\n").replace("uestion", ""))
+        with pytest.raises(ValueError, match=f"The content of .* is not that of {name}"):
+            zoo.data.load(name)
+
+
 def test_wikitext2_is_one_text_of_words(monkeypatch, site):
     for split, content in {
         "train": " \n = Title = \n one <unk> \n",

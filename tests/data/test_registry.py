@@ -6,6 +6,7 @@ import os
 import pytest
 
 import zoo.data
+from zoo.audio import AudioFile
 from zoo.data import registry
 from zoo.data.dataset import DatasetCard, content_digest
 from zoo.data.embedded import EmbeddedDataset, EmbeddedPart
@@ -22,6 +23,7 @@ COLUMNS = {  # with the type of their values
     "text_classifier": {"text": str, "label": str},
     "seq2seq_lm": {"source": str, "target": str},
     "image_to_text": {"image": ImageFile, "captions": list},
+    "speech_to_text": {"audio": AudioFile, "text": str, "speaker": str},
     "token_classifier": {"tokens": list, "tags": list},
 }
 GENERATED = [name for name in CARDS if not issubclass(registry._DATASETS[name], PublicDataset)]
@@ -73,7 +75,8 @@ def test_a_public_dataset_has_files_and_their_digests(name):
     assert card.files and card.homepage.startswith("https://")
     assert set(card.digests) == set(dataset.stored)
     assert all(len(digest) == 64 for digest in card.digests.values())
-    assert bool(dataset.dev_size) == ("dev" not in {key.split(".")[0] for key in dataset.stored})
+    parts = {key.split(".")[0] for key in dataset.stored}  # "all" is split when it is loaded
+    assert bool(dataset.dev_size) == parts.isdisjoint({"dev", "all"})
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

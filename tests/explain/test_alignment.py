@@ -295,3 +295,19 @@ def test_a_page_imports_no_matplotlib():
         "assert not {'matplotlib', 'numpy', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
+
+
+def test_what_was_copied_is_drawn_and_said(tmp_path):
+    copied = [[0.9, 0.05], [0.1, 0.2], [0.0, 1.0]]
+    shown = Alignment(["Bo", " left"], ["Bo", " is", "</s>"], WEIGHTS[:3, :2], copied=copied)
+    assert shown.summary == [
+        "Copied from the source: “Bo” (95%); written from the vocabulary: “is”."
+    ]
+    assert shown.to_dict()["copied"] == copied and "copied" not in alignment().to_dict()
+    assert "copied   0" in written(shown.figure()) and shown.summary[0] in shown.to_html()
+    greatest = [
+        mesh.norm.vmax for mesh in shown.figure().axes[0].collections if isinstance(mesh, QuadMesh)
+    ]
+    assert greatest[1] == 1.0  # a share of all, however small the shares are
+    with pytest.raises(ValueError, match="one row of copied"):
+        Alignment(["a"], ["b"], [[1.0]], copied=[])

@@ -22,6 +22,11 @@ def test_scores_that_models_of_other_tokens_share():
     assert subwords["bits_per_character"] == words["bits_per_character"]
 
 
+def test_texts_without_spaces_have_no_word_perplexity():
+    assert "word_perplexity" in language_modeling_scores(20.0, 10, 100, words=5)
+    assert "word_perplexity" not in language_modeling_scores(20.0, 10, 101, words=5)
+
+
 def test_score_without_state_is_named():
     scores = language_modeling_scores(20.0, 10, 20, nats_without_state=30.0)
     assert scores["perplexity_without_state"] == pytest.approx(math.exp(3))

@@ -8,10 +8,16 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from tests.models import test_image_to_text, test_seq2seq_lm, test_token_classifier
+from tests.models import (
+    test_image_to_text,
+    test_seq2seq_lm,
+    test_speech_to_text,
+    test_token_classifier,
+)
 from zoo.models import (
     ImageToText,
     Seq2SeqLM,
+    SpeechToText,
     TextClassifier,
     TextClassifierBackbone,
     TextClassifierPreprocessor,
@@ -38,15 +44,18 @@ MAKERS = {
     TokenClassifier: functools.partial(test_token_classifier.make, "words alone"),
     Seq2SeqLM: lambda: test_seq2seq_lm.make(test_seq2seq_lm.make_preprocessor(), "none"),
     ImageToText: lambda: test_image_to_text.make(test_image_to_text.make_preprocessor(), "none"),
+    SpeechToText: lambda: test_speech_to_text.make("none"),
 }
 INPUTS = {TextClassifier: TEXTS, TokenClassifier: TEXTS, Seq2SeqLM: TEXTS, ImageToText: PICTURES}
+INPUTS[SpeechToText] = test_speech_to_text.RECORDINGS[:2]
 COLUMNS = {
     TextClassifier: ("text", "label"),
     TokenClassifier: ("tokens", "tags", "intent"),
     Seq2SeqLM: ("source", "target"),
     ImageToText: ("image", "captions"),
+    SpeechToText: ("audio", "text"),
 }
-SEARCHING = (Seq2SeqLM, ImageToText)
+SEARCHING = (Seq2SeqLM, ImageToText, SpeechToText)
 every_task = pytest.mark.parametrize("task", MAKERS)
 searching_tasks = pytest.mark.parametrize("task", SEARCHING)
 
@@ -155,6 +164,7 @@ def test_preprocessors_do_not_warn(models, task):
     inputs = {
         Seq2SeqLM: {"encoder_text": TEXTS, "decoder_text": TEXTS},
         ImageToText: {"images": PICTURES, "text": TEXTS},
+        SpeechToText: {"audio": INPUTS[SpeechToText], "text": TEXTS},
     }.get(task, TEXTS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -33,8 +33,12 @@ VARIANTS["transformer"] = {"attention": "transformer", "num_layers": 2, "num_hea
 VARIANTS["transformer, tied"] = VARIANTS["transformer"] | {"tie_embeddings": "all"}
 VARIANTS["tied"] = {"tie_embeddings": "all"}
 VARIANTS["output tied"] = {"tie_embeddings": "output", "cell": "simple_rnn"}
+VARIANTS["copying"] = {"copy": True}
+VARIANTS["transformer, copying"] = VARIANTS["transformer, tied"] | {"copy": True}
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
-most_on_one_backend = variants(VARIANTS, everywhere=("none", "lstm, deep, fed", "transformer"))
+most_on_one_backend = variants(
+    VARIANTS, everywhere=("none", "lstm, deep, fed", "transformer", "transformer, copying")
+)
 
 
 def make_preprocessor():
@@ -43,11 +47,10 @@ def make_preprocessor():
 
 def make(preprocessor, variant):
     """A model with the same weights on every backend."""
-    backbone = Seq2SeqLMBackbone(
-        preprocessor.tokenizer.vocabulary_size(),
-        **{"embedding_dim": 8, "units": 8, **VARIANTS[variant]},
-    )
-    model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
+    options = {"embedding_dim": 8, "units": 8, **VARIANTS[variant]}
+    copy = options.pop("copy", False)
+    backbone = Seq2SeqLMBackbone(preprocessor.tokenizer.vocabulary_size(), **options)
+    model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"), copy=copy)
     assign_normal(sorted(model.trainable_weights, key=lambda it: it.path), scale=1.5)
     return model
 
@@ -103,8 +106,16 @@ def test_padding_and_later_target_tokens_do_not_change_logits(models, variant):
 
 
 @variants(
-    ["none", "luong_local", "multi_head", "lstm, deep, fed", "transformer, tied"],
-    everywhere=("lstm, deep, fed", "transformer, tied"),
+    [
+        "none",
+        "luong_local",
+        "multi_head",
+        "lstm, deep, fed",
+        "transformer, tied",
+        "copying",
+        "transformer, copying",
+    ],
+    everywhere=("lstm, deep, fed", "transformer, tied", "copying", "transformer, copying"),
 )
 def test_search_and_teacher_forcing_give_the_same_log_probability(models, variant):
     model = models(variant)
@@ -121,8 +132,10 @@ def test_search_and_teacher_forcing_give_the_same_log_probability(models, varian
         assert hypothesis.log_probability == pytest.approx(-losses.sum(), abs=1e-3)
 
 
-@variants(["bahdanau", "tied", "transformer"], everywhere=("bahdanau", "transformer"))
 @pytest.mark.once
+@pytest.mark.parametrize(
+    "variant", ["bahdanau", "tied", "transformer", "copying", "transformer, copying"]
+)
 def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -177,7 +190,7 @@ def test_infer_keeps_the_order_over_buckets_and_batches(models):
     assert set(answers[0].to_dict()) == {"text", "score", "hypotheses"}
 
 
-@variants(["bahdanau", "transformer"], everywhere=("transformer",))
+@variants(["bahdanau", "transformer", "copying"], everywhere=("transformer", "copying"))
 def test_generate_of_keras_hub_equals_greedy_search(models, variant):
     model = models(variant)
     model.compile(sampler="greedy")
@@ -191,6 +204,29 @@ def test_generate_continues_a_prompt(models):
     model.compile(sampler="greedy")
     prompted = model.generate({"encoder_text": SOURCES[:2], "decoder_text": ["eins", "zwei"]})
     assert [text.startswith(start) for text, start in zip(prompted, ("eins", "zwei"), strict=True)]
+
+
+def test_samples_are_drawn_at_a_temperature(models):
+    model = models()
+    draw = model.make_sampler(temperature=1.0, num_samples=20, seed=0)
+    first, second, empty = draw(SOURCES[:2] + [""])
+    texts = [one.text for one in first.hypotheses]
+    assert len(set(texts)) > 3 and first.text == texts[0] and empty.text == ""
+    scores = [one.log_probability for one in first.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    assert texts != [one.text for one in draw(SOURCES[:1])[0].hypotheses]  # others
+    (cold,) = model.make_sampler(temperature=0.05, num_samples=20, seed=0)(SOURCES[:1])
+    means = [np.mean([one.log_probability for one in it.hypotheses]) for it in (first, cold)]
+    assert means[1] > means[0] + 1  # nearer to the most probable
+    for options in ({"temperature": 0}, {"num_samples": 0}):
+        with pytest.raises(ValueError, match="Received: "):
+            model.make_sampler(**options)
+
+
+@pytest.mark.once
+def test_an_unknown_purpose_is_refused(models):
+    with pytest.raises(ValueError, match="`purpose` must be one of.*Received: purpose='chat'"):
+        Seq2SeqLM(models().backbone, purpose="chat")
 
 
 def test_a_long_text_is_truncated_with_a_warning(models):
@@ -262,7 +298,7 @@ def test_effects_are_what_the_log_probability_loses(models, variant):
         assert effects[:, column].sum() == pytest.approx(lost[0] - lost[1], abs=1e-3)
 
 
-@variants(["transformer", "lstm, deep, fed"], everywhere=("lstm, deep, fed",))
+@variants(["transformer", "lstm, deep, fed", "copying"], everywhere=("lstm, deep, fed",))
 def test_gradients_are_those_of_numerical_differences(models, variant):
     model = models(variant)
     explained = model.explain("one", "gradient")
@@ -276,10 +312,55 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
         scaled = embedded.copy()
         scaled[:, :count] *= scale
         encoded = model.backbone.encode_embedded(keras.ops.convert_to_tensor(scaled), inputs[1])
-        return float(keras.ops.convert_to_numpy(model.token_log_odds(ids, **encoded)).sum())
+        return float(keras.ops.convert_to_numpy(model.token_log_odds(ids, inputs, encoded)).sum())
 
     numerical = (odds(1.01) - odds(0.99)) / 0.02
     assert sum(row[0] for row in explained.effects) == pytest.approx(numerical, rel=0.02, abs=0.02)
+
+
+@pytest.mark.parametrize("variant", ["copying", "transformer, copying"])
+def test_explanations_show_what_was_copied_and_what_was_written(preprocessor, variant):
+    model, text = make(preprocessor, variant), "one two one 🙂"  # known pieces, and bytes
+    inputs, tokens = model._collate(model._encode([text]), 16), model._encode([text])[0]
+    absent = preprocessor.tokenizer.token_to_id("▁drei")
+    for bias, share in ((-20.0, 1.0), (20.0, 0.0)):
+        model.pointer_generator.switch.bias.assign([bias])
+        copied = model.copied_shares(inputs, [*tokens[:-1], absent])
+        np.testing.assert_allclose(copied[:-1].sum(axis=1), share, atol=1e-3)
+        np.testing.assert_array_equal(copied[-1], 0)
+        different = np.array(tokens)[:-1, None] != inputs[0][0]
+        np.testing.assert_array_equal(copied[:-1][different], 0)
+    explained = model.explain(text)
+    assert np.shape(explained.copied) == np.shape(explained.weights)
+    np.testing.assert_allclose(explained.copied, 0, atol=1e-3)
+    assert explained.summary[-1][:4] in ("Writ", "Noth")
+    assert model.explain(text, "occlusion").copied is None
+    assert make(preprocessor, "bahdanau").explain(text).copied is None
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("variant", ["copying", "transformer, copying"])
+def test_a_model_that_only_copies_writes_tokens_of_its_source(preprocessor, variant):
+    model = make(preprocessor, variant)
+    model.pointer_generator.switch.bias.assign([-20.0])
+    texts = ["🙂 뷁", "three two"]  # characters that the vocabulary lacks, and known words
+    encoded = model._encode(texts)
+    search = model.search(SearchOptions(beam=3, n_best=3, min_length=4, max_length=8))
+    found = search(*model._collate(encoded, 16))
+    for row, ids in enumerate(encoded):
+        for n in range(3):
+            assert {*found.tokens[row, n, : found.lengths[row, n]].tolist()} <= {*ids}
+    empty, unknown, _ = model.infer(["", *texts])
+    assert empty.text == "" and empty.score == 0 and np.isfinite(unknown.score)
+
+
+@pytest.mark.once
+def test_copying_needs_attention_and_one_vocabulary():
+    options = {"embedding_dim": 8, "units": 8}
+    with pytest.raises(ValueError, match="needs attention.*copy=True, attention='none'"):
+        Seq2SeqLM(Seq2SeqLMBackbone(20, attention="none", **options), copy=True)
+    with pytest.raises(ValueError, match="one vocabulary for both.*source_vocabulary_size=9"):
+        Seq2SeqLM(Seq2SeqLMBackbone(20, source_vocabulary_size=9, **options), copy=True)
 
 
 def test_collate_shifts_the_target(preprocessor):

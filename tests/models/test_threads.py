@@ -9,19 +9,26 @@ import keras
 import numpy as np
 import pytest
 
-from tests.models import test_image_to_text, test_seq2seq_lm, test_text_classifier
+from tests.models import (
+    test_image_to_text,
+    test_seq2seq_lm,
+    test_speech_to_text,
+    test_text_classifier,
+)
 from tests.models import test_token_classifier as tagger
 from tests.weights import assign_normal
 from zoo.decoding import compiled
 from zoo.models import (
     ImageToText,
     Seq2SeqLM,
+    SpeechToText,
     TextClassifier,
     TextClassifierBackbone,
     TextClassifierPreprocessor,
     TokenClassifier,
 )
 from zoo.models.batching import predict
+from zoo.models.generation import GenerationTask
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.tracking.flavor import TextModel
 
@@ -59,13 +66,19 @@ TASKS = {
     ),
     Seq2SeqLM: (make_translator, SOURCES, "source", "target", test_seq2seq_lm.TARGETS),
     ImageToText: (make_captioner, PICTURES, "image", "captions", [["a dog"]] * 4),
+    SpeechToText: (
+        functools.partial(test_speech_to_text.make, "joint"),
+        test_speech_to_text.RECORDINGS,
+        *("audio", "text"),
+        test_speech_to_text.TEXTS,
+    ),
 }
 every_task = pytest.mark.parametrize("task", TASKS)
 
 
 def requests(model, inputs, column, other, values):
     """Functions that ask a model in every way, and return numbers and strings."""
-    options = {"beam": 2, "max_length": 8} if isinstance(model, Seq2SeqLM | ImageToText) else {}
+    options = {"beam": 2, "max_length": 8} if isinstance(model, GenerationTask) else {}
     server = TextModel(model)
     text = [" ".join(it) if isinstance(it, list) else it for it in inputs]
     return [

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from recipes import language_modeling
 from recipes.language_modeling.brackets import accuracy, bracket_outcomes, draw_outcomes
 from recipes.language_modeling.carried_state import CarriedState
+from recipes.language_modeling.long_range import gradient_flow
 from recipes.language_modeling.recipe import LanguageModelingRecipe
 from recipes.language_modeling.report import beginnings
 from recipes.language_modeling.schema import LanguageModelingConfig
@@ -163,12 +165,20 @@ def test_windows_begin_elsewhere_in_each_epoch():
         (["training.batch_tokens=1024"], "lanes of one text"),
         (["tokenizer.level=subwords", "tokenizer.vocabulary_size=50"], "at least 300"),
         (["model.decoder=transformer", "model.weight_dropout=0.1"], "Transformer"),
+        (["model.decoder=transformer", "evaluation.sample_length=400"], "at most 384 tokens"),
         (["data.name=multi30k"], "name must be one of generated_brackets"),
     ],
 )
 def test_settings_that_do_not_fit(overrides, message):
     with pytest.raises(ConfigError, match=message):
         recipe("model.sequence_length=64", *overrides)
+
+
+@pytest.mark.once
+def test_words_are_not_counted_where_there_is_no_space():
+    config = recipe("evaluation.metric=word_perplexity").config
+    (conflict,) = config.data_conflicts(load_data(config))
+    assert "set metric bits_per_character" in str(conflict)
 
 
 @pytest.mark.once
@@ -179,6 +189,13 @@ def test_text_that_is_shorter_than_a_window_of_each_lane(tmp_path):
     dataset = load_data(one.config)
     with pytest.raises(ValueError, match="16 lanes with at least one window of 8 tokens"):
         one.examples(built(one, dataset), dataset.splits["train"], 0)
+
+
+@pytest.mark.once
+def test_prefixes_of_unknown_characters():
+    one = recipe("evaluation.prefixes=[(a, z]")
+    with pytest.raises(ValueError, match="must have characters that train has: leave out 'z'"):
+        one.prepare(load_data(one.config))
 
 
 @pytest.mark.once
@@ -198,6 +215,22 @@ def test_brackets_are_compared_with_each_other_only(model):
     assert 0 <= accuracy(outcomes) <= 1
     figure = draw_outcomes({"model": outcomes})
     assert len(figure.axes) == 2
+
+
+@pytest.mark.once
+def test_study_compares_memory_and_gradients(model):
+    logged = []
+    run = SimpleNamespace(log_figure=lambda figure, name: logged.append(name))
+    texts = load_data(recipe().config).splits["dev"]
+    one = recipe("model.decoder=simple_rnn", "model.attention=scaled_dot")
+    models = {"lstm": model, "attention": built(one, load_data(one.config))}
+    table = one.compare(models, texts, run)
+    assert logged == ["figures/brackets.png", "figures/gradient.png"]
+    assert all(len(values) == 2 for values in table.values())
+    assert {"perplexity", "brackets right", "gradient 64 steps back"} <= set(table)
+    flow = gradient_flow(model, texts["text"])
+    assert flow.shape == (65,) and flow[0] == 1
+    assert flow[64] < flow[16] < flow[1] < 1  # of a new LSTM, whose gates are half open
 
 
 @pytest.mark.once

@@ -1,5 +1,6 @@
 """Translation recipe: schema, runs, `init_from`, loss."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,6 +110,42 @@ def test_user_files_with_two_vocabularies_and_batch_tokens(client, tmp_path):
 
 
 @pytest.mark.once
+def test_words_and_phones_of_the_user(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "NUM_FIGURES", 1)
+    rows = [
+        (a + b + c, f"{a.upper()} {b.upper()}1 {c}") for a in "bdk" for b in "aeiou" for c in "mnst"
+    ]
+    rows += [(word, phones.replace("1", "0")) for word, phones in rows[::4]]
+    table = "".join(f"{word}\t{phones}\n" for word, phones in [("word", "phones"), *rows])
+    (tmp_path / "words.tsv").write_text(table)
+    result = run_recipe(
+        translation.RECIPE,
+        "transformer_cmudict_g2p_en",
+        [
+            f"data.train={tmp_path / 'words.tsv'}",
+            "data.source=word",
+            "data.target=phones",
+            *("model.embedding_dim=8", "model.units=8", "model.num_layers=1"),
+            *("training.epochs=2", "training.average_last=2", "training.batch_tokens=128"),
+            "training.buckets=1",
+        ],
+        output=tmp_path / "preset",
+        progress=False,
+    )
+    assert {"dev/word_error_rate", "dev/phone_error_rate", "dev/word_error_rate_unstressed"} <= set(
+        result.metrics
+    )
+    vocabulary = result.model.preprocessor.tokenizer.get_vocabulary()
+    assert {"B", "A1", "A0", "m"} <= set(vocabulary) and len(vocabulary) == 21
+    assert result.card.languages == () and result.model.languages is None
+    samples = json.loads(Path(client.download_artifacts(result.run_id, "samples.json")).read_text())
+    assert samples["columns"] == ["word", "predicted", "references", "errors"]
+    assert any(" | " in row[2] for row in samples["data"])
+    again = zoo.load(str(tmp_path / "preset"))
+    assert again.infer(["BAM", "kit"]) == result.model.infer(["bam", "kit"])
+
+
+@pytest.mark.once
 def test_transformer_run(client, monkeypatch):
     monkeypatch.setattr(report, "NUM_FIGURES", 2)
     result = run_recipe(
@@ -129,6 +166,10 @@ def test_transformer_run(client, monkeypatch):
         ("model.attention=multi_head model.num_heads=3", "divisible by num_heads"),
         ("model.attention=transformer model.units=16", "Transformer need embedding_dim equal"),
         ("tokenizer.separate=true model.tie_embeddings=all", "only if they share one vocabulary"),
+        ("tokenizer.source_algorithm=characters", "set separate true, or leave"),
+        ("tokenizer.algorithm=characters tokenizer.sampling=0.1", "have one segmentation"),
+        ("tokenizer.algorithm=symbols", "error rates measure targets of symbols"),
+        ("evaluation.metric=word_error_rate", "error rates measure targets of symbols"),
         ("model.attention=bahdanu", "bahdanau"),
         ("data.name=multi30", "did you mean multi30k"),
         ("data.name=null data.options={} data.train=[only.en]", "two text files"),

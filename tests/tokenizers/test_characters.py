@@ -86,3 +86,28 @@ def test_assets_and_config_restore_the_tokenizer(tmp_path):
     again = CharacterTokenizer.from_config(tokenizer.get_config())
     again.load_assets(tmp_path)
     assert again.get_vocabulary() == tokenizer.get_vocabulary()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "Expecting value"),
+        ('{"a": 1}', "it is no list"),
+        ("[1]", "one character"),
+        ('["ab"]', "one character"),
+        ("[" * 100_000, "recursion"),
+        (b"\xff", "utf-8"),
+    ],
+)
+def test_damaged_vocabularies_are_refused(tmp_path, content, message):
+    content = content.encode() if isinstance(content, str) else content
+    (tmp_path / "characters.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"must be a JSON list of strings.*{message}"):
+        CharacterTokenizer().load_assets(tmp_path)
+
+
+def test_huge_vocabularies_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.tokenizers.characters.MAX_BYTES", 5)
+    (tmp_path / "characters.json").write_text('["a", "b"]')
+    with pytest.raises(ValueError, match="it has 10 bytes, more than 5"):
+        CharacterTokenizer().load_assets(tmp_path)

@@ -1,14 +1,23 @@
 """Chooses the Keras backend and silences its libraries, before they are imported."""
 
 import importlib.util
+import json
 import os
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from pathlib import Path
 
 from zoo.cli.errors import WrongUse
 from zoo.home import provide_home
 
 BACKENDS = ("tensorflow", "jax", "torch")
+# Packages that Keras and KerasHub import where they are installed: those of each backend, and those
+# of wrappers and metrics that no model of the zoo uses.
+PACKAGES = {"tensorflow": ("tensorflow", "tensorflow_text"), "jax": ("jax",), "torch": ("torch",)}
+UNUSED = ("rouge_score", "sklearn")
 
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -76,3 +85,48 @@ def choose(backend: str | None = None) -> None:
             hint=f"start a new process with KERAS_BACKEND={chosen}",
         )
     os.environ["KERAS_BACKEND"] = chosen
+
+
+@contextmanager
+def others_hidden() -> Iterator[None]:
+    """Hides the other backends and `UNUSED` packages, as if they were not installed.
+
+    Keras and KerasHub import every backend that is installed, and KerasHub imports TensorFlow again
+    to find a preset, which takes seconds and half a gigabyte. Without TensorFlow, KerasHub lacks
+    its own tokenizers and some preprocessing layers; without JAX or torch, nothing. Afterwards
+    other modules can import the hidden packages.
+    """
+    used = _current()
+    packages = {package for name in BACKENDS if name != used for package in PACKAGES[name]}
+    hiding = _Hiding(sys.meta_path, packages | set(UNUSED))
+    sys.meta_path[:] = [hiding]
+    try:
+        yield
+    finally:
+        place = sys.meta_path.index(hiding)  # imported libraries may have added finders
+        sys.meta_path[place : place + 1] = hiding.finders
+
+
+class _Hiding(MetaPathFinder):
+    """Finds what other finders find, but for some packages."""
+
+    def __init__(self, finders: list, packages: set[str]):
+        self.finders = list(finders)
+        self.packages = packages
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname in self.packages:
+            return None
+        found = (finder.find_spec(fullname, path, target) for finder in self.finders)
+        return next((spec for spec in found if spec is not None), None)
+
+
+def _current() -> str:
+    """The backend that Keras will choose when it is imported."""
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        return chosen
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    try:
+        return json.loads(file.read_text("utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"

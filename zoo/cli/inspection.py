@@ -9,20 +9,26 @@ from statistics import mean
 from typing import Any
 
 from zoo.cli.errors import WrongUse
-from zoo.data import read_parallel, read_tagged
+from zoo.data import read_parallel, read_tagged, read_texts
 from zoo.data.languages import guess_language
 from zoo.data.tables import read_rows, table_format
+from zoo.data.text_files import is_text
 from zoo.tags import tagging_scheme
 
+AUDIO = re.compile(r"\.(wav|flac|ogg|mp3|aiff?)$", re.IGNORECASE)
 IMAGES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?)$", re.IGNORECASE)
 # Usual names of columns, which decide among several candidates.
 TEXTS = ("text", "review", "sentence", "document", "comment", "content", "message", "title")
 LABELS = ("label", "class", "category", "sentiment", "rating", "stars", "score", "target", "intent")
+TRANSCRIPTS = ("transcript", "transcription", "text", "sentence", "words")
+SPEAKERS = ("speaker", "speaker_id", "client_id", "voice")
 SOURCES, TARGETS = ("source", "src", "input"), ("target", "tgt", "output", "translation")
 MOST_LABELS = 50
 MOST_LABEL_WORDS = 4
+MOST_SYMBOLS = 200  # different phones, or the like
 UNSPACED = ("ja", "zh", "th")  # languages without spaces between words
 SHORT, LONG = 32, 512  # limits of the proposed length of a sequence, in tokens
+MANY_CHARACTERS = 3_000_000  # of which a language model reads subwords
 
 
 @dataclass
@@ -92,6 +98,10 @@ class Column:
         return all(IMAGES.search(value.strip()) for value in self.values)
 
     @property
+    def is_audio(self) -> bool:
+        return all(AUDIO.search(value.strip()) for value in self.values)
+
+    @property
     def is_number(self) -> bool:
         return all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", value) for value in self.values)
 
@@ -126,11 +136,13 @@ def propose(files: Sequence[Path]) -> Proposal:
             for name in rows[0]
         ]
         found = _of_table(file, columns)
+    elif file.is_dir() or is_text(file):
+        found = _language_modeling(file)
     else:
         raise WrongUse(
             "A table (.csv, .tsv, .jsonl), a tagged file (.conllu, .conll, or .txt and .tsv with a "
-            "word per line), or two text files, source and target, are needed. "
-            f"Received: {file}",
+            "word per line), two text files, source and target, or a text file or a folder of them "
+            f"are needed. Received: {file}",
             hint="zoo init --help",
         )
     found.settings.insert(0, Setting("data", "train", str(file)))
@@ -151,20 +163,24 @@ def _is_tagged(file: Path) -> bool:
     from zoo.data.tables import lines
 
     head = [line.strip() for _, line in zip(range(500), lines(file), strict=False)]
-    return "" in head[:-1] and all(len(line.split()) > 1 for line in head if line)
+    columns = {len(line.split()) for line in head if line}
+    return "" in head[:-1] and len(columns) == 1 and columns != {1}
 
 
 def _of_table(file: Path, columns: list[Column]) -> Proposal:
-    """The recipe of a table: by its columns of images, labels and texts."""
+    """The recipe of a table: by its columns of images, recordings, labels and texts."""
     names = ", ".join(column.name for column in columns)
     seen = f"{len(columns[0].values):,} rows with the columns {names}"
     images = [column for column in columns if column.is_image]
-    labels = [column for column in columns if column.is_label and not column.is_image]
+    audio = [column for column in columns if column.is_audio]
+    labels = [column for column in columns if column.is_label and column not in (*images, *audio)]
     texts = [
         column
         for column in columns
-        if column not in labels and column not in images and not column.is_number
+        if column not in (*labels, *images, *audio) and not column.is_number
     ]
+    if audio and (spoken := _named(columns, TRANSCRIPTS) or next(iter(texts), None)):
+        return _speech(seen, audio[0], spoken, _named(columns, SPEAKERS))
     pair = [_named(texts, names) for names in (SOURCES, TARGETS)]
     if images and texts:
         return _captioning(seen, images[0], _longest(texts, ("caption", *TEXTS)))
@@ -181,7 +197,8 @@ def _of_table(file: Path, columns: list[Column]) -> Proposal:
         return found
     raise WrongUse(
         "A table needs a column of texts and one of labels (few values, each more than once), two "
-        "of texts, or one of image files and one of captions. Name the columns yourself: "
+        "of texts, or one of image files (or recordings) and one of captions (transcripts). Name "
+        "the columns yourself: "
         f"`zoo run sentiment/quickstart data.train={file} data.text=… data.label=…`. "
         f"Received: {seen}",
         hint="zoo recipes",
@@ -226,6 +243,8 @@ def _balance(share: float) -> str:
 
 
 def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
+    if _are_pronunciations(source, target):
+        return _pronunciation(source, target, seen)
     rows = len(source)
     languages = [guess_language(texts) for texts in (source, target)]
     pair = " to ".join(language or "unknown" for language in languages)
@@ -236,6 +255,29 @@ def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
     found.add("model", "sequence_length", length, _longest_reason())
     _add_training(found, rows, small=30)
     found.add("evaluation", "metric", "chrf", "moves from the first epochs, in any language")
+    return found
+
+
+def _are_pronunciations(source: list[str], target: list[str]) -> bool:
+    """True for words with few different symbols, separated by spaces, such as phones."""
+    symbols = [text.split() for text in target]
+    different = len({symbol for row in symbols for symbol in row})
+    few = different <= min(MOST_SYMBOLS, sum(map(len, symbols)) / 10)
+    return few and mean(map(len, symbols)) > 2 and all(len(text.split()) == 1 for text in source)
+
+
+def _pronunciation(source: list[str], target: list[str], seen: str) -> Proposal:
+    rows, different = len(source), len({symbol for text in target for symbol in text.split()})
+    found = Proposal("translation", seen, f"words, and {different} symbols: pronunciation")
+    found.add("tokenizer", "algorithm", "symbols", "targets, separated by spaces")
+    found.add("tokenizer", "source_algorithm", "characters", "sources are words")
+    found.add("tokenizer", "separate", True, "sources have characters, targets symbols")
+    _add_units(found, rows, ("embedding_dim", "units"))
+    longest = max(*map(len, source), *(len(text.split()) for text in target))
+    length = min(-(-(longest + 1) // 8) * 8, LONG)
+    found.add("model", "sequence_length", length, f"of at most {longest} characters or symbols")
+    _add_training(found, rows, small=30)
+    found.add("evaluation", "metric", "word_error_rate", "words without a right pronunciation, %")
     return found
 
 
@@ -271,6 +313,52 @@ def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
     found.add("model", "sequence_length", _length(caption.values, language), _longest_reason())
     _add_training(found, rows, small=20)
     found.add("evaluation", "metric", "rouge_l", "moves from the first epochs")
+    return found
+
+
+def _speech(seen: str, audio: Column, spoken: Column, speaker: Column | None) -> Proposal:
+    rows = len(spoken.values)
+    found = Proposal("speech", seen, "a column of recordings and one of texts: speech recognition")
+    found.rows, found.language = rows, guess_language(spoken.values)
+    found.add("data", "audio", audio.name, f"such as {audio.values[0]}")
+    found.add("data", "text", spoken.name, f"{_size(spoken.values)}")
+    if speaker is not None:
+        found.add("data", "speaker", speaker.name, f"{len(speaker.counts)} speakers")
+    found.add("model", "sampling_rate", 16_000, "8000 for telephone calls")
+    found.add("model", "frame_length", 400, "25 milliseconds")
+    found.add("model", "hop_length", 160, "10 milliseconds")
+    found.add("model", "units", 128 if rows < 20_000 else 256)
+    _add_training(found, rows, small=40)
+    found.add("training", "speed", 0.1, "recordings sound faster and slower in each epoch")
+    found.add("evaluation", "metric", "cer", "moves from the first epochs")
+    return found
+
+
+def _language_modeling(path: Path) -> Proposal:
+    texts = read_texts(path)["text"]
+    size = sum(map(len, texts))
+    kind = "a text" if len(texts) == 1 else f"{len(texts):,} texts"
+    found = Proposal(
+        "language_modeling",
+        f"{kind} of {size:,} characters",
+        "text without labels: a language model, which writes more of it",
+    )
+    level, tokens = "characters", size
+    if size > MANY_CHARACTERS:
+        level, tokens = "subwords", size // 4
+    found.add("tokenizer", "level", level, f"for {size:,} characters")
+    if level == "subwords":
+        found.add("tokenizer", "vocabulary_size", 4000 if size < 20_000_000 else 8000)
+    for key, units in (("embedding_dim", 64), ("units", 128 if tokens < 200_000 else 384)):
+        found.add("model", key, units)
+    found.add("model", "output_dropout", 0.3)
+    found.add("model", "sequence_length", SHORT if tokens < 200_000 else 2 * SHORT)
+    found.add("training", "epochs", 20 if tokens < 1_000_000 else 10, "at most")
+    found.add("training", "patience", 3, "epochs without a better dev score before it stops")
+    lanes = min(max(tokens // (20 * SHORT), 1), 32)
+    found.add("training", "batch_size", lanes, "parts of the text that are read side by side")
+    found.add("training", "learning_rate", 0.003)
+    found.add("evaluation", "metric", "bits_per_character", "the same for any vocabulary")
     return found
 
 

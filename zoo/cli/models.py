@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,12 @@ class FoundModel:
         from zoo import presets
 
         return presets.read_task(self.directory)
+
+    @property
+    def has_keras_hub_tokenizer(self) -> bool:
+        """Whether its tokenizer is one of KerasHub's, which need TensorFlow on every backend."""
+        path = self.directory / "tokenizer.json"
+        return path.is_file() and '"keras_hub' in path.read_text("utf-8")
 
     def config(self, file: str) -> dict | None:
         """The configuration of one Keras object of the preset, or `None` if it has none.
@@ -99,7 +106,8 @@ def find(source: str) -> FoundModel:
 def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task":
     """Loads a model on a backend, with a spinner while Keras is imported."""
     backend.choose(backend_name)
-    with starting(f"Loading {model.source} …"):
+    alone = nullcontext() if model.has_keras_hub_tokenizer else backend.others_hidden()
+    with starting(f"Loading {model.source} …"), alone:
         import zoo
 
         return zoo.load(model.directory)

@@ -24,6 +24,7 @@ GROUPS = {
     },
     "inference": {
         "infer": "run a model on texts or images",
+        "chat": "talk to a model in the terminal",
         "eval": "measure a model on a dataset",
         "explain": "draw what speaks for and against an answer",
         "export": "export a model to a SavedModel or ONNX graph",

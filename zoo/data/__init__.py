@@ -12,6 +12,7 @@ from zoo.data.registry import get, list_datasets, load, path
 from zoo.data.tagged import tag_set
 from zoo.data.tagged_files import load_tagged, read_tagged
 from zoo.data.text_files import load_texts, read_texts
+from zoo.data.transcribed_files import load_transcribed, read_transcribed
 
 __all__ = [
     "BEHAVIOUR_SETS",
@@ -28,11 +29,13 @@ __all__ = [
     "load_parallel",
     "load_tagged",
     "load_texts",
+    "load_transcribed",
     "path",
     "read_captioned",
     "read_labelled",
     "read_parallel",
     "read_tagged",
     "read_texts",
+    "read_transcribed",
     "tag_set",
 ]

@@ -59,17 +59,20 @@ class Batches(data_adapter.DataAdapter):
     def __len__(self) -> int:
         return len(self.plan)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
         batch = self.plan[index]
         x, y, *weights = self.collate(batch.indices, batch.length)
         counts = (np.arange(len(batch.indices)) < batch.num_real).astype("float32")  # [batch]
         if not weights:
             return x, y, counts
-        (weight,) = weights
-        weight = np.asarray(weight, "float32")  # [batch, ...]
-        return x, y, weight * counts.reshape(-1, *[1] * (weight.ndim - 1))
 
-    def __iter__(self) -> Iterator[tuple[Any, Any, np.ndarray]]:
+        def counted(weight):
+            weight = np.asarray(weight, "float32")  # [batch, ...]
+            return weight * counts.reshape(-1, *[1] * (weight.ndim - 1))
+
+        return x, y, keras.tree.map_structure(counted, *weights)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yields the batches in order; an error in the thread is raised here."""
         ready: queue.Queue = queue.Queue(PREFETCHED)
         stop = threading.Event()

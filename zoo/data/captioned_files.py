@@ -1,13 +1,11 @@
 """Reads captioning datasets from tables of image files and captions."""
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Columns, Dataset, dataset_of_files
-from zoo.data.tables import as_string, as_text, hold_out_share, read_table
+from zoo.data.tables import as_file_name, as_text, check_files, hold_out_share, read_table
 from zoo.images import ImageFile
-
-MAX_NAMED = 3  # missing images named in an error
 
 
 def load_captioned(
@@ -84,33 +82,16 @@ def read_captioned(
     table = read_table(
         file,
         {"image": image, "caption": caption},
-        {"image": _image, "caption": _captions},
+        {"image": as_file_name, "caption": _captions},
     )
     captions: dict[str, list[str]] = {}
     for name, found in zip(table["image"], table["caption"], strict=True):
         captions.setdefault(name, []).extend(found)
-    if absent := [name for name in captions if not (folder / name).is_file()]:
-        more = ", …" if len(absent) > MAX_NAMED else ""
-        raise FileNotFoundError(
-            f"{file} names {len(absent)} of {len(captions)} images that are not in the folder "
-            f"{str(folder)!r}. Name the folder by the argument `images`. Received: "
-            f"{', '.join(map(repr, absent[:MAX_NAMED]))}{more}"
-        )
+    check_files(file, folder, captions, "images")
     return {
         "image": [ImageFile(name, folder / name) for name in captions],
         "captions": list(captions.values()),
     }
-
-
-def _image(file: Path, number: int, value: Any) -> str:
-    """Normalises a path and checks that it is within the folder of images."""
-    path = PurePath(as_string(file, number, value))
-    if not path.name or path.anchor or ".." in path.parts:
-        raise ValueError(
-            f"{file}, line {number}: the image must be the path of a file, relative to the folder "
-            f"of images and within it. Received: {value!r}"
-        )
-    return str(path)
 
 
 def _captions(file: Path, number: int, value: Any) -> list[str]:

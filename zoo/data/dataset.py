@@ -80,7 +80,9 @@ class Dataset:
             text classifier `{"text": [...], "label": [...]}`, for a translator `{"source":
             [...], "target": [...]}`, for a tagger `{"tokens": [...], "tags": [...]}`, for
             captioning `{"image": [...], "captions": [...]}`, with a `zoo.images.ImageFile` and
-            a list of strings for each image. The columns of a split are equally long.
+            a list of strings for each image, for speech `{"audio": [...], "text": [...],
+            "speaker": [...]}`, with a `zoo.audio.AudioFile` each. The columns of a split are
+            equally long.
         labels: All labels, in the order of the classes; `()` if there are none.
     """
 
@@ -199,7 +201,7 @@ def check_sizes(sizes: dict[str, int]) -> None:
 def content_digest(columns: Columns) -> str:
     """SHA-256 over the names of columns and their rows, in order.
 
-    An `ImageFile` counts as its own SHA-256.
+    A `zoo.files.DataFile` counts as its own SHA-256.
     """
     content = hashlib.sha256(json.dumps(list(columns)).encode())
     for row in zip(*columns.values(), strict=True):

@@ -4,8 +4,8 @@ import gzip
 import os
 import sys
 import tempfile
+import zipfile
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from zoo.files import atomic_directory, bounded_lines
 from zoo.home import home
 
 
-class PublicDataset(ABC):
+class PublicDataset:
     """Base class of datasets that consist of files.
 
-    A subclass sets the attributes and implements `parse`; where the published files are not the
-    stored ones, also `unpack`. A row in `zoo.data.registry` gives it its name.
+    A subclass sets the attributes and implements `parse`, or `read_rows` if the stored files have
+    no lines; where the published files are not the stored ones, also `unpack`. A row in
+    `zoo.data.registry` gives it its name.
 
     Attributes:
         card: A `DatasetCard`.
@@ -49,9 +50,13 @@ class PublicDataset(ABC):
     labels: tuple[str, ...] = ()
     dev_size: int = 0
 
-    @abstractmethod
     def parse(self, lines: Iterator[str]) -> Iterator[tuple[Any, ...]]:
         """Yields rows of `columns`, given the lines of a stored file without line ends."""
+        raise NotImplementedError(f"{type(self).__name__} must define `parse` or `read_rows`.")
+
+    def read_rows(self, file: Path, split: str) -> Iterator[tuple[Any, ...]]:
+        """Yields rows of `columns`, given a stored file and its key in `stored`."""
+        return self.parse(_lines(file))
 
     def unpack(self, downloads: Path, folder: Path) -> None:
         """Converts downloaded files to stored files. By default they are moved unchanged."""
@@ -97,10 +102,17 @@ class PublicDataset(ABC):
         remedy = f"Remove it, and run `zoo data get {self.card.name}` again."
         columns: Columns = {name: [] for name in self.columns}
         try:
-            for row in self.parse(_lines(file)):
+            for row in self.read_rows(file, split):
                 for values, value in zip(columns.values(), row, strict=True):
                     values.append(value)
-        except (EOFError, zlib.error, gzip.BadGzipFile, ValueError, IndexError) as error:
+        except (
+            EOFError,
+            zlib.error,
+            gzip.BadGzipFile,
+            zipfile.BadZipFile,
+            ValueError,
+            IndexError,
+        ) as error:
             raise ValueError(f"The file {file} is damaged ({error}). {remedy}") from error
         digest = content_digest(columns)
         if digest != self.card.digests[split]:

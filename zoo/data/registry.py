@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Protocol
 
 from zoo.data.behaviour import BehaviourEn, BehaviourKo
+from zoo.data.chatbot_ko import ChatbotKo
+from zoo.data.cmudict import Cmudict
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
 from zoo.data.flickr8k import Flickr8k
+from zoo.data.fsdd import Fsdd
+from zoo.data.fsdd_strings import FsddStrings
 from zoo.data.generated_brackets import GeneratedBrackets
 from zoo.data.generated_dates import GeneratedDates
+from zoo.data.generated_morse import GeneratedMorse
+from zoo.data.generated_remarks import GeneratedRemarks
+from zoo.data.generated_requests import GeneratedRequests
 from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
@@ -20,6 +27,7 @@ from zoo.data.multi30k_task2 import Multi30kTask2
 from zoo.data.nsmc import Nsmc
 from zoo.data.public import PublicDataset
 from zoo.data.reviews import ImdbReviews, NsmcReviews
+from zoo.data.sae4k import Sae4k
 from zoo.data.slots_and_intents import Atis, Snips
 from zoo.data.sst2 import Sst2
 from zoo.data.tatoeba import TatoebaKorEng
@@ -45,9 +53,16 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Atis,
         BehaviourEn,
         BehaviourKo,
+        Cmudict,
+        ChatbotKo,
         Flickr8k,
         GeneratedBrackets,
+        Fsdd,
+        FsddStrings,
         GeneratedDates,
+        GeneratedMorse,
+        GeneratedRemarks,
+        GeneratedRequests,
         GeneratedReviews,
         GeneratedScenes,
         GeneratedSlots,
@@ -58,6 +73,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         Nsmc,
         NsmcMini,
         NsmcReviews,
+        Sae4k,
         Snips,
         SnipsMini,
         Sst2,
@@ -83,8 +99,12 @@ def load(name: str, **options) -> Dataset:
     Args:
         name: One of `list_datasets()`.
         **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
-            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            generated ones, and `size` (pixels) for scenes; a speaker to leave out for speech;
+            `source` and `target`, two of its
             languages, for translation; `column`, the tags to read, for treebanks.
+            generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
+            languages, for translation; `column`, the tags to read, for treebanks; `stress` for
+            pronunciations.
 
     Returns:
         A `Dataset`.

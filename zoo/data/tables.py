@@ -4,8 +4,8 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 from zoo.data.dataset import Columns, hold_out
@@ -14,6 +14,7 @@ from zoo.suggestions import did_you_mean
 from zoo.unicode import compose
 
 FORMATS = (".csv", ".tsv", ".jsonl")
+MAX_NAMED = 3  # missing files named in an error
 
 
 def table_format(file: Path) -> str | None:
@@ -187,6 +188,35 @@ def as_string(file: Path, number: int, value: Any) -> str:
             f"character. Received: {value[error.start : error.end]!a}"
         ) from error
     return value
+
+
+def as_file_name(file: Path, number: int, value: Any) -> str:
+    """Normalises a path and checks that it is within the folder that the table names files of."""
+    path = PurePath(as_string(file, number, value))
+    if not path.name or path.anchor or ".." in path.parts:
+        raise ValueError(
+            f"{file}, line {number}: the path must be that of a file, relative to the folder of "
+            f"the files and within it. Received: {value!r}"
+        )
+    return str(path)
+
+
+def check_files(file: Path, folder: Path, names: Collection[str], argument: str) -> None:
+    """Raises a `FileNotFoundError` that names files of a table that are not in their folder.
+
+    Args:
+        file: The table.
+        folder: The folder.
+        names: The names of the files in the folder.
+        argument: The argument that names the folder, which is also a noun for the files.
+    """
+    if absent := [name for name in names if not (folder / name).is_file()]:
+        more = ", …" if len(absent) > MAX_NAMED else ""
+        raise FileNotFoundError(
+            f"{file} names {len(absent)} of {len(names)} {argument} that are not in the folder "
+            f"{str(folder)!r}. Name the folder by the argument `{argument}`. Received: "
+            f"{', '.join(map(repr, absent[:MAX_NAMED]))}{more}"
+        )
 
 
 def _no_format(file: Path) -> ValueError:

@@ -88,7 +88,7 @@ def _files(path: Path) -> list[Path]:
     """The text files of a folder, or the one file, after a check of their size."""
     files = [path]
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and _is_named_text(file))
+        files = sorted(file for file in path.rglob("*") if file.is_file() and is_text(file))
         if not files:
             raise ValueError(
                 f"A folder of texts must have files that end in {', '.join(SUFFIXES)}, or in .gz "
@@ -102,7 +102,8 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _is_named_text(file: Path) -> bool:
+def is_text(file: Path) -> bool:
+    """True if a file is a text file by its suffix (ignoring `.gz`)."""
     return Path(file.name.lower().removesuffix(".gz")).suffix in SUFFIXES
 
 

@@ -15,6 +15,7 @@ from zoo.explain.effects import (
 from zoo.explain.html import heat_map, spans
 from zoo.explain.matrix import Matrix
 from zoo.explain.text_boxes import labels
+from zoo.explain.words import END
 
 MAX_TOKENS = 100  # that are drawn on each side
 
@@ -44,14 +45,18 @@ class Alignment(Drawable):
             `zoo.explain.effects.Flip`.
         title: A title, such as the intent of a sentence. Defaults to `""`.
         spans: The spans of the source that the answer marks: a list of `(type, start, end)`.
+        copied: The share of the probability of each target token that is copied from each source
+            token, `[target, source]`; what is missing to 1 is written from the vocabulary. Defaults
+            to `None`: the model does not copy.
 
     Attributes:
         weights: The weights, as lists.
         effects: The effects, as lists.
+        copied: The shares, as lists.
 
     Raises:
-        ValueError: if weights or effects are not `[target, source]`, a weight is negative, a
-            number is not finite, or there are neither weights nor effects.
+        ValueError: if weights, effects or shares are not `[target, source]`, a weight or a share is
+            negative, a number is not finite, or there are neither weights nor effects.
 
     Example:
 
@@ -69,6 +74,7 @@ class Alignment(Drawable):
     flips: list[Flip] = field(default_factory=list)
     title: str = ""
     spans: list[tuple[str, int, int]] = field(default_factory=list)
+    copied: list[list[float]] | None = None
 
     def __post_init__(self):
         self.source = [str(token) for token in self.source]
@@ -81,9 +87,10 @@ class Alignment(Drawable):
             raise ValueError(
                 "An explanation needs weights or effects. Received: weights=None, effects=None"
             )
-        if self.weights is not None:
-            rows = self._rows("weights", self.weights)
-            self.weights = [self._row(*pair) for pair in zip(self.target, rows, strict=True)]
+        for name in ("weights", "copied"):
+            if (values := getattr(self, name)) is not None:
+                rows = zip(self.target, self._rows(name, values), strict=True)
+                setattr(self, name, [self._row(*pair) for pair in rows])
         if self.effects is not None:
             self.effects = [list(map(float, row)) for row in self._rows("effects", self.effects)]
             for row in self.effects:
@@ -96,7 +103,22 @@ class Alignment(Drawable):
             for flip in self.flips  # a word without which its own tag changes is no surprise
             if not self.target[flip.target or 0].startswith(f"{flip.without}/")
         ]
-        return flip_notes(flips, [f"“{token.strip()}”" for token in self.target])
+        notes = flip_notes(flips, [f"“{token.strip()}”" for token in self.target])
+        return [*notes, *([] if self.copied is None else [self._copy_note()])]
+
+    def _copy_note(self) -> str:
+        """A sentence that says which words are copied: more than half of their probability."""
+        copied: list[str] = []
+        written: list[str] = []
+        for token, shares in zip(self.target, self.copied or [], strict=True):
+            if token != END:
+                share = min(sum(shares), 1.0)
+                named = f"“{token.strip()}” ({share:.0%})" if share > 0.5 else f"“{token.strip()}”"
+                (copied if share > 0.5 else written).append(named)
+        parts = {"Copied from the source": copied, "written from the vocabulary": written}
+        said = [f"{what}: {', '.join(words)}" for what, words in parts.items() if words]
+        note = "; ".join(said)
+        return f"{note[:1].upper()}{note[1:]}." if note else "Nothing is written."
 
     def figure(self):
         """The heat maps, as a `matplotlib.figure.Figure`."""
@@ -117,7 +139,7 @@ class Alignment(Drawable):
         if self.effects is None:
             for name in ("effects", "method", "measured", "flips"):
                 del fields[name]
-        for name in ("weights", "title", "spans"):
+        for name in ("weights", "copied", "title", "spans"):
             if fields[name] in (None, "", []):
                 del fields[name]
         return fields
@@ -166,12 +188,14 @@ class Alignment(Drawable):
         if parts:
             out = " and ".join(parts)
             notes.append(f"Drawn: the first {MAX_TOKENS} tokens. Left out: {out}.")
+        notes += self.summary
         if self.weights is not None:
             matrices.append(Matrix("attention", self.weights))
+        if self.copied is not None:
+            matrices.append(Matrix("copied", self.copied, limit=1.0))
         if self.effects is not None:
             marks = frozenset((flip.target or 0, flip.source) for flip in self.flips)
             matrices.append(Matrix("against ↔ for", self.effects, True, marks))
-            notes += self.summary
             notes.append(effect_note(self.method, self.measured))
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)

@@ -1,4 +1,4 @@
-"""An HTML page of images with their captions."""
+"""HTML pages of entries, such as images with their captions."""
 
 import os
 import shutil
@@ -52,13 +52,81 @@ summary {{ cursor: pointer; }} summary:hover {{ color: var(--ink); }}
 figure {{ margin: 0; }} figure small {{ display: none; }}
 figure img {{ display: block; width: 100%; border-radius: 4px; }}
 </style>
-<header><h1>{title}</h1><p>{count}</p></header>
+{style}<header><h1>{title}</h1><p>{count}</p></header>
 <main>
 """
 TAIL = "</main>\n</html>\n"
 
 
-class Gallery:
+class Page:
+    """Base class of HTML pages of entries, in one file without external resources.
+
+    Entries are kept in a temporary file, so that memory does not grow with their number.
+
+    Args:
+        title: str. The title of the page.
+        score_name: str. The name of the scores. Defaults to `"score"`.
+        language: str. The two-letter code of the language of the texts, for screen readers.
+            Defaults to `"en"`.
+    """
+
+    entry = "entry"  # a noun, of which the page counts the plural
+    style = ""  # HTML in front of the page
+
+    def __init__(self, title: str, *, score_name: str = "score", language: str = "en"):
+        self.title, self.score_name, self.language = title, score_name, language
+        self._count = 0
+        self._entries = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (open until `save`)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, top: str, parts: Iterable[str]) -> None:
+        """Appends an entry, given as HTML.
+
+        Args:
+            top: What is above the text, from one edge to the other.
+            parts: The parts of the text.
+        """
+        body = "\n".join(parts)
+        entry = f'<article>{top}\n<div class="text">\n{body}\n</div></article>\n'
+        self._entries.seek(0, os.SEEK_END)
+        self._entries.write(_bytes(entry))
+        self._count += 1
+
+    def heading(self, text: str, score: float | None, error: object) -> list[str]:
+        """The score and the text of an entry, or its error, as HTML."""
+        parts = []
+        if score is not None:
+            parts.append(f'<span class="score">{escape(self.score_name)} {_short(score)}</span>')
+        if error is not None:
+            parts.append(f'<p class="wrong">{escape(str(error))}</p>')
+        else:
+            parts.append(f'<p class="caption">{escape(text) or "(no text)"}</p>')
+        return parts
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page. Entries can be added afterwards and the page saved again.
+
+        Args:
+            path: The file, which is replaced atomically. Missing folders are created.
+
+        Returns:
+            The path.
+        """
+        count = f"{self._count:,} {self.entry}{'' if self._count == 1 else 's'}"
+        title, language = escape(self.title), escape(self.language)
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            file.write(
+                _bytes(HEAD.format(title=title, language=language, count=count, style=self.style))
+            )
+            self._entries.seek(0)
+            shutil.copyfileobj(self._entries, file)
+            file.write(_bytes(TAIL))
+        return Path(path)
+
+
+class Gallery(Page):
     """An HTML page of images with their captions, in one file without external resources.
 
     Images are embedded as thumbnails. Entries are kept in a temporary file, so that memory does
@@ -77,13 +145,7 @@ class Gallery:
     >>> page.save("page.html")
     """
 
-    def __init__(self, title: str, *, score_name: str = "score", language: str = "en"):
-        self.title, self.score_name, self.language = title, score_name, language
-        self._count = 0
-        self._entries = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (open until `save`)
-
-    def __len__(self) -> int:
-        return self._count
+    entry = "picture"
 
     def add(
         self,
@@ -114,48 +176,24 @@ class Gallery:
             TypeError: if `hypotheses` or `references` is a string. Also what
                 `zoo.images.read_image` raises.
         """
-        for name, texts in {"hypotheses": hypotheses, "references": references}.items():
-            if isinstance(texts, str):
-                raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
-        parts = []
-        if score is not None:
-            parts.append(f'<span class="score">{escape(self.score_name)} {_short(score)}</span>')
-        if error is not None:
-            parts.append(f'<p class="wrong">{escape(str(error))}</p>')
-        else:
-            parts.append(f'<p class="caption">{escape(text) or "(no text)"}</p>')
-        if items := _items(references):
+        check_lists(hypotheses=hypotheses, references=references)
+        parts = self.heading(text, score, error)
+        if items := html_items(references):
             parts.append(f"<details open><summary>References</summary><ul>{items}</ul></details>")
         if note:
             parts.append(f'<p class="note">{escape(note)}</p>')
-        if items := _items(hypotheses):
+        if items := html_items(hypotheses):
             parts.append(f"<details><summary>Other captions</summary><ol>{items}</ol></details>")
         if explained is not None:
             parts.append(_unfolding(explained))
-        thumbnail = "" if image is None else _thumbnail(image, text)
-        body = "\n".join(parts)
-        entry = f'<article>{thumbnail}\n<div class="text">\n{body}\n</div></article>\n'
-        self._entries.seek(0, os.SEEK_END)
-        self._entries.write(_bytes(entry))
-        self._count += 1
+        self.append("" if image is None else _thumbnail(image, text), parts)
 
-    def save(self, path: str | Path) -> Path:
-        """Writes the page. Entries can be added afterwards and the page saved again.
 
-        Args:
-            path: The file, which is replaced atomically. Missing folders are created.
-
-        Returns:
-            The path.
-        """
-        count = f"{self._count:,} picture{'' if self._count == 1 else 's'}"
-        title, language = escape(self.title), escape(self.language)
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            file.write(_bytes(HEAD.format(title=title, language=language, count=count)))
-            self._entries.seek(0)
-            shutil.copyfileobj(self._entries, file)
-            file.write(_bytes(TAIL))
-        return Path(path)
+def check_lists(**lists: object) -> None:
+    """Raises a `TypeError` if one of the lists of texts is a string."""
+    for name, texts in lists.items():
+        if isinstance(texts, str):
+            raise TypeError(f"Give a list of texts, not a string. Received: {name}={texts!r}")
 
 
 def _thumbnail(image, text):
@@ -177,7 +215,8 @@ def _unfolding(explained):
     )
 
 
-def _items(texts):
+def html_items(texts: Iterable[str]) -> str:
+    """The items of an HTML list."""
     return "".join(f"<li>{escape(text)}</li>" for text in texts)
 
 

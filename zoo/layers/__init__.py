@@ -11,11 +11,16 @@ from zoo.layers.attention import (
     ScaledDotProductAttention,
 )
 from zoo.layers.characters import CharacterFeatures
+from zoo.layers.copying import PointerGenerator
 from zoo.layers.crf import LinearChainCRF
+from zoo.layers.ctc import CTCHead, CTCLoss, ctc_log_likelihood
 from zoo.layers.decoder import AttentiveDecoder
+from zoo.layers.frame_stacking import FrameStacking
+from zoo.layers.log_mel import LogMel
 from zoo.layers.past_attention import PastAttention
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
+from zoo.layers.spec_augment import SpecAugment
 from zoo.layers.transformer import CausalTransformer, TransformerDecoder
 from zoo.tags import bio_constraints
 
@@ -23,18 +28,25 @@ __all__ = [
     "Attention",
     "AttentiveDecoder",
     "BahdanauAttention",
+    "CTCHead",
+    "CTCLoss",
     "CausalTransformer",
     "CharacterFeatures",
+    "FrameStacking",
     "LinearChainCRF",
+    "LogMel",
     "LuongConcatAttention",
     "LuongDotAttention",
     "LuongGeneralAttention",
     "LuongLocalAttention",
     "MultiHeadAttention",
     "PastAttention",
+    "PointerGenerator",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SequencePooling",
+    "SpecAugment",
     "TransformerDecoder",
     "bio_constraints",
+    "ctc_log_likelihood",
 ]

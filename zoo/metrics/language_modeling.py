@@ -3,6 +3,7 @@
 import math
 
 MAX_NATS = 700.0  # beyond it, `exp` overflows
+LONG_WORDS = 20  # characters: where words are longer on average, white space is between no words
 
 
 def language_modeling_scores(
@@ -29,7 +30,8 @@ def language_modeling_scores(
     Returns:
         `loss`, in nats a token; `perplexity`, its exponential, which only models with the same
         tokens share; `bits_per_character`, which all models of a text share; with `words`
-        `word_perplexity`, the perplexity that a model of words would have with these `nats`; with
+        `word_perplexity`, the perplexity that a model of words would have with these `nats`, unless
+        words have more than 20 characters on average, as where a language has no spaces; with
         `nats_without_state` `perplexity_without_state`.
 
     Raises:
@@ -50,11 +52,16 @@ def language_modeling_scores(
         "perplexity": _exponential(nats / tokens),
         "bits_per_character": nats / characters / math.log(2),
     }
-    if words is not None:
+    if words is not None and has_words(characters, words):
         scores["word_perplexity"] = _exponential(nats / words)
     if nats_without_state is not None:
         scores["perplexity_without_state"] = _exponential(nats_without_state / tokens)
     return scores
+
+
+def has_words(characters: int, words: int) -> bool:
+    """False for texts without white space between words, whose `word_perplexity` says nothing."""
+    return characters <= LONG_WORDS * words
 
 
 def _exponential(nats: float) -> float:

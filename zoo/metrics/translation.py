@@ -44,7 +44,7 @@ def translation_scores(
             hypotheses differ in number.
         TypeError: if a text is not a string.
     """
-    references, hypotheses = _checked(references, hypotheses)
+    references, hypotheses = checked_texts(references, hypotheses)
     _warn_of_words_without_spaces(references, language)
     prepare = _lower_cased_tokens(language)
     prepared = [
@@ -108,7 +108,7 @@ def bleu_by_length(
             number, or the edges do not rise.
         TypeError: if a text is not a string.
     """
-    references, hypotheses = _checked(references, hypotheses)
+    references, hypotheses = checked_texts(references, hypotheses)
     lengths, edges = list(lengths), list(edges)
     if len(lengths) != len(references):
         raise ValueError(
@@ -200,7 +200,7 @@ def _warn_of_words_without_spaces(references, language):
         )
 
 
-def _checked(references, hypotheses):
+def checked_texts(references, hypotheses):
     """The references of each hypothesis as lists, and the hypotheses, in NFC, equally many."""
     both = {"references": references, "hypotheses": hypotheses}
     for name, texts in both.items():

@@ -17,6 +17,11 @@ from zoo.models.image_to_text import (
     ImageToTextPreprocessor,
 )
 from zoo.models.seq2seq_lm import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.models.speech_to_text import (
+    SpeechToText,
+    SpeechToTextBackbone,
+    SpeechToTextPreprocessor,
+)
 from zoo.models.text_classifier import (
     TextClassifier,
     TextClassifierBackbone,
@@ -38,6 +43,9 @@ __all__ = [
     "Seq2SeqLM",
     "Seq2SeqLMBackbone",
     "Seq2SeqLMPreprocessor",
+    "SpeechToText",
+    "SpeechToTextBackbone",
+    "SpeechToTextPreprocessor",
     "TextClassifier",
     "TextClassifierBackbone",
     "TextClassifierPreprocessor",

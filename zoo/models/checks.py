@@ -86,6 +86,17 @@ def warn_of_fewer(count: int, n_best: int) -> None:
         )
 
 
+def warn_of_unknown(characters: Sequence[str]) -> None:
+    """Warns of characters or symbols that a model reads as unknown."""
+    if characters:
+        more = f" and {len(characters) - 10} more" if len(characters) > 10 else ""
+        warnings.warn(
+            "The model does not know these characters, and reads each as unknown: "
+            f"{', '.join(map(repr, characters[:10]))}{more}",
+            stacklevel=4,
+        )
+
+
 def warn_of_truncation(num_truncated: int, num_texts: int, longest: int) -> None:
     """Warns if texts were truncated to the most tokens that a model reads."""
     if num_truncated:

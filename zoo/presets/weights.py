@@ -24,8 +24,12 @@ MAX_WITHOUT_FILES = 10_000_000  # weights of a model that comes without weights
 SLACK, FREE_WEIGHTS = 4, 65_536
 MAX_LENGTH = 1 << 20  # tokens, pixels or characters to which a preprocessor pads
 
-_LAYERS, _VOCABULARIES = ("num_layers",), ("vocabulary_size", "source_vocabulary_size")
-_WIDTHS = ("units", "embedding_dim", "word_dim", "character_dim", "character_units", "widths")
+_LAYERS = ("num_layers", "decoder_layers")
+_VOCABULARIES = ("vocabulary_size", "source_vocabulary_size")
+_WIDTHS = (
+    *("units", "decoder_units", "embedding_dim", "word_dim"),
+    *("character_dim", "character_units", "widths"),
+)
 _OTHERS = ("character_vocabulary_size", "intermediate_dim", "max_sequence_length", "num_heads")
 _LENGTHS = (
     *("sequence_length", "encoder_sequence_length", "decoder_sequence_length"),

@@ -1,4 +1,4 @@
-"""Tokenizers: SentencePiece subwords, characters, and words, with characters or of texts."""
+"""Tokenizers: SentencePiece subwords, characters, symbols, and words."""
 
 # ruff: noqa: E402 (KerasHub needs a home folder when it is imported, and fails unclearly without)
 from zoo.home import provide_home
@@ -8,6 +8,7 @@ provide_home()
 from zoo.tokenizers.characters import CharacterTokenizer, train_character_tokenizer
 from zoo.tokenizers.spaced_words import SpacedWordTokenizer, train_spaced_word_tokenizer
 from zoo.tokenizers.subword import SubwordTokenizer, train_subword_tokenizer
+from zoo.tokenizers.symbols import SymbolTokenizer, train_symbol_tokenizer
 from zoo.tokenizers.text_words import TextWordTokenizer, train_text_word_tokenizer
 from zoo.tokenizers.words import WordTokenizer, train_word_tokenizer
 
@@ -15,11 +16,13 @@ __all__ = [
     "CharacterTokenizer",
     "SpacedWordTokenizer",
     "SubwordTokenizer",
+    "SymbolTokenizer",
     "TextWordTokenizer",
     "WordTokenizer",
     "train_character_tokenizer",
     "train_spaced_word_tokenizer",
     "train_subword_tokenizer",
+    "train_symbol_tokenizer",
     "train_text_word_tokenizer",
     "train_word_tokenizer",
 ]

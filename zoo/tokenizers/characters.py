@@ -14,7 +14,7 @@ from zoo.unicode import compose
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")  # the names of SentencePiece
 UNKNOWN_TEXT = "\ufffd"  # Unicode's replacement character
-CHARACTERS_FILE = "characters.json"
+MAX_BYTES = 16_000_000  # of a stored vocabulary; all of Unicode takes fewer
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -34,10 +34,12 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
     """
 
     pad_token_id, unk_token_id, start_token_id, end_token_id = PADDING, UNKNOWN, START, END
+    vocabulary_file = "characters.json"
+    separator = ""  # between the entries of a text
 
     def __init__(self, characters: Iterable[str] | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.file_assets = [CHARACTERS_FILE]
+        self.file_assets = [self.vocabulary_file]
         self._entries: tuple[str, ...] | None = None
         self._ids: dict[str, int] = {}
         if characters is not None:
@@ -123,13 +125,13 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
         import tensorflow as tf  # heavy, and only tensors need it
         import tensorflow_text
 
-        characters = np.array(sorted(self._ids), "U1")
-        codes, ids = characters.view("uint32").astype("int32"), self.encode(characters)
+        characters = sorted(self._ids)
+        codes = np.array([ord(one) for one in characters], "int32")
+        ids = np.array([self._ids[one] for one in characters], "int32")
 
         def find(found):
             place = tf.minimum(tf.searchsorted(codes, found), len(codes) - 1)
-            known = tf.gather(codes, place) == found
-            return tf.where(known, tf.gather(np.ravel(ids).astype("int32"), place), UNKNOWN)
+            return tf.where(tf.gather(codes, place) == found, tf.gather(ids, place), UNKNOWN)
 
         composed = tensorflow_text.normalize_utf8(texts, "NFC")
         return tf.ragged.map_flat_values(find, tf.strings.unicode_decode(composed, "UTF-8"))
@@ -145,8 +147,8 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
     def _detokenize_tensor(self, ids):
         import tensorflow as tf  # heavy, and only tensors need it
 
-        texts = tf.constant(self.readable(self.get_vocabulary()))
-        return tf.strings.reduce_join(tf.gather(texts, ids), axis=-1)
+        texts = tf.constant([self.detokenize([i]) for i in range(self.vocabulary_size())])
+        return tf.strings.reduce_join(tf.gather(texts, ids), axis=-1, separator=self.separator)
 
     def id_to_token(self, id: int) -> str:
         """The token of an id."""
@@ -163,18 +165,36 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
         self._known()
         return SPECIAL.index(token) if token in SPECIAL else self._ids.get(token, UNKNOWN)
 
+    def with_config_file(self, config_file: str) -> "CharacterTokenizer":
+        """A copy whose config is a file of this name in a preset."""
+        copy = type(self).from_config(self.get_config() | {"config_file": config_file})
+        if self._entries is not None:
+            copy.set_vocabulary(self._entries)
+        return copy
+
     def save_assets(self, dir_path):
         text = json.dumps(self._known(), ensure_ascii=False)
-        Path(dir_path, CHARACTERS_FILE).write_text(text + "\n", "utf-8", newline="\n")
+        Path(dir_path, self.vocabulary_file).write_text(text + "\n", "utf-8", newline="\n")
 
     def load_assets(self, dir_path):
-        self.set_vocabulary(json.loads(Path(dir_path, CHARACTERS_FILE).read_text("utf-8")))
+        path = Path(dir_path, self.vocabulary_file)
+        try:
+            if (size := path.stat().st_size) > MAX_BYTES:
+                raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+            entries = json.loads(path.read_text("utf-8"))
+            if not isinstance(entries, list):
+                raise ValueError("it is no list")
+            self.set_vocabulary(entries)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"A vocabulary must be a JSON list of strings. Received: {path} ({error})"
+            ) from error
 
     def _known(self) -> tuple[str, ...]:
         if self._entries is None:
             raise ValueError(
                 "This tokenizer has no vocabulary: create it from texts, or load its preset. "
-                "Received: characters=None"
+                "Received: no vocabulary"
             )
         return self._entries
 

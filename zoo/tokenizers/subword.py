@@ -37,6 +37,13 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
     pad_token_id, unk_token_id, start_token_id, end_token_id = PADDING, UNKNOWN, START, END
 
+    def with_config_file(self, config_file: str) -> "SubwordTokenizer":
+        """A copy whose config is a file of this name in a preset."""
+        copy = type(self).from_config(self.get_config() | {"config_file": config_file})
+        if self.proto is not None:
+            copy.set_proto(self.proto)
+        return copy
+
     def _update_special_token_ids(self):
         super()._update_special_token_ids()
         self.__dict__.pop("_sampler", None)  # of the former pieces

@@ -1,4 +1,4 @@
-"""The MLflow flavor `zoo`: a preset as a pyfunc model that takes texts or images.
+"""The MLflow flavor `zoo`: a preset as a pyfunc model that takes texts, images or recordings.
 
 The model directory holds a preset, as `zoo.load` reads it, and an `MLmodel` file that names this
 module as the loader. Nothing is pickled and no code is stored with the model, so it loads with
@@ -27,17 +27,17 @@ from zoo.tracking.environment import package_version
 
 FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
-COLUMNS = ("text", "image", 0, "0")  # MLflow passes a list as the unnamed column 0
+COLUMNS = ("text", "image", "audio", 0, "0")  # MLflow passes a list as the unnamed column 0
 REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
 
 
 def signature(task: str) -> ModelSignature:
     """The MLflow signature of a model of this task.
 
-    The input is one column of strings; for images one of bytes, the contents of image files, which
-    are base64 in a request with `dataframe_split` or `dataframe_records`. The column has no name in
-    the schema because MLflow refuses a plain list for a named column; in a data frame it is called
-    `text` or `image`.
+    The input is one column of strings; for images and recordings one of bytes, the contents of
+    files, which are base64 in a request with `dataframe_split` or `dataframe_records`. The column
+    has no name in the schema because MLflow refuses a plain list for a named column; in a data
+    frame it is called `text`, `image` or `audio`.
 
     Args:
         task: Name of the task, as on the card. A task that is not in `zoo.tasks.TASKS` gets a
@@ -51,7 +51,7 @@ def signature(task: str) -> ModelSignature:
         return ModelSignature(inputs=Schema([ColSpec("string")]))
     options = [ParamSpec(name, option.type, option.default) for name, option in row.options.items()]
     return ModelSignature(
-        inputs=Schema([ColSpec("binary" if row.input == "image" else "string")]),
+        inputs=Schema([ColSpec("binary" if row.input in ("image", "audio") else "string")]),
         outputs=Schema(
             [
                 ColSpec(kind, name, required=name not in row.optional_outputs)
@@ -77,7 +77,7 @@ def save_model(
         task: Name of the task, as on the card.
         mlflow_model: The `mlflow.models.Model` to complete. Defaults to a new one.
         column: The column of a data frame that `predict` reads: that of the training data. It also
-            reads `text` or `image`. Defaults to `None`: those alone.
+            reads `text`, `image` or `audio`. Defaults to `None`: those alone.
 
     Raises:
         FileNotFoundError: if `preset` is not a preset directory.
@@ -138,7 +138,8 @@ class TextModel:
 
     Args:
         model: A task model, as `zoo.load` returns it.
-        column: Name of a column of its inputs, besides `text` and `image`. Defaults to `None`.
+        column: Name of a column of its inputs, besides `text`, `image` and `audio`. Defaults to
+            `None`.
     """
 
     def __init__(self, model, column: str | None = None):
@@ -150,9 +151,9 @@ class TextModel:
 
         Args:
             model_input: A data frame with the column `text` or that of the training data, a
-                series, a list of strings, or one string. For image captioning: a data frame with
-                the column `image`, or a list, of the bytes of image files or other inputs of
-                `infer`.
+                series, a list of strings, or one string. For images and recordings: a data frame
+                with the column `image` or `audio`, or a list, of the bytes of files or other
+                inputs of `infer`.
             params: Options of the model's `infer`, such as `batch_size`.
 
         Returns:
@@ -168,7 +169,7 @@ class TextModel:
 
 
 def to_list(model_input: Any, column: str | None = None) -> list:
-    """The texts or images as a list, from any type that MLflow passes to `predict`."""
+    """The inputs as a list, from any type that MLflow passes to `predict`."""
     if isinstance(model_input, str | bytes):
         return [model_input]
     if isinstance(model_input, pd.DataFrame):
@@ -177,8 +178,8 @@ def to_list(model_input: Any, column: str | None = None) -> list:
                 return model_input[name].tolist()
         own = f" or {column!r}" if column else ""
         raise ValueError(
-            f"Texts must be in a column called {COLUMNS[0]!r}{own}, images in {COLUMNS[1]!r}{own}. "
-            f"Received: columns={list(model_input.columns)}"
+            f"Texts must be in a column called {COLUMNS[0]!r}{own}, images in {COLUMNS[1]!r}{own}, "
+            f"recordings in {COLUMNS[2]!r}{own}. Received: columns={list(model_input.columns)}"
         )
     if isinstance(model_input, Iterable):
         return list(model_input)

@@ -169,7 +169,8 @@ class Run:
             preset: The directory of the preset.
             card: Its card, whose metrics become metrics of the model.
             column: Name of the column of its inputs in the training data, which it then reads when
-                it is served. Defaults to `None`: `text` or `image`.
+                it is served. Defaults to `None`: `text`, `image` or
+                `audio`.
 
         Returns:
             The URI of the model, `models:/m-…`.

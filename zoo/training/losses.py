@@ -108,6 +108,11 @@ class SentenceCrossentropy(keras.losses.Loss):
         return super().get_config() | config
 
 
+def without_mask(outputs):
+    """Outputs without Keras' mask of steps, which does not fit losses of examples."""
+    return ops.convert_to_tensor(outputs) + 0.0
+
+
 class RDrop(keras.losses.Loss):
     """R-Drop: a loss on rows in pairs, plus the divergence of the two predictions of a pair.
 
@@ -116,7 +121,8 @@ class RDrop(keras.losses.Loss):
     the mean over the rows is half of the paper's loss of a pair.
 
     Args:
-        loss: A `keras.losses.Loss` of logits.
+        loss: A `keras.losses.Loss` of logits. Its attribute `takes_mask`, true by default, tells
+            whether Keras' mask of the logits applies to it.
         alpha: float. Weight of the penalty.
 
     References:
@@ -132,6 +138,11 @@ class RDrop(keras.losses.Loss):
         super().__init__(name=loss.name, reduction=loss.reduction, **kwargs)
         self.loss = loss
         self.alpha = alpha
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if not getattr(self.loss, "takes_mask", True):
+            y_pred = without_mask(y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         losses = self.loss.call(y_true, y_pred)  # [2 * batch, ...]
@@ -177,5 +188,37 @@ class DoublyStochastic(keras.layers.Layer):
         attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
         coverage = ops.einsum("bts,bt->bs", attention, mask)  # [batch, source]
         penalty = ops.sum(ops.square(1.0 - coverage), axis=-1) * ops.max(mask, axis=-1)  # [batch]
+        self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
+        return inputs
+
+
+class Coverage(keras.layers.Layer):
+    """Coverage loss against repetition: an identity layer that adds it.
+
+    The loss of target step t is `weight * sum_i min(a_ti, c_ti)`, where `a_ti` is the attention
+    weight of source position i and `c_ti` the sum of its weights in the steps before: what is
+    attended to twice is penalised. It is averaged over the steps, as the cross-entropy is. The
+    attention does not read the coverage, as it can in the paper.
+
+    Args:
+        weight: float. Lambda in the paper.
+
+    Call arguments:
+        inputs: Any tensor; returned unchanged.
+        attention: Float tensor `[batch, target, source]`.
+        mask: Boolean tensor `[batch, target]`, false at padding.
+
+    References:
+        - See et al. 2017, "Get To The Point", section 2.3, equation 12.
+    """
+
+    def __init__(self, weight, **kwargs):
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def call(self, inputs, attention, mask):
+        attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
+        before = ops.cumsum(attention, axis=1) - attention  # [batch, target, source]
+        penalty = ops.sum(ops.minimum(attention, before), axis=-1) * mask  # [batch, target]
         self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
         return inputs

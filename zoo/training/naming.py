@@ -47,9 +47,9 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
 
 
 def languages(dataset: Dataset) -> tuple[str, ...]:
-    """The languages of the data: those stated, else guessed from the training split."""
+    """The languages of the data, each once: those stated, else guessed from the training split."""
     if dataset.languages:
-        return dataset.languages
+        return tuple(dict.fromkeys(dataset.languages))
     guessed = []
     for name, values in dataset.splits["train"].items():
         if name in TEXT_COLUMNS:

@@ -1,4 +1,4 @@
-"""Input formats of `zoo infer`: lines of text, images, and CoNLL-U.
+"""Input formats of `zoo infer`: lines of text, images, recordings, and CoNLL-U.
 
 A reader's constructor checks the command line; it imports no Keras and loads no model.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from zoo.cli.models import FoundModel
+from zoo.cli.readers.audio import AudioReader
 from zoo.cli.readers.conllu import SUFFIXES, ConlluReader
 from zoo.cli.readers.images import ImageReader
 from zoo.cli.readers.texts import TextReader
@@ -48,7 +49,9 @@ def make_reader(args: Namespace, model: FoundModel) -> Reader:
         return ConlluReader(args, model)
     if model.task.input == "image":
         return ImageReader(args, model)
+    if model.task.input == "audio":
+        return AudioReader(args, model)
     return TextReader(args, model)
 
 
-__all__ = ["ConlluReader", "ImageReader", "Reader", "TextReader", "make_reader"]
+__all__ = ["AudioReader", "ConlluReader", "ImageReader", "Reader", "TextReader", "make_reader"]

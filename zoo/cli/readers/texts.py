@@ -18,8 +18,8 @@ class TextReader:
     def __init__(self, args: Namespace, model: FoundModel):
         if args.html:
             raise WrongUse(
-                f"--html writes a page of images with captions, and `{args.model}` takes "
-                f"{model.task.inputs_name}. Received: --html {args.html}",
+                "--html writes a page of images with captions, or of recordings with transcripts, "
+                f"and `{args.model}` takes {model.task.inputs_name}. Received: --html {args.html}",
                 hint="zoo ls --task image_to_text",
             )
         self.task, self.as_json = model.task, args.json

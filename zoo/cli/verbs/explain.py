@@ -2,7 +2,8 @@
 
 Without --method both are drawn: attention, and the effect of leaving each word out (or of covering
 each region of an image). Attention alone is no explanation of an answer. Of a language model the
-surprisal of each token is drawn: where it did not expect what came.
+surprisal of each token is drawn: where it did not expect what came. Of a recording the spectrogram
+is drawn, with its alignment.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -17,9 +18,10 @@ EXAMPLES = """\
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
   zoo explain gru_none_multi30k_en_de "A man sleeps." --method gradient
   zoo explain bilstm_bahdanau_sst2_en "Unwatchable." --pieces
-  zoo explain models:/shakespeare@champion "Once more unto the breach" -o surprisal.png
+  zoo explain lstm_shakespeare_char "Once more unto the breach" -o surprisal.png
   zoo explain models:/quickstart@champion "I did not like it." --json
-  zoo explain models:/scenes@champion photo.jpg -o photo_map.png"""
+  zoo explain models:/scenes@champion photo.jpg -o photo_map.png
+  zoo explain bilstm_ctc_fsdd_digits_en 7_theo_0.wav -o alignment.png"""
 NEXT = "zoo ls"
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
@@ -27,7 +29,9 @@ FORMATS = (".png", ".svg", ".pdf", ".html")
 
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
-    parser.add_argument("input", metavar="INPUT", help="a text, or the path of an image")
+    parser.add_argument(
+        "input", metavar="INPUT", help="a text, or the path of an image or a recording"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -95,15 +99,22 @@ def _check_input(args: Namespace, found: models.FoundModel) -> None:
             f"{task.name} with attention='none'",
             hint=command("zoo", "explain", args.model, args.input, "--method", "occlusion"),
         )
+    if args.method and task.input == "audio":
+        raise WrongUse(
+            f"--method is for models that read texts or images, and `{args.model}` takes "
+            f"{task.inputs_name}, whose alignment is drawn. Received: --method {args.method}",
+            hint=command("zoo", "explain", args.model, args.input),
+        )
     if args.pieces and task.input != "text":
         raise WrongUse(
             f"--pieces is for models that read texts in pieces, and `{args.model}` takes "
             f"{task.inputs_name}. Received: --pieces",
             hint=command("zoo", "explain", args.model, args.input),
         )
-    if task.input == "image" and not Path(args.input).is_file():
+    if task.input in ("image", "audio") and not Path(args.input).is_file():
+        kind = {"image": "an image", "audio": "an audio"}[task.input]
         raise WrongUse(
-            f"`{args.model}` takes the path of an image file. Received: {args.input!r}",
+            f"`{args.model}` takes the path of {kind} file. Received: {args.input!r}",
             hint="zoo explain --help",
         )
     if not args.input.strip():

@@ -1,10 +1,10 @@
-"""Run a model on texts or images and print one answer per line, in the order of the inputs.
+"""Run a model on texts, images or recordings; print one answer per line, in the inputs' order.
 
 The inputs are arguments of the command line, the lines of --file, or the lines of stdin. They are
-read in chunks, so their number is not limited. An image captioner takes paths of image files. A
-tagger also reads the sentences of a CoNLL-U file (.conllu, .conllu.gz) and writes CoNLL-U. A
-language model continues its input; on a terminal the continuation of a single one appears as it is
-written, and Ctrl-C ends it.
+read in chunks, so their number is not limited. An image captioner takes paths of image files, a
+speech recogniser those of audio files. A tagger also reads the sentences of a CoNLL-U file
+(.conllu, .conllu.gz) and writes CoNLL-U. A language model continues its input; on a terminal the
+continuation of a single one appears as it is written, and Ctrl-C ends it.
 """
 
 import sys
@@ -24,9 +24,11 @@ EXAMPLES = """\
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
-  zoo infer models:/shakespeare@champion "ROMEO:" --set temperature=0.8 --set max_length=400
+  zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
-  zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html"""
+  zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --json
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html"""
 NEXT = "zoo ls"
 
 BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
@@ -35,12 +37,19 @@ BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
 def arguments(parser: ArgumentParser) -> None:
     models.add_argument(parser)
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="*", default=[], help="a text, or the path of an image"
+        "inputs",
+        metavar="INPUT",
+        nargs="*",
+        default=[],
+        help="a text, or the path of an image or a recording",
     )
     parser.add_argument("--file", type=Path, metavar="FILE", help="read one input per line (UTF-8)")
     parser.add_argument("--json", action="store_true", help="print all fields as JSON lines")
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page of the images and their captions"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page of images and captions, or of players and transcripts",
     )
     parser.add_argument(
         "--batch-size", type=int, default=64, metavar="N", help="inputs per batch (default: 64)"

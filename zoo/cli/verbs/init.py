@@ -1,7 +1,8 @@
 """Look at a file of yours and write a recipe for it.
 
 It tells the task, the columns, the language, the lengths and the labels from the file, and writes
-a recipe with the reason beside each setting. Two text files are the sides of a translation.
+a recipe with the reason beside each setting. Two text files are the sides of a translation; one, or
+a folder of them, is for a language model.
 """
 
 import shlex
@@ -14,7 +15,8 @@ from zoo.cli.errors import WrongUse
 EXAMPLES = """\
   zoo init reviews.csv                            (writes my.yaml, for zoo run my.yaml)
   zoo init names.conll -o names.yaml
-  zoo init train.en train.de"""
+  zoo init train.en train.de
+  zoo init novel.txt"""
 NEXT = "zoo init --help"
 FEW_ROWS = 5000
 
@@ -25,7 +27,8 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="a table (.csv, .tsv, .jsonl), a tagged file, or two text files: source and target",
+        help="a table (.csv, .tsv, .jsonl), a tagged file, two text files (source and target), or "
+        "one text file or a folder of them",
     )
     parser.add_argument(
         "-o",

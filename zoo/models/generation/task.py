@@ -8,7 +8,8 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.decoding import Hypotheses, beam_search, compiled, token_table
+from zoo.checks import MAX_BEAM, check_integer, check_number
+from zoo.decoding import Hypotheses, beam_search, compiled, sample, token_table
 from zoo.decoding.programs import built_once
 from zoo.models.batching import bucket_size, predict, rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
@@ -34,16 +35,37 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self.build_head()
+
+        # === Functional graph ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.build_outputs(backbone(inputs)), **kwargs)
+
+    def build_head(self):
+        """Creates `head`, from the states of the decoder to the logits of tokens."""
+        backbone = self.backbone
         self.head = functools.partial(backbone.token_embedding, reverse=True)
         if not isinstance(backbone.token_embedding, keras_hub.layers.ReversibleEmbedding):
             self.head = keras.layers.Dense(
                 backbone.vocabulary_size, dtype=backbone.dtype_policy, name="logits"
             )
 
-        # === Functional graph ===
-        inputs = backbone.input
-        logits = self.head(backbone(inputs)["decoder_sequence_output"])
-        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+    def build_outputs(self, encoded):
+        """The outputs of the model, of those of the backbone: logits of tokens."""
+        return self.head(encoded["decoder_sequence_output"])
+
+    def writer(self, encoder_inputs, memory):
+        """A function that predicts the next tokens.
+
+        Args:
+            encoder_inputs: A tuple of tensors `[batch, ...]`: see `encoder_inputs`.
+            memory: Float tensor `[batch, source, units]`: the outputs of the encoder.
+
+        Returns:
+            A function from the outputs of the decoder and its attention weights to logits: of all
+            steps, `[batch, target, ...]`, or of the beams in one, `[batch * beam, ...]`.
+        """
+        return lambda states, weights: self.head(states)
 
     def encoder_inputs(self, inputs):
         """The arguments of the backbone's `encode`: a tuple of tensors `[batch, ...]`.
@@ -107,6 +129,56 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             run = self._searches.setdefault(key, run)  # of threads, the first
         return functools.partial(self._searches[key], *tables.values())
 
+    def _decoding(self, encoder_inputs, max_length):
+        """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
+        state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+        write = self.writer(encoder_inputs, constants["memory"])
+
+        def step(tokens, state, index):
+            hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
+            return write(hidden, weights), state, weights
+
+        return step, state, memory_mask
+
+    def sampling(self, temperature=1.0, num_samples=1, seed=None):
+        """Random sampling that is compiled once for each shape of its inputs.
+
+        Args:
+            temperature: float. From 0.01; the logits are divided by it: texts vary less below 1,
+                and more above. Defaults to `1.0`.
+            num_samples: int. Texts drawn for each input. Defaults to `1`.
+            seed: int. Seed of the draws. Defaults to `None`, a random one.
+
+        Returns:
+            A function from encoder inputs, see `encoder_inputs`, to `zoo.decoding.Hypotheses` of
+            NumPy arrays. Each call draws other texts.
+
+        Raises:
+            ValueError: if the task has no preprocessor, or an option is out of its range.
+        """
+        require_preprocessor(self.preprocessor)
+        check_number("temperature", temperature, 0.01, 100)
+        check_integer("num_samples", num_samples, 1, MAX_BEAM)
+        tokenizer = self.preprocessor.tokenizer
+        sampler = keras_hub.samplers.RandomSampler(temperature=temperature, seed=seed)
+
+        def draw(*encoder_inputs):
+            max_length = self.default_max_length(*encoder_inputs)
+            step, state, memory_mask = self._decoding(encoder_inputs, max_length)
+            return sample(
+                step,
+                state,
+                memory_mask.shape[0],
+                tokenizer.start_token_id,
+                tokenizer.end_token_id,
+                max_length,
+                sampler=sampler,
+                num_samples=num_samples,
+                pad_id=tokenizer.pad_token_id,
+            )
+
+        return _as_arrays(compiled(draw, layers=[self, sampler]))
+
     def _compile_search(self, options, return_attention, tables):
         """A function from the arrays of `tables` and encoder inputs to `Hypotheses`."""
         tokenizer = self.preprocessor.tokenizer
@@ -119,12 +191,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 options.min_length + 1,
                 2 * given["prefix"].shape[0] if "prefix" in given else 0,
             )
-            state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
-
-            def step(tokens, state, index):
-                hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
-                return self.head(hidden), state, weights
-
+            step, state, memory_mask = self._decoding(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
@@ -145,13 +212,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 pad_id=tokenizer.pad_token_id,
             )
 
-        search = compiled(search, layers=[self])
-
-        def search_arrays(*arguments):
-            tensors = search(*arguments)
-            return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
-
-        return search_arrays
+        return _as_arrays(compiled(search, layers=[self]))
 
     def _tables(self, options):
         """The tokens of `prefix` and `forbidden`, each only if it is given."""
@@ -274,17 +335,19 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         weights = predict(self._scorer, [*encoder_inputs, previous])["attention"]
         return weights.astype("float32")[0, : len(token_ids)]
 
-    def token_log_odds(self, token_ids, **encoded):
+    def token_log_odds(self, token_ids, encoder_inputs, encoded):
         """The log-odds of each token of one text, a tensor `[target]` that has gradients.
 
         Args:
             token_ids: The tokens of the text: `[target]`.
-            **encoded: What `encode` of the backbone returned for one input.
+            encoder_inputs: A tuple of tensors `[1, ...]`: see `encoder_inputs`.
+            encoded: What `encode` of the backbone returned for them.
         """
         previous, labels = self._forced(token_ids)
-        states, _ = self.backbone.decode(ops.convert_to_tensor(previous), **encoded)
+        decoded = self.backbone.decode(ops.convert_to_tensor(previous), **encoded)
+        logits = self.writer(encoder_inputs, encoded["memory"])(*decoded)
         count = len(token_ids)
-        return log_odds(self.head(states)[0, :count], labels[0, :count])
+        return log_odds(logits[0, :count], labels[0, :count])
 
     def _forced(self, token_ids):
         """The previous tokens and the labels of one text, `[1, length]`, padded to a bucket."""
@@ -293,27 +356,40 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         inputs, labels, _ = teacher_forcing([[int(i) for i in token_ids]], length, tokenizer)
         return inputs["decoder_token_ids"], labels
 
+    def forced_outputs(self, encoder_inputs, memory, states, weights):
+        """What explanations need of all steps: a dictionary of tensors `[batch, target, ...]`.
+
+        Args:
+            encoder_inputs, memory: See `writer`.
+            states, weights: What `decode` of the backbone returned.
+        """
+        logits = self.writer(encoder_inputs, memory)(states, weights)
+        return {"logits": logits, "attention": weights}
+
     @built_once
     def _scorer(self):
-        """Logits and attention weights by teacher forcing, from encoder inputs."""
+        """`forced_outputs` from encoder inputs and the previous tokens."""
         inputs = [
             keras.Input(batch_shape=one.shape, dtype=one.dtype)
             for one in self.encoder_inputs(self.input)
         ]
         previous = keras.Input((None,), dtype="int32")
-        states, weights = self.backbone.decode(previous, **self.backbone.encode(*inputs))
-        outputs = {"logits": self.head(states), "attention": weights}
+        encoded = self.backbone.encode(*inputs)
+        decoded = self.backbone.decode(previous, **encoded)
+        outputs = self.forced_outputs(inputs, encoded["memory"], *decoded)
         return keras.Model([*inputs, previous], outputs)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `decoder_token_ids` with KerasHub's sampler: one batch of `generate`."""
         token_ids, mask = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        state, constants, _ = self.init_decoding(self.encoder_inputs(inputs), token_ids.shape[1])
+        encoder_inputs = self.encoder_inputs(inputs)
+        state, constants, _ = self.init_decoding(encoder_inputs, token_ids.shape[1])
+        write = self.writer(encoder_inputs, constants["memory"])
 
         def next(prompt, state, index):
             last = ops.take(prompt, index - 1, axis=1)
-            hidden, state, _ = self.backbone.decode_step(last, state, constants)
-            return self.head(hidden), hidden, state
+            hidden, state, weights = self.backbone.decode_step(last, state, constants)
+            return write(hidden, weights), hidden, state
 
         # The sampler keeps the tokens where the mask is true: the prompt.
         token_ids = self.sampler(
@@ -328,3 +404,13 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
             stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
         after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
         return {"decoder_token_ids": token_ids, "decoder_padding_mask": after == 0}
+
+
+def _as_arrays(search):
+    """A compiled search whose results are NumPy arrays."""
+
+    def run(*arguments):
+        tensors = search(*arguments)
+        return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in tensors))
+
+    return run

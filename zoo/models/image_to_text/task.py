@@ -186,7 +186,7 @@ class ImageToText(GenerationTask):
             effects = self._occlusion(pixels, grid, ids)
         if "gradient" in methods:
             effects = gradient_times_input(
-                lambda grid: self.token_log_odds(ids, **self.backbone.encode(grid)), grid
+                lambda grid: self.token_log_odds(ids, (grid,), self.backbone.encode(grid)), grid
             )[:, 0]
         return CaptionMap(
             pixels,

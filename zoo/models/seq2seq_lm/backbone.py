@@ -15,8 +15,8 @@ class Seq2SeqLMBackbone(GenerationBackbone):
     `[batch, target]`, with `encoder_padding_mask` and `decoder_padding_mask`, booleans of the
     same shapes, true on the first tokens of each row. Outputs, by name:
     `encoder_sequence_output`, the encoder's hidden states `[batch, source, units]` (twice the
-    units if bidirectional), and `decoder_sequence_output`, the decoder's hidden states
-    `[batch, target, units]`.
+    units if bidirectional), `decoder_sequence_output`, the decoder's hidden states
+    `[batch, target, units]`, and `attention_weights`, `[batch, target, source]`.
 
     Args:
         vocabulary_size: int. Number of token ids of the vocabulary that source and target
@@ -135,6 +135,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             outputs={
                 "encoder_sequence_output": encoded["memory"],
                 "decoder_sequence_output": states,
+                "attention_weights": weights,
             },
             dtype=dtype,
             **kwargs,

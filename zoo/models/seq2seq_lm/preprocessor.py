@@ -31,11 +31,13 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     `encode_target` and `collate` do the same in two steps.
 
     Args:
-        tokenizer: A `SubwordTokenizer` of the target, or of source and target.
+        tokenizer: A `SubwordTokenizer`, a `CharacterTokenizer` or a `SymbolTokenizer` of the
+            target, or of source and target.
         encoder_sequence_length: int. Most tokens of a source, the end token included; longer
             ones are truncated. Defaults to `128`.
         decoder_sequence_length: int. Most tokens of a target. Defaults to `128`.
-        source_tokenizer: A `SubwordTokenizer` of the source. Defaults to `None`: `tokenizer`.
+        source_tokenizer: A tokenizer of the source, likewise. Defaults to `None`: `tokenizer`.
+        lowercase: bool. Whether sources are lower-cased. Defaults to `False`.
     """
 
     backbone_cls = Seq2SeqLMBackbone
@@ -47,13 +49,17 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         encoder_sequence_length=128,
         decoder_sequence_length=128,
         source_tokenizer=None,
+        lowercase=False,
         **kwargs,
     ):
         if source_tokenizer is not None:
-            source_tokenizer = _with_config_file(source_tokenizer, SOURCE_TOKENIZER_FILE)
-            tokenizer = _with_config_file(tokenizer, TOKENIZER_FILE)
+            if source_tokenizer.config_file != SOURCE_TOKENIZER_FILE:
+                source_tokenizer = source_tokenizer.with_config_file(SOURCE_TOKENIZER_FILE)
+            if tokenizer.config_file != TOKENIZER_FILE:
+                tokenizer = tokenizer.with_config_file(TOKENIZER_FILE)
         super().__init__(tokenizer, encoder_sequence_length, decoder_sequence_length, **kwargs)
         self.source_tokenizer = source_tokenizer or tokenizer
+        self.lowercase = lowercase
 
     @property
     def has_two_tokenizers(self) -> bool:
@@ -72,7 +78,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         packed, y, sample_weight = super().call(
             x, y, sample_weight, encoder_sequence_length=encoder_sequence_length, **options
         )
-        if self.has_two_tokenizers:
+        if self.has_two_tokenizers or self.lowercase:
             packed |= self._pack_source(x["encoder_text"], length=encoder_sequence_length)
         return packed, y, sample_weight
 
@@ -80,7 +86,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         packed = super().generate_preprocess(
             x, encoder_sequence_length=encoder_sequence_length, **options
         )
-        if self.has_two_tokenizers:
+        if self.has_two_tokenizers or self.lowercase:
             texts = x["encoder_text"] if isinstance(x, dict) else x
             packed |= self._pack_source(texts, length=encoder_sequence_length)
         return packed
@@ -88,14 +94,22 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     @preprocessing_function
     def _pack_source(self, texts, *, length=None):
         """Packs sources with their own tokenizer; KerasHub's preprocessor has only one."""
+        if self.lowercase:
+            import tensorflow as tf  # heavy, and only tensors need it
+
+            texts = tf.strings.lower(texts, encoding="utf-8")
         token_ids, mask = self.encoder_packer(self.source_tokenizer(texts), sequence_length=length)
         return {"encoder_token_ids": token_ids, "encoder_padding_mask": mask}
+
+    def source_text(self, text: str) -> str:
+        """A source as its tokenizer reads it: in lower case if all sources are."""
+        return text.lower() if self.lowercase else text
 
     def encode_source(
         self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
     ) -> list[list[int]]:
         """Truncated token ids of each source, with the end token. See `SubwordTokenizer.encode`."""
-        encoded = self.source_tokenizer.encode(texts, sampling, seed)
+        encoded = self.source_tokenizer.encode(map(self.source_text, texts), sampling, seed)
         end = [self.tokenizer.end_token_id]
         return [ids[: self.encoder_sequence_length - 1] + end for ids in encoded]
 
@@ -108,12 +122,11 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     def fits(self, sources: Sequence[str], targets: Sequence[str]) -> list[bool]:
         """True if each pair of texts is short enough to be read without truncation."""
+        read = self.source_tokenizer.encode(map(self.source_text, sources))
         return [
             len(source) < self.encoder_sequence_length
             and len(target) < self.decoder_sequence_length
-            for source, target in zip(
-                self.source_tokenizer.encode(sources), self.tokenizer.encode(targets), strict=True
-            )
+            for source, target in zip(read, self.tokenizer.encode(targets), strict=True)
         ]
 
     def collate_source(self, encoded: Sequence[list[int]], length: int) -> dict[str, np.ndarray]:
@@ -157,6 +170,7 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         config = super().get_config() | {  # the base class omits them
             "encoder_sequence_length": self.encoder_sequence_length,
             "decoder_sequence_length": self.decoder_sequence_length,
+            "lowercase": self.lowercase,
         }
         if self.has_two_tokenizers:
             config["source_tokenizer"] = keras.layers.serialize(self.source_tokenizer)
@@ -168,13 +182,3 @@ class Seq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             source_tokenizer = keras.layers.deserialize(config["source_tokenizer"])
             config = config | {"source_tokenizer": source_tokenizer}
         return super().from_config(config)
-
-
-def _with_config_file(tokenizer, file):
-    """The tokenizer, or a copy of it whose config a preset stores in that file."""
-    if tokenizer.config_file == file:
-        return tokenizer
-    copy = type(tokenizer).from_config(tokenizer.get_config() | {"config_file": file})
-    if tokenizer.proto is not None:
-        copy.set_proto(tokenizer.proto)
-    return copy

@@ -7,9 +7,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.choices import PURPOSES, check, check_choice, copy_conflicts
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
-from zoo.metrics import translation_scores
+from zoo.layers import PointerGenerator
+from zoo.layers.copying import SMALLEST
+from zoo.metrics import (
+    dialogue_scores,
+    pronunciation_scores,
+    summary_scores,
+    translation_scores,
+)
 from zoo.models.batching import (
     batches,
     bucket_size,
@@ -22,6 +30,7 @@ from zoo.models.checks import (
     check_texts,
     require_preprocessor,
     warn_of_truncation,
+    warn_of_unknown,
 )
 from zoo.models.explaining import by_word, chosen_methods, without
 from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
@@ -30,8 +39,14 @@ from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.search_options import takes_search_options
+from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
 
 MIN_LENGTH = 16  # tokens
+SCORES = {
+    "translation": translation_scores,
+    "summarization": summary_scores,
+    "dialogue": dialogue_scores,
+}
 
 
 class Translation(Generation):
@@ -47,9 +62,15 @@ class Seq2SeqLM(GenerationTask):
         preprocessor: A `Seq2SeqLMPreprocessor`, or `None`.
         languages: The codes of the source and the target language, such as `("en", "de")`.
             `score` splits words by the rules of the target language. Defaults to `None`, unknown.
+        copy: bool. Whether the decoder can copy tokens of the source, as a pointer-generator: see
+            `zoo.layers.PointerGenerator`. Needs attention and one vocabulary. A recurrent decoder
+            copies by its attention, a Transformer by a further one. Defaults to `False`.
+        purpose: `"translation"`, `"summarization"` or `"dialogue"`, which decides what `score`
+            measures. Defaults to `"translation"`.
 
     Raises:
-        ValueError: if `languages` is not a pair of strings.
+        ValueError: if `languages` is not a pair of strings, the backbone cannot copy, or the
+            purpose is unknown.
 
     Example:
 
@@ -60,16 +81,84 @@ class Seq2SeqLM(GenerationTask):
     backbone_cls = Seq2SeqLMBackbone
     preprocessor_cls = Seq2SeqLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, languages=None, **kwargs):
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        languages=None,
+        copy=False,
+        purpose="translation",
+        **kwargs,
+    ):
         _check_languages(languages)
+        check_choice("purpose", purpose, PURPOSES)
+        check(copy_conflicts(copy, backbone.attention, backbone.source_vocabulary_size))
+        self.pointer_generator = None
+        if copy:
+            self.pointer_generator = PointerGenerator(
+                backbone.units if backbone.attention == "transformer" else None,
+                dtype=backbone.dtype_policy,
+                name="pointer_generator",
+            )
         super().__init__(backbone, preprocessor, **kwargs)
 
         # === Config ===
         self.languages = None if languages is None else tuple(languages)
+        self.copy = copy
+        self.purpose = purpose
 
     def get_config(self):
-        languages = None if self.languages is None else list(self.languages)
-        return super().get_config() | {"languages": languages}
+        return super().get_config() | {
+            "languages": None if self.languages is None else list(self.languages),
+            "copy": self.copy,
+            "purpose": self.purpose,
+        }
+
+    def build_outputs(self, encoded):
+        logits = super().build_outputs(encoded)
+        if self.pointer_generator is None:
+            return logits
+        token_ids, mask = self.encoder_inputs(self.backbone.input)
+        logits, self.copy_weights_output, _ = self.pointer_generator(
+            logits,
+            encoded["decoder_sequence_output"],
+            encoded["encoder_sequence_output"],
+            token_ids,
+            memory_mask=mask,
+            weights=encoded["attention_weights"],
+        )
+        return logits
+
+    def writer(self, encoder_inputs, memory):
+        if self.pointer_generator is None:
+            return super().writer(encoder_inputs, memory)
+        copy = self._copier(encoder_inputs, memory)
+
+        def write(states, weights):
+            if len(states.shape) == 3:
+                return copy(states, weights)[0]
+            states, weights = (
+                ops.reshape(rows, (ops.shape(memory)[0], -1, rows.shape[-1]))  # [batch, beams, ...]
+                for rows in (states, weights)
+            )
+            logits = copy(states, weights)[0]
+            return ops.reshape(logits, (-1, logits.shape[-1]))
+
+        return write
+
+    def _copier(self, encoder_inputs, memory):
+        """The `PointerGenerator` on inputs: a function of states and attention weights."""
+        token_ids, mask = encoder_inputs
+        keys = self.pointer_generator.project_keys(memory)
+        return lambda states, weights: self.pointer_generator(
+            self.head(states),
+            states,
+            memory,
+            token_ids,
+            memory_mask=mask,
+            weights=weights,
+            projected_keys=keys,
+        )
 
     @takes_search_options
     def infer(self, texts: Iterable[str], *, batch_size: int = 64, **search) -> list[Translation]:
@@ -93,6 +182,35 @@ class Seq2SeqLM(GenerationTask):
         """
         run_search = self.search(SearchOptions(**search))
         batch_size = self.rows_within(batch_size, SearchOptions(**search))
+        return self._answers(run_search, texts, batch_size)
+
+    def make_sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
+        """Random answers in place of the best ones of a beam.
+
+        Args:
+            temperature, num_samples, seed: See `sampling`.
+
+        Returns:
+            A function from a list of texts to a `Translation` for each, as those of `infer`, whose
+            hypotheses are the samples, the most probable first. Each call draws other ones.
+
+        Raises:
+            ValueError: if an option is out of its range.
+        """
+        draw = self.sampling(temperature, num_samples, seed)
+        batch_size = self.rows_within(64, SearchOptions(beam=num_samples))
+
+        def answer(texts: Iterable[str]) -> list[Translation]:
+            found = self._answers(draw, texts, batch_size)
+            return [
+                Translation.of(sorted(one.hypotheses, key=lambda it: it.score, reverse=True))
+                for one in found
+            ]
+
+        return answer
+
+    def _answers(self, run_search, texts, batch_size):
+        """The answers of a search to texts, in order."""
         encoded = self._encode(texts)
 
         def run(batch):
@@ -108,7 +226,7 @@ class Seq2SeqLM(GenerationTask):
     def score(
         self, columns: dict[str, list], *, batch_size: int = 64, **search
     ) -> dict[str, float]:
-        """Compares translations with references.
+        """Compares outputs with references.
 
         Args:
             columns: `"source"` and `"target"`, lists of strings of the same length.
@@ -116,8 +234,10 @@ class Seq2SeqLM(GenerationTask):
             **search: Options of the beam search, as for `infer`.
 
         Returns:
-            The scores of `zoo.metrics.translation_scores`; and of the references `loss`, the
-            mean cross-entropy of a token in nats, and `perplexity`, its exponential.
+            The scores of `zoo.metrics.translation_scores`, `summary_scores` or `dialogue_scores`,
+            by the purpose, or of `pronunciation_scores` if the targets are symbols, such as phones;
+            and of the references `loss`, the mean cross-entropy of a token in nats, and
+            `perplexity`, its exponential.
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -126,20 +246,30 @@ class Seq2SeqLM(GenerationTask):
         answers = self.infer(columns["source"], batch_size=batch_size, **search)
         loss = self._loss(columns, batch_size)
         language = self.languages[1] if self.languages else None
-        translations = [answer.text for answer in answers]
-        scores = translation_scores(columns["target"], translations, language)
+        written = [answer.text for answer in answers]
+        if self.writes_symbols:
+            scores = pronunciation_scores(columns["source"], columns["target"], written)
+        else:
+            scores = SCORES[self.purpose](columns["target"], written, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
+
+    @property
+    def writes_symbols(self) -> bool:
+        """True if targets are symbols, such as phones, and no language."""
+        return isinstance(self.preprocessor.tokenizer, SymbolTokenizer)
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
         """Explains the translation of `infer`: the contribution of each word to each written word.
 
         Args:
             text: str. One text.
-            method: `"attention"`: the weights from target to source. `"occlusion"`: what the
+            method: `"attention"`: the weights from target to source, and of a model that copies
+                what it copied. `"occlusion"`: what the
                 log-probability of a written word loses when a source word is left out.
                 `"gradient"`: gradient × input, of the log-odds of the tokens of a word. Defaults to
                 `None`: attention and occlusion; occlusion alone of a model without attention.
             pieces: bool. Whether to explain the tokens in place of words. Defaults to `False`.
+                Characters and symbols are always explained one by one.
 
         Returns:
             A `zoo.explain.Alignment`, which `.save("map.png")` draws.
@@ -160,15 +290,24 @@ class Seq2SeqLM(GenerationTask):
         inputs = self._collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
         found = self.search()(*inputs)
         ids = found.tokens[0, 0, : int(found.lengths[0, 0])]
-        read = self.preprocessor.source_tokenizer.pieces(text.strip())[: len(encoded) - 1]
-        source = group_words([*read, END], pieces)
-        target = group_words(self.pieces(ids), pieces)
+        tokenizer = self.preprocessor.source_tokenizer
+        read = tokenizer.pieces(self.preprocessor.source_text(text.strip()))[: len(encoded) - 1]
+        source = group_words([*read, END], pieces or isinstance(tokenizer, CharacterTokenizer))
+        characters = isinstance(self.preprocessor.tokenizer, CharacterTokenizer)
+        target = group_words(self.pieces(ids), pieces or characters)
         weights: Any = None
         effects: Any = None
+        copied: Any = None
+
+        def of_words(values):
+            """`[target, source]` of tokens: the means over a target word, sums over a source's."""
+            rows = [values[list(word.tokens), : len(encoded)].mean(axis=0) for word in target]
+            return by_word(np.stack(rows), source)
+
         if "attention" in methods:
-            weights = self.attention_weights(inputs, ids)[:, : len(encoded)]
-            rows = [weights[list(word.tokens)].mean(axis=0) for word in target]
-            weights = by_word(np.stack(rows), source)
+            weights = of_words(self.attention_weights(inputs, ids))
+            if self.copy:
+                copied = of_words(self.copied_shares(inputs, ids))
         if "occlusion" in methods:
             effects = self._occlusion(encoded, source, ids, target)
         if "gradient" in methods:
@@ -183,7 +322,33 @@ class Seq2SeqLM(GenerationTask):
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
             measured="what the log-probability of a written word (in nats) loses without the word",
+            copied=copied,
         )
+
+    def copied_shares(self, encoder_inputs, token_ids):
+        """The share of each token's probability that copies each source token, `[target, source]`.
+
+        What is missing to 1 is written from the vocabulary.
+
+        Args:
+            encoder_inputs: The token ids and the mask of one text, `[1, source]` each.
+            token_ids: The tokens of the output: `[target]`.
+        """
+        previous, labels = self._forced(token_ids)
+        found = predict(self._scorer, [*encoder_inputs, previous])
+        generated = found["generated"][0, :, None]
+        copying = (1 - generated) * found["copy_weights"][0]  # [target, source]
+        total = generated + copying.sum(axis=-1, keepdims=True)  # 1, unless the attention is less
+        probabilities = total * np.exp(-token_losses(found["logits"], labels))[0, :, None]
+        same = encoder_inputs[0] == labels[0, :, None]
+        return (copying * same / np.maximum(probabilities, SMALLEST))[: len(token_ids)]
+
+    def forced_outputs(self, encoder_inputs, memory, states, weights):
+        outputs = super().forced_outputs(encoder_inputs, memory, states, weights)
+        if self.pointer_generator is None:
+            return outputs
+        logits, weights, generated = self._copier(encoder_inputs, memory)(states, weights)
+        return outputs | {"logits": logits, "copy_weights": weights, "generated": generated}
 
     def _occlusion(self, encoded, source, ids, target):
         """The loss of each written word without each source word, `[target, source]`."""
@@ -204,8 +369,9 @@ class Seq2SeqLM(GenerationTask):
         embedded = ops.convert_to_numpy(self.backbone.embed_source(inputs[0]))
 
         def function(embedded):
-            states = self.backbone.encode_embedded(embedded, ops.convert_to_tensor(inputs[1]))
-            odds = self.token_log_odds(ids, **states)
+            tensors = tuple(map(ops.convert_to_tensor, inputs))
+            encoded = self.backbone.encode_embedded(embedded, tensors[1])
+            odds = self.token_log_odds(ids, tensors, encoded)
             return ops.stack([ops.sum(odds[word.tokens[0] : word.tokens[-1] + 1])
                               for word in target])  # fmt: skip
 
@@ -220,7 +386,12 @@ class Seq2SeqLM(GenerationTask):
     def _encode(self, texts):
         """Token ids of each text, with the end token; warns of truncated texts."""
         preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
-        encoded = preprocessor.source_tokenizer.encode([text.strip() for text in texts])
+        read = [preprocessor.source_text(text.strip()) for text in texts]
+        tokenizer = preprocessor.source_tokenizer
+        encoded = tokenizer.encode(read)
+        if isinstance(tokenizer, CharacterTokenizer):  # a SubwordTokenizer has bytes
+            unknown = [one for text in read for one in tokenizer.unknown_characters(text)]
+            warn_of_unknown(list(dict.fromkeys(unknown)))
         longest = preprocessor.encoder_sequence_length - 1
         warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         end = preprocessor.tokenizer.end_token_id

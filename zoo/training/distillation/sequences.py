@@ -64,7 +64,8 @@ def check_same_vocabulary(teacher: Teacher, preprocessor: keras_hub.models.Prepr
     """Raises a `ValueError` if the tokens of a student are not those of its teacher."""
     known = teacher.model.preprocessor
     for name in ("tokenizer", "source_tokenizer"):
-        if getattr(known, name).proto != getattr(preprocessor, name).proto:
+        teachers, students = getattr(known, name), getattr(preprocessor, name)
+        if teachers.get_vocabulary() != students.get_vocabulary():
             raise ValueError(
                 "A teacher whose probabilities of words are learned must have the student's "
                 "vocabulary: leave training.init_from out, which takes the teacher's, or set "

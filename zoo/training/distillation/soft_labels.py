@@ -10,6 +10,7 @@ from keras import ops
 from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Answers, Teacher
+from zoo.training.losses import without_mask
 
 UNLABELLED = -1  # id of the class of an example without a label
 SMALLEST = 1e-30  # probability whose logarithm is taken
@@ -133,14 +134,15 @@ class DistillationLoss(keras.losses.Loss):
         - Hinton et al. 2015, "Distilling the knowledge in a neural network", section 2.
     """
 
+    takes_mask = False
+
     def __init__(self, hard, soft, temperature, weight, name="distillation_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.hard, self.soft = hard, soft
         self.temperature, self.weight = temperature, weight
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        # Without Keras' mask of steps, which does not fit losses of examples.
-        return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0.0, sample_weight)
+        return super().__call__(y_true, without_mask(y_pred), sample_weight)
 
     def call(self, y_true, y_pred):
         y_pred = ops.cast(y_pred, "float32")

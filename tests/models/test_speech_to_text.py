@@ -1,0 +1,283 @@
+"""Contracts of the speech recogniser with each head."""
+
+import functools
+import json
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+import zoo
+from tests.models.copies import assert_copy
+from tests.variants import variants
+from tests.weights import assign_normal
+from zoo import presets
+from zoo.audio import AudioError, wav_bytes
+from zoo.choices import ATTENTIONS, Conflict
+from zoo.decoding import ctc
+from zoo.models import SpeechToText, SpeechToTextBackbone, SpeechToTextPreprocessor
+from zoo.models.generation import Hypothesis
+from zoo.models.speech_to_text.timing import group_words, words_of_spans, words_of_weights
+from zoo.tokenizers import CharacterTokenizer
+
+EXPECTED = Path(__file__).parents[1] / "contracts" / "speech_to_text_answers.json"
+TEXTS = ["ab c", "a", "cabb", "b a"]
+
+VARIANTS = {"ctc": {}, "ctc, gru": {"cell": "gru", "pooling": (1, 3), "bidirectional": False}}
+VARIANTS |= {name: {"head": "attention", "attention": name} for name in ("none", *ATTENTIONS)}
+for name in ATTENTIONS:
+    if ATTENTIONS.choice(name).needs_one_size:
+        VARIANTS[name]["bidirectional"] = False
+VARIANTS["joint"] = {"head": "joint", "attention": "luong_general", "cell": "gru"}
+VARIANTS["joint, fed"] = VARIANTS["joint"] | {"input_feeding": True, "decoder_units": 6}
+every_variant = variants(VARIANTS, everywhere=("ctc", "luong_local", "joint"))
+
+
+def make_recordings():
+    """Tones with noise, of 0.05 to 0.5 seconds."""
+    rng = np.random.default_rng(0)
+    return [
+        (np.sin(np.arange(n) * pitch) + 0.1 * rng.normal(size=n)).astype("float32") / 2
+        for n, pitch in ((4000, 0.3), (400, 0.9), (2777, 1.7), (1200, 0.1))
+    ]
+
+
+RECORDINGS = make_recordings()
+
+
+def make(variant, sequence_length=12):
+    """A model with the same weights on every backend."""
+    options = {"units": 8, "num_layers": 2, "pooling": (2, 2), "embedding_dim": 6, "num_heads": 2}
+    options |= {"num_mels": 12} | VARIANTS[variant]
+    tokenizer = CharacterTokenizer(" abc")
+    head = options.get("head", "ctc")
+    preprocessor = SpeechToTextPreprocessor(tokenizer, head=head, sequence_length=sequence_length)
+    model = SpeechToText(SpeechToTextBackbone(tokenizer.vocabulary_size(), **options), preprocessor)
+    assign_normal(sorted(model.trainable_weights, key=lambda it: it.path), scale=1.5)
+    return model
+
+
+@pytest.fixture(scope="module")
+def models():
+    """A cache of the variants, each built and compiled once."""
+    return functools.cache(make)
+
+
+def outputs(model, length=64):
+    """The outputs for the recordings, and for one without samples."""
+    preprocessor = model.preprocessor
+    recordings = [*RECORDINGS, RECORDINGS[0][:0]]
+    inputs, _, weights = preprocessor.collate(
+        recordings, preprocessor.encode([*TEXTS, ""]), length, length // 8
+    )
+    found = keras.Model.predict_on_batch(model, inputs)
+    found = {name: np.asarray(values, "float32") for name, values in found.items()}
+    if "tokens" in found:
+        found["tokens"] = found["tokens"] * weights["tokens"][:, :, None]
+    return found
+
+
+def known_answers(model):
+    """A few numbers of each output: log-probabilities of the valid steps, logits of true tokens."""
+    return np.concatenate([values[:, :3, :6].ravel() for values in outputs(model).values()])
+
+
+@every_variant
+def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
+    expected = json.loads(EXPECTED.read_text())[variant]
+    np.testing.assert_allclose(known_answers(models(variant)), expected, rtol=1e-5, atol=2e-5)
+
+
+@variants(["ctc", "ctc, gru", "bahdanau", "joint"], everywhere=("joint",))
+def test_silence_after_a_batch_changes_nothing_and_an_empty_row_is_finite(models, variant):
+    model = models(variant)
+    short, long = outputs(model), outputs(model, 128)
+    for name, values in short.items():
+        count = values.shape[1]
+        np.testing.assert_allclose(long[name][:, :count], values, atol=2e-5)
+        assert np.isfinite(values).all()
+    if "ctc" in long:  # certain blanks, so that no labels are more probable for it
+        np.testing.assert_array_equal(long["ctc"][:, short["ctc"].shape[1] :, 0], 0)
+
+
+@variants(["ctc", "bahdanau", "joint, fed"], everywhere=("ctc", "bahdanau"))
+def test_answers_have_a_text_a_score_and_words_with_times(models, variant):
+    model = models(variant)
+    assert model.infer([]) == []
+    answers = model.infer(RECORDINGS, beam=2, n_best=2)
+    for samples, answer in zip(RECORDINGS, answers, strict=True):
+        assert json.loads(json.dumps(answer.to_dict()))["text"] == answer.text
+        best, other = answer.hypotheses
+        assert (answer.text, answer.score) == (best.text, best.score)
+        assert best.score >= other.score
+        assert [word.text for word in answer.words] == answer.text.split()
+        times = [time for word in answer.words for time in (word.start, word.end)]
+        assert all(0 <= time <= len(samples) / 8000 for time in times)
+        assert all(word.start < word.end for word in answer.words)
+        if variant == "ctc":
+            assert times == sorted(times)
+    (alone,) = model.infer(RECORDINGS[2:3], beam=2, n_best=2)
+    assert alone.text == answers[2].text and alone.words == answers[2].words
+    assert alone.score == pytest.approx(answers[2].score, abs=1e-4)
+
+
+@pytest.mark.once
+def test_scores_of_ctc_are_exact(models):
+    model = models("ctc")
+    steps = model.ctc_log_probabilities(RECORDINGS)
+    assert [len(it) for it in steps] == [13, 2, 9, 4]  # 320 samples a step
+    for found, greedy, beam in zip(
+        steps, model.infer(RECORDINGS, beam=1), model.infer(RECORDINGS, beam=20), strict=True
+    ):
+        labels = [it.label for it in ctc.greedy_labels(found)]
+        assert greedy.hypotheses[0].text == model.text(labels)
+        expected = ctc.labels_log_probability(found, labels)
+        assert greedy.score == pytest.approx(expected, abs=1e-5)
+        assert beam.score >= greedy.score - 1e-5
+
+
+@pytest.mark.once
+def test_both_heads_rank_the_hypotheses(models):
+    model = models("joint")
+    (steps,) = model.ctc_log_probabilities(RECORDINGS[:1])
+    (answer,) = model.infer(RECORDINGS[:1], beam=6, n_best=6)
+    scores = [it.score for it in answer.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    rescored = model._rescored(steps, Hypothesis("a", -1.0, -2.0), [5])
+    expected = 0.3 * ctc.labels_log_probability(steps, [5]) + 0.7 * -2.0
+    assert rescored == Hypothesis("a", pytest.approx(expected), -2.0)
+    assert model._rescored(steps, Hypothesis("", -1.0, -2.0), [5] * 20).score < -1e8
+
+
+@variants(["ctc", "bahdanau", "joint"], everywhere=("joint",))
+def test_explanations_agree_with_the_answer(models, variant):
+    model = models(variant)
+    (answer,) = model.infer(RECORDINGS[:1])
+    found = model.explain(RECORDINGS[0])
+    assert found.text == answer.text and len(found.features) == 50
+    assert "".join(found.tokens).strip() == answer.text
+    assert [word for word, _, _ in found.words] == [word.text for word in answer.words]
+    if variant == "bahdanau":
+        assert found.spans is None
+    if variant != "ctc":
+        assert found.weights.shape == (len(found.tokens), 13)
+        np.testing.assert_allclose(found.weights.sum(axis=1), 1, atol=1e-4)
+    if variant == "ctc":
+        assert found.weights is None
+        assert all(0 <= start < end <= 50 for start, end in found.spans)
+
+
+@pytest.mark.once
+def test_score_measures_errors_and_the_loss_of_training(models):
+    for variant in ("ctc", "bahdanau", "joint"):
+        model = models(variant)
+        columns = {"audio": RECORDINGS[::2], "text": TEXTS[::2]}
+        scores = model.score(columns, beam=1)
+        assert scores.keys() == {"wer", "cer", "exact", "loss"}
+        inputs, labels, weights = model.preprocessor.collate(
+            columns["audio"], model.preprocessor.encode(columns["text"]), 64, 8
+        )
+        model.compile()
+        loss = keras.Model.evaluate(
+            model, inputs, labels, sample_weight=weights, verbose=0, return_dict=True
+        )
+        if variant == "ctc":  # Keras' mean of tokens is that of all steps
+            assert scores["loss"] == pytest.approx(loss["loss"], abs=1e-4)
+        assert np.isfinite(scores["loss"])
+
+
+@pytest.mark.once
+def test_recordings_that_ctc_cannot_align_are_known(models):
+    model, (samples, short) = models("ctc"), RECORDINGS[:2]
+    assert model.fits(samples, [4] * 7) and not model.fits(samples, [4] * 8)  # blanks between
+    assert model.fits(short, [4, 5]) and not model.fits(short, [4, 4])
+    assert models("bahdanau").fits(short, [4] * 50)
+    scores = model.score({"audio": [samples, short], "text": ["a", "aaaa"]})
+    alone = model.score({"audio": [samples], "text": ["a"]})
+    assert scores["loss"] == pytest.approx(alone["loss"], abs=1e-5)
+
+
+@pytest.mark.once
+def test_recordings_of_every_kind_are_read(models, tmp_path):
+    model = models("ctc")
+    file = tmp_path / "it.wav"
+    file.write_bytes(wav_bytes(RECORDINGS[0], 8000))
+    stereo = np.stack([RECORDINGS[0]] * 2, axis=1)
+    given = [RECORDINGS[0], stereo, (RECORDINGS[0], 8000), str(file), file.read_bytes()]
+    answers = model.infer(given)
+    assert len({answer.text for answer in answers}) == 1
+    silent, slow = model.infer(
+        [np.zeros(8000, "float32"), (np.zeros(96_000, "uint8") + 128, 96_000)]
+    )
+    assert np.isfinite([silent.score, slow.score]).all()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "recording, message",
+    [
+        (np.zeros(0, "float32"), "must have samples"),
+        (np.array([0.1, np.nan], "float32"), "must be finite"),
+        (np.zeros(8000 * 600, "float32"), "at most 300 seconds: cut it"),
+        (b"no audio", "a whole file in a format such as WAV"),
+    ],
+)
+def test_what_is_no_recording_is_refused(models, recording, message):
+    with pytest.raises(AudioError, match=message):
+        models("ctc").infer([RECORDINGS[0], recording])
+
+
+@pytest.mark.once
+def test_wrong_calls_are_refused(models):
+    for single in (RECORDINGS[0], "it.wav", b"it"):
+        with pytest.raises(TypeError, match="must come in a list"):
+            models("ctc").infer(single)
+    with pytest.raises(ValueError, match="`beam` and `n_best`; the others.*length_penalty=0.5"):
+        models("ctc").infer(RECORDINGS, length_penalty=0.5)
+    with pytest.raises(ValueError, match="needs a model with a CTC head.*head='attention'"):
+        models("bahdanau").ctc_log_probabilities(RECORDINGS)
+    with pytest.raises(ValueError, match="needs a model with a decoder.*head='ctc'"):
+        models("ctc").search()
+    with pytest.raises(NotImplementedError, match="transcribed by `infer`"):
+        models("joint").generate(RECORDINGS)
+    with pytest.raises(ValueError, match="`ctc_weight` must be at most 1"):
+        SpeechToText(models("ctc").backbone, ctc_weight=2)
+    with pytest.raises(ValueError, match="{'audio': …, 'text': …}.*Received"):
+        models("ctc").preprocessor({"audio": RECORDINGS})
+    for options, message in (
+        ({"pooling": (2,)}, "for each layer.*pooling=\\(2,\\)"),
+        ({"pooling": (2, 2, 100)}, "an integer from 1 to 16"),
+        ({"head": "joint", "attention": "luong_dot"}, "set decoder_units to 256.*luong_dot"),
+    ):
+        with pytest.raises(Conflict, match=message):
+            SpeechToTextBackbone(8, **options)
+    with pytest.raises(ValueError, match="`head` must be one of"):
+        SpeechToTextBackbone(8, head="softmax")
+
+
+@variants(["ctc", "joint, fed"], everywhere=("ctc",))
+def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
+    model = models(variant)
+    presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    theirs = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path / "it"))
+    assert_copy(theirs, model)
+    for one, same in zip(model.infer(RECORDINGS), again.infer(RECORDINGS), strict=True):
+        assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-5)
+
+
+@pytest.mark.once
+def test_words_are_grouped_and_timed():
+    pieces = ["", " ", "a", "b", " ", " ", "c"]
+    assert group_words(pieces) == [("ab", [2, 3]), ("c", [6])]
+    assert group_words([]) == []
+    spans = [(0, 1), (1, 2), (2, 3), (5, 6), (6, 7), (7, 8), (9, 12)]
+    words = words_of_spans(pieces, spans, 0.1, 1.1)
+    assert [(word.start, word.end) for word in words] == [(0.2, 0.6), (0.9, 1.1)]
+    weights = np.zeros((7, 12))
+    weights[2, 2:6] = [0.05, 0.85, 0.05, 0.05]
+    weights[3, 4], weights[6, 11] = 1, 1
+    words = words_of_weights(pieces, weights, 0.1, 1.15)
+    assert [(word.start, word.end) for word in words] == [(0.3, 0.5), (1.1, 1.15)]

@@ -1,0 +1,471 @@
+"""Speech recognition task: CTC, an attentive decoder, or both."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.checks import check_number
+from zoo.decoding import ctc
+from zoo.decoding.programs import built_once
+from zoo.layers import CTCHead, CTCLoss
+from zoo.metrics.speech import speech_scores
+from zoo.models.batching import batches, bucket_size, predict, run_batches
+from zoo.models.checks import check_columns, require_preprocessor, warn_of_fewer
+from zoo.models.generation import GenerationTask, Hypothesis, SearchOptions
+from zoo.models.generation.teacher_forcing import token_losses
+from zoo.models.speech_to_text.answers import Transcription
+from zoo.models.speech_to_text.backbone import SpeechToTextBackbone
+from zoo.models.speech_to_text.preprocessor import SpeechToTextPreprocessor
+from zoo.models.speech_to_text.timing import words_of_spans, words_of_weights
+from zoo.search_options import takes_search_options
+
+MIN_LENGTH = 64  # frames
+IMPOSSIBLE = -1e9
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SpeechToText(GenerationTask):
+    """Maps a recording to its transcript: many-to-many.
+
+    Outputs by name, as the head of the backbone is `"ctc"`, `"attention"` or both: `ctc`, the
+    log-probabilities of the tokens at each step of the encoder `[batch, steps, vocabulary]`, see
+    `zoo.layers.CTCHead`; and `tokens`, the logits of the decoder `[batch, target, vocabulary]`.
+
+    `fit` takes `{"audio": ..., "text": ...}`, with recordings as paths, or as one array
+    `[batch, samples]`.
+
+    Args:
+        backbone: A `SpeechToTextBackbone`.
+        preprocessor: A `SpeechToTextPreprocessor`, or `None`.
+        ctc_weight: float. Of a model with both heads the share of CTC in the loss, and in the
+            log-probability by which `infer` ranks the hypotheses of the decoder's beam. Defaults
+            to `0.3`.
+
+    Raises:
+        ValueError: if `ctc_weight` is not between 0 and 1.
+
+    Example:
+
+    >>> model = zoo.load("bilstm_ctc_fsdd_digits_en")
+    >>> model.infer(["digits.wav", (samples, 44100)])
+
+    References:
+        - Both heads: Watanabe et al. 2017, equations 13 and 15; the hypotheses are ranked after
+          the search ("rescoring", section IV-B1).
+    """
+
+    backbone_cls = SpeechToTextBackbone
+    preprocessor_cls = SpeechToTextPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, ctc_weight=0.3, **kwargs):
+        check_number("ctc_weight", ctc_weight, 0, 1)
+        self.ctc_weight = ctc_weight  # Keras compiles the model when it is made
+        super().__init__(backbone, preprocessor, **kwargs)
+
+    def build_head(self):
+        self.ctc = None
+        if self.backbone.head != "attention":
+            backbone = self.backbone
+            self.ctc = CTCHead(backbone.vocabulary_size, dtype=backbone.dtype_policy, name="ctc")
+        if self.has_decoder:
+            super().build_head()
+
+    def build_outputs(self, encoded):
+        outputs = {}
+        if self.ctc is not None:
+            outputs["ctc"] = self.ctc(
+                encoded["encoder_sequence_output"], encoded["encoder_padding_mask"]
+            )
+        if self.has_decoder:
+            outputs["tokens"] = super().build_outputs(encoded)
+        return outputs
+
+    @property
+    def has_decoder(self) -> bool:
+        """True if the model has an attentive decoder."""
+        return self.backbone.head != "ctc"
+
+    @property
+    def loss_weights(self) -> dict[str, float] | None:
+        """The weight of each output's loss; `None` of a model with one output."""
+        if self.backbone.head != "joint":
+            return None
+        return {"ctc": self.ctc_weight, "tokens": 1 - self.ctc_weight}
+
+    def get_config(self):
+        return super().get_config() | {"ctc_weight": self.ctc_weight}
+
+    def compile(self, optimizer="auto", loss="auto", weighted_metrics=None, **kwargs):
+        """Configures training; see `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` is Adam with its default learning rate.
+            loss: `"auto"` is `zoo.layers.CTCLoss` of `ctc`, and the cross-entropy of `tokens`,
+                weighted by `loss_weights`.
+            weighted_metrics: Defaults to `None`.
+            **kwargs: Other arguments of `keras.Model.compile`.
+        """
+        if loss == "auto":
+            losses = {
+                "ctc": CTCLoss(),
+                "tokens": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            }
+            loss = {name: losses[name] for name in self.output}
+            kwargs.setdefault("loss_weights", self.loss_weights)
+        optimizer = "adam" if optimizer == "auto" else optimizer
+        super().compile(optimizer, loss, weighted_metrics=weighted_metrics, **kwargs)
+
+    def fits(self, samples: np.ndarray, token_ids: Sequence[int]) -> bool:
+        """True if CTC can align a transcript with a recording; always without a CTC head.
+
+        The encoder must have a step for each token, and one between repeated tokens.
+
+        Args:
+            samples: One recording, as the preprocessor's `read` returns it.
+            token_ids: Its transcript, as `encode` returns it.
+        """
+        steps = self.backbone.num_steps(len(samples))
+        return self.ctc is None or ctc.frames_needed(token_ids) <= steps
+
+    @takes_search_options
+    def infer(
+        self, recordings: Iterable[Any], *, batch_size: int = 64, **search
+    ) -> list[Transcription]:
+        """Transcribes recordings.
+
+        Args:
+            recordings: A list of recordings: paths, bytes of files, arrays at the model's
+                sampling rate, tuples of an array and its rate, or anything else that
+                `zoo.audio.read_audio` takes.
+            batch_size: int. Most recordings in a batch. Defaults to `64`.
+            **search: Options of the search, such as `beam=5`: see
+                `zoo.models.generation.SearchOptions`. A model with a CTC head alone takes `beam`
+                and `n_best`; with a `beam` of 1 it returns the labels of the most probable
+                alignment.
+
+        Returns:
+            A `Transcription` for each recording, in order. Its score, and that of its hypotheses,
+            is the log-probability of the text by CTC, the score of the decoder's beam search, or
+            with both heads the sum of both log-probabilities, weighted by `ctc_weight`.
+
+        Raises:
+            TypeError: if `recordings` is not a list of recordings, or an option is unknown.
+            FileNotFoundError: if a file does not exist.
+            zoo.audio.AudioError: if an input cannot be read as a recording.
+            ValueError: if an option is out of its range, or has no effect.
+        """
+        options = self._options(search)
+        batch_size = self.rows_within(batch_size, options)
+        recordings = self._read(recordings)
+        decode = self._decode_attention if self.has_decoder else self._decode_ctc
+
+        def run(batch):
+            inputs = self._collate(batch.take(recordings), batch.length)
+            found = decode([recordings[row] for row in batch.rows], inputs, options)
+            return [self._transcription(*answer, options.n_best) for answer in found]
+
+        lengths = list(map(self.preprocessor.length, recordings))
+        return run_batches(run, lengths, batch_size, MIN_LENGTH)
+
+    def ctc_log_probabilities(
+        self, recordings: Iterable[Any], batch_size: int = 64
+    ) -> list[np.ndarray]:
+        """The log-probabilities of the tokens at each step of the encoder, for each recording.
+
+        For decoding with a language model: see `zoo.decoding.ctc.prefix_beam_search`.
+
+        Args:
+            recordings: A list of recordings, as for `infer`.
+            batch_size: int. Most recordings in a batch. Defaults to `64`.
+
+        Returns:
+            Float32 arrays `[steps, vocabulary]`; token 0 is the blank.
+
+        Raises:
+            ValueError: if the model has no CTC head.
+        """
+        if self.ctc is None:
+            raise ValueError(
+                "This needs a model with a CTC head: use one with head='ctc' or 'joint'. "
+                f"Received: head={self.backbone.head!r}"
+            )
+        recordings = self._read(recordings)
+
+        def run(batch):
+            inputs = self._collate(batch.take(recordings), batch.length)
+            return self._steps([recordings[row] for row in batch.rows], inputs)
+
+        lengths = list(map(self.preprocessor.length, recordings))
+        return run_batches(run, lengths, batch_size, MIN_LENGTH)
+
+    @takes_search_options
+    def score(
+        self, columns: dict[str, list], *, batch_size: int = 64, **search
+    ) -> dict[str, float]:
+        """Compares transcripts with references.
+
+        Args:
+            columns: `"audio"`, a list of recordings, and `"text"`, their transcripts.
+            batch_size: int. Most recordings in a batch. Defaults to `64`.
+            **search: Options of the search, as for `infer`.
+
+        Returns:
+            The scores of `zoo.metrics.speech_scores`, and `loss`, that of training, without label
+            smoothing.
+
+        Raises:
+            ValueError: if a column is missing, their lengths differ, or they have no rows.
+        """
+        check_columns(columns, "audio", "text")
+        self.rows_within(batch_size, self._options(search))
+        recordings = self._read(columns["audio"])
+        answers = self.infer(recordings, batch_size=batch_size, **search)
+        scores = speech_scores(columns["text"], [answer.text for answer in answers])
+        return scores | {"loss": self._loss(recordings, columns["text"], batch_size)}
+
+    def explain(self, recording: Any):
+        """Explains the transcript of `infer`: which part of the recording is each character.
+
+        Args:
+            recording: One recording, as for `infer`.
+
+        Returns:
+            A `zoo.explain.Spectrogram`, which `.save("alignment.png")` draws: of CTC the most
+            probable alignment of the characters, of a decoder its attention weights.
+        """
+        from zoo.explain import Spectrogram
+
+        (samples,) = self._read([recording])
+        options = self._options({})
+        decode = self._decode_attention if self.has_decoder else self._decode_ctc
+        length = bucket_size(self.preprocessor.length(samples), MIN_LENGTH)
+        inputs = self._collate([samples], length)
+        ((best, *_), pieces, spans, weights, duration) = decode([samples], inputs, options)[0]
+        answer = self._transcription([best], pieces, spans, weights, duration, 1)
+        features = predict(self._features, list(inputs))[0, : self.preprocessor.length(samples)]
+        backbone = self.backbone
+        frame_seconds = backbone.hop_length / backbone.sampling_rate
+        factor = backbone.samples_per_step // backbone.hop_length
+        return Spectrogram(
+            features.astype("float32"),
+            frame_seconds,
+            backbone.log_mel.band_centres(),
+            pieces,
+            spans and [(start * factor, min(end * factor, len(features))) for start, end in spans],
+            weights,
+            None if weights is None else frame_seconds * factor,
+            answer.text,
+            [(word.text, word.start, word.end) for word in answer.words],
+        )
+
+    def search(self, options=None, return_attention=False):
+        if not self.has_decoder:
+            raise ValueError(
+                "A beam search needs a model with a decoder; use `infer`, or "
+                "`zoo.decoding.ctc.prefix_beam_search` on `ctc_log_probabilities`. "
+                f"Received: head={self.backbone.head!r}"
+            )
+        return super().search(options, return_attention)
+
+    def generate(self, *arguments, **options):
+        """Not available: `infer` transcribes recordings."""
+        raise NotImplementedError(
+            "Recordings are transcribed by `infer`: call it in place of this."
+        )
+
+    def encoder_inputs(self, inputs):
+        return inputs["audio"], inputs["audio_length"]
+
+    def default_max_length(self, audio, audio_length):
+        return self.preprocessor.sequence_length
+
+    def text(self, token_ids) -> str:
+        return super().text(token_ids).strip()
+
+    def _options(self, search) -> SearchOptions:
+        options = SearchOptions(**search)
+        require_preprocessor(self.preprocessor)
+        if self.has_decoder:
+            self.search(options)  # refuses what the model cannot do
+            return options
+        known = asdict(SearchOptions()) | {"beam": options.beam, "n_best": options.n_best}
+        if others := [name for name, value in asdict(options).items() if value != known[name]]:
+            raise ValueError(
+                "A model with a CTC head alone takes the options `beam` and `n_best`; the others "
+                f"need a decoder. Received: {others[0]}={getattr(options, others[0])!r}"
+            )
+        return options
+
+    def _read(self, recordings):
+        is_array = isinstance(recordings, np.ndarray)
+        if is_array or isinstance(recordings, str | bytes) or not isinstance(recordings, Iterable):
+            raise TypeError(
+                "Recordings must come in a list, even a single one. "
+                f"Received: recordings={recordings!r:.80}"
+            )
+        return require_preprocessor(self.preprocessor).read(recordings)
+
+    def _collate(self, recordings, length):
+        return self.encoder_inputs(self.preprocessor.collate_audio(recordings, length))
+
+    def _decode_ctc(self, recordings, inputs, options):
+        """Hypotheses, pieces of the best one, their spans and the duration of each recording."""
+        answers = []
+        for samples, steps in zip(recordings, self._steps(recordings, inputs), strict=True):
+            if options.beam == 1:
+                found = [tuple(it.label for it in ctc.greedy_labels(steps))]
+            else:
+                found = [
+                    it.labels for it in ctc.prefix_beam_search(steps, options.beam, options.n_best)
+                ]
+            exact = [(ctc.labels_log_probability(steps, labels), labels) for labels in found]
+            exact.sort(key=lambda it: it[0], reverse=True)
+            hypotheses = [Hypothesis(self.text(labels), score, score) for score, labels in exact]
+            labels = exact[0][1]
+            spans = self._spans(steps, labels)
+            answers.append((hypotheses, self._pieces(labels), spans, None, self._seconds(samples)))
+        return answers
+
+    def _decode_attention(self, recordings, inputs, options):
+        """The same, with the attention weights; without spans where there is no CTC head."""
+        joint = self.ctc is not None
+        found = self.search(replace(options, n_best=options.beam) if joint else options)(*inputs)
+        answers = []
+        all_steps = self._steps(recordings, inputs) if joint else [None] * len(recordings)
+        best = []
+        for row, steps in enumerate(all_steps):
+            hypotheses = self.hypotheses(found, row)
+            ids = [
+                self._written(found.tokens[row, n, : found.lengths[row, n]])
+                for n in range(len(hypotheses))
+            ]
+            if joint:
+                hypotheses = [
+                    self._rescored(steps, one, labels)
+                    for one, labels in zip(hypotheses, ids, strict=True)
+                ]
+            order = sorted(range(len(ids)), key=lambda n: hypotheses[n].score, reverse=True)
+            best.append(ids[order[0]])
+            answers.append([hypotheses[n] for n in order])
+        weights = self._weights(inputs, best)
+        return [
+            (
+                answers[row],
+                self._pieces(best[row]),
+                self._spans(steps, best[row]) if joint else None,
+                weights[row][:, : self.backbone.num_steps(len(samples))],
+                self._seconds(samples),
+            )
+            for row, (samples, steps) in enumerate(zip(recordings, all_steps, strict=True))
+        ]
+
+    def _rescored(self, steps, hypothesis, labels):
+        """A hypothesis of the decoder with the score of both heads."""
+        by_ctc = max(ctc.labels_log_probability(steps, labels), IMPOSSIBLE)
+        weight = self.ctc_weight
+        score = weight * by_ctc + (1 - weight) * hypothesis.log_probability
+        return replace(hypothesis, score=score)
+
+    def _transcription(self, hypotheses, pieces, spans, weights, duration, n_best):
+        warn_of_fewer(len(hypotheses), n_best)
+        seconds = self.backbone.samples_per_step / self.backbone.sampling_rate
+        if spans is not None:
+            words = words_of_spans(pieces, spans, seconds, duration)
+        else:
+            words = words_of_weights(pieces, weights, seconds, duration)
+        hypotheses = hypotheses[:n_best]
+        return Transcription(hypotheses[0].text, hypotheses[0].score, words, hypotheses)
+
+    def _steps(self, recordings, inputs):
+        """The log-probabilities at each step of each recording, in which only text has any."""
+        found = predict(self._ctc_model, list(inputs)).astype("float32")
+        tokenizer = self.preprocessor.tokenizer
+        special = [tokenizer.unk_token_id, tokenizer.start_token_id, tokenizer.end_token_id]
+        found[:, :, special] = IMPOSSIBLE
+        return [
+            found[row, : self.backbone.num_steps(len(samples))]
+            for row, samples in enumerate(recordings)
+        ]
+
+    def _spans(self, steps, labels):
+        """The first step and that after the last of each label; `None` if CTC cannot align them."""
+        if ctc.frames_needed(labels) > len(steps):
+            return None
+        return [(it.start, it.end) for it in ctc.align(steps, labels)[0]]
+
+    def _weights(self, inputs, written):
+        """The attention weights of written tokens, arrays `[tokens, steps]`."""
+        longest = bucket_size(max(map(len, written)) + 1, 16)
+        rows = len(inputs[0])
+        filled = written + written[-1:] * (rows - len(written))
+        previous = self._previous(filled, longest)
+        found = predict(self._scorer, [*inputs, previous])["attention"].astype("float32")
+        return [found[row, : len(ids)] for row, ids in enumerate(written)]
+
+    def _previous(self, written, length):
+        tokenizer = self.preprocessor.tokenizer
+        previous = np.full((len(written), length), tokenizer.pad_token_id, "int32")
+        previous[:, 0] = tokenizer.start_token_id
+        for row, ids in zip(previous, written, strict=True):
+            row[1 : len(ids) + 1] = ids
+        return previous
+
+    def _written(self, token_ids):
+        """Tokens without the end token and padding."""
+        tokenizer = self.preprocessor.tokenizer
+        special = (tokenizer.pad_token_id, tokenizer.end_token_id)
+        return [int(i) for i in token_ids if int(i) not in special]
+
+    def _pieces(self, token_ids):
+        tokenizer = self.preprocessor.tokenizer
+        return tokenizer.readable([tokenizer.id_to_token(int(i)) for i in token_ids])
+
+    def _seconds(self, samples):
+        return len(samples) / self.backbone.sampling_rate
+
+    @built_once
+    def _ctc_model(self):
+        """The log-probabilities of CTC, from encoder inputs."""
+        inputs = [
+            keras.Input(batch_shape=one.shape, dtype=one.dtype)
+            for one in self.encoder_inputs(self.input)
+        ]
+        encoded = self.backbone.encode(*inputs)
+        return keras.Model(inputs, self.ctc(encoded["memory"], encoded["memory_mask"]))
+
+    @built_once
+    def _features(self):
+        """The spectrogram, from encoder inputs."""
+        inputs = [
+            keras.Input(batch_shape=one.shape, dtype=one.dtype)
+            for one in self.encoder_inputs(self.input)
+        ]
+        return keras.Model(inputs, self.backbone.log_mel(*inputs)[0])
+
+    def _loss(self, recordings, texts, batch_size):
+        """The mean loss of the recordings that the heads can align with their transcripts."""
+        preprocessor = self.preprocessor
+        encoded = preprocessor.encode(texts)
+        totals: dict[str, list[float]] = {name: [] for name in self.output}
+        longest = bucket_size(max(map(len, encoded)) + 1, 16)
+        for batch in batches(list(map(preprocessor.length, recordings)), batch_size, MIN_LENGTH):
+            inputs, labels, weights = preprocessor.collate(
+                batch.take(recordings), batch.take(encoded), batch.length, longest
+            )
+            outputs = predict(self, inputs)
+            for i, row in enumerate(batch.rows):
+                if "ctc" in outputs:
+                    steps = outputs["ctc"][i].astype("float32")
+                    found = ctc.labels_log_probability(steps, encoded[row])
+                    if found > IMPOSSIBLE / 2:
+                        totals["ctc"].append(-found / max(len(encoded[row]), 1))
+            if "tokens" in outputs:
+                losses = token_losses(outputs["tokens"], labels["tokens"])
+                count = len(batch.rows)
+                totals["tokens"] += losses[:count][weights["tokens"][:count] > 0].tolist()
+        means = {name: float(np.mean(values)) for name, values in totals.items() if values}
+        shares = self.loss_weights or dict.fromkeys(means, 1.0)
+        return sum(shares[name] * mean for name, mean in means.items())
