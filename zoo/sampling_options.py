@@ -12,7 +12,7 @@ MAX_SEED = 2**63 - 1
 # The smallest and the largest value of each option: of integers, and of other numbers.
 _INTEGERS = {
     "max_length": (1, MAX_LENGTH),
-    "top_k": (0, 1_000_000),
+    "top_k": (0, 500_000),
     "beam": (1, MAX_BEAM),
     "seed": (0, MAX_SEED),
 }

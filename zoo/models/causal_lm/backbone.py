@@ -1,5 +1,7 @@
 """Decoder backbone from tokens to hidden states, each of which depends on no later token."""
 
+from typing import Any
+
 import keras
 import keras_hub
 from keras import ops
@@ -125,7 +127,9 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         self.output_drop = keras.layers.SpatialDropout1D(
             output_dropout, dtype=dtype, name="output_dropout"
         )
-        self.position_embedding = self.past_attention = self.penalty = None
+        self.position_embedding: Any = None
+        self.past_attention: Any = None
+        self.penalty: Any = None
         if decoder == "transformer":
             self.position_embedding = keras.layers.Embedding(
                 max_sequence_length,
