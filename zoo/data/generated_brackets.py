@@ -92,11 +92,11 @@ def _split(source: random.Random, size: int, depth: int, seen: set[str]) -> Colu
 
 def _pair(source: random.Random, depth: int) -> str:
     """A pair of brackets with letters, and pairs down to a depth, between them."""
-    opening, closing = source.choice(KINDS)
+    kind = source.choice(KINDS)
     inside = _letters(source)
     while depth > 1 and source.random() < NESTED:
         inside += _pair(source, depth - 1) + _letters(source)
-    return opening + inside + closing
+    return kind[0] + inside + kind[1]
 
 
 def _letters(source: random.Random) -> str:
