@@ -5,12 +5,12 @@ listing, loading) reads this table. Importing it imports neither Keras nor any o
 names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_LENGTH
+from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_CACHE, MAX_LENGTH
 from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
 from zoo.search_options import SEARCH_BOUNDS, SearchOptions
 
@@ -78,6 +78,8 @@ class Task:
         headline: The metrics by which models are compared; the first that was measured counts.
         streams: Whether the answer continues the input, and the model's `stream` yields it in
             pieces. Defaults to `False`.
+        pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
+            first. Defaults to `{}`: the same.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -100,7 +102,14 @@ class Task:
     pipeline_tag: str
     headline: tuple[str, ...]
     streams: bool = False
+    pipeline_tags: Mapping[str, str] = field(default_factory=dict)
     export_adapter: str | None = None
+
+    def pipeline_tag_of(self, metrics: Iterable[str]) -> str:
+        """The name on Hugging Face of a model with these metrics, such as `"test/rouge_l"`."""
+        measured = {name.rpartition("/")[2] for name in metrics}
+        first = next((name for name in self.headline if name in measured), None)
+        return self.pipeline_tags.get(first or "", self.pipeline_tag)
 
     @property
     def inputs_name(self) -> str:
@@ -144,7 +153,7 @@ _ROWS = (
         options=SAMPLING_OPTIONS,
         score_options={
             "cache": Option("boolean", False),
-            "cache_size": Option("long", 2000, 1, 1 << 20),
+            "cache_size": Option("long", 2000, 1, MAX_CACHE),
             "cache_theta": Option("double", 0.3, 0, 1000),
             "cache_lambda": Option("double", 0.1, 0, 1),
             "dynamic": Option("boolean", False),
@@ -187,6 +196,7 @@ _ROWS = (
         plain=("text", "score"),
         pipeline_tag="translation",
         headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
+        pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
     ),
     Task(
         name="speech_to_text",

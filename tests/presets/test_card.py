@@ -182,3 +182,12 @@ def test_public_names_of_the_package():
     assert {"load", "list_models", "Card", "__version__"} <= set(dir(zoo))
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         zoo.lode  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("metric", "tag"),
+    [("bleu", "translation"), ("rouge_l", "summarization"), ("distinct_1", "translation")],
+)
+def test_the_pipeline_tag_depends_on_what_is_measured(metric, tag):
+    card = a_card(task="seq2seq_lm", metrics={f"test/{metric}": 1.0, "test/loss": 2.0})
+    assert f"pipeline_tag: {tag}\n" in readme(card)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.audio import AudioFile, read_audio, wav_bytes
 from zoo.checks import check_integer
-from zoo.data.dataset import Columns, Dataset, as_dataset, check_sizes
+from zoo.data.dataset import MAX_GENERATED, Columns, Dataset, as_dataset, check_sizes
 from zoo.data.fsdd import Fsdd, by, check_speaker, join
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class FsddStrings(Fsdd):
         longest: int = 7,
         dev_speaker: str = "",
         test_speaker: str = "",
+        singles: int = 0,
     ) -> Dataset:
         """Makes three splits.
 
@@ -116,11 +117,14 @@ class FsddStrings(Fsdd):
             dev_speaker: A speaker whose recordings, all of them, are those of dev, and of no other
                 split. By default dev has all speakers.
             test_speaker: Likewise for test.
+            singles: int. Number of single recordings that train has besides, as they are: without
+                a silence around them. Defaults to `0`.
         """
         sizes = {"train": train, "dev": dev, "test": test}
         check_sizes(sizes)
         check_integer("shortest", shortest, 1, MAX_DIGITS)
         check_integer("longest", longest, shortest, MAX_DIGITS)
+        check_integer("singles", singles, 0, MAX_GENERATED)
         check_speaker("dev_speaker", dev_speaker)
         check_speaker("test_speaker", test_speaker)
         if dev_speaker and dev_speaker == test_speaker:
@@ -141,6 +145,7 @@ class FsddStrings(Fsdd):
             for split, size in sizes.items()
             if size
         }
+        splits["train"] = join([splits["train"], _chosen(recordings["train"], singles, seed)])
         return as_dataset(self.card, splits)
 
 
@@ -169,6 +174,15 @@ def _strings(
         for values, value in zip(columns.values(), (string, " ".join(words), speaker), strict=True):
             values.append(value)
     return columns
+
+
+def _chosen(recordings: Columns, number: int, seed: int) -> Columns:
+    """Recordings in a random order, all of them before one comes again."""
+    source = random.Random(f"{seed} singles")
+    rows: list[int] = []
+    while len(rows) < number:
+        rows += source.sample(range(len(recordings["text"])), len(recordings["text"]))
+    return {name: [values[row] for row in rows[:number]] for name, values in recordings.items()}
 
 
 def _noise(length: int, seed: int, rumble: float) -> "np.ndarray":

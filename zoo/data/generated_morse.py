@@ -32,7 +32,7 @@ CODES = {
     "8": "---..", "9": "----.",
 }  # fmt: skip
 DOT, DASH, BETWEEN_CHARACTERS, BETWEEN_WORDS = 1, 3, 3, 7  # units; 1 between tones of a character
-LETTERS = (1, 4)  # of a word
+LETTERS = (2, 4)  # of a word
 MAX_WORDS = 100  # of a message
 UNIT = (0.025, 0.04)  # seconds: 48 to 30 words per minute
 UNEVEN = 0.12  # largest relative change of a single tone or pause

@@ -61,12 +61,13 @@ def _front_matter(card):
     licence = card.licence.lower()
     known = licence in _LICENCES
     task = TASKS.get(card.task)
+    pipeline_tag = task.pipeline_tag_of(card.metrics) if task else None
     front = {
         "library_name": "keras-hub",
         "license": licence if known else "other",
         **({} if known else {"license_name": card.licence}),
         "language": list(card.languages),
-        "pipeline_tag": task.pipeline_tag if task else None,
+        "pipeline_tag": pipeline_tag,
         "tags": ["seqzoo", "keras", card.task.replace("_", "-")],
         "datasets": [card.dataset] if card.dataset else None,
     }
@@ -76,7 +77,7 @@ def _front_matter(card):
             for name, value in card.metrics.items()
         ]
         result = {
-            "task": {"type": task.pipeline_tag},
+            "task": {"type": pipeline_tag},
             "dataset": {"name": card.dataset, "type": card.dataset},
             "metrics": metrics,
         }
