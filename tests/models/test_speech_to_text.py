@@ -154,19 +154,22 @@ def test_both_heads_rank_the_hypotheses(models):
 @variants(["ctc", "bahdanau", "joint"], everywhere=("joint",))
 def test_explanations_agree_with_the_answer(models, variant):
     model = models(variant)
-    (answer,) = model.infer(RECORDINGS[:1])
-    found = model.explain(RECORDINGS[0])
-    assert found.text == answer.text and len(found.features) == 50
+    answers = model.infer(RECORDINGS)
+    row = max(range(len(answers)), key=lambda row: len(answers[row].text))
+    answer, frames = answers[row], -(-len(RECORDINGS[row]) // 80)
+    assert answer.text
+    found = model.explain(RECORDINGS[row])
+    assert found.text == answer.text and len(found.features) == frames
     assert "".join(found.tokens).strip() == answer.text
     assert [word for word, _, _ in found.words] == [word.text for word in answer.words]
     if variant == "bahdanau":
         assert found.spans is None
     if variant != "ctc":
-        assert found.weights.shape == (len(found.tokens), 13)
+        assert found.weights.shape == (len(found.tokens), -(-frames // 4))
         np.testing.assert_allclose(found.weights.sum(axis=1), 1, atol=1e-4)
     if variant == "ctc":
         assert found.weights is None
-        assert all(0 <= start < end <= 50 for start, end in found.spans)
+        assert all(0 <= start < end <= frames for start, end in found.spans)
 
 
 @pytest.mark.once
