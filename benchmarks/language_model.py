@@ -8,6 +8,14 @@ KerasHub with its top-k sampler (compiled on TensorFlow and JAX), and by a plain
 `call_with_state`, compiled as a function of one token, the next of which NumPy draws. All take
 turns in one process; prints the median speed of each and its ratio to the plain loop. With
 `--eager` the plain loop is not compiled, as the loop of a tutorial.
+
+Measured on one core of a machine with two, under other load, with the settings by default (2 ×
+LSTM-256, 99 characters, 3 rounds on JAX and 5 on TensorFlow), tokens per second:
+
+    | | plain loop | infer | stream | keras_hub |
+    |---|---|---|---|---|
+    | JAX | 1,020 | 3,044 (3.0 ×) | 1,210 | 2,471 |
+    | TensorFlow | 80 | 1,626 (20.3 ×) | 90 | 1,013 |
 """
 
 import argparse

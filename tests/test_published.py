@@ -30,8 +30,7 @@ ANSWERS = {
 }
 # A prefix, and how a language model goes on most probably.
 CONTINUATIONS = {
-    "lstm_shakespeare_char": ("ROMEO:", ""),
-    "lstm_nsmc_ko": ("이 영화", ""),
+    "lstm_shakespeare_char": ("ROMEO:", "\nI will not "),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
 
@@ -40,11 +39,6 @@ NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
 def test_total_size_is_limited():
     files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60_000_000
-
-
-@pytest.mark.once
-def test_each_preset_is_tested():
-    assert sorted([*ANSWERS, *CONTINUATIONS]) == NAMES
 
 
 @variants(NAMES, everywhere=("bilstm_attention_snips_en", "bilstm_bahdanau_sst2_en"))
@@ -73,7 +67,7 @@ def test_continuation_and_its_surprisal(name):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONTINUATIONS])
 def test_answer_and_its_explanation(name):
     given, expected = ANSWERS[name]
     model = zoo.load(name)

@@ -7,6 +7,7 @@ from typing import Any
 # Every number that a user gives has an upper bound: what is beyond takes gigabytes or days.
 MAX_BEAM = 1024  # each hypothesis is scored with every token of the vocabulary, at each step
 MAX_LENGTH = 16_384  # tokens of a text
+MAX_CACHE = 100_000  # hidden states of a continuous cache
 MAX_BATCH = 65_536  # rows of a batch
 MAX_PENALTY = 1000.0
 MIN_REPETITION_PENALTY = 0.001

@@ -441,6 +441,20 @@ def image_conflicts(
         )
 
 
+def speech_attention_conflicts(
+    attention: str, units: int, bidirectional: bool, decoder_units: int
+) -> Iterator[Conflict]:
+    """A dot product of decoder states with those of an encoder of another size."""
+    choice, size = ATTENTIONS.choice(attention), units * (2 if bidirectional else 1)
+    if choice is not None and choice.needs_one_size and decoder_units != size:
+        yield Conflict(
+            f"a dot product needs encoder and decoder states of one size: set decoder_units to "
+            f"{size}, or use luong_general or multi_head",
+            attention=attention,
+            decoder_units=decoder_units,
+        )
+
+
 def speech_conflicts(num_layers: int, pooling: Collection[int]) -> Iterator[Conflict]:
     """A pooling that does not say for each layer how many steps become one."""
     if len(pooling) != num_layers or any(

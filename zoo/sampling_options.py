@@ -9,15 +9,15 @@ MAX_TEMPERATURE = 100.0
 MIN_TOP_P = 1e-6
 MAX_SEED = 2**63 - 1
 
-# The smallest and the largest value of each option.
-SAMPLING_BOUNDS = {
+# The smallest and the largest value of each option: of integers, and of other numbers.
+_INTEGERS = {
     "max_length": (1, MAX_LENGTH),
-    "temperature": (0, MAX_TEMPERATURE),
-    "top_k": (0, 1_000_000),
-    "top_p": (MIN_TOP_P, 1),
+    "top_k": (0, 500_000),
     "beam": (1, MAX_BEAM),
     "seed": (0, MAX_SEED),
 }
+_NUMBERS = {"temperature": (0.0, MAX_TEMPERATURE), "top_p": (MIN_TOP_P, 1.0)}
+SAMPLING_BOUNDS = {**_INTEGERS, **_NUMBERS}
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,11 @@ class SamplingOptions:
     seed: int | None = None
 
     def __post_init__(self):
-        for name in ("max_length", "beam", "seed"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), *SAMPLING_BOUNDS[name])
-        check_integer("top_k", self.top_k, *SAMPLING_BOUNDS["top_k"])
-        check_number("temperature", self.temperature, *SAMPLING_BOUNDS["temperature"])
-        check_number("top_p", self.top_p, *SAMPLING_BOUNDS["top_p"])
+        for name, bounds in _INTEGERS.items():
+            if getattr(self, name) is not None or name == "top_k":
+                check_integer(name, getattr(self, name), *bounds)
+        for name, limits in _NUMBERS.items():
+            check_number(name, getattr(self, name), *limits)
         drawing = {"temperature": 1, "top_k": 0, "top_p": 1, "seed": None}
         given = {name: getattr(self, name) for name in drawing}
         if self.beam is not None and given != drawing:

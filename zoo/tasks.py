@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_LENGTH
+from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_CACHE, MAX_LENGTH
 from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
 from zoo.search_options import SEARCH_BOUNDS, SearchOptions
 
@@ -153,7 +153,7 @@ _ROWS = (
         options=SAMPLING_OPTIONS,
         score_options={
             "cache": Option("boolean", False),
-            "cache_size": Option("long", 2000, 1, 1 << 20),
+            "cache_size": Option("long", 2000, 1, MAX_CACHE),
             "cache_theta": Option("double", 0.3, 0, 1000),
             "cache_lambda": Option("double", 0.1, 0, 1),
             "dynamic": Option("boolean", False),

@@ -25,6 +25,7 @@ from zoo.training.schema import (
 Algorithm = Literal["unigram", "bpe", "characters", "symbols"]
 # Metrics of symbols, such as phones, which have neither BLEU nor the like.
 ERROR_RATES = frozenset({"word_error_rate", "phone_error_rate"})
+OF_SYMBOLS = ERROR_RATES | {"loss", "perplexity", None}
 Files = str | list[str] | None
 
 
@@ -196,10 +197,9 @@ class TranslationConfig(DistilledRecipe):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         metric, symbols = self.evaluation.metric, self.tokenizer.algorithm == "symbols"
-        if metric in ERROR_RATES and not symbols or metric in ("bleu", "chrf", "exact") and symbols:
+        if metric in ERROR_RATES and not symbols or metric not in OF_SYMBOLS and symbols:
             yield Conflict(
-                "error rates measure targets of symbols, bleu, chrf and exact other texts: set "
-                "another metric",
+                "error rates measure targets of symbols, other metrics texts: set another metric",
                 tokenizer__algorithm=self.tokenizer.algorithm,
                 evaluation__metric=metric,
             )

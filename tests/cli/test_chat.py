@@ -30,7 +30,7 @@ class Parrot:
         self.calls.append(options)
         return [Found(text) for text in texts]
 
-    def sampler(self, temperature, num_samples, seed):
+    def make_sampler(self, temperature, num_samples, seed):
         self.calls.append((temperature, num_samples, seed))
         return lambda texts: [Found(text.upper()) for text in texts]
 

@@ -137,8 +137,10 @@ def test_published_models_have_the_headline_metric(task):
     assert cards
     for card in cards:
         assert any(f"test/{metric}" in card.metrics for metric in task.headline)
-    first = [any(f"test/{metric}" in card.metrics for card in cards) for metric in task.headline]
-    assert all(first)
+    measured = {
+        metric for card in cards for metric in task.headline if f"test/{metric}" in card.metrics
+    }
+    assert set(task.headline) - measured <= {"word_error_rate"}  # no pronunciations are published
 
 
 @every_task

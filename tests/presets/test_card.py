@@ -190,4 +190,4 @@ def test_public_names_of_the_package():
 )
 def test_the_pipeline_tag_depends_on_what_is_measured(metric, tag):
     card = a_card(task="seq2seq_lm", metrics={f"test/{metric}": 1.0, "test/loss": 2.0})
-    assert f"pipeline_tag: {tag}\n" in readme.readme(card)
+    assert f"pipeline_tag: {tag}\n" in readme(card)

@@ -5,17 +5,20 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import dialogue, summarization
+from recipes import summarization
 from recipes.dialogue import report as dialogue_report
+from recipes.dialogue.recipe import DialogueRecipe
+from recipes.dialogue.schema import DialogueConfig
 from recipes.summarization import report as summarization_report
 from recipes.summarization.recipe import SummarizationRecipe
 from recipes.summarization.schema import SummarizationConfig
+from tests.small_recipe import load_data
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, resolve
 from zoo.training.losses import Coverage
 
 TINY = [
-    "data.options={train: 120, dev: 10, test: 5}",
+    "data.options={train: 120, dev: 4, test: 4}",
     "tokenizer.vocabulary_size=340",
     "model.embedding_dim=8",
     "model.units=8",
@@ -46,15 +49,40 @@ def test_a_summarizer_logs_its_report_and_is_scored_by_rouge(client, monkeypatch
     assert again.explain(text, "attention").copied is not None
 
 
+class Tables:
+    """A run that keeps what it is given."""
+
+    def __init__(self):
+        self.tables, self.figures = {}, []
+
+    def log_table(self, columns, file):
+        self.tables[file] = columns
+
+    def log_figure(self, figure, file):
+        self.figures.append(file)
+
+
 @pytest.mark.once
-def test_a_dialogue_logs_its_answers_and_the_frequent_ones(client, monkeypatch):
+def test_a_dialogue_reports_its_answers_and_the_frequent_ones(monkeypatch):
     monkeypatch.setattr(dialogue_report, "NUM_FIGURES", 1)
-    options = [*TINY, "model.attention=transformer", "evaluation.metric=perplexity"]
-    result = run_recipe(dialogue.RECIPE, "quickstart", options, progress=False)
-    assert {"dev/perplexity", "dev/distinct_2", "test/chrf"} <= set(result.metrics)
-    artifacts = {item.path for item in client.list_artifacts(result.run_id)}
-    assert {"samples.json", "frequent_answers.json"} <= artifacts
-    assert result.model.purpose == "dialogue"
+    small = "data.options={train: 120, dev: 4, test: 0}"
+    options = ["data.name=generated_remarks", *TINY, "model.copy=true", small]
+    settings = resolve(DialogueConfig, {"recipe": "dialogue"}, options, source="test")
+    recipe, dataset = DialogueRecipe(settings), load_data(settings)
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    assert model.purpose == "dialogue" and model.copy
+    columns = dataset.splits["dev"]
+    found = Tables()
+    recipe.report(model, columns, found, 3)
+    samples = found.tables["samples.json"]
+    assert samples["remark"] == [columns["source"][row] for row in (0, 2, 3)]
+    assert [len(values) for values in samples.values()] == [3] * 4
+    shares = found.tables["frequent_answers.json"]["share"]
+    assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
+    assert found.figures == ["attention/01.png"]
+    nothing = Tables()
+    recipe.report(model, columns, nothing, 0)
+    assert not nothing.tables and not nothing.figures
 
 
 @pytest.mark.parametrize("attention", ["bahdanau", "transformer"])

@@ -39,14 +39,14 @@ def _card(labelled: DatasetCard, description: str) -> DatasetCard:
 
 
 class ImdbReviews(_Reviews, Imdb):
-    """The reviews of `imdb`; those of its test split are not trained on."""
+    """The reviews of `imdb`, in its splits."""
 
     labelled = Imdb
     card = _card(Imdb.card, "The texts of imdb without labels: 50,000 long English film reviews.")
 
 
 class NsmcReviews(_Reviews, Nsmc):
-    """The comments of `nsmc`."""
+    """The comments of `nsmc`, in its splits."""
 
     labelled = Nsmc
     card = _card(Nsmc.card, "The texts of nsmc without labels: 200,000 Korean film comments.")

@@ -65,6 +65,7 @@ class LogMel(keras.layers.Layer):
         self.margin = -(-fft_length // (2 * hop_length)) + 1
 
     def build(self, audio_shape, audio_length_shape):
+        self.spectrogram.build((None, None))
         self.built = True
 
     def call(self, audio, audio_length):

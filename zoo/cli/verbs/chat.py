@@ -27,7 +27,8 @@ MAX_TEMPERATURE = 100.0
 HELP = """\
 :temperature T   draw answers at random: 0.5 varies a little, 1 as the model thinks; 0, the default,
                  gives the best answer of a beam search
-:n_best N        print N answers, the most probable first, with their log-probabilities
+:n_best N        print up to N different answers, the most probable first, with their
+                 log-probabilities
 :explain FILE    draw what the best answer to the last remark depends on (.png, .svg, .pdf, .html)
 :history         print the conversation
 :help            print this list
@@ -106,13 +107,14 @@ class Session:
         if self.n_best == 1:
             print(found.text)
             return
-        for number, one in enumerate(found.hypotheses, 1):
+        different = {one.text: one for one in found.hypotheses}.values()  # samples may repeat
+        for number, one in enumerate(different, 1):
             print(f"{number}. {one.text}  ({one.log_probability:.2f})")
 
     def _answerer(self):
         """A function from a list of remarks to their answers."""
         if self.temperature:
-            return self.model.sampler(self.temperature, self.n_best, self.seed)
+            return self.model.make_sampler(self.temperature, self.n_best, self.seed)
         options = {"n_best": self.n_best, "beam": max(self.n_best, 5)}
         return lambda texts: self.model.infer(texts, **options)
 

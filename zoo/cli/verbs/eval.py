@@ -22,7 +22,7 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
   zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
   zoo eval bilstm_bahdanau_sst2_en --behaviour
-  zoo eval models:/shakespeare@champion --set cache=true --set cache_size=3000"""
+  zoo eval lstm_shakespeare_char --set cache=true --set cache_size=3000"""
 NEXT = "zoo eval --help"
 
 

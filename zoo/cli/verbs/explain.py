@@ -18,7 +18,7 @@ EXAMPLES = """\
   zoo explain bilstm_bahdanau_nsmc_ko "정말 재미있어요" -o map.svg
   zoo explain gru_none_multi30k_en_de "A man sleeps." --method gradient
   zoo explain bilstm_bahdanau_sst2_en "Unwatchable." --pieces
-  zoo explain models:/shakespeare@champion "Once more unto the breach" -o surprisal.png
+  zoo explain lstm_shakespeare_char "Once more unto the breach" -o surprisal.png
   zoo explain models:/quickstart@champion "I did not like it." --json
   zoo explain models:/scenes@champion photo.jpg -o photo_map.png
   zoo explain bilstm_ctc_fsdd_digits_en 7_theo_0.wav -o alignment.png"""

@@ -24,7 +24,7 @@ EXAMPLES = """\
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
-  zoo infer models:/shakespeare@champion "ROMEO:" --set temperature=0.8 --set max_length=400
+  zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --json

@@ -1,5 +1,7 @@
 """Decoder backbone from tokens to hidden states, each of which depends on no later token."""
 
+from typing import Any
+
 import keras
 import keras_hub
 from keras import ops
@@ -48,7 +50,7 @@ class CausalLMBackbone(keras_hub.models.Backbone):
             at each step (variational dropout), but within a Transformer. Defaults to `0.0`.
         weight_dropout: float. Dropout rate of the recurrent kernels. Defaults to `0.0`.
         activation_regularization, temporal_regularization: float. The weights of AR and TAR, see
-            `zoo.layers.ActivationRegularization`. Default to `0.0`.
+            `zoo.layers.regularization.ActivationRegularization`. Default to `0.0`.
         max_sequence_length: int. Number of position embeddings of a Transformer, which reads no
             more tokens. Defaults to `512`.
         dtype: A dtype or dtype policy. Defaults to the global policy.
@@ -125,7 +127,9 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         self.output_drop = keras.layers.SpatialDropout1D(
             output_dropout, dtype=dtype, name="output_dropout"
         )
-        self.position_embedding = self.past_attention = self.penalty = None
+        self.position_embedding: Any = None
+        self.past_attention: Any = None
+        self.penalty: Any = None
         if decoder == "transformer":
             self.position_embedding = keras.layers.Embedding(
                 max_sequence_length,

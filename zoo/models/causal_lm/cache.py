@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from keras import ops
 
-from zoo.checks import check_integer, check_number
+from zoo.checks import MAX_CACHE, check_integer, check_number
 from zoo.layers.attention.base import MASKED_SCORE
 from zoo.layers.tensors import count_valid
 
@@ -59,7 +59,7 @@ class ContinuousCache:
     weight: float = 0.1
 
     def __post_init__(self):
-        check_integer("cache_size", self.size, 1, 1 << 20)
+        check_integer("cache_size", self.size, 1, MAX_CACHE)
         check_number("cache_theta", self.theta, 0, 1000)
         check_number("cache_lambda", self.weight, 0, 1)
 

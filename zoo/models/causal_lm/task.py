@@ -85,7 +85,9 @@ class CausalLM(keras_hub.models.CausalLM):
         self.backbone = backbone
         self.preprocessor = preprocessor
         dtype = backbone.dtype_policy
-        self.projection = self.output_bias = self.output_dense = None
+        self.projection: Any = None
+        self.output_bias: Any = None
+        self.output_dense: Any = None
         if not backbone.tie_embeddings:
             self.output_dense = keras.layers.Dense(
                 backbone.vocabulary_size, dtype=dtype, name="logits"
@@ -389,7 +391,7 @@ class CausalLM(keras_hub.models.CausalLM):
         read_before = [(0,), *(tuple(i + 1 for i in word) for word in words[:-1])]
         table = np.stack([rows[:, list(column)].sum(axis=1) for column in read_before], axis=1)
         tokens = ["".join(read[i] for i in word) for word in words]
-        return Alignment([END, *tokens[:-1]], tokens, table, text="".join(tokens[:-1]))
+        return Alignment([END, *tokens[:-1]], tokens, table.tolist(), text="".join(tokens[:-1]))
 
     @built_once
     def _explainer(self):

@@ -184,7 +184,7 @@ class Seq2SeqLM(GenerationTask):
         batch_size = self.rows_within(batch_size, SearchOptions(**search))
         return self._answers(run_search, texts, batch_size)
 
-    def sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
+    def make_sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
         """Random answers in place of the best ones of a beam.
 
         Args:

@@ -9,6 +9,7 @@ from zoo.choices import (
     SPEECH_HEADS,
     check,
     check_choice,
+    speech_attention_conflicts,
     speech_conflicts,
 )
 from zoo.layers import FrameStacking, LogMel, RecurrentEncoder, SpecAugment
@@ -100,6 +101,9 @@ class SpeechToTextBackbone(GenerationBackbone):
         has_decoder = head != "ctc"
         if has_decoder:
             check_choice("attention", attention, SPEECH_ATTENTIONS)
+            check(
+                speech_attention_conflicts(attention, units, bidirectional, decoder_units or units)
+            )
 
         # === Layers ===
         self.log_mel = LogMel(sampling_rate, frame_length, hop_length, num_mels, name="log_mel")

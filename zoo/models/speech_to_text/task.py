@@ -34,7 +34,8 @@ class SpeechToText(GenerationTask):
     log-probabilities of the tokens at each step of the encoder `[batch, steps, vocabulary]`, see
     `zoo.layers.CTCHead`; and `tokens`, the logits of the decoder `[batch, target, vocabulary]`.
 
-    `fit` takes `{"audio": ..., "text": ...}`, with recordings as paths.
+    `fit` takes `{"audio": ..., "text": ...}`, with recordings as paths, or as one array
+    `[batch, samples]`.
 
     Args:
         backbone: A `SpeechToTextBackbone`.
@@ -253,11 +254,26 @@ class SpeechToText(GenerationTask):
             frame_seconds,
             backbone.log_mel.band_centres(),
             pieces,
-            spans and [(start * factor, end * factor) for start, end in spans],
+            spans and [(start * factor, min(end * factor, len(features))) for start, end in spans],
             weights,
             None if weights is None else frame_seconds * factor,
             answer.text,
             [(word.text, word.start, word.end) for word in answer.words],
+        )
+
+    def search(self, options=None, return_attention=False):
+        if not self.has_decoder:
+            raise ValueError(
+                "A beam search needs a model with a decoder; use `infer`, or "
+                "`zoo.decoding.ctc.prefix_beam_search` on `ctc_log_probabilities`. "
+                f"Received: head={self.backbone.head!r}"
+            )
+        return super().search(options, return_attention)
+
+    def generate(self, *arguments, **options):
+        """Not available: `infer` transcribes recordings."""
+        raise NotImplementedError(
+            "Recordings are transcribed by `infer`: call it in place of this."
         )
 
     def encoder_inputs(self, inputs):
