@@ -124,6 +124,18 @@ def test_speakers_held_out_of_strings(small):
     assert {len(text.split()) for text in splits["train"]["text"]} == {2, 3}
 
 
+def test_single_recordings_among_the_strings(small):
+    sizes = {"train": 5, "dev": 2, "test": 2}
+    plain = zoo.data.load("fsdd_strings", **sizes).splits
+    found = zoo.data.load("fsdd_strings", **sizes, singles=2_500).splits
+    assert {name: values[:5] for name, values in found["train"].items()} == plain["train"]
+    assert found["dev"] == plain["dev"] and found["test"] == plain["test"]
+    singles = found["train"]["audio"][5:]
+    assert len(singles) == 2_500 and len({audio.name for audio in singles[:2_400]}) == 2_400
+    assert not any(isinstance(audio, DigitString) for audio in singles)
+    assert set(found["train"]["text"][5:]) == set(DIGITS)
+
+
 def test_the_sound_of_a_string(small):
     audio = zoo.data.load("fsdd").splits["test"]["audio"]
     digits, pauses = (audio[0], audio[-1]), (0.1, 0.2, 0.05)
@@ -154,6 +166,7 @@ def test_the_sound_of_a_string(small):
         ("fsdd_strings", {"dev_speaker": "theo", "test_speaker": "theo"}, "must differ"),
         ("fsdd_strings", {"shortest": 0}, "`shortest` must be"),
         ("fsdd_strings", {"shortest": 3, "longest": 2}, "`longest` must be"),
+        ("fsdd_strings", {"singles": -1}, "`singles` must be"),
         ("fsdd_strings", {"longest": 1_000}, "`longest` must be.*at most 50"),
         ("fsdd_strings", {"dev": 0}, "dev must be a whole number"),
     ],

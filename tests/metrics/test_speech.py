@@ -50,6 +50,7 @@ def test_confusion_counts_aligned_words():
     for word in ("one", "three"):
         expected[labels.index(word), labels.index(word)] += 1
     np.testing.assert_array_equal(counts, expected)  # "too" is no word of the references
+    assert not word_confusion(["one"], ["won"])[1].any()
     labels, counts = word_confusion(["one two"], ["two two"], ["two", "one"])
     assert labels == ["two", "one", "∅"] and counts.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
 

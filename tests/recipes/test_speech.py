@@ -115,7 +115,7 @@ def test_recordings_change_with_the_epoch_and_not_with_the_call():
     assert x["audio"].shape == other["audio"].shape == (12, length * 80)
     assert (x["audio_length"] != other["audio_length"]).any()
     assert (other["audio_length"] <= length * 80).all()  # faster where they would not fit
-    assert -(-x["audio_length"] // 80).max() == length
+    assert max(-(-count // 80) for count in x["audio_length"]) == length
     plain = recipe().examples(model, columns, 0).collate(rows, 600)[0]
     np.testing.assert_array_equal(
         plain["audio_length"], [len(read_audio(audio, 8_000)) for audio in columns["audio"]]
@@ -146,14 +146,11 @@ def test_what_ctc_cannot_align_is_left_out_and_named(table):
     with pytest.warns(UserWarning, match="1 of 4 recordings have longer transcripts.*it.tsv3.wav"):
         assert len(attentive.examples(model, dataset.splits["train"], 0).lengths) == 3
     none = recipe(f"data.train={table(texts[1:2])}", f"data.dev={table(texts[:1], 'dev.tsv')}")
-    none.config.tokenizer.alphabet = "eat"
-    dataset, model = built(none)
-    with (
-        warnings.catch_warnings(),
-        pytest.raises(ValueError, match="No recording can be trained on.*it.tsv0.wav"),
-    ):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        none.examples(model, dataset.splits["train"], 0)
+        dataset, model = built(none)
+        with pytest.raises(ValueError, match="No recording can be trained on.*it.tsv0.wav"):
+            none.examples(model, dataset.splits["train"], 0)
 
 
 @pytest.mark.once

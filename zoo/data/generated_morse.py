@@ -77,8 +77,9 @@ class MorseMessage(AudioFile):
         time = np.arange(round(self.seconds * RATE)) / RATE
         envelope = np.zeros(len(time))
         for start, end in self.tones:
-            rise = np.clip((time - start) / RAMP, 0, 1) * np.clip((end - time) / RAMP, 0, 1)
-            envelope = np.maximum(envelope, rise)
+            inside = slice(math.ceil(start * RATE), math.ceil(end * RATE))
+            rise = np.minimum(time[inside] - start, end - time[inside]) / RAMP
+            envelope[inside] = np.clip(rise, 0, 1)
         first, last = self.pitch
         turns = first * time + (last - first) * time**2 / (2 * self.seconds)
         tone = self.loudness * envelope * np.sin(2 * np.pi * turns)

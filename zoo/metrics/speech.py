@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.metrics.classification import confusion
 from zoo.unicode import compose
 
 MAX_WORDS = 20  # of a confusion matrix
@@ -118,8 +117,8 @@ def word_confusion(
 
     references, hypotheses = _checked(references, hypotheses)
     if words is None:
-        counts = Counter(word for text in references for word in text.split())
-        words = sorted(sorted(counts, key=lambda word: (-counts[word], word))[:MAX_WORDS])
+        often = Counter(word for text in references for word in text.split())
+        words = sorted(sorted(often, key=lambda word: (-often[word], word))[:MAX_WORDS])
     labels = [*words, NOTHING]
     aligned = jiwer.process_words(references, hypotheses)
     truth, predicted = [], []
@@ -132,8 +131,12 @@ def word_confusion(
             length = max(len(ours), len(theirs))
             truth += ours or [NOTHING] * length
             predicted += theirs or [NOTHING] * length
-    pairs = [pair for pair in zip(truth, predicted, strict=True) if set(pair) <= set(labels)]
-    return labels, confusion(*zip(*pairs, strict=True), labels)
+    counts = np.zeros((len(labels), len(labels)), int)
+    place = {word: i for i, word in enumerate(labels)}
+    for said, heard in zip(truth, predicted, strict=True):
+        if said in place and heard in place:
+            counts[place[said], place[heard]] += 1
+    return labels, counts
 
 
 def _checked(
