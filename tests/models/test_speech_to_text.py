@@ -155,17 +155,22 @@ def test_both_heads_rank_the_hypotheses(models):
 @variants(["ctc", "bahdanau", "joint"], everywhere=("ctc",))
 def test_explanations_agree_with_the_answer(models, variant):
     model = models(variant)
+    if model.has_decoder:  # random weights would end most texts before they begin
+        model = make(variant)
+        kernel, bias = model.head.get_weights()
+        bias[model.preprocessor.tokenizer.end_token_id] -= 3
+        model.head.set_weights([kernel, bias])
     answers = model.infer(RECORDINGS)
     row = max(range(len(answers)), key=lambda row: len(answers[row].text))
     answer, frames = answers[row], -(-len(RECORDINGS[row]) // 80)
-    assert answer.text or variant == "joint"
+    assert answer.text
     found = model.explain(RECORDINGS[row])
     assert found.text == answer.text and len(found.features) == frames
     assert "".join(found.tokens).strip() == answer.text
     assert [word for word, _, _ in found.words] == [word.text for word in answer.words]
     if variant == "bahdanau":
         assert found.spans is None
-    if variant != "ctc" and found.tokens:
+    if variant != "ctc":
         assert found.weights.shape == (len(found.tokens), -(-frames // 4))
         np.testing.assert_allclose(found.weights.sum(axis=1), 1, atol=1e-4)
     if variant == "ctc":

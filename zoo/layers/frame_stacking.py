@@ -27,6 +27,7 @@ class FrameStacking(keras.layers.Layer):
 
     def __init__(self, factor=2, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         check_integer("factor", factor, 1, 16)
         self.factor = factor
 
@@ -42,6 +43,9 @@ class FrameStacking(keras.layers.Layer):
         inputs = ops.pad(inputs, [[0, 0], [0, factor - 1], [0, 0]])[:, : steps * factor]
         stacked = ops.reshape(inputs, (-1, steps, factor * inputs.shape[-1]))
         return stacked, padding_mask[:, ::factor]
+
+    def compute_mask(self, inputs, previous_mask):
+        return None  # it is an output
 
     def compute_output_spec(self, inputs, padding_mask):
         batch, time, features = inputs.shape

@@ -35,6 +35,7 @@ class SpecAugment(keras.layers.Layer):
 
     def __init__(self, frequency_mask=0, time_mask=0.0, num_masks=2, seed=None, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         check_integer("frequency_mask", frequency_mask, 0)
         check_number("time_mask", time_mask, 0, 1)
         check_integer("num_masks", num_masks, 0, 100)

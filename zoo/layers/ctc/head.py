@@ -29,6 +29,7 @@ class CTCHead(keras.layers.Layer):
 
     def __init__(self, vocabulary_size, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.vocabulary_size = vocabulary_size
         self.projection = keras.layers.Dense(
             vocabulary_size, dtype=self.dtype_policy, name="projection"

@@ -14,8 +14,9 @@ def ctc_log_likelihood(log_probabilities, labels):
 
     `keras.ops.ctc_loss` is not used: its result for a sequence that no alignment has differs by
     backend (infinity with NaN gradients on torch, 1e5 on JAX, about 700 on TensorFlow, with
-    gradients). Here the gradient does not pass through the recursion. The derivative by the log-probability of a label at a frame is
-    the probability that an alignment is there, which both recursions give.
+    gradients). Here the gradient does not pass through the recursion. The derivative by the
+    log-probability of a label at a frame is the probability that an alignment is there, which both
+    recursions give.
 
     Args:
         log_probabilities: Float tensor `[batch, frames, vocabulary]`, normalized over the

@@ -29,8 +29,9 @@ class SpeechToTextTokenizer(CharacterTokenizer):
 class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
     """Reads recordings at one sampling rate, and maps the characters of transcripts to ids.
 
-    Called on `{"audio": ..., "text": ...}` it pads a batch to its longest recording and
-    transcript. For bucketed batches `read`, `encode` and `collate` do the same in steps.
+    Called on `{"audio": ..., "text": ...}` it pads a batch to its longest recording, and
+    transcripts to `sequence_length` or the longest. For bucketed batches `read`, `encode` and
+    `collate` do the same in steps.
 
     Args:
         tokenizer: A `CharacterTokenizer`.
@@ -163,7 +164,7 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
             recordings,
             encoded,
             max(map(self.length, recordings)),
-            max(map(len, encoded)) + 1,
+            max([self.sequence_length, *(len(ids) + 1 for ids in encoded)]),
         )
         named = {f"{name}_labels": values for name, values in labels.items()}
         return inputs | named | {f"{name}_weights": values for name, values in weights.items()}
