@@ -30,6 +30,7 @@ ANSWERS = {
 }
 # A prefix, and how a language model goes on most probably.
 CONTINUATIONS = {
+    "lstm_nsmc_ko": ("정말", " 슬프고 아름다운 영화"),
     "lstm_shakespeare_char": ("ROMEO:", "\nI will not "),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
