@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.audio import AudioFile, read_audio, wav_bytes
 from zoo.checks import check_integer
@@ -69,7 +69,7 @@ class DigitString(AudioFile):
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of what the string is made of; its samples may differ between versions."""
-        made_of = [digit.sha256 for digit in self.digits]
+        made_of: list[Any] = [digit.sha256 for digit in self.digits]
         made_of += [self.pauses, self.speed, self.noise, self.rumble, self.seed]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
@@ -93,7 +93,7 @@ class FsddStrings(Fsdd):
     def get(self) -> Path:
         return Fsdd().get()
 
-    def load(
+    def load(  # type: ignore[override]
         self,
         train: int = 6_000,
         dev: int = 300,

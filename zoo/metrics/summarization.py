@@ -57,7 +57,8 @@ def summary_score_each(
     Args:
         references, hypotheses: See `summary_scores`.
     """
-    rows = _rouge(*checked_texts(references, hypotheses), _words)
+    texts, hypotheses = checked_texts(references, hypotheses)
+    rows = _rouge(texts, hypotheses, _words)
     return [row["rouge_l"] for row in rows]
 
 

@@ -24,7 +24,7 @@ class AudioReader:
         self.args, self.task = args, model.task
         self.inputs, self.total = read_inputs(args)
         self.failed = 0
-        self.page = None
+        self.page: Any = None  # `Recordings`
         if args.html:
             self.page = Recordings(f"Transcripts by {args.model}", score_name="log-probability")
 

@@ -1,6 +1,7 @@
 """Generated texts with their scores."""
 
 from dataclasses import asdict, dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Generation:
     hypotheses: list[Hypothesis]
 
     @classmethod
-    def of(cls, hypotheses: list[Hypothesis]) -> "Generation":
+    def of(cls, hypotheses: list[Hypothesis]) -> Self:
         """Makes one of hypotheses, best first."""
         return cls(hypotheses[0].text, hypotheses[0].score, hypotheses)
 

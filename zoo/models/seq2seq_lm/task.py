@@ -93,7 +93,7 @@ class Seq2SeqLM(GenerationTask):
         _check_languages(languages)
         check_choice("purpose", purpose, PURPOSES)
         check(copy_conflicts(copy, backbone.attention, backbone.source_vocabulary_size))
-        self.pointer_generator = None
+        self.pointer_generator: Any = None  # a `PointerGenerator`
         if copy:
             self.pointer_generator = PointerGenerator(
                 backbone.units if backbone.attention == "transformer" else None,

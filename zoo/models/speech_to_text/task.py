@@ -66,7 +66,7 @@ class SpeechToText(GenerationTask):
         super().__init__(backbone, preprocessor, **kwargs)
 
     def build_head(self):
-        self.ctc = None
+        self.ctc: Any = None  # a `CTCHead`
         if self.backbone.head != "attention":
             backbone = self.backbone
             self.ctc = CTCHead(backbone.vocabulary_size, dtype=backbone.dtype_policy, name="ctc")
@@ -165,7 +165,7 @@ class SpeechToText(GenerationTask):
         def run(batch):
             inputs = self._collate(batch.take(recordings), batch.length)
             found = decode([recordings[row] for row in batch.rows], inputs, options)
-            return [self._transcription(*answer, options.n_best) for answer in found]
+            return [self._transcription(answer, options.n_best) for answer in found]
 
         lengths = list(map(self.preprocessor.length, recordings))
         return run_batches(run, lengths, batch_size, MIN_LENGTH)
@@ -369,7 +369,8 @@ class SpeechToText(GenerationTask):
         score = weight * by_ctc + (1 - weight) * hypothesis.log_probability
         return replace(hypothesis, score=score)
 
-    def _transcription(self, hypotheses, pieces, spans, weights, duration, n_best):
+    def _transcription(self, answer, n_best):
+        hypotheses, pieces, spans, weights, duration = answer
         warn_of_fewer(len(hypotheses), n_best)
         seconds = self.backbone.samples_per_step / self.backbone.sampling_rate
         if spans is not None:
