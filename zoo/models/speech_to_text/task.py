@@ -244,7 +244,7 @@ class SpeechToText(GenerationTask):
         length = bucket_size(self.preprocessor.length(samples), MIN_LENGTH)
         inputs = self._collate([samples], length)
         ((best, *_), pieces, spans, weights, duration) = decode([samples], inputs, options)[0]
-        answer = self._transcription([best], pieces, spans, weights, duration, 1)
+        answer = self._transcription(([best], pieces, spans, weights, duration), 1)
         features = predict(self._features, list(inputs))[0, : self.preprocessor.length(samples)]
         backbone = self.backbone
         frame_seconds = backbone.hop_length / backbone.sampling_rate
