@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from zoo.processes import Process, temporary_root
 from zoo.tracking import StoreError, lifecycle, start_run
 from zoo.tracking.abandoned import PROCESS_TAG
 from zoo.tracking.run import Run
+from zoo.tracking.signals import SIGNALS
 from zoo.training import loop
 from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint
@@ -265,18 +267,32 @@ def test_store_that_fails_to_the_end_leaves_a_run_to_resume(run, client, failing
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP there")
-def test_hangup_ends_the_run_and_prints_how_to_resume(run, client, monkeypatch, capsys):
-    count = loop._Steps.on_train_batch_end
+@pytest.mark.parametrize(
+    ("number", "lost", "expected"),
+    [
+        (signal.SIGHUP, False, "SystemExit(129)"),
+        (signal.SIGTERM, True, "SystemExit(143)"),
+        (signal.SIGINT, True, "KeyboardInterrupt()"),
+    ],
+)
+def test_signal_ends_the_run_and_prints_how_to_resume(
+    number, lost, expected, run, client, monkeypatch, capsys
+):
+    """Also if its exception is lost, as in NumPy's conversion of an array of JAX."""
+    count, steps = loop._Steps.on_train_batch_end, []
 
-    def hang_up(self, batch, logs=None):
+    def stop(self, batch, logs=None):
         count(self, batch, logs)
+        steps.append(self.progress.step)
         if self.progress.step == 3:
-            os.kill(os.getpid(), signal.SIGHUP)
+            with suppress(BaseException if lost else ()):
+                os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(loop._Steps, "on_train_batch_end", hang_up)
-    with pytest.raises(SystemExit) as raised:
+    monkeypatch.setattr(loop._Steps, "on_train_batch_end", stop)
+    with pytest.raises((SystemExit, KeyboardInterrupt)) as raised:
         run(*STEPS)
-    assert raised.value.code == 129
+    assert repr(raised.value) == expected and steps == [1, 2, 3]
+    assert signal.getsignal(number) == SIGNALS[number]
     entity = only_run(client)
     assert entity.info.status == "KILLED"
     assert f"--resume {entity.info.run_id[:8]}" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.data.batches import Batches
 from zoo.data.planning import in_pairs, plan_batches
+from zoo.tracking.signals import raise_if_stopped
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
@@ -165,6 +166,7 @@ class _Steps(keras.callbacks.Callback):
         self.batch_before, self.step_before = progress.batch, progress.step
 
     def on_train_batch_begin(self, batch, logs=None):
+        raise_if_stopped()
         seed_dropout(self.seed, self.progress.step)
 
     def on_train_batch_end(self, batch, logs=None):
