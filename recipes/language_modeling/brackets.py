@@ -1,4 +1,4 @@
-"""Whether a language model remembers brackets: accuracy against distance and depth."""
+"""Accuracy of a language model on closing brackets, by distance and by depth."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
 
 
 def bracket_outcomes(model: CausalLM, texts: Sequence[str]) -> list[Outcome]:
-    """Whether the right closing bracket is the most probable one wherever a bracket closes.
+    """Outcomes at each closing bracket: true where the right one is the most probable.
 
     Only the closing brackets are compared, so that a guess is right in one of four cases.
 

@@ -62,7 +62,7 @@ def compare(
 
 
 def gradient_flow(model: CausalLM, texts: Sequence[str]) -> np.ndarray:
-    """How much the state at a step depends on the input of each earlier one.
+    """Dependence of the state at a step on the input of each earlier one.
 
     A random direction of the hidden state is differentiated by the embedded token of each earlier
     step.

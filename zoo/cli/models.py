@@ -44,7 +44,7 @@ class FoundModel:
 
     @property
     def has_keras_hub_tokenizer(self) -> bool:
-        """Whether its tokenizer is one of KerasHub's, which need TensorFlow on every backend."""
+        """True if its tokenizer is one of KerasHub's, which need TensorFlow on every backend."""
         path = self.directory / "tokenizer.json"
         return path.is_file() and '"keras_hub' in path.read_text("utf-8")
 

@@ -199,7 +199,7 @@ class CausalLMBackbone(keras_hub.models.Backbone):
 
     @property
     def carries_state(self):
-        """Whether a state says all that the model needs of any long past.
+        """True if a state holds all that the model needs of a past of any length.
 
         The state of a recurrent decoder does; that of a Transformer holds the keys and values of
         at most `max_sequence_length` tokens, and no more may be read.

@@ -39,7 +39,7 @@ METHODS = ("surprisal", "attention")
 
 @dataclass(frozen=True)
 class Continuation:
-    """How a model continues one prefix.
+    """Continuation of one prefix by a model.
 
     Attributes:
         text: The continuation, without the prefix; the two join to the whole text.
@@ -280,7 +280,7 @@ class CausalLM(keras_hub.models.CausalLM):
         dynamic_decay: float = 0.001,
         dynamic_segment: int = 20,
     ) -> dict[str, float]:
-        """How well the model predicts texts.
+        """Scores of the predictions of texts.
 
         Args:
             columns: `"text"`: a list of strings, which are read one by one from their start.
@@ -326,7 +326,7 @@ class CausalLM(keras_hub.models.CausalLM):
     def explain(
         self, text: str, method: str | None = None, pieces: bool = False
     ) -> Surprisal | Alignment:
-        """Where the model was surprised by a text, or what it looked back at.
+        """Surprisal of each token of a text, or the attention to earlier tokens.
 
         Args:
             text: str. One text.
