@@ -22,7 +22,7 @@ SAMPLING_BOUNDS = {**_INTEGERS, **_NUMBERS}
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How a language model chooses the tokens of a continuation.
+    """Choice of the tokens of a continuation by a language model.
 
     Args:
         max_length: int. Most tokens to write after the prefix. Defaults to `None`: 200, or what
@@ -65,5 +65,5 @@ class SamplingOptions:
 
     @property
     def draws(self) -> bool:
-        """Whether tokens are drawn, and not searched for."""
+        """True if tokens are drawn, and not searched for."""
         return self.beam is None and self.temperature > 0

@@ -377,7 +377,7 @@ class CausalLM(keras_hub.models.CausalLM):
         return method or "surprisal"
 
     def _attention(self, ids, read, words):
-        """What the model looked back at to predict each word: the start, and words before it."""
+        """Attention weights of the start and of earlier words, for each predicted word."""
         longest = MAX_EXPLAINED
         if not self.backbone.carries_state:
             longest = min(longest, self.backbone.max_sequence_length)

@@ -143,7 +143,7 @@ class Writer:
 
 
 def _kind(options):
-    """How tokens are chosen, as part of the key of a program: `None` if the best ones are."""
+    """Choice of tokens, as part of the key of a program: `None` if the best ones are chosen."""
     if not options.draws:
         return None
     if options.top_k:

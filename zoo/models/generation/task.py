@@ -357,7 +357,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         return inputs["decoder_token_ids"], labels
 
     def forced_outputs(self, encoder_inputs, memory, states, weights):
-        """What explanations need of all steps: a dictionary of tensors `[batch, target, ...]`.
+        """Outputs of all steps for explanations: a dictionary of tensors `[batch, target, ...]`.
 
         Args:
             encoder_inputs, memory: See `writer`.
