@@ -70,6 +70,8 @@ class Task:
         optional_outputs: Those that `to_dict` of an answer leaves out if they are `None`. Defaults
             to none.
         options: The options of `infer`.
+        options_class: The class that checks the options of `infer` together, but for `batch_size`.
+            Defaults to `None`: each is checked by itself.
         score_options: The options of `score` that `zoo eval --set` takes. Defaults to none.
         plain: The fields that `zoo infer` prints before the input.
         plain_pairs: Two fields that `zoo infer` prints as pairs (`The/DET cat/NOUN`) in place of
@@ -96,6 +98,7 @@ class Task:
     outputs: Mapping[str, str]
     optional_outputs: tuple[str, ...] = ()
     options: Mapping[str, Option]
+    options_class: type | None = None
     score_options: Mapping[str, Option] = field(default_factory=dict)
     plain: tuple[str, ...]
     plain_pairs: tuple[str, str] | None = None
@@ -151,6 +154,7 @@ _ROWS = (
         target_column=None,
         outputs={"text": "string", "score": "double", "num_tokens": "long", "finish": "string"},
         options=SAMPLING_OPTIONS,
+        options_class=SamplingOptions,
         score_options={
             "cache": Option("boolean", False),
             "cache_size": Option("long", 2000, 1, MAX_CACHE),
@@ -177,6 +181,7 @@ _ROWS = (
         target_column=Column("caption", "caption"),
         outputs=GENERATION,
         options=SEARCH_OPTIONS,
+        options_class=SearchOptions,
         plain=("text", "score"),
         pipeline_tag="image-to-text",
         headline=("bleu_4",),
@@ -184,7 +189,7 @@ _ROWS = (
     Task(
         name="seq2seq_lm",
         model="zoo.models.seq2seq_lm.task:Seq2SeqLM",
-        answer="zoo.models.seq2seq_lm.task:Translation",
+        answer="zoo.models.seq2seq_lm.writing:Translation",
         input="text",
         input_name="source",
         read_file="zoo.data:read_parallel",
@@ -193,6 +198,7 @@ _ROWS = (
         language_options=("source", "target"),
         outputs=GENERATION,
         options=SEARCH_OPTIONS,
+        options_class=SearchOptions,
         plain=("text", "score"),
         pipeline_tag="translation",
         headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
@@ -209,6 +215,7 @@ _ROWS = (
         target_column=Column("text", "text"),
         outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
         options=SEARCH_OPTIONS,
+        options_class=SearchOptions,
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",
         headline=("wer",),

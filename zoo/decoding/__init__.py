@@ -5,6 +5,7 @@ from zoo.decoding.blocking import token_table
 from zoo.decoding.draws import Draws
 from zoo.decoding.hypotheses import Hypotheses, coverage_penalty, length_penalty
 from zoo.decoding.programs import compiled
+from zoo.decoding.required import required_table
 from zoo.decoding.sampling import sample
 from zoo.decoding.scoring import score
 
@@ -15,6 +16,7 @@ __all__ = [
     "compiled",
     "coverage_penalty",
     "length_penalty",
+    "required_table",
     "sample",
     "score",
     "token_table",

@@ -69,8 +69,8 @@ def token_table(sequences: Iterable[Sequence[int]]) -> np.ndarray:
     rows = [list(row) for row in sequences]
     if not rows or not all(rows):
         raise ValueError(f"Each sequence must have at least one token. Received: {rows}")
-    rows += rows[:1] * (_power_of_two(len(rows)) - len(rows))
-    length = _power_of_two(max(map(len, rows)))
+    rows += rows[:1] * (power_of_two(len(rows)) - len(rows))
+    length = power_of_two(max(map(len, rows)))
     return np.array([[-1] * (length - len(row)) + row for row in rows], "int32")
 
 
@@ -160,5 +160,6 @@ def _marked(tokens, vocabulary):
     return marks[:, :vocabulary] > 0
 
 
-def _power_of_two(count):
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
     return 1 << math.ceil(math.log2(count))
