@@ -26,6 +26,7 @@ EXAMPLES = """\
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
   zoo infer gru_bahdanau_multi30k_en_de "A man rides a bike." --glossary terms.tsv
+  zoo infer gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de "Two dogs run."
   zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
@@ -86,7 +87,7 @@ def run(args: Namespace) -> None:
             f"The directory of --html must exist. Received: --html {args.html}",
             hint=command("mkdir", "-p", args.html.parent),
         )
-    found = models.find(args.model)
+    found = models.find(args.model, ensembles=True)
     options = {"batch_size": args.batch_size}
     options |= settings.read(args.set, found.task.options, HELP)
     if args.glossary:

@@ -19,12 +19,11 @@ from zoo.search_options import SearchOptions
 class TextSearch:
     """Search of texts that a model, or several together, find probable.
 
-    A subclass has `members` and `preprocessor`, and defines `decoding` and `default_max_length`.
+    A subclass has a `preprocessor` and defines `members`, `decoding` and `default_max_length`.
     """
 
     takes_glossary = False  # if its inputs are texts
 
-    @property
     def members(self):
         """The tasks that write together: a list, in most cases of the task itself."""
         raise NotImplementedError
@@ -122,7 +121,7 @@ class TextSearch:
                 pad_id=tokenizer.pad_token_id,
             )
 
-        return _as_arrays(compiled(draw, layers=[*self.members, sampler]))
+        return _as_arrays(compiled(draw, layers=[*self.members(), sampler]))
 
     def _compile_search(self, options, return_attention, names):
         """A function from the arrays that are named, and encoder inputs, to `Hypotheses`."""
@@ -158,7 +157,7 @@ class TextSearch:
                 pad_id=tokenizer.pad_token_id,
             )
 
-        return _as_arrays(compiled(search, layers=self.members))
+        return _as_arrays(compiled(search, layers=self.members()))
 
     def _tables(self, options):
         """The tokens of `prefix` and `forbidden`, each only if it is given."""
@@ -220,12 +219,12 @@ class TextSearch:
             batch_size: int. Most rows.
             options: A `SearchOptions`.
         """
-        return rows_within(batch_size, options.beam * self.members[0].backbone.vocabulary_size)
+        return rows_within(batch_size, options.beam * self.members()[0].backbone.vocabulary_size)
 
     @property
     def has_attention(self) -> bool:
         """True if all members have attention."""
-        return all(it.backbone.attention != "none" for it in self.members)
+        return all(it.backbone.attention != "none" for it in self.members())
 
     @built_once
     def _programs(self):

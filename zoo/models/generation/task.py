@@ -88,7 +88,6 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
             memory_mask = ops.ones(ops.shape(encoded["memory"])[:2], "bool")
         return state, constants, memory_mask
 
-    @property
     def members(self):
         return [self]
 
