@@ -122,7 +122,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
         require_preprocessor(self.preprocessor)
         tables = self._tables(options)
         # The tokens are arguments of the program, which is the same for other words.
-        options = replace(options, prefix="", forbidden=())
+        options = replace(options, **options.texts)
         key = options, return_attention, *tables
         if key not in self._searches:
             run = self._compile_search(options, return_attention, tables)
@@ -132,13 +132,20 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
     def _decoding(self, encoder_inputs, max_length):
         """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
         state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+        return self._step(encoder_inputs, constants), state, memory_mask
+
+    def _searching(self, encoder_inputs, max_length):
+        """The same for `beam_search`, and whether it is to normalize what the step returns."""
+        return *self._decoding(encoder_inputs, max_length), True
+
+    def _step(self, encoder_inputs, constants):
         write = self.writer(encoder_inputs, constants["memory"])
 
         def step(tokens, state, index):
             hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
             return write(hidden, weights), state, weights
 
-        return step, state, memory_mask
+        return step
 
     def sampling(self, temperature=1.0, num_samples=1, seed=None):
         """Random sampling that is compiled once for each shape of its inputs.
@@ -191,7 +198,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 options.min_length + 1,
                 2 * given["prefix"].shape[0] if "prefix" in given else 0,
             )
-            step, state, memory_mask = self._decoding(encoder_inputs, max_length)
+            step, state, memory_mask, normalize = self._searching(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
@@ -207,6 +214,7 @@ class GenerationTask(keras_hub.models.Seq2SeqLM):
                 no_repeat_ngram=options.no_repeat_ngram,
                 repetition_penalty=options.repetition_penalty,
                 **given,
+                normalize=normalize,
                 return_attention=return_attention,
                 source_mask=memory_mask,
                 pad_id=tokenizer.pad_token_id,
