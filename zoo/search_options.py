@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zoo.checks import (
@@ -76,6 +77,11 @@ class SearchOptions:
     forbidden: str | Sequence[str] = ()
     glossary: str | Mapping[str, str] | Sequence[tuple[str, str]] = ()
 
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The options that are texts, with their defaults: no part of a compiled search."""
+        return {"prefix": "", "forbidden": (), "glossary": ()}
+
     def __post_init__(self):
         check_beam(self.beam, self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
@@ -88,6 +94,40 @@ class SearchOptions:
             raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
         object.__setattr__(self, "forbidden", _words(self.forbidden))
         object.__setattr__(self, "glossary", _pairs(self.glossary))
+
+
+@dataclass(frozen=True)
+class TranscriptionOptions(SearchOptions):
+    """Options of the search for a transcript: those of `SearchOptions`, and `words`.
+
+    Args:
+        length_penalty: float. Defaults to `0.0`: a recording determines the length of its text.
+        words: The words that may be written: `"auto"`, the list of the model, if it has one;
+            `"none"`, any; a list; or the path of a file with one on each line. Defaults to
+            `"auto"`.
+        **others: See `SearchOptions`.
+
+    Raises:
+        ValueError: if an option is of another type or out of its range.
+    """
+
+    length_penalty: float = 0.0
+    words: str | Path | Sequence[str] = "auto"
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        return super().texts | {"words": "auto"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        is_list = isinstance(self.words, list | tuple | set | frozenset)
+        if not self.words or not (is_list or isinstance(self.words, str | Path)):
+            raise ValueError(
+                "`words` must be 'auto', 'none', a list of words, or the path of a file with one "
+                f"on each line. Received: words={self.words!r}"
+            )
+        if is_list:
+            object.__setattr__(self, "words", tuple(self.words))
 
 
 def _words(forbidden: Any) -> tuple[str, ...]:
@@ -134,16 +174,16 @@ def _pairs(glossary: Any) -> tuple[tuple[str, str], ...]:
     return tuple(found.values())
 
 
-def takes_search_options(method: Callable) -> Callable:
-    """Shows the fields of `SearchOptions` in the signature of a method, in place of `**search`."""
+def takes_search_options(method: Callable, options: type = SearchOptions) -> Callable:
+    """Shows the fields of `options` in the signature of a method, in place of `**search`."""
     signature = inspect.signature(method)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     *parameters, _ = signature.parameters.values()
-    options = inspect.signature(SearchOptions).parameters.values()
+    fields = inspect.signature(options).parameters.values()
     shown = signature.replace(
         parameters=[
             *(one for one in parameters if one.kind is not keyword_only),
-            *(option.replace(kind=keyword_only) for option in options),
+            *(field.replace(kind=keyword_only) for field in fields),
             *(one for one in parameters if one.kind is keyword_only),
         ]
     )

@@ -12,7 +12,7 @@ from typing import Literal
 
 from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_CACHE, MAX_LENGTH
 from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
-from zoo.search_options import SEARCH_BOUNDS, SearchOptions
+from zoo.search_options import SEARCH_BOUNDS, SearchOptions, TranscriptionOptions
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,22 @@ _INPUTS_NAMES = {
 }
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 _TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
-SEARCH_OPTIONS = {
-    name: Option(
-        _TYPES.get(type(value), "long"),
-        "" if value == () else value,
-        *SEARCH_BOUNDS.get(name, ()),
-    )
-    for name, value in asdict(SearchOptions()).items()
-} | {"batch_size": BATCH_SIZE}
+
+
+def _search_options(options: SearchOptions) -> dict[str, Option]:
+    """The options of a search, with their defaults."""
+    return {
+        name: Option(
+            _TYPES.get(type(value), "long"),
+            "" if value == () else value,
+            *SEARCH_BOUNDS.get(name, ()),
+        )
+        for name, value in asdict(options).items()
+    } | {"batch_size": BATCH_SIZE}
+
+
+SEARCH_OPTIONS = _search_options(SearchOptions())
+TRANSCRIPTION_OPTIONS = _search_options(TranscriptionOptions())
 SAMPLING_OPTIONS = {
     name: Option("double" if isinstance(value, float) else "long", value, *SAMPLING_BOUNDS[name])
     for name, value in asdict(SamplingOptions()).items()
@@ -218,8 +226,9 @@ _ROWS = (
         input_column=Column("audio", "audio"),
         target_column=Column("text", "text"),
         outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
-        options=SEARCH_OPTIONS,
-        options_class=SearchOptions,
+        options=TRANSCRIPTION_OPTIONS,
+        options_class=TranscriptionOptions,
+        score_options={name: TRANSCRIPTION_OPTIONS[name] for name in ("beam", "words")},
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",
         headline=("wer",),

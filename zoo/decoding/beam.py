@@ -16,6 +16,7 @@ from zoo.decoding.hypotheses import (
     top_k,
     write_step,
 )
+from zoo.decoding.lexicon import Lexicon
 from zoo.decoding.required import Required
 
 
@@ -36,6 +37,8 @@ def beam_search(
     prefix=None,
     forbidden=None,
     required=None,
+    lexicon=None,
+    normalize=True,
     return_attention=False,
     source_mask=None,
     pad_id=0,
@@ -83,6 +86,11 @@ def beam_search(
             room for those it lacks, one after another: together with the prefix they must have
             fewer tokens than `max_length`. The beam is divided among hypotheses with 0, 1, 2, …
             tokens of them, so it should be larger than their number. Defaults to `None`.
+        lexicon: Integer tensor `[nodes, vocabulary]` from `zoo.decoding.Lexicon.table`: the words
+            of which hypotheses consist. Defaults to `None`.
+        normalize: bool. Whether `step` returns logits, of which the log-softmax counts; else it
+            returns what is added to the score of a hypothesis by each token, at most zero.
+            Defaults to `True`.
         return_attention: bool. Whether to return the attention weights.
         source_mask: Boolean tensor `[batch, source]`, false at padding. Needed for attention
             and coverage.
@@ -102,7 +110,7 @@ def beam_search(
         - Required sequences: Post and Vilar 2018, see `zoo.decoding.required.Required`.
     """
     check_beam(beam, n_best)
-    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden)
+    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden, lexicon)
     limits = limits.checked(max_length, batch, beam)
     check_penalties(length_penalty, coverage_penalty)
     if required is not None:
@@ -110,7 +118,7 @@ def beam_search(
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
     search = _Search(
         step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, required, return_attention, source_mask, pad_id,
+        limits, required, normalize, return_attention, source_mask, pad_id,
     )  # fmt: skip
     found = loops.repeat(search.advance, search.start(state, batch, start_id), max_length)
     return search.results(found)
@@ -121,7 +129,7 @@ class _Search:
 
     def __init__(
         self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, required, return_attention, source_mask, pad_id,
+        limits, required, normalize, return_attention, source_mask, pad_id,
     ):  # fmt: skip
         self.step = step
         self.end_id = end_id
@@ -132,6 +140,7 @@ class _Search:
         self.beta = coverage_penalty
         self.limits = limits
         self.required = required
+        self.normalize = normalize
         # Whether hypotheses are compared by other numbers than their log-probabilities.
         self.penalizes = limits.repetition_penalty != 1 and beam > 1
         self.return_attention = return_attention
@@ -157,6 +166,8 @@ class _Search:
             variables["penalized"] = variables["log_probabilities"]
         if self.required is not None:
             variables["matched"] = self.required.start(beam)
+        if self.limits.lexicon is not None:
+            variables["nodes"] = ops.full((batch, beam), Lexicon.start, "int32")
         if self.beta:
             source = self.source_mask.shape[1]
             variables["coverage"] = ops.zeros((batch, beam, source), "float32")
@@ -220,6 +231,8 @@ class _Search:
         if self.required is not None:
             parents = best.beams(variables["matched"])
             new["matched"] = self.required.after(parents, tokens[:, :, None])[:, :, 0]
+        if self.limits.lexicon is not None:
+            new["nodes"] = self._next_nodes(best.beams(variables["nodes"]), tokens)
         if self.beta:
             new["coverage"] = best.beams(new["coverage"])
         if self.return_attention:
@@ -247,11 +260,13 @@ class _Search:
         """
         batch, beam = variables["finished"].shape
         logits = ops.cast(logits, "float32")  # [batch * beam, vocabulary]
-        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
+        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True) if self.normalize else 0.0
         history = ops.reshape(variables["tokens"], (batch * beam, self.max_length))
         if self.penalizes:
             logits, normalizer = logits - normalizer, 0.0
-        allowed = limit(logits, index, history, self.end_id, self.limits)
+        nodes = variables.get("nodes")
+        nodes = None if nodes is None else ops.reshape(nodes, (-1,))
+        allowed = limit(logits, index, history, self.end_id, self.limits, nodes)
         if self.required is not None:
             allowed = self.required.without_end(allowed, variables["matched"], self.end_id)
         best, tokens = top_k(allowed, min(beam, logits.shape[-1]))  # [batch * beam, width]
@@ -274,6 +289,13 @@ class _Search:
         tokens = ops.where(finished, self.pad_id, ops.reshape(tokens, shape))
         gains = by_source(gains)
         return gains, by_source(best) if self.penalizes else gains, tokens
+
+    def _next_nodes(self, nodes, tokens):
+        """The nodes of a lexicon, `[batch, beam]`, after one more token each."""
+        size = self.limits.lexicon.shape[1]
+        places = nodes * size + ops.minimum(tokens, size - 1)  # the padding may be no token
+        after = ops.take(ops.reshape(self.limits.lexicon, (-1,)), places)
+        return ops.maximum(after, Lexicon.start)  # a prefix may have other words
 
     def _scores(self, totals, lengths, tokens, coverage):
         """The scores that rank candidates: without coverage as long as they are open."""

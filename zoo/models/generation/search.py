@@ -32,6 +32,10 @@ class TextSearch:
         """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
         raise NotImplementedError
 
+    def _searching(self, encoder_inputs, max_length):
+        """The same for `beam_search`, and whether it is to normalize what the step returns."""
+        return *self.decoding(encoder_inputs, max_length), True
+
     def default_max_length(self, *encoder_inputs):
         """The most tokens to generate where `max_length` is not given."""
         raise NotImplementedError
@@ -69,7 +73,7 @@ class TextSearch:
             )
         tables = self._tables(options)
         # The tokens are arguments of the program, which is the same for other words.
-        options = replace(options, prefix="", forbidden=(), glossary=())
+        options = replace(options, **options.texts)
 
         def run(*encoder_inputs, required=None):
             given = tables if required is None else tables | {"required": required}
@@ -136,7 +140,7 @@ class TextSearch:
                 options.min_length + 1,
                 2 * sum(math.prod(shape[-2:]) for shape in asked),
             )
-            step, state, memory_mask = self.decoding(encoder_inputs, max_length)
+            step, state, memory_mask, normalize = self._searching(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
@@ -152,6 +156,7 @@ class TextSearch:
                 no_repeat_ngram=options.no_repeat_ngram,
                 repetition_penalty=options.repetition_penalty,
                 **given,
+                normalize=normalize,
                 return_attention=return_attention,
                 source_mask=memory_mask,
                 pad_id=tokenizer.pad_token_id,

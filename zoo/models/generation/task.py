@@ -93,13 +93,16 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
 
     def decoding(self, encoder_inputs, max_length):
         state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+        return self._step(encoder_inputs, constants), state, memory_mask
+
+    def _step(self, encoder_inputs, constants):
         write = self.writer(encoder_inputs, constants["memory"])
 
         def step(tokens, state, index):
             hidden, state, weights = self.backbone.decode_step(tokens, state, constants)
             return write(hidden, weights), state, weights
 
-        return step, state, memory_mask
+        return step
 
     def log_probabilities(self, encoder_inputs, token_ids):
         """The log-probability of each token of one text, given each of several inputs.
