@@ -12,6 +12,7 @@ from zoo.checks import (
     MAX_PENALTY,
     MIN_REPETITION_PENALTY,
     check_beam,
+    check_groups,
     check_integer,
     check_limits,
     check_number,
@@ -33,6 +34,8 @@ SEARCH_BOUNDS = {
     "min_length": (0, MAX_LENGTH - 1),
     "no_repeat_ngram": (0, MAX_LENGTH),
     "repetition_penalty": (MIN_REPETITION_PENALTY, MAX_PENALTY),
+    "groups": (1, MAX_BEAM),
+    "diversity": (0, MAX_PENALTY),
     "temperature": (0, MAX_TEMPERATURE),
     "top_k": (0, MAX_TOP_K),
     "top_p": (MIN_TOP_P, 1.0),
@@ -46,8 +49,8 @@ MIN_TEMPERATURE = 0.01  # of drawing
 class SearchOptions:
     """Options by which texts are searched for, or drawn, as keywords of `infer` and `score`.
 
-    The first six rule a beam search, `temperature` and those after it a random choice. Those
-    between them limit both, but for `glossary`, which needs a search.
+    `temperature` and those after it rule a random choice; `max_length` to `forbidden` limit it as
+    they limit a beam search, which all others rule.
 
     Args:
         beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
@@ -69,6 +72,10 @@ class SearchOptions:
             such as `"bike=Fahrrad, dog=Hund"`. Where a source has a source term, as whole words
             and whatever its capitals, its text must contain the target term, read as `forbidden`
             words are. Only where inputs are texts. Defaults to `()`: none.
+        groups: int. Groups of equal size that the beam is divided into, each of which avoids the
+            words of those before it, so that the `n_best` texts differ more (diverse beam search).
+            Defaults to `1`: none.
+        diversity: float. How much the groups avoid each other's words, in nats. Defaults to `0.5`.
         temperature: float. Above 0, each token is drawn at random, from logits that are divided by
             it: texts vary less below 1, and more above. Defaults to `0.0`: a beam search.
         top_k: int. How many of the most probable tokens may be drawn. Defaults to `0`: all.
@@ -86,6 +93,7 @@ class SearchOptions:
     References:
         - Penalties: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
         - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1.
+        - Groups: Vijayakumar et al. 2018, "Diverse beam search".
         - Minimum Bayes risk: Kumar and Byrne 2004; with samples, Eikema and Aziz 2020.
     """
 
@@ -100,6 +108,8 @@ class SearchOptions:
     prefix: str = ""
     forbidden: str | Sequence[str] = ()
     glossary: str | Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    groups: int = 1
+    diversity: float = 0.5
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
@@ -130,6 +140,7 @@ class SearchOptions:
             )
         check_beam(self.beam, 1 if self.draws else self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
+        check_groups(self.groups, self.diversity, self.beam)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
         check_penalty("repetition_penalty", self.repetition_penalty)
@@ -139,14 +150,24 @@ class SearchOptions:
             raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
         object.__setattr__(self, "forbidden", _words(self.forbidden))
         object.__setattr__(self, "glossary", _pairs(self.glossary))
-        self._check_drawing()
+        self._check_effects()
 
-    def _check_drawing(self):
-        """Refuses options of a search beside those of drawing, and the other way around."""
+    def _check_effects(self):
+        """Refuses options that have no effect beside others."""
         integers = ("top_k", "mbr") if self.seed is None else ("top_k", "mbr", "seed")
         for name in integers:
             check_integer(name, getattr(self, name), *SEARCH_BOUNDS[name])
         check_number("top_p", self.top_p, *SEARCH_BOUNDS["top_p"])
+        if self.groups == 1 and (given := self._changed("diversity")):
+            raise ValueError(
+                "`diversity` is for groups of a beam: set `groups` above 1, or leave it out. "
+                f"Received: groups=1, {given}"
+            )
+        if self.groups > 1 and (given := self._changed("glossary")):
+            raise ValueError(
+                "A beam is divided into groups, or among the terms of a glossary: leave one out. "
+                f"Received: groups={self.groups}, {given}"
+            )
         if not self.draws:
             if given := self._changed("top_k", "top_p", "seed", "mbr"):
                 raise ValueError(
@@ -155,10 +176,11 @@ class SearchOptions:
                     f"Received: temperature={self.temperature}, {given}"
                 )
             return
-        if given := self._changed("beam", "length_penalty", "coverage_penalty", "glossary"):
+        searching = ("beam", "length_penalty", "coverage_penalty", "glossary", "groups")
+        if given := self._changed(*searching):
             raise ValueError(
-                "Drawn texts are not searched for: leave out beam, length_penalty, "
-                "coverage_penalty and glossary, or set temperature 0. "
+                f"Drawn texts are not searched for: leave out {', '.join(searching)}, or set "
+                "temperature 0. "
                 f"Received: temperature={self.temperature}, {given}"
             )
         check_integer("n_best", self.n_best, 1, MAX_BEAM)

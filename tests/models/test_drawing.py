@@ -1,4 +1,4 @@
-"""Drawn texts of models that write: shares, seeds, limits, and minimum Bayes risk."""
+"""Drawn texts, and diverse ones: shares, seeds, limits, minimum Bayes risk, groups."""
 
 import itertools
 
@@ -98,6 +98,17 @@ def test_minimum_bayes_risk_returns_the_texts_most_like_the_others(model):
 
 
 @pytest.mark.once
+def test_groups_of_a_beam_give_texts_that_differ(model):
+    options = {"beam": 6, "n_best": 4, "max_length": 6}
+    (answer,) = model.infer(["a b c"], groups=3, diversity=0.1, **options)
+    texts = [it.text for it in answer.hypotheses]
+    scores = [it.score for it in answer.hypotheses]
+    assert len(set(texts)) == 4 and scores == sorted(scores, reverse=True)
+    first = model.infer(["a b c"], beam=2, max_length=6)[0]  # the first group
+    assert first.text in texts or first.score < scores[-1]
+
+
+@pytest.mark.once
 def test_utilities_by_hand():
     samples = [Hypothesis(text, -1.0, -1.0) for text in ("abc", "abc", "xyz")]
     assert [it.score for it in with_utilities(samples)] == [50.0, 50.0, 0.0]
@@ -121,6 +132,10 @@ def test_captions_are_drawn_and_transcripts_are_not():
         ({"seed": 3, "mbr": 4}, "Received: temperature=0.0, seed=3, mbr=4"),
         ({"temperature": 1, "beam": 3}, "leave out beam.*temperature=1, beam=3"),
         ({"temperature": 1, "glossary": "a=b"}, r"temperature=1, glossary=\(\('a', 'b'\),\)"),
+        ({"groups": 2}, "divisible by `groups`.*beam=5, groups=2"),
+        ({"diversity": 1}, "set `groups` above 1.*groups=1, diversity=1"),
+        ({"beam": 4, "groups": 2, "glossary": "a=b"}, "leave one out. Received: groups=2, gloss"),
+        ({"temperature": 1, "groups": 5}, "temperature=1, groups=5"),
         ({"temperature": 0.001}, "or at least 0.01. Received: temperature=0.001"),
         ({"temperature": -1}, "temperature=-1"),
         ({"temperature": 1, "top_p": 0}, "top_p=0"),

@@ -78,6 +78,8 @@ class TextSearch:
         # numbers by which texts are drawn.
         kind, given = draw_kind(options), options
         options = replace(options, **options.texts)
+        if options.groups > 1:  # of which texts that are the same are left out later
+            options = replace(options, n_best=options.beam)
         if kind is not None:
             options = replace(options, temperature=1.0, top_k=0, top_p=1.0, seed=None)
             seed = secrets.randbits(62) if given.seed is None else given.seed
@@ -176,6 +178,8 @@ class TextSearch:
                 n_best=options.n_best,
                 length_penalty=options.length_penalty,
                 coverage_penalty=options.coverage_penalty,
+                groups=options.groups,
+                diversity=options.diversity,
                 normalize=normalize,
                 source_mask=mask,
                 **shared,
@@ -260,25 +264,29 @@ class TextSearch:
         Args:
             found: What a `search` returned.
             row: int. The row of the input.
-            options: The `SearchOptions` of the search. Defaults to `None`: a beam search.
+            options: The `SearchOptions` of the search. Defaults to `None`: its defaults.
         """
-        lengths = found.lengths[row]
-        count = max(1, int(np.isfinite(found.scores[row]).sum()))
-        warn_of_fewer(count, len(lengths))
+        lengths, options = found.lengths[row], options or SearchOptions()
         hypotheses = [
             Hypothesis(
                 self.text(found.tokens[row, n, : lengths[n]]),
                 float(found.scores[row, n]),
                 float(found.log_probabilities[row, n]),
             )
-            for n in range(count)
+            for n in range(max(1, int(np.isfinite(found.scores[row]).sum())))
         ]
-        if options is None or not options.draws:
+        if options.draws:
+            hypotheses = with_utilities(hypotheses) if options.mbr else hypotheses
+            hypotheses = sorted(hypotheses, key=lambda it: it.score, reverse=True)
+            return hypotheses[: options.n_best]
+        if options.groups == 1:
+            warn_of_fewer(len(hypotheses), len(lengths))
             return hypotheses
-        if options.mbr:
-            hypotheses = with_utilities(hypotheses)
-        ranked = sorted(hypotheses, key=lambda it: it.score, reverse=True)
-        return ranked[: options.n_best]
+        different: dict[str, Hypothesis] = {}  # groups may end with the same text
+        for hypothesis in hypotheses:
+            different.setdefault(hypothesis.text, hypothesis)
+        warn_of_fewer(len(different), options.n_best)
+        return list(different.values())[: options.n_best]
 
     def text(self, token_ids) -> str:
         """The text of tokens, without end tokens and padding."""

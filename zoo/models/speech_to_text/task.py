@@ -386,7 +386,7 @@ class SpeechToText(GenerationTask):
         weights = self._weights(inputs, best)
         return [
             (
-                self.hypotheses(found, row),
+                self.hypotheses(found, row, options),
                 self._pieces(best[row]),
                 None if steps is None else self._spans(steps, best[row]),
                 weights[row][:, : self.backbone.num_steps(len(samples))],
