@@ -107,6 +107,8 @@ def main():
     from zoo.tracking import flavor
 
     environment = os.environ | {"KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # MLflow starts the program `uvicorn`
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     preset = presets.resolve(options.model)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -124,11 +126,8 @@ def main():
                     measure(ports[name], clients, options.seconds / 5)  # warm
                     row = measure(ports[name], clients, options.seconds)
                     found.setdefault(clients, {})[name] = row
-                    print(
-                        f"{name:6} {clients:3} clients  p50 {row['p50_ms']:7.1f} ms  "
-                        f"p99 {row['p99_ms']:7.1f} ms  {row['requests_per_second']:7.0f} requests/s",
-                        flush=True,
-                    )
+                    shown = (f"{key} {value:8.1f}" for key, value in row.items())
+                    print(f"{name:6} {clients:3} clients  {'  '.join(shown)}", flush=True)
     for clients, rows in found.items():
         rows["ratio"] = rows["zoo"]["requests_per_second"] / rows["mlflow"]["requests_per_second"]
         print(f"{clients:3} clients: {rows['ratio']:.1f} times the requests of MLflow's server")
