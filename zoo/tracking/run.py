@@ -12,6 +12,7 @@ from mlflow.models import Model
 
 from zoo.processes import temporary_folder
 from zoo.tracking import data, flavor, registry
+from zoo.tracking.gates import GateResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -222,12 +223,12 @@ class Run:
         return f"models:/{model_id}"
 
     def register(
-        self, model_uri: str, name: str, card: "Card", gate: registry.GateResult
+        self, model_uri: str, name: str, card: "Card", gate: GateResult
     ) -> registry.Registered:
         """Registers a logged model as the next version of `name`.
 
-        The alias `champion` moves to it if the gate passed and the present champion is not better;
-        see `zoo.tracking.registry.register`.
+        The alias `champion` moves to it if the gate passed and the present champion is not better,
+        or else `challenger`; see `zoo.tracking.registry.register`.
 
         Args:
             model_uri: The URI that `log_model` returned.
