@@ -1,8 +1,9 @@
 """Options of beam search, declared once. Imports no Keras."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zoo.checks import (
@@ -16,6 +17,7 @@ from zoo.checks import (
     check_penalties,
     check_penalty,
 )
+from zoo.unicode import compose
 
 # The smallest and the largest value of each option.
 SEARCH_BOUNDS = {
@@ -50,6 +52,10 @@ class SearchOptions:
         forbidden: Words or phrases that no text may contain, as a list, or in one string with
             commas. They are forbidden as the tokenizer writes them, capitals and all, and where
             a longer word begins with them. Defaults to `()`: none.
+        glossary: Pairs of a source and a target term, as a dictionary, a list, or in one string
+            such as `"bike=Fahrrad, dog=Hund"`. Where a source has a source term, as whole words
+            and whatever its capitals, its text must contain the target term, read as `forbidden`
+            words are. Only where inputs are texts. Defaults to `()`: none.
 
     Raises:
         ValueError: if an option is of another type or out of its range.
@@ -69,6 +75,12 @@ class SearchOptions:
     repetition_penalty: float = 1.0
     prefix: str = ""
     forbidden: str | Sequence[str] = ()
+    glossary: str | Mapping[str, str] | Sequence[tuple[str, str]] = ()
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The options that are texts, with their defaults: no part of a compiled search."""
+        return {"prefix": "", "forbidden": (), "glossary": ()}
 
     def __post_init__(self):
         check_beam(self.beam, self.n_best)
@@ -81,6 +93,41 @@ class SearchOptions:
         if not isinstance(self.prefix, str):
             raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
         object.__setattr__(self, "forbidden", _words(self.forbidden))
+        object.__setattr__(self, "glossary", _pairs(self.glossary))
+
+
+@dataclass(frozen=True)
+class TranscriptionOptions(SearchOptions):
+    """Options of the search for a transcript: those of `SearchOptions`, and `words`.
+
+    Args:
+        length_penalty: float. Defaults to `0.0`: a recording determines the length of its text.
+        words: The words that may be written: `"auto"`, the list of the model, if it has one;
+            `"none"`, any; a list; or the path of a file with one on each line. Defaults to
+            `"auto"`.
+        **others: See `SearchOptions`.
+
+    Raises:
+        ValueError: if an option is of another type or out of its range.
+    """
+
+    length_penalty: float = 0.0
+    words: str | Path | Sequence[str] = "auto"
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        return super().texts | {"words": "auto"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        is_list = isinstance(self.words, list | tuple | set | frozenset)
+        if not self.words or not (is_list or isinstance(self.words, str | Path)):
+            raise ValueError(
+                "`words` must be 'auto', 'none', a list of words, or the path of a file with one "
+                f"on each line. Received: words={self.words!r}"
+            )
+        if is_list:
+            object.__setattr__(self, "words", tuple(self.words))
 
 
 def _words(forbidden: Any) -> tuple[str, ...]:
@@ -98,16 +145,45 @@ def _words(forbidden: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-def takes_search_options(method: Callable) -> Callable:
-    """Shows the fields of `SearchOptions` in the signature of a method, in place of `**search`."""
+def _pairs(glossary: Any) -> tuple[tuple[str, str], ...]:
+    """The pairs of a dictionary, a list, or a string with commas; each once."""
+    given = glossary
+    if isinstance(given, str):
+        items = given.split(",") if given.strip() else []
+        given = [tuple(item.split("=", 1)) for item in items]
+    elif isinstance(given, Mapping):
+        given = list(given.items())
+    pairs = [tuple(pair) for pair in given] if isinstance(given, list | tuple) else [()]
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(term, str) and term.strip() for term in pair):
+            received = pair if any(pair) else glossary
+            raise ValueError(
+                "`glossary` must have pairs of a source and a target term, neither of them empty, "
+                f'such as {{"bike": "Fahrrad"}} or "bike=Fahrrad". Received: {received!r}'
+            )
+    targets: dict[str, str] = {}
+    found = {}
+    for source, target in ((compose(one.strip()), compose(other.strip())) for one, other in pairs):
+        known = targets.setdefault(source.casefold(), target)
+        if known != target:
+            raise ValueError(
+                "A source term of `glossary` must have one target term: leave one of them out. "
+                f"Received: {source!r} with {known!r} and {target!r}"
+            )
+        found.setdefault(source.casefold(), (source, target))
+    return tuple(found.values())
+
+
+def takes_search_options(method: Callable, options: type = SearchOptions) -> Callable:
+    """Shows the fields of `options` in the signature of a method, in place of `**search`."""
     signature = inspect.signature(method)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     *parameters, _ = signature.parameters.values()
-    options = inspect.signature(SearchOptions).parameters.values()
+    fields = inspect.signature(options).parameters.values()
     shown = signature.replace(
         parameters=[
             *(one for one in parameters if one.kind is not keyword_only),
-            *(option.replace(kind=keyword_only) for option in options),
+            *(field.replace(kind=keyword_only) for field in fields),
             *(one for one in parameters if one.kind is keyword_only),
         ]
     )
