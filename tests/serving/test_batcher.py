@@ -87,11 +87,19 @@ def test_bad_input_fails_its_own_request_alone(model):
     batcher.close()
 
 
-def test_idle_batcher_waits_for_a_second_request(model):
+def test_after_a_batch_of_several_requests_the_next_waits_for_others(model):
     batcher = MicroBatcher(model.infer, max_inputs=2, max_wait=30)
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(batcher.infer, [[1], [2]])) == [[2], [4]]
-    assert len(model.batches) == 1
+    with ThreadPoolExecutor(8) as pool:
+        first = held(model, batcher, pool, [0])  # alone: it does not wait for a second one
+        both = [pool.submit(batcher.infer, [n]) for n in (1, 2)]
+        waiting(batcher, 2)
+        model.free.set()
+        assert [one.result(10) for one in (first, *both)] == [[0], [2], [4]]
+        third = pool.submit(batcher.infer, [3])
+        waiting(batcher, 1)
+        assert not third.done()
+        assert batcher.infer([4]) == [8] and third.result(10) == [6]
+    assert [len(inputs) for inputs, _ in model.batches] == [1, 2, 2]
     batcher.close()
 
 
@@ -115,12 +123,15 @@ def test_too_many_waiting_inputs_are_refused(model):
 
 
 def test_closing_answers_those_that_wait_and_refuses_others(model):
-    batcher = MicroBatcher(model.infer, max_inputs=64, max_wait=30)
-    with ThreadPoolExecutor(1) as pool:
+    batcher = MicroBatcher(model.infer)
+    with ThreadPoolExecutor(8) as pool:
+        first = held(model, batcher, pool, [0])
         last = pool.submit(batcher.infer, [7])
         waiting(batcher, 1)
-        batcher.close()
-        assert last.result(10) == [14]
+        closing = pool.submit(batcher.close)
+        model.free.set()
+        assert (first.result(10), last.result(10)) == ([0], [14])
+        closing.result(10)
     with pytest.raises(RuntimeError, match="stopping"):
         batcher.infer([1])
 

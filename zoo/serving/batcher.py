@@ -27,17 +27,17 @@ class MicroBatcher:
     """Calls a function on the inputs of several threads together.
 
     One thread calls the function. It takes the oldest request and all others with equal options,
-    up to `max_inputs`; if there are fewer it waits for more until the oldest request is `max_wait`
-    seconds old. While the function runs, requests collect, so that a loaded server runs full
-    batches without waiting. If a batch of several requests fails, each is run alone, so that bad
-    input fails only its own request.
+    up to `max_inputs`. While the function runs, requests collect. If the last batch was of several
+    requests, their clients are about to send the next ones: an incomplete batch then waits until
+    its oldest request is `max_wait` seconds old. A single client never waits. If a batch of several
+    requests fails, each is run alone, so that bad input fails only its own request.
 
     Args:
         infer: Function from a list of inputs, and keyword arguments, to a list of their answers.
         max_inputs: int. Most inputs of a batch of several requests; a request with more runs alone.
             Defaults to `32`.
         max_wait: float. Longest time in seconds for which a request waits for others while the
-            function is idle. Defaults to `0.002`.
+            function is idle. Defaults to `0.005`.
         max_waiting: int. Most inputs of all requests that wait. Defaults to `4096`.
 
     Raises:
@@ -48,7 +48,7 @@ class MicroBatcher:
         self,
         infer: Callable[..., list],
         max_inputs: int = 32,
-        max_wait: float = 0.002,
+        max_wait: float = 0.005,
         max_waiting: int = 4096,
     ):
         check_integer("max_inputs", max_inputs, 1)
@@ -58,6 +58,7 @@ class MicroBatcher:
         self._infer = infer
         self._queue: deque[_Request] = deque()
         self._closed = False
+        self._crowded = False  # whether the last batch was of several requests
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="micro-batches", daemon=True)
         self._thread.start()
@@ -110,11 +111,14 @@ class MicroBatcher:
                     return []
                 self._changed.wait()
             latest = self._queue[0].arrival + self.max_wait
-            while not self._closed and self._size(self._fitting()) < self.max_inputs:
+            while (
+                self._crowded and not self._closed and self._size(self._fitting()) < self.max_inputs
+            ):
                 if (left := latest - time.monotonic()) <= 0:
                     break
                 self._changed.wait(left)
             batch = self._fitting()
+            self._crowded = len(batch) > 1
             taken = set(map(id, batch))
             self._queue = deque(one for one in self._queue if id(one) not in taken)
             return batch

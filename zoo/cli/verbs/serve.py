@@ -16,7 +16,7 @@ from zoo.cli.errors import WrongUse, command
 EXAMPLES = """\
   zoo serve bilstm_bahdanau_nsmc_ko
   zoo serve models:/quickstart@champion --port 8080 --backend jax
-  zoo serve gru_bahdanau_multi30k_en_de --max-batch 16 --max-wait 5
+  zoo serve gru_bahdanau_multi30k_en_de --max-batch 16 --max-wait 20
   zoo serve cnn_lstm_bahdanau_flickr8k_en --host 0.0.0.0 --allow-host models.example.org"""
 NEXT = "zoo serve --help"
 
@@ -51,9 +51,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--max-wait",
         type=float,
-        default=2.0,
+        default=5.0,
         metavar="MS",
-        help="milliseconds that a request waits for others (default: 2)",
+        help="milliseconds that a request waits for others on a busy server (default: 5)",
     )
     parser.add_argument(
         "--max-megabytes",
