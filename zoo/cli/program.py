@@ -35,6 +35,7 @@ GROUPS = {
         "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
         "runs": "close runs of killed processes, and remove what they left",
+        "presets": "enter the pretrained models in the tracking store",
         "registry": "list, compare, promote and roll back registered models",
         "ui": "open the tracked runs and registered models in the browser",
     },

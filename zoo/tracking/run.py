@@ -210,9 +210,10 @@ class Run:
                 "dataset_name": dataset.name,
                 "dataset_digest": data.short_digest(dataset),
             }
+        sizes = {"model/parameters": card.parameters, "model/megabytes": card.bytes / 1e6}
         metrics = [
             Metric(k, float(v), now, step, model_id=model_id, run_id=self.id, **measured_on)
-            for k, v in card.metrics.items()
+            for k, v in (card.metrics | sizes).items()
         ]
         self._client.log_batch(self.id, metrics=metrics)
         outputs = self._client.get_run(self.id).outputs.model_outputs  # type: ignore[union-attr]

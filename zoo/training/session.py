@@ -76,6 +76,7 @@ class Session:
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
+        tags["command"] = naming.command(self.label, self.overrides, keras.config.backend())
         tags[DIGEST_TAG] = config_digest(
             config.model_dump(), self.dataset.digest, keras.config.backend()
         )
@@ -98,7 +99,7 @@ class Session:
                 checkpoint.hold(lease)  # before the run changes in the store
             with start_run(
                 tracking.experiment or config.recipe,
-                self.name,
+                naming.run_name(self.name, self.overrides),
                 config=config.model_dump()
                 | {"description": naming.description(config, self.dataset)},
                 tags=tags,

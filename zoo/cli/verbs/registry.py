@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli import backend, output
 from zoo.cli.errors import WrongUse, command
+from zoo.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,8 +124,17 @@ def _model(client, model) -> dict:
 def _in_brief(version: dict | None) -> str | None:
     if version is None:
         return None
-    value = f": {version['gate']}" if version["gate"] else ""
-    return f"version {version['version']}{value.removesuffix(': passed')}"
+    value = version["gate"].removesuffix(": passed") or _headline(version["metrics"])
+    return f"version {version['version']}{f': {value}' if value else ''}"
+
+
+def _headline(metrics: dict[str, float]) -> str:
+    """The metric by which models of a task are compared."""
+    names = [name for task in TASKS.values() for name in task.headline]
+    for name in (f"{split}/{name}" for split in ("test", "dev") for name in names):
+        if name in metrics:
+            return f"{name} {metrics[name]:.4g}"
+    return ""
 
 
 def _show(client: "MlflowClient", name: str, as_json: bool) -> None:
