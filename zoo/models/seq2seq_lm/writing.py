@@ -1,5 +1,7 @@
 """What models that write a text for a text have in common."""
 
+import itertools
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -79,17 +81,21 @@ class TextWriter(TextSearch):
 
         def search_of(size):
             """The search and the batch size for texts whose terms have up to `size` tokens."""
-            wide = replace(options, beam=max(options.beam, min(size + 1, MAX_WIDTH)))
+            wide = options
+            if size:
+                wide = replace(options, beam=max(options.beam, min(size + 1, MAX_WIDTH)))
             return self.search(wide), self.rows_within(batch_size, wide)
 
         search_of(0)  # refuses what the model cannot do, also where there are no texts
-        return self._answers(search_of, texts, terms)
+        return self._answers(search_of, texts, terms, options)
 
     def make_sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
         """Random answers in place of the best ones of a beam.
 
         Args:
-            temperature, num_samples, seed: See `sampling`.
+            temperature: float. From 0.01; see `zoo.search_options.SearchOptions`.
+            num_samples: int. Texts drawn for each input.
+            seed: int. Defaults to `None`, a random one.
 
         Returns:
             A function from a list of texts to a `Translation` for each, as those of `infer`, whose
@@ -98,26 +104,23 @@ class TextWriter(TextSearch):
         Raises:
             ValueError: if an option is out of its range.
         """
-        draw = self.sampling(temperature, num_samples, seed)
-        batch_size = self.rows_within(64, SearchOptions(beam=num_samples))
+        options = {"temperature": temperature, "n_best": num_samples}
+        seeds = itertools.count(secrets.randbits(62) if seed is None else seed)
+        SearchOptions(**options, seed=next(seeds))  # checks them
 
         def answer(texts: Iterable[str]) -> list[Translation]:
-            texts = check_texts(texts)
-            found = self._answers(lambda size: (draw, batch_size), texts, [[]] * len(texts))
-            return [
-                Translation.of(sorted(one.hypotheses, key=lambda it: it.score, reverse=True))
-                for one in found
-            ]
+            return self.infer(texts, **options, seed=next(seeds))
 
         return answer
 
-    def _answers(self, search_of, texts, terms):
+    def _answers(self, search_of, texts, terms, options):
         """The answers of a search to texts, in order.
 
         Args:
             search_of: From a number of tokens that must be written to a search and a batch size.
             texts: list of strings.
             terms: For each text the token sequences that its answer must contain.
+            options: The `SearchOptions`.
         """
         encoded = self._encode(texts)
         # An end token alone is an empty text.
@@ -136,8 +139,11 @@ class TextWriter(TextSearch):
                 places = batch.take(rows)
                 given = {"required": required_table([terms[i] for i in places])} if size else {}
                 inputs = self._collate([encoded[i] for i in places], batch.length)
-                found = run_search(*inputs, **given)
-                return [Translation.of(self.hypotheses(found, i)) for i in range(len(batch.rows))]
+                found = run_search(*inputs, rows=places, **given)
+                return [
+                    Translation.of(self.hypotheses(found, i, options))
+                    for i in range(len(batch.rows))
+                ]
 
             found = run_by_length(run, [lengths[i] for i in rows], batch_size, MIN_LENGTH, empty)
             for row, answer in zip(rows, found, strict=True):

@@ -324,6 +324,11 @@ class SpeechToText(GenerationTask):
     def _options(self, search) -> TranscriptionOptions:
         options = TranscriptionOptions(**search)
         require_preprocessor(self.preprocessor)
+        if options.draws:
+            raise ValueError(
+                "A transcript is searched for, and not drawn: set temperature 0. "
+                f"Received: temperature={options.temperature}"
+            )
         if self.has_decoder:
             self.search(options)  # refuses what the model cannot do
             return options
