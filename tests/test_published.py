@@ -21,6 +21,7 @@ ANSWERS = {
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
     "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "lstm_bahdanau_cmudict_g2p_en": ("transformer", "T R AE0 N S F AO1 R M ER0"),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
