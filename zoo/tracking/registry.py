@@ -180,7 +180,7 @@ def promote(
     if at == number:
         raise RegistryError(f"Version {number} of {name} is the champion already.")
     if not force:
-        may, why = compare(version, at and find_version(client, name, at))
+        may, why = compare(version, find_version(client, name, at) if at else None)
         if not may:
             error = RegistryError(f"Version {number} of {name} does not become the champion: {why}")
             error.hint = f"zoo registry promote {name} {number} --force --reason …"

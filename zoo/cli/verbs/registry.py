@@ -245,7 +245,7 @@ def _metrics(client, version: "ModelVersion") -> dict[str, float]:
     from mlflow.exceptions import MlflowException
 
     try:
-        model = client.get_logged_model(version.source.rpartition("/")[2])
+        model = client.get_logged_model((version.source or "").rpartition("/")[2])
     except MlflowException:  # registered by other means, or deleted
         return {}
     return {metric.key: metric.value for metric in model.metrics or []}
