@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from keras import ops
 
-from zoo.decoding import Hypotheses, beam_search, compiled, sample, token_table
+from zoo.decoding import Hypotheses, beam_search, compiled, sample, score, token_table
 from zoo.decoding.draws import draw_arguments, draw_kind, random_numbers, sampler_of
 from zoo.decoding.programs import built_once
 from zoo.models.batching import rows_within
@@ -95,6 +95,28 @@ class TextSearch:
             return program(*arrays.values(), *encoder_inputs, *drawing)
 
         return run
+
+    def scorer(self, length_penalty: float = 1.0, coverage_penalty: float = 0.0):
+        """Scores of given texts, compiled once for each shape of its inputs.
+
+        Args:
+            length_penalty, coverage_penalty: See `SearchOptions`.
+
+        Returns:
+            A function from tokens `[batch, max_length]` and encoder inputs to
+            `zoo.decoding.Hypotheses` of NumPy arrays.
+        """
+        tokenizer, settings = self.preprocessor.tokenizer, (length_penalty, coverage_penalty)
+
+        def run(tokens, *encoder_inputs):
+            step, state, mask = self.decoding(encoder_inputs, tokens.shape[-1])
+            ends = tokenizer.start_token_id, tokenizer.end_token_id
+            return score(step, state, tokens, *ends, *settings, source_mask=mask)
+
+        if settings not in self._programs:
+            program = _as_arrays(compiled(run, layers=self.members()))
+            self._programs.setdefault(settings, program)
+        return self._programs[settings]
 
     def _program(self, *settings):
         """The compiled search with these settings; of threads that ask, the first compiles."""
