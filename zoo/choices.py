@@ -179,6 +179,7 @@ CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
 HEADS = ("softmax", "crf", "pointer")
 SPEECH_HEADS = ("ctc", "attention", "joint")
+SPEECH_NORMALIZATIONS = ("global", "recording")  # of spectrograms
 SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")

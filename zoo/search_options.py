@@ -1,8 +1,9 @@
 """Options of beam search, declared once. Imports no Keras."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from zoo.checks import (
@@ -13,9 +14,14 @@ from zoo.checks import (
     check_beam,
     check_integer,
     check_limits,
+    check_number,
     check_penalties,
     check_penalty,
 )
+from zoo.sampling_options import MAX_SEED, MAX_TEMPERATURE, MAX_TOP_K, MIN_TOP_P
+from zoo.unicode import compose
+
+MAX_SAMPLES = 256  # each is compared with each
 
 # The smallest and the largest value of each option.
 SEARCH_BOUNDS = {
@@ -27,12 +33,21 @@ SEARCH_BOUNDS = {
     "min_length": (0, MAX_LENGTH - 1),
     "no_repeat_ngram": (0, MAX_LENGTH),
     "repetition_penalty": (MIN_REPETITION_PENALTY, MAX_PENALTY),
+    "temperature": (0, MAX_TEMPERATURE),
+    "top_k": (0, MAX_TOP_K),
+    "top_p": (MIN_TOP_P, 1.0),
+    "seed": (0, MAX_SEED),
+    "mbr": (0, MAX_SAMPLES),
 }
+MIN_TEMPERATURE = 0.01  # of drawing
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Options of beam search, as keywords of `infer` and `score`.
+    """Options by which texts are searched for, or drawn, as keywords of `infer` and `score`.
+
+    The first six rule a beam search, `temperature` and those after it a random choice. Those
+    between them limit both, but for `glossary`, which needs a search.
 
     Args:
         beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
@@ -50,13 +65,28 @@ class SearchOptions:
         forbidden: Words or phrases that no text may contain, as a list, or in one string with
             commas. They are forbidden as the tokenizer writes them, capitals and all, and where
             a longer word begins with them. Defaults to `()`: none.
+        glossary: Pairs of a source and a target term, as a dictionary, a list, or in one string
+            such as `"bike=Fahrrad, dog=Hund"`. Where a source has a source term, as whole words
+            and whatever its capitals, its text must contain the target term, read as `forbidden`
+            words are. Only where inputs are texts. Defaults to `()`: none.
+        temperature: float. Above 0, each token is drawn at random, from logits that are divided by
+            it: texts vary less below 1, and more above. Defaults to `0.0`: a beam search.
+        top_k: int. How many of the most probable tokens may be drawn. Defaults to `0`: all.
+        top_p: float. The most probable tokens that together have this share of the probability
+            may be drawn. Defaults to `1.0`: all.
+        seed: int. The same seed draws the same texts. Defaults to `None`: others each time.
+        mbr: int. Texts to draw for each input, of which those most like the others, by mean chrF,
+            are returned (minimum Bayes risk). Their score is the mean chrF, from 0 to 100. Defaults
+            to `0`: `n_best` texts are drawn, and returned with the most probable first.
 
     Raises:
-        ValueError: if an option is of another type or out of its range.
+        ValueError: if an option is of another type or out of its range, or has no effect beside
+            others.
 
     References:
         - Penalties: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
         - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1.
+        - Minimum Bayes risk: Kumar and Byrne 2004; with samples, Eikema and Aziz 2020.
     """
 
     beam: int = 5
@@ -69,9 +99,36 @@ class SearchOptions:
     repetition_penalty: float = 1.0
     prefix: str = ""
     forbidden: str | Sequence[str] = ()
+    glossary: str | Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    mbr: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """True if tokens are drawn, and not searched for."""
+        return self.temperature > 0
+
+    @property
+    def width(self) -> int:
+        """The number of texts that are written side by side for an input."""
+        return max(self.mbr, self.n_best) if self.draws else self.beam
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The options that are texts, with their defaults: no part of a compiled search."""
+        return {"prefix": "", "forbidden": (), "glossary": ()}
 
     def __post_init__(self):
-        check_beam(self.beam, self.n_best)
+        check_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        if 0 < self.temperature < MIN_TEMPERATURE:
+            raise ValueError(
+                "`temperature` must be 0, for a beam search, or at least 0.01. "
+                f"Received: temperature={self.temperature}"
+            )
+        check_beam(self.beam, 1 if self.draws else self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
@@ -81,6 +138,77 @@ class SearchOptions:
         if not isinstance(self.prefix, str):
             raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
         object.__setattr__(self, "forbidden", _words(self.forbidden))
+        object.__setattr__(self, "glossary", _pairs(self.glossary))
+        self._check_drawing()
+
+    def _check_drawing(self):
+        """Refuses options of a search beside those of drawing, and the other way around."""
+        integers = ("top_k", "mbr") if self.seed is None else ("top_k", "mbr", "seed")
+        for name in integers:
+            check_integer(name, getattr(self, name), *SEARCH_BOUNDS[name])
+        check_number("top_p", self.top_p, *SEARCH_BOUNDS["top_p"])
+        if not self.draws:
+            if given := self._changed("top_k", "top_p", "seed", "mbr"):
+                raise ValueError(
+                    "`top_k`, `top_p`, `seed` and `mbr` are for texts that are drawn: set "
+                    "`temperature` above 0, such as 1, or leave them out. "
+                    f"Received: temperature={self.temperature}, {given}"
+                )
+            return
+        if given := self._changed("beam", "length_penalty", "coverage_penalty", "glossary"):
+            raise ValueError(
+                "Drawn texts are not searched for: leave out beam, length_penalty, "
+                "coverage_penalty and glossary, or set temperature 0. "
+                f"Received: temperature={self.temperature}, {given}"
+            )
+        check_integer("n_best", self.n_best, 1, MAX_BEAM)
+        if self.mbr and not 2 <= max(self.n_best, 2) <= self.mbr:
+            raise ValueError(
+                "`mbr` must be at least 2, and at least `n_best`, which are chosen from so many "
+                f"texts. Received: mbr={self.mbr}, n_best={self.n_best}"
+            )
+
+    def _changed(self, *names: str) -> str:
+        """Those of the options that have not their defaults, as they are written in a call."""
+        defaults = {field.name: field.default for field in fields(self)}
+        given = {name: getattr(self, name) for name in names}
+        return ", ".join(
+            f"{name}={value!r}" for name, value in given.items() if value != defaults[name]
+        )
+
+
+@dataclass(frozen=True)
+class TranscriptionOptions(SearchOptions):
+    """Options of the search for a transcript: those of `SearchOptions`, and `words`.
+
+    Args:
+        length_penalty: float. Defaults to `0.0`: a recording determines the length of its text.
+        words: The words that may be written: `"auto"`, the list of the model, if it has one;
+            `"none"`, any; a list; or the path of a file with one on each line. Defaults to
+            `"auto"`.
+        **others: See `SearchOptions`.
+
+    Raises:
+        ValueError: if an option is of another type or out of its range.
+    """
+
+    length_penalty: float = 0.0
+    words: str | Path | Sequence[str] = "auto"
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        return super().texts | {"words": "auto"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        is_list = isinstance(self.words, list | tuple | set | frozenset)
+        if not self.words or not (is_list or isinstance(self.words, str | Path)):
+            raise ValueError(
+                "`words` must be 'auto', 'none', a list of words, or the path of a file with one "
+                f"on each line. Received: words={self.words!r}"
+            )
+        if is_list:
+            object.__setattr__(self, "words", tuple(self.words))
 
 
 def _words(forbidden: Any) -> tuple[str, ...]:
@@ -98,16 +226,45 @@ def _words(forbidden: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-def takes_search_options(method: Callable) -> Callable:
-    """Shows the fields of `SearchOptions` in the signature of a method, in place of `**search`."""
+def _pairs(glossary: Any) -> tuple[tuple[str, str], ...]:
+    """The pairs of a dictionary, a list, or a string with commas; each once."""
+    given = glossary
+    if isinstance(given, str):
+        items = given.split(",") if given.strip() else []
+        given = [tuple(item.split("=", 1)) for item in items]
+    elif isinstance(given, Mapping):
+        given = list(given.items())
+    pairs = [tuple(pair) for pair in given] if isinstance(given, list | tuple) else [()]
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(term, str) and term.strip() for term in pair):
+            received = pair if any(pair) else glossary
+            raise ValueError(
+                "`glossary` must have pairs of a source and a target term, neither of them empty, "
+                f'such as {{"bike": "Fahrrad"}} or "bike=Fahrrad". Received: {received!r}'
+            )
+    targets: dict[str, str] = {}
+    found = {}
+    for source, target in ((compose(one.strip()), compose(other.strip())) for one, other in pairs):
+        known = targets.setdefault(source.casefold(), target)
+        if known != target:
+            raise ValueError(
+                "A source term of `glossary` must have one target term: leave one of them out. "
+                f"Received: {source!r} with {known!r} and {target!r}"
+            )
+        found.setdefault(source.casefold(), (source, target))
+    return tuple(found.values())
+
+
+def takes_search_options(method: Callable, options: type = SearchOptions) -> Callable:
+    """Shows the fields of `options` in the signature of a method, in place of `**search`."""
     signature = inspect.signature(method)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     *parameters, _ = signature.parameters.values()
-    options = inspect.signature(SearchOptions).parameters.values()
+    fields = inspect.signature(options).parameters.values()
     shown = signature.replace(
         parameters=[
             *(one for one in parameters if one.kind is not keyword_only),
-            *(option.replace(kind=keyword_only) for option in options),
+            *(field.replace(kind=keyword_only) for field in fields),
             *(one for one in parameters if one.kind is keyword_only),
         ]
     )

@@ -12,7 +12,7 @@ from typing import Literal
 
 from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_CACHE, MAX_LENGTH
 from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
-from zoo.search_options import SEARCH_BOUNDS, SearchOptions
+from zoo.search_options import SEARCH_BOUNDS, SearchOptions, TranscriptionOptions
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Task:
         optional_outputs: Those that `to_dict` of an answer leaves out if they are `None`. Defaults
             to none.
         options: The options of `infer`.
+        options_class: The class that checks the options of `infer` together, but for `batch_size`.
+            Defaults to `None`: each is checked by itself.
         score_options: The options of `score` that `zoo eval --set` takes. Defaults to none.
         plain: The fields that `zoo infer` prints before the input.
         plain_pairs: Two fields that `zoo infer` prints as pairs (`The/DET cat/NOUN`) in place of
@@ -80,6 +82,8 @@ class Task:
             pieces. Defaults to `False`.
         pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
             first. Defaults to `{}`: the same.
+        ensemble: The class of several models that answer together, such as
+            `"zoo.models.seq2seq_lm.ensemble:Ensemble"`. Defaults to `None`: there is none.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
             it cannot be exported.
     """
@@ -96,6 +100,7 @@ class Task:
     outputs: Mapping[str, str]
     optional_outputs: tuple[str, ...] = ()
     options: Mapping[str, Option]
+    options_class: type | None = None
     score_options: Mapping[str, Option] = field(default_factory=dict)
     plain: tuple[str, ...]
     plain_pairs: tuple[str, str] | None = None
@@ -103,6 +108,7 @@ class Task:
     headline: tuple[str, ...]
     streams: bool = False
     pipeline_tags: Mapping[str, str] = field(default_factory=dict)
+    ensemble: str | None = None
     export_adapter: str | None = None
 
     def pipeline_tag_of(self, metrics: Iterable[str]) -> str:
@@ -125,14 +131,22 @@ _INPUTS_NAMES = {
 }
 BATCH_SIZE = Option("long", 64, 1, MAX_BATCH)
 _TYPES: dict[type, Literal["double", "string"]] = {float: "double", str: "string", tuple: "string"}
-SEARCH_OPTIONS = {
-    name: Option(
-        _TYPES.get(type(value), "long"),
-        "" if value == () else value,
-        *SEARCH_BOUNDS.get(name, ()),
-    )
-    for name, value in asdict(SearchOptions()).items()
-} | {"batch_size": BATCH_SIZE}
+
+
+def _search_options(options: SearchOptions) -> dict[str, Option]:
+    """The options of a search, with their defaults."""
+    return {
+        name: Option(
+            _TYPES.get(type(value), "long"),
+            "" if value == () else value,
+            *SEARCH_BOUNDS.get(name, ()),
+        )
+        for name, value in asdict(options).items()
+    } | {"batch_size": BATCH_SIZE}
+
+
+SEARCH_OPTIONS = _search_options(SearchOptions())
+TRANSCRIPTION_OPTIONS = _search_options(TranscriptionOptions())
 SAMPLING_OPTIONS = {
     name: Option("double" if isinstance(value, float) else "long", value, *SAMPLING_BOUNDS[name])
     for name, value in asdict(SamplingOptions()).items()
@@ -151,6 +165,7 @@ _ROWS = (
         target_column=None,
         outputs={"text": "string", "score": "double", "num_tokens": "long", "finish": "string"},
         options=SAMPLING_OPTIONS,
+        options_class=SamplingOptions,
         score_options={
             "cache": Option("boolean", False),
             "cache_size": Option("long", 2000, 1, MAX_CACHE),
@@ -177,6 +192,7 @@ _ROWS = (
         target_column=Column("caption", "caption"),
         outputs=GENERATION,
         options=SEARCH_OPTIONS,
+        options_class=SearchOptions,
         plain=("text", "score"),
         pipeline_tag="image-to-text",
         headline=("bleu_4",),
@@ -184,7 +200,7 @@ _ROWS = (
     Task(
         name="seq2seq_lm",
         model="zoo.models.seq2seq_lm.task:Seq2SeqLM",
-        answer="zoo.models.seq2seq_lm.task:Translation",
+        answer="zoo.models.seq2seq_lm.writing:Translation",
         input="text",
         input_name="source",
         read_file="zoo.data:read_parallel",
@@ -193,10 +209,12 @@ _ROWS = (
         language_options=("source", "target"),
         outputs=GENERATION,
         options=SEARCH_OPTIONS,
+        options_class=SearchOptions,
         plain=("text", "score"),
         pipeline_tag="translation",
         headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
         pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
+        ensemble="zoo.models.seq2seq_lm.ensemble:Ensemble",
     ),
     Task(
         name="speech_to_text",
@@ -208,7 +226,9 @@ _ROWS = (
         input_column=Column("audio", "audio"),
         target_column=Column("text", "text"),
         outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
-        options=SEARCH_OPTIONS,
+        options=TRANSCRIPTION_OPTIONS,
+        options_class=TranscriptionOptions,
+        score_options={name: TRANSCRIPTION_OPTIONS[name] for name in ("beam", "words")},
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",
         headline=("wer",),

@@ -12,6 +12,7 @@ from recipes.speech.schema import SpeechConfig
 from zoo.data import Columns, Dataset
 from zoo.layers import CTCLoss
 from zoo.models import SpeechToText, SpeechToTextBackbone, SpeechToTextPreprocessor
+from zoo.models.speech_to_text.words import make_lexicon, read_words
 from zoo.tokenizers import CharacterTokenizer, train_character_tokenizer
 from zoo.training.display import Display
 from zoo.training.losses import TokenCrossentropy
@@ -20,6 +21,7 @@ from zoo.training.recipe import Recipe, TrainingExamples
 
 # Settings that may differ from those of a model given as `training.init_from`.
 FREE = ("dropout", "frequency_mask", "time_mask", "num_masks", "ctc_weight", "sequence_length")
+ADAPTED = 1_000  # recordings of train from which the statistics of spectrograms are taken
 MAX_NAMED = 5  # recordings or letters in a message
 
 
@@ -62,6 +64,9 @@ class SpeechRecipe(Recipe):
         else:
             tokenizer = train_character_tokenizer(texts)
         check_letters(tokenizer, dataset.splits)
+        words = self._words(texts)
+        if words is not None:
+            make_lexicon(words, tokenizer)  # refuses what the model cannot write
         return SpeechToTextPreprocessor(
             tokenizer,
             sampling_rate=model.sampling_rate,
@@ -69,7 +74,18 @@ class SpeechRecipe(Recipe):
             hop_length=model.hop_length,
             head=model.head,
             sequence_length=model.sequence_length,
+            words=words,
         )
+
+    def _words(self, texts: Sequence[str]) -> list[str] | None:
+        """The words that transcripts may consist of; `None` for any text."""
+        settings = self.config.tokenizer
+        if settings.words is None:
+            return None
+        if settings.words == "train":
+            return sorted({word for text in texts for word in text.split()})
+        words = read_words(settings.words)
+        return [word.lower() for word in words] if settings.lowercase else words
 
     def build(
         self, dataset: Dataset, preprocessor: SpeechToTextPreprocessor, dtype: str
@@ -84,6 +100,9 @@ class SpeechRecipe(Recipe):
             sizes = [name for name in settings.backbone() if name not in FREE]
             check_same_sizes(pretrained.backbone, backbone, sizes)
             model.set_weights(pretrained.get_weights())
+        else:
+            audio = dataset.splits["train"]["audio"]
+            model.adapt(audio[:: -(-len(audio) // ADAPTED)])
         return model
 
     @property
@@ -171,11 +190,11 @@ class SpeechRecipe(Recipe):
         }
 
     def measure(self, model: SpeechToText, columns: Columns) -> dict[str, float]:
-        """Scores greedy search, which is faster than beam search."""
+        """Scores greedy search, which is faster than beam search, and any words."""
         if self._dev is None or self._dev[0] is not columns:
             recordings = Recordings(columns["audio"], model.preprocessor.sampling_rate)
             self._dev = (columns, recordings)
-        return model.score(columns | {"audio": self._dev[1]}, beam=1)
+        return model.score(columns | {"audio": self._dev[1]}, beam=1, words="none")
 
 
 def check_letters(tokenizer: CharacterTokenizer, splits: dict[str, Columns]) -> None:

@@ -10,6 +10,7 @@ from zoo.choices import (
     CELLS,
     SPEECH_ATTENTIONS,
     SPEECH_HEADS,
+    SPEECH_NORMALIZATIONS,
     dot_product_conflicts,
     has_heads,
     head_conflicts,
@@ -64,10 +65,13 @@ class SpeechData(DataConfig):
 
 
 class TokenizerConfig(Section):
-    """Characters of the transcripts."""
+    """Characters and words of the transcripts."""
+
+    paths = frozenset({"words"})
 
     alphabet: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
     lowercase: bool = True
+    words: Annotated[str, Field(min_length=1)] | None = None
 
 
 class ModelConfig(Section):
@@ -77,6 +81,7 @@ class ModelConfig(Section):
     frame_length: Annotated[int, Field(ge=8, le=16_384)] = 200
     hop_length: Annotated[int, Field(ge=4, le=16_384)] = 80
     num_mels: Annotated[int, Field(ge=4, le=512)] = 40
+    normalization: Annotated[str, one_of(SPEECH_NORMALIZATIONS)] = "global"
     head: Annotated[str, one_of(SPEECH_HEADS)] = "ctc"
     cell: Annotated[str, one_of(CELLS)] = "lstm"
     units: Size = 128

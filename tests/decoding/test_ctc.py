@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.decoding import ctc
+from zoo.decoding.lexicon import Lexicon
 
 pytestmark = pytest.mark.once
 
@@ -108,3 +109,49 @@ def test_wrong_options_are_refused(steps):
         ctc.prefix_beam_search(steps, beam=2, n_best=3)
     with pytest.raises(ValueError, match="`weight` must be a finite number"):
         ctc.prefix_beam_search(steps, weight=float("nan"))
+
+
+def test_a_lexicon_allows_its_words_alone():
+    logits = np.random.default_rng(8).normal(scale=1.5, size=(6, 4))
+    steps = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    lexicon = Lexicon([[1], [1, 2], [2, 2]], separator=3)
+
+    def is_text(labels):
+        groups = itertools.groupby(labels, lambda label: label == 3)
+        parts = [tuple(labels) for _, labels in groups]
+        return not labels or {*parts[::2]} <= {(1,), (1, 2), (2, 2)} and {*parts[1::2]} <= {(3,)}
+
+    every = {}
+    for path in itertools.product(range(4), repeat=len(steps)):
+        labels = tuple(label for label, _ in itertools.groupby(path) if label)
+        if is_text(labels) and labels[-1:] != (3,):
+            every.setdefault(labels, []).append(sum(steps[range(len(path)), path]))
+    every = {labels: np.logaddexp.reduce(scores) for labels, scores in every.items()}
+    assert () in every and (1, 2, 3, 1) in every and (2,) not in every
+    found = ctc.prefix_beam_search(steps, 500, 500, min_log_probability=-99, lexicon=lexicon)
+    assert [it.labels for it in found] == sorted(every, key=every.get, reverse=True)
+    for it in found:
+        assert it.log_probability == pytest.approx(every[it.labels], abs=1e-9)
+
+
+def test_a_narrow_beam_with_a_lexicon_returns_whole_words():
+    lexicon = Lexicon([[1, 2]], separator=None)
+    steps = np.log(np.eye(3)[[0, 0, 1]] * 0.9 + 0.1 / 3)  # "a", and there is "ab" alone
+    (best,) = ctc.prefix_beam_search(steps, beam=1, lexicon=lexicon)
+    assert best.labels == () and np.isfinite(best.score)
+    found = ctc.prefix_beam_search(steps, beam=9, n_best=9, lexicon=lexicon)
+    assert [it.labels for it in found] == [(), (1, 2)]
+
+
+def test_a_lexicon_is_a_trie():
+    lexicon = Lexicon([[4, 5], [4]], separator=9)
+    assert lexicon.tokens(lexicon.start) == [4] and lexicon.is_complete(lexicon.start)
+    assert lexicon.after(lexicon.start, 9) is None and lexicon.after(lexicon.start, 5) is None
+    inside = lexicon.after(lexicon.start, 4)
+    assert lexicon.is_complete(inside) and lexicon.tokens(inside) == [5, 9]
+    between = lexicon.after(inside, 9)
+    assert not lexicon.is_complete(between) and lexicon.tokens(between) == [4]
+    assert lexicon.after(between, 9) is None and lexicon.after(between, 4) == inside
+    for words, message in (([], "at least one word"), ([[]], "have tokens"), ([[9]], "separator")):
+        with pytest.raises(ValueError, match=message):
+            Lexicon(words, separator=9)

@@ -17,7 +17,7 @@ def to_array(tensor):
 
 @pytest.fixture(scope="module")
 def log_mel():
-    return LogMel(8000, 200, HOP, 20)
+    return LogMel(8000, 200, HOP, 20, "recording")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def chirps(samples):
 def reference(samples):
     """The features of one recording in NumPy, in float64."""
     frames, width = -(-len(samples) // HOP), 200
-    samples = samples.astype("float64") / max(np.abs(samples).max(), 1e-4)
+    samples = samples.astype("float64")
     padded = np.pad(samples, (width, 2 * width))
     window = np.hanning(width + 1)[:-1]
     spectrum = np.stack(
@@ -62,7 +62,8 @@ def reference(samples):
     falling = (edges[2:] - mel[:, None]) / (edges[2:] - edges[1:-1])
     bands = np.maximum(0, np.minimum(rising, falling))
     bands[0] = 0
-    found = np.log(np.abs(spectrum) ** 2 @ bands + 1e-6)
+    power = np.abs(spectrum) ** 2 @ bands
+    found = np.log(power / power.mean(axis=1).max() + 1e-6)
     return (found - found.mean(0)) / np.sqrt(found.var(0) + 1e-2)
 
 
@@ -88,12 +89,33 @@ def test_silence_and_a_row_of_padding_are_zero(computed):
 
 
 @pytest.mark.once
+def test_statistics_of_the_training_data_do_not_depend_on_silence():
+    log_mel = LogMel(8000, 200, HOP, 20)
+    audio = np.pad(chirps(1600)[:1], [[0, 1], [0, 1600]])
+    features, mask = (to_array(it) for it in log_mel(audio, np.array([3200, 1600])))
+    assert features[0, :20].max() == pytest.approx(features.max())
+    np.testing.assert_allclose(features[1, :20], np.log(1e-6), atol=1e-4)  # silence
+    mean, variance = features[0].mean(axis=0), features[0].var(axis=0)
+    log_mel.set_statistics(mean, variance)
+    first, _ = (to_array(it) for it in log_mel(audio[:1], np.array([3200])))
+    short, _ = (to_array(it) for it in log_mel(audio[:1], np.array([1600])))
+    np.testing.assert_allclose(first[0].mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(first[0].std(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(first[0, :20], short[0, :20], atol=1e-4)
+    loud, valid = (to_array(it) for it in log_mel(3 * audio, np.array([3200, 1600])))
+    np.testing.assert_allclose(loud[0], first[0], atol=1e-4)
+    np.testing.assert_array_equal(loud[~valid], 0)
+    with pytest.raises(ValueError, match="`normalization` must be one of"):
+        LogMel(8000, 200, HOP, 20, "utterance")
+
+
+@pytest.mark.once
 def test_it_computes_in_float32_under_any_policy(log_mel):
     policy = keras.config.dtype_policy()
     audio, lengths = chirps(800), np.array([800, 800])
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
-        features = LogMel(8000, 200, HOP, 20)(audio, lengths)[0]
+        features = LogMel(8000, 200, HOP, 20, "recording")(audio, lengths)[0]
     finally:
         keras.config.set_dtype_policy(policy)
     assert keras.backend.standardize_dtype(features.dtype) == "float32"

@@ -25,6 +25,7 @@ from zoo.models import (
 )
 from zoo.models.batching import rows_within
 from zoo.models.generation import SearchOptions
+from zoo.search_options import TranscriptionOptions
 from zoo.tokenizers import train_subword_tokenizer
 
 pytestmark = pytest.mark.once
@@ -129,9 +130,10 @@ def test_the_default_maximal_length_is_above_the_minimal(models):
 @pytest.mark.parametrize("method", ["infer", "score"])
 def test_signatures_show_the_search_options(models, task, method):
     parameters = inspect.signature(getattr(models(task), method)).parameters
-    for field in fields(SearchOptions):
+    options = TranscriptionOptions if task is SpeechToText else SearchOptions
+    for field in fields(options):
         assert parameters[field.name].default == field.default
-        assert f"        {field.name}: " in SearchOptions.__doc__
+        assert f"        {field.name}: " in SearchOptions.__doc__ + options.__doc__
     assert not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 

@@ -430,10 +430,10 @@ def test_prefix_forbidden_words_and_penalty_of_repetition(preprocessor):
     assert "eins eins eins" in model.infer(["one"], **options)[0].text
     answers = model.infer(["one", "two"], prefix="drei", forbidden=["eins"], **options)
     assert all(answer.text.startswith("drei zwei zwei") for answer in answers)
-    programs = len(model._searches)
+    programs = len(model._programs)
     (answer,) = model.infer(["one"], prefix="zwei", forbidden="drei", **options)
     assert answer.text.startswith("zwei eins eins")
-    assert len(model._searches) == programs  # the same for other words
+    assert len(model._programs) == programs  # the same for other words
     (answer,) = model.infer(["one"], repetition_penalty=2.0, **options)
     assert answer.text.startswith("eins zwei")
 

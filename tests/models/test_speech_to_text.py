@@ -1,6 +1,7 @@
 """Contracts of the speech recogniser with each head."""
 
 import functools
+import itertools
 import json
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from zoo.audio import AudioError, wav_bytes
 from zoo.choices import ATTENTIONS, Conflict
 from zoo.decoding import ctc
 from zoo.models import SpeechToText, SpeechToTextBackbone, SpeechToTextPreprocessor
-from zoo.models.generation import Hypothesis
 from zoo.models.speech_to_text.timing import group_words, words_of_spans, words_of_weights
+from zoo.search_options import TranscriptionOptions
 from zoo.tokenizers import CharacterTokenizer
 
 EXPECTED = Path(__file__).parents[1] / "contracts" / "speech_to_text_answers.json"
@@ -56,6 +57,7 @@ def make(variant, sequence_length=12):
     preprocessor = SpeechToTextPreprocessor(tokenizer, head=head, sequence_length=sequence_length)
     model = SpeechToText(SpeechToTextBackbone(tokenizer.vocabulary_size(), **options), preprocessor)
     assign_normal(sorted(model.trainable_weights, key=lambda it: it.path), scale=1.5)
+    model.backbone.log_mel.set_statistics(np.full(12, -5.0), np.full(12, 9.0))
     return model
 
 
@@ -146,10 +148,20 @@ def test_both_heads_rank_the_hypotheses(models):
     (answer,) = model.infer(RECORDINGS[:1], beam=6, n_best=6)
     scores = [it.score for it in answer.hypotheses]
     assert scores == sorted(scores, reverse=True)
-    rescored = model._rescored(steps, Hypothesis("a", -1.0, -2.0), [5])
-    expected = 0.3 * ctc.labels_log_probability(steps, [5]) + 0.7 * -2.0
-    assert rescored == Hypothesis("a", pytest.approx(expected), -2.0)
-    assert model._rescored(steps, Hypothesis("", -1.0, -2.0), [5] * 20).score < -1e8
+    tokenizer, samples = model.preprocessor.tokenizer, RECORDINGS[0]
+    inputs = model._collate([samples], 64)
+    every = {}
+    for length in range(3):
+        for labels in itertools.product(range(4, 8), repeat=length):
+            ids = [*labels, tokenizer.end_token_id]
+            by_decoder = model.log_probabilities(inputs, ids).sum()
+            every[labels] = 0.3 * ctc.labels_log_probability(steps, labels) + 0.7 * by_decoder
+    found = model.search(TranscriptionOptions(beam=100, n_best=100, max_length=3))(*inputs)
+    for n in range(found.counts[0]):
+        labels = tuple(model._written(found.tokens[0, n, : found.lengths[0, n]]))
+        if found.tokens[0, n, found.lengths[0, n] - 1] == tokenizer.end_token_id:
+            assert found.scores[0, n] == pytest.approx(every.pop(labels), abs=1e-3)
+    assert not every
 
 
 @variants(["ctc", "bahdanau", "joint"], everywhere=("ctc",))
@@ -243,7 +255,7 @@ def test_wrong_calls_are_refused(models):
     for single in (RECORDINGS[0], "it.wav", b"it"):
         with pytest.raises(TypeError, match="must come in a list"):
             models("ctc").infer(single)
-    with pytest.raises(ValueError, match="`beam` and `n_best`; the others.*length_penalty=0.5"):
+    with pytest.raises(ValueError, match="`n_best` and `words`; the others.*length_penalty=0.5"):
         models("ctc").infer(RECORDINGS, length_penalty=0.5)
     with pytest.raises(ValueError, match="needs a model with a CTC head.*head='attention'"):
         models("bahdanau").ctc_log_probabilities(RECORDINGS)
@@ -290,3 +302,63 @@ def test_words_are_grouped_and_timed():
     weights[3, 4], weights[6, 11] = 1, 1
     words = words_of_weights(pieces, weights, 0.1, 1.15)
     assert [(word.start, word.end) for word in words] == [(0.3, 0.5), (1.1, 1.15)]
+
+
+@pytest.mark.once
+def test_a_list_of_words_is_all_that_is_written(models, tmp_path):
+    file = tmp_path / "words.txt"
+    file.write_text("ab\n\ncab \n", "utf-8")
+    for variant in ("ctc", "joint", "bahdanau"):
+        model = models(variant)
+        options = {} if variant == "ctc" else {"min_length": 2}
+        plain = [answer.text for answer in model.infer(RECORDINGS, **options)]
+        found = model.infer(RECORDINGS, words=["ab", "cab"], **options)
+        for answer in found:
+            for one in answer.hypotheses:
+                assert set(one.text.split()) <= {"ab", "cab"}, variant
+        listed = [answer.text for answer in found]
+        for words, expected in ((str(file), listed), ("none", plain)):
+            answers = model.infer(RECORDINGS, words=words, **options)
+            assert [answer.text for answer in answers] == expected
+        assert listed != plain
+    model = make("ctc")
+    listed = SpeechToTextPreprocessor(model.preprocessor.tokenizer, words=["ab", "cab"])
+    own = SpeechToText(model.backbone, listed)
+    own.set_weights(model.get_weights())
+    presets.save(own, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again, plain = zoo.load(tmp_path / "it"), models("ctc")
+    for words in ("auto", "none"):
+        one, same = again.infer(RECORDINGS, words=words), plain.infer(RECORDINGS, words=words)
+        texts = [it.text for it in plain.infer(RECORDINGS, words=["ab", "cab"])]
+        expected = texts if words == "auto" else [it.text for it in same]
+        assert [it.text for it in one] == expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["ab", "xa"], "letters of the model, ' abc'.*Received: 'xa', with 'x'"),
+        (["a b"], "must be one word. Received: 'a b'"),
+        ([" "], "must be one word"),
+        ([], "Received: words=\\[\\]"),
+        (3, "Received: words=3"),
+        ("nowhere.txt", "no such file. Received: 'nowhere.txt'"),
+    ],
+)
+def test_wrong_lists_of_words_are_refused(models, words, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        models("ctc").infer(RECORDINGS, words=words)
+
+
+@pytest.mark.once
+def test_statistics_are_those_of_the_recordings_that_are_given():
+    model = make("ctc")
+    model.adapt(RECORDINGS, batch_size=2)
+    inputs = model.encoder_inputs(model.preprocessor.collate_audio(RECORDINGS, 64))
+    features, mask = model.backbone.log_mel(*inputs)
+    valid = keras.ops.convert_to_numpy(features)[keras.ops.convert_to_numpy(mask)]
+    np.testing.assert_allclose(valid.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(valid.std(axis=0), 1, atol=1e-3)
+    with pytest.raises(ValueError, match="at least one recording"):
+        model.adapt([])

@@ -189,9 +189,8 @@ def test_a_run_with_tables_of_ones_own(client, table, tmp_path):
 def test_damaged_recordings_are_named(table, tmp_path):
     one = recipe(f"data.train={table(['ate', 'tea'])}", f"data.dev={table(['tea'], 'dev.tsv')}")
     (tmp_path / "it.tsv1.wav").write_bytes(b"no audio")
-    dataset, model = built(one)
     with pytest.raises(AudioError, match="it.tsv1.wav, which begins with"):
-        one.examples(model, dataset.splits["train"], 0)
+        built(one)
 
 
 @pytest.mark.once
@@ -255,3 +254,20 @@ def test_low_error_rates_are_good():
     evaluation = recipe().config.evaluation
     assert evaluation.metric == "wer" and evaluation.mode == "min"
     assert recipe("evaluation.metric=exact").config.evaluation.mode == "max"
+
+
+@pytest.mark.once
+def test_the_words_of_the_transcripts_or_of_a_file(table, tmp_path):
+    options = [f"data.train={table(['Ate tea', 'tea'])}", f"data.dev={table(['tea'], 'dev.tsv')}"]
+
+    def words(value):
+        one = recipe(*options, f"tokenizer.words={value}")
+        return one.prepare(one.extend(load_data(one.config), None)).words
+
+    assert words("null") is None and words("train") == ["ate", "tea"]
+    file = tmp_path / "words.txt"
+    file.write_text("Eat\ntea\n", "utf-8")
+    assert words(file) == ["eat", "tea"]
+    file.write_text("tee-x", "utf-8")
+    with pytest.raises(ValueError, match="letters of the model.*'tee-x', with '-'"):
+        words(file)

@@ -3,7 +3,7 @@
 import json
 from argparse import ArgumentParser
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +29,13 @@ class FoundModel:
         source: The model as the command names it.
         directory: The directory of its preset.
         card: Its card, or `None` if it has none.
+        others: The other members of an ensemble, of which this is the first. Defaults to none.
     """
 
     source: str
     directory: Path
     card: "Card | None"
+    others: "tuple[FoundModel, ...]" = ()
 
     @property
     def task(self) -> "Task":
@@ -85,11 +87,12 @@ def check(source: str) -> None:
         )
 
 
-def find(source: str) -> FoundModel:
+def find(source: str, ensembles: bool = False) -> FoundModel:
     """Finds or downloads a model and checks its files. Keras is not imported.
 
     Args:
         source: The model as the command names it.
+        ensembles: bool. Whether it may be several, `A+B`. Defaults to `False`.
 
     Raises:
         WrongUse: if it is neither a known name, a directory, nor a URI.
@@ -97,17 +100,48 @@ def find(source: str) -> FoundModel:
     """
     from zoo import presets
 
-    check(source)
+    members = [str(member) for member in presets.members_of(source)]
+    if len(members) > 1 and not ensembles:
+        raise WrongUse(
+            f"An ensemble answers `zoo infer` and `zoo eval` alone. Received: {source}",
+            hint="zoo infer --help",
+        )
+    for member in members:
+        check(member)
     backend.quiet_libraries()
-    directory = presets.resolve(source)
-    return FoundModel(source, directory, presets.read_card(directory))
+    directories = [presets.resolve(member) for member in members]
+    found = [
+        FoundModel(member, directory, presets.read_card(directory))
+        for member, directory in zip(members, directories, strict=True)
+    ]
+    return _ensemble(source, found) if len(found) > 1 else found[0]
+
+
+def _ensemble(source: str, members: list[FoundModel]) -> FoundModel:
+    """Several models as one, with what their cards have in common."""
+    first, *others = members
+    for member in members:
+        if member.task.ensemble is None or member.task is not first.task:
+            raise WrongUse(
+                "The members of an ensemble must be models of one task that write a text for a "
+                f"text. Received: {', '.join(f'{it.source}, a {it.task.name}' for it in members)}",
+                hint="zoo ls --task seq2seq_lm",
+            )
+    card = first.card
+    if card is not None:
+        same = all(it.card is not None and it.card.dataset == card.dataset for it in others)
+        card = replace(card, metrics={}, dataset=card.dataset if same else "")
+    return FoundModel(source, first.directory, card, tuple(others))
 
 
 def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task":
     """Loads a model on a backend, with a spinner while Keras is imported."""
     backend.choose(backend_name)
-    alone = nullcontext() if model.has_keras_hub_tokenizer else backend.others_hidden()
+    members = [model, *model.others]
+    needs_all = any(member.has_keras_hub_tokenizer for member in members)
+    alone = nullcontext() if needs_all else backend.others_hidden()
     with starting(f"Loading {model.source} …"), alone:
         import zoo
 
-        return zoo.load(model.directory)
+        directories = [member.directory for member in members]
+        return zoo.load(directories if model.others else model.directory)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.cli.errors import WrongUse
-from zoo.search_options import SearchOptions
 from zoo.suggestions import did_you_mean
-from zoo.tasks import Option
+from zoo.tasks import Option, Task
 
 
 def read(settings: list[str], known: Mapping[str, Option], hint: str) -> dict[str, Any]:
@@ -59,13 +58,21 @@ def read(settings: list[str], known: Mapping[str, Option], hint: str) -> dict[st
     except ValidationError as error:
         mistakes = [explain(schema, (str(one["loc"][0]),), dict(one)) for one in error.errors()]
         raise WrongUse("\n".join(f"--set {mistake}" for mistake in mistakes), hint=hint) from None
-    if options.get("n_best", 1) > options.get("beam", SearchOptions.beam) and "n_best" in fields:
-        raise WrongUse(
-            "--set n_best: must be at most beam. Received: "
-            f"n_best={options['n_best']}, beam={options.get('beam', SearchOptions.beam)}",
-            hint=f"--set beam={options['n_best']}",
-        )
     return options
+
+
+def check(task: Task, options: Mapping[str, Any], hint: str) -> None:
+    """Refuses options of `infer` that do not fit each other, before a model is loaded.
+
+    Raises:
+        WrongUse: if one of them is wrong beside the others.
+    """
+    if task.options_class is None:
+        return
+    try:
+        task.options_class(**{name: options[name] for name in options if name != "batch_size"})
+    except ValueError as error:
+        raise WrongUse(str(error), hint=hint) from None
 
 
 def _kind(option: Option) -> Any:

@@ -6,6 +6,7 @@
 from zoo.data.behaviour import BEHAVIOUR_SETS, behaviour_set
 from zoo.data.captioned_files import load_captioned, read_captioned
 from zoo.data.dataset import Columns, Dataset, DatasetCard, RemoteFile
+from zoo.data.glossaries import read_glossary
 from zoo.data.labelled_files import load_labelled, read_labelled
 from zoo.data.parallel_files import load_parallel, read_parallel
 from zoo.data.registry import get, list_datasets, load, path
@@ -32,6 +33,7 @@ __all__ = [
     "load_transcribed",
     "path",
     "read_captioned",
+    "read_glossary",
     "read_labelled",
     "read_parallel",
     "read_tagged",

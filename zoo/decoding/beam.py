@@ -16,6 +16,8 @@ from zoo.decoding.hypotheses import (
     top_k,
     write_step,
 )
+from zoo.decoding.lexicon import Lexicon
+from zoo.decoding.required import Required
 
 
 def beam_search(
@@ -34,6 +36,9 @@ def beam_search(
     repetition_penalty=1.0,
     prefix=None,
     forbidden=None,
+    required=None,
+    lexicon=None,
+    normalize=True,
     return_attention=False,
     source_mask=None,
     pad_id=0,
@@ -75,6 +80,17 @@ def beam_search(
             hypothesis, whatever else is blocked. Defaults to `None`.
         forbidden: Integer tensor `[sequences, length]`: sequences of tokens that no hypothesis
             may have after its prefix, from `zoo.decoding.token_table`. Defaults to `None`.
+        required: Integer tensor `[batch, sequences, length]` or `[sequences, length]`: sequences
+            of tokens that each hypothesis must contain, from `zoo.decoding.required_table`. They
+            may share tokens. A hypothesis cannot end before it has them all, and always keeps
+            room for those it lacks, one after another: together with the prefix they must have
+            fewer tokens than `max_length`. The beam is divided among hypotheses with 0, 1, 2, …
+            tokens of them, so it should be larger than their number. Defaults to `None`.
+        lexicon: Integer tensor `[nodes, vocabulary]` from `zoo.decoding.Lexicon.table`: the words
+            of which hypotheses consist. Defaults to `None`.
+        normalize: bool. Whether `step` returns logits, of which the log-softmax counts; else it
+            returns what is added to the score of a hypothesis by each token, at most zero.
+            Defaults to `True`.
         return_attention: bool. Whether to return the attention weights.
         source_mask: Boolean tensor `[batch, source]`, false at padding. Needed for attention
             and coverage.
@@ -91,15 +107,18 @@ def beam_search(
         - Penalties: Wu et al. 2016, section 7.
         - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1, with the rule of
           `transformers` for negative logits.
+        - Required sequences: Post and Vilar 2018, see `zoo.decoding.required.Required`.
     """
     check_beam(beam, n_best)
-    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden)
+    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden, lexicon)
     limits = limits.checked(max_length, batch, beam)
     check_penalties(length_penalty, coverage_penalty)
+    if required is not None:
+        required = Required(required, batch, max_length)
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
     search = _Search(
         step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, return_attention, source_mask, pad_id,
+        limits, required, normalize, return_attention, source_mask, pad_id,
     )  # fmt: skip
     found = loops.repeat(search.advance, search.start(state, batch, start_id), max_length)
     return search.results(found)
@@ -110,7 +129,7 @@ class _Search:
 
     def __init__(
         self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, return_attention, source_mask, pad_id,
+        limits, required, normalize, return_attention, source_mask, pad_id,
     ):  # fmt: skip
         self.step = step
         self.end_id = end_id
@@ -120,6 +139,8 @@ class _Search:
         self.alpha = length_penalty
         self.beta = coverage_penalty
         self.limits = limits
+        self.required = required
+        self.normalize = normalize
         # Whether hypotheses are compared by other numbers than their log-probabilities.
         self.penalizes = limits.repetition_penalty != 1 and beam > 1
         self.return_attention = return_attention
@@ -143,6 +164,10 @@ class _Search:
         }
         if self.penalizes:
             variables["penalized"] = variables["log_probabilities"]
+        if self.required is not None:
+            variables["matched"] = self.required.start(beam)
+        if self.limits.lexicon is not None:
+            variables["nodes"] = ops.full((batch, beam), Lexicon.start, "int32")
         if self.beta:
             source = self.source_mask.shape[1]
             variables["coverage"] = ops.zeros((batch, beam, source), "float32")
@@ -170,6 +195,11 @@ class _Search:
 
         # Each [batch, beam, width].
         gains, penalized, tokens = self._candidates(logits, index, variables)
+        matched = None
+        if self.required is not None:
+            matched = self.required.after(variables["matched"], tokens)
+            fits = self.required.fits(matched, index)
+            gains, penalized = (ops.where(fits, it, LOWEST) for it in (gains, penalized))
         totals = variables["log_probabilities"][:, :, None] + gains
         compared = totals
         if self.penalizes:
@@ -179,7 +209,7 @@ class _Search:
         frozen = variables["scores"][:, :, None] + penalized
         scores = ops.where(finished[:, :, None], frozen, scores)
 
-        best = _Best(scores, self.beam)
+        best = _Best(scores, self.beam, self._allocate(scores, matched, totals))
         gains, tokens = best.candidates(gains), best.candidates(tokens)
         finished = best.beams(finished)
         ended = ops.logical_or(finished, tokens == self.end_id)
@@ -198,6 +228,11 @@ class _Search:
         }
         if self.penalizes:
             new["penalized"] = best.candidates(compared)
+        if self.required is not None:
+            parents = best.beams(variables["matched"])
+            new["matched"] = self.required.after(parents, tokens[:, :, None])[:, :, 0]
+        if self.limits.lexicon is not None:
+            new["nodes"] = self._next_nodes(best.beams(variables["nodes"]), tokens)
         if self.beta:
             new["coverage"] = best.beams(new["coverage"])
         if self.return_attention:
@@ -206,6 +241,18 @@ class _Search:
             )
         return new, self._is_over(new)
 
+    def _allocate(self, scores, matched, totals):
+        """The places of the candidates to keep, where not simply the best are kept."""
+        if matched is None:
+            return None
+        batch, sequences = scores.shape[0], matched.shape[-2:]
+        return self.required.allocate(
+            ops.reshape(scores, (batch, -1)),
+            ops.reshape(matched, (batch, -1, *sequences)),
+            ops.reshape(totals, (batch, -1)) > LOWEST / 2,
+            self.beam,
+        )
+
     def _candidates(self, logits, index, variables):
         """The log-probabilities, penalized and not, of the best tokens after each hypothesis.
 
@@ -213,12 +260,21 @@ class _Search:
         """
         batch, beam = variables["finished"].shape
         logits = ops.cast(logits, "float32")  # [batch * beam, vocabulary]
-        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
+        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True) if self.normalize else 0.0
         history = ops.reshape(variables["tokens"], (batch * beam, self.max_length))
         if self.penalizes:
             logits, normalizer = logits - normalizer, 0.0
-        allowed = limit(logits, index, history, self.end_id, self.limits)
+        nodes = variables.get("nodes")
+        nodes = None if nodes is None else ops.reshape(nodes, (-1,))
+        allowed = limit(logits, index, history, self.end_id, self.limits, nodes)
+        if self.required is not None:
+            allowed = self.required.without_end(allowed, variables["matched"], self.end_id)
         best, tokens = top_k(allowed, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        if self.required is not None:
+            more = self.required.continuations(allowed, variables["matched"], tokens)
+            best, tokens = (
+                ops.concatenate(pair, axis=-1) for pair in zip((best, tokens), more, strict=True)
+            )
         gains = best
         if self.limits.repetition_penalty != 1:
             gains = ops.take_along_axis(logits, tokens, axis=-1)
@@ -233,6 +289,13 @@ class _Search:
         tokens = ops.where(finished, self.pad_id, ops.reshape(tokens, shape))
         gains = by_source(gains)
         return gains, by_source(best) if self.penalizes else gains, tokens
+
+    def _next_nodes(self, nodes, tokens):
+        """The nodes of a lexicon, `[batch, beam]`, after one more token each."""
+        size = self.limits.lexicon.shape[1]
+        places = nodes * size + ops.minimum(tokens, size - 1)  # the padding may be no token
+        after = ops.take(ops.reshape(self.limits.lexicon, (-1,)), places)
+        return ops.maximum(after, Lexicon.start)  # a prefix may have other words
 
     def _scores(self, totals, lengths, tokens, coverage):
         """The scores that rank candidates: without coverage as long as they are open."""
@@ -293,16 +356,22 @@ class _Best:
     Args:
         scores: Float tensor `[batch, beam, width]`: scores of the candidates after each beam.
         count: int. Number of candidates to keep.
+        places: int32 `[batch, count]`. Those to keep, among `beam * width`. Defaults to `None`:
+            the best.
     """
 
-    def __init__(self, scores, count):
+    def __init__(self, scores, count, places=None):
         self.batch, self.beam, self.width = scores.shape
         self.single = self.beam * self.width == 1
         if self.single:
             self.scores = scores[:, :, 0]
             self.parents = ops.zeros((self.batch, 1), "int32")
             return
-        scores, places = top_k(ops.reshape(scores, (self.batch, -1)), count)
+        scores = ops.reshape(scores, (self.batch, -1))
+        if places is None:
+            scores, places = top_k(scores, count)
+        else:
+            scores = ops.take_along_axis(scores, places, axis=1)
         self.scores = ops.reshape(scores, (self.batch, count))
         self.places = ops.reshape(places, (self.batch, count))
         self.parents = self.places // self.width  # the beam of each

@@ -21,6 +21,7 @@ class Limits(NamedTuple):
     repetition_penalty: float = 1.0
     prefix: Any = None
     forbidden: Any = None
+    lexicon: Any = None
 
     def checked(self, max_length, batch, beam):
         """The limits with tensors for all rows, `prefix` as int32 `[batch * beam, length]`.
@@ -31,7 +32,7 @@ class Limits(NamedTuple):
         """
         check_limits(max_length, self.min_length, self.no_repeat_ngram)
         check_penalty("repetition_penalty", self.repetition_penalty)
-        prefix, forbidden = self.prefix, self.forbidden
+        prefix, forbidden, lexicon = self.prefix, self.forbidden, self.lexicon
         if prefix is not None:
             prefix = ops.cast(prefix, "int32")
             shape = tuple(prefix.shape)
@@ -50,7 +51,14 @@ class Limits(NamedTuple):
                     "`zoo.decoding.token_table`. "
                     f"Received: forbidden of shape {tuple(forbidden.shape)}"
                 )
-        return self._replace(prefix=prefix, forbidden=forbidden)
+        if lexicon is not None:
+            lexicon = ops.cast(lexicon, "int32")
+            if len(lexicon.shape) != 2 or 0 in lexicon.shape:
+                raise ValueError(
+                    "`lexicon` must have the shape [nodes, vocabulary]: see "
+                    f"`zoo.decoding.Lexicon.table`. Received: shape {tuple(lexicon.shape)}"
+                )
+        return self._replace(prefix=prefix, forbidden=forbidden, lexicon=lexicon)
 
 
 def token_table(sequences: Iterable[Sequence[int]]) -> np.ndarray:
@@ -69,12 +77,12 @@ def token_table(sequences: Iterable[Sequence[int]]) -> np.ndarray:
     rows = [list(row) for row in sequences]
     if not rows or not all(rows):
         raise ValueError(f"Each sequence must have at least one token. Received: {rows}")
-    rows += rows[:1] * (_power_of_two(len(rows)) - len(rows))
-    length = _power_of_two(max(map(len, rows)))
+    rows += rows[:1] * (power_of_two(len(rows)) - len(rows))
+    length = power_of_two(max(map(len, rows)))
     return np.array([[-1] * (length - len(row)) + row for row in rows], "int32")
 
 
-def limit(logits, index, tokens, end_id, limits):
+def limit(logits, index, tokens, end_id, limits, nodes=None):
     """Lowers the logits of tokens that may not be next, so that none of them is the largest.
 
     Args:
@@ -83,6 +91,7 @@ def limit(logits, index, tokens, end_id, limits):
         tokens: int32 tensor `[rows, max_length]`. The tokens of the steps before.
         end_id: int. The end token, blocked in the first `min_length` steps.
         limits: `Limits`, checked. The prefix precedes all others.
+        nodes: int32 tensor `[rows]`: of a lexicon the node of each row. Defaults to `None`.
 
     Returns:
         Float tensor `[rows, vocabulary]`.
@@ -101,6 +110,9 @@ def limit(logits, index, tokens, end_id, limits):
     if limits.forbidden is not None:
         completes = _completes(logits, index, tokens, limits.forbidden)
         allowed = ops.where(completes, LOWEST, allowed)
+    if limits.lexicon is not None:
+        follows = ops.take(limits.lexicon, nodes, axis=0) >= 0
+        allowed = ops.where(follows, allowed, LOWEST)
     if limits.prefix is not None:
         length = limits.prefix.shape[1]
         forced = ops.take(limits.prefix, ops.minimum(index, length - 1), axis=1)  # [rows]
@@ -160,5 +172,6 @@ def _marked(tokens, vocabulary):
     return marks[:, :vocabulary] > 0
 
 
-def _power_of_two(count):
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
     return 1 << math.ceil(math.log2(count))

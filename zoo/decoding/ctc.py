@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.checks import check_beam, check_integer, check_number
+from zoo.decoding.lexicon import Lexicon
 
 BLANK = 0
 LOWEST = -np.inf
@@ -60,6 +61,7 @@ def prefix_beam_search(
     bonus: float = 0.0,
     end_id: int | None = None,
     min_log_probability: float = -12.0,
+    lexicon: Lexicon | None = None,
 ) -> list[Labelling]:
     """Finds the most probable labels, summed over their alignments.
 
@@ -77,6 +79,8 @@ def prefix_beam_search(
             added to complete labellings. Defaults to `None`: none.
         min_log_probability: float. Labels less probable at a frame are not tried there, unless
             they repeat the last one. Defaults to `-12.0`.
+        lexicon: The words of which labellings consist. The best prefix of whole words is always
+            kept, such that there is a labelling. Defaults to `None`: labels may be in any order.
 
     Returns:
         The `Labelling`s, best first.
@@ -88,6 +92,7 @@ def prefix_beam_search(
     check_number("weight", weight, 0)
     check_number("bonus", bonus, -np.inf)
     extra: dict[tuple[int, ...], float] = {(): 0.0}  # by the language model and the bonus
+    nodes: dict[tuple[int, ...], int] = {(): Lexicon.start}
     following: dict[tuple[int, ...], np.ndarray] = {}
 
     def next_label(prefix, label):
@@ -97,6 +102,9 @@ def prefix_beam_search(
         if prefix not in following:
             following[prefix] = weight * np.asarray(language_model(prefix), "float64")
         return float(following[prefix][label]) + bonus
+
+    def is_complete(prefix):
+        return lexicon is None or lexicon.is_complete(nodes[prefix])
 
     # Log-probabilities of the alignments that end with a blank, and with the last label.
     prefixes = {(): (0.0, LOWEST)}
@@ -120,13 +128,23 @@ def prefix_beam_search(
                 before = with_blank if label == last else total
                 if before == LOWEST:
                     continue
+                if lexicon is not None and longer not in nodes:
+                    node = lexicon.after(nodes[prefix], label)
+                    if node is None:
+                        continue
+                    nodes[longer] = node
                 if longer not in extra:
                     extra[longer] = extra[prefix] + next_label(prefix, label)
                 add(longer, 1, before + float(frame[label]))
         best = sorted(found, key=lambda it: _log_add(*found[it]) + extra[it], reverse=True)
-        prefixes = {prefix: (found[prefix][0], found[prefix][1]) for prefix in best[:beam]}
+        kept = best[:beam]
+        if not any(map(is_complete, kept)):
+            kept.append(next(filter(is_complete, best)))
+        prefixes = {prefix: (found[prefix][0], found[prefix][1]) for prefix in kept}
     labellings = []
     for prefix, ends in prefixes.items():
+        if not is_complete(prefix):
+            continue
         log_probability = _log_add(*ends)
         score = log_probability + extra[prefix]
         if end_id is not None:

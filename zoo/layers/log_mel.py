@@ -5,12 +5,13 @@ import numpy as np
 from keras import ops
 
 from zoo.checks import check_integer
+from zoo.choices import SPEECH_NORMALIZATIONS, check_choice
 from zoo.layers.tensors import count_valid
 
-FLOOR = 1e-6  # of the power, where the largest sample is 1: about -80 dB of a sine
-QUIETEST = 1e-4  # a recording with a lower peak is not made louder: it is silence
+FLOOR = 1e-6  # of the power, where that of the loudest frame is 1: 60 dB below it
+QUIETEST = 1e-6  # of a frame's power: recordings below it are silence, and not made louder
 MAX_FRAME = 1 << 14  # samples
-LEAST_VARIANCE = 1e-2  # by which features are divided, in squared nats
+LEAST_VARIANCE = 1e-2  # of what features are divided by, in squared nats
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -20,15 +21,19 @@ class LogMel(keras.layers.Layer):
     It is `keras.layers.MelSpectrogram` with frames, levels and padding such that the features
     of a recording depend on the recording alone, not on the batch. Frame `i` is centred on the
     samples from `i * hop_length` to `(i + 1) * hop_length`, and there are zeros before the first
-    sample and after the last. The peak of a recording is scaled to 1. The logarithm of each band
-    has mean 0 and variance 1 over the frames of the recording. It computes in float32 whatever
-    the dtype policy.
+    sample and after the last. The power of a recording is divided by the mean power of the bands
+    in its loudest frame. The logarithm of each band is then normalized: by the `mean` and
+    `variance` of the band in the training data, which are weights set by `set_statistics`; or
+    over the frames of the recording, such that a different microphone matters less, and the
+    share of silence matters more. It computes in float32 whatever the dtype policy.
 
     Args:
         sampling_rate: int. Samples per second.
         frame_length: int. Samples of a frame (25 ms are usual).
         hop_length: int. Samples from one frame to the next (10 ms are usual); even.
         num_mels: int. Number of bands, from 20 Hz to half the sampling rate. Defaults to `40`.
+        normalization: `"global"`, by the statistics of the training data, or `"recording"`.
+            Defaults to `"global"`.
 
     Call arguments:
         audio: Float tensor `[batch, samples]`.
@@ -39,13 +44,24 @@ class LogMel(keras.layers.Layer):
         mask, bool `[batch, frames]`. A recording has `ceil(samples / hop_length)` frames.
 
     Raises:
-        ValueError: if a size is not positive, `hop_length` is odd, or larger than `frame_length`.
+        ValueError: if a size is not positive, `hop_length` is odd, or larger than `frame_length`,
+            or `normalization` is unknown.
     """
 
-    def __init__(self, sampling_rate, frame_length, hop_length, num_mels=40, **kwargs):
+    def __init__(
+        self,
+        sampling_rate,
+        frame_length,
+        hop_length,
+        num_mels=40,
+        normalization="global",
+        **kwargs,
+    ):
         super().__init__(**kwargs | {"dtype": "float32"})
         check_frames(sampling_rate, frame_length, hop_length)
         check_integer("num_mels", num_mels, 1, 256)
+        check_choice("normalization", normalization, SPEECH_NORMALIZATIONS)
+        self.normalization = normalization
         self.sampling_rate = sampling_rate
         self.frame_length = frame_length
         self.hop_length = hop_length
@@ -66,6 +82,10 @@ class LogMel(keras.layers.Layer):
 
     def build(self, audio_shape, audio_length_shape):
         self.spectrogram.build((None, None))
+        if self.normalization == "global":
+            shape = (self.num_mels,)
+            self.mean = self.add_weight(shape, "zeros", trainable=False, name="mean")
+            self.variance = self.add_weight(shape, "ones", trainable=False, name="variance")
         self.built = True
 
     def call(self, audio, audio_length):
@@ -73,16 +93,29 @@ class LogMel(keras.layers.Layer):
         count = ops.shape(audio)[1]
         valid = ops.arange(count, dtype="int32")[None, :] < audio_length
         audio = ops.where(valid, ops.cast(audio, "float32"), 0.0)
-        peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
-        audio = audio / ops.maximum(peak, QUIETEST)
         before = self.margin * self.hop_length - self.hop_length // 2
         audio = ops.pad(audio, [[0, 0], [before, (self.margin + 1) * self.hop_length]])
         power = ops.swapaxes(self.spectrogram(audio), 1, 2)
         frames = (count + self.hop_length - 1) // self.hop_length
         power = power[:, self.margin : self.margin + frames]  # [batch, frames, num_mels]
+        loudest = ops.max(ops.mean(power, axis=2, keepdims=True), axis=1, keepdims=True)
+        features = ops.log(power / ops.maximum(loudest, QUIETEST) + FLOOR)
         ends = (audio_length + self.hop_length - 1) // self.hop_length
         mask = ops.arange(frames, dtype="int32")[None, :] < ends
-        return normalize(ops.log(power + FLOOR), mask), mask
+        if self.normalization == "recording":
+            return normalize(features, mask), mask
+        features = (features - self.mean) * ops.rsqrt(ops.maximum(self.variance, LEAST_VARIANCE))
+        return features * ops.cast(mask, "float32")[:, :, None], mask
+
+    def set_statistics(self, mean, variance):
+        """Sets what `normalization="global"` normalizes by.
+
+        Args:
+            mean: Float array `[num_mels]`, of the logarithm of each band.
+            variance: Float array `[num_mels]`.
+        """
+        self.mean.assign(mean)
+        self.variance.assign(variance)
 
     def band_centres(self) -> np.ndarray:
         """The middle of each band in Hz, float32 `[num_mels]`."""
@@ -106,6 +139,7 @@ class LogMel(keras.layers.Layer):
             "frame_length": self.frame_length,
             "hop_length": self.hop_length,
             "num_mels": self.num_mels,
+            "normalization": self.normalization,
         }
 
 

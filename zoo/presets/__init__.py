@@ -7,7 +7,7 @@ imported before a model is loaded or saved.
 
 from zoo.presets.builtin import list_models
 from zoo.presets.card import Card, PresetError, read_card
-from zoo.presets.loading import load, read_task
+from zoo.presets.loading import load, members_of, read_task
 from zoo.presets.readme import readme
 from zoo.presets.saving import save, update_card
 from zoo.presets.sources import resolve
@@ -17,6 +17,7 @@ __all__ = [
     "PresetError",
     "list_models",
     "load",
+    "members_of",
     "read_card",
     "read_task",
     "readme",

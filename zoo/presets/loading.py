@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.presets.task_model import TaskModel
 
 
-def load(source: str | Path, **kwargs) -> "TaskModel":
+def load(source: str | Path | Sequence[str | Path], **kwargs) -> "TaskModel":
     """Loads a model on the current Keras backend, ready for inference.
 
     Before Keras reads anything, the checksum of every file is verified and the configuration is
@@ -25,7 +26,8 @@ def load(source: str | Path, **kwargs) -> "TaskModel":
     Args:
         source: The name of a pretrained model; a directory; `models:/NAME@ALIAS`,
             `models:/NAME/VERSION` or `runs:/RUN/PATH` of MLflow; `hf://OWNER/NAME` of Hugging
-            Face; or `kaggle://OWNER/NAME/keras/VARIATION` of Kaggle.
+            Face; or `kaggle://OWNER/NAME/keras/VARIATION` of Kaggle. Several with `+` between
+            them, or as a list, are an ensemble: see `zoo.models.seq2seq_lm.Ensemble`.
         **kwargs: Arguments of the model's `from_preset`: `dtype`, `load_weights`, or arguments of
             its backbone; and `compile`, which defaults to `False` here: inference needs no
             optimizer.
@@ -37,13 +39,16 @@ def load(source: str | Path, **kwargs) -> "TaskModel":
         PresetError: if the preset does not exist, could not be downloaded, is damaged, or was
             refused.
         ImportError: if the package that downloads from that hub is not installed.
+        ValueError: if the members of an ensemble do not fit each other.
 
     Example:
 
     >>> model = zoo.load("bilstm_bahdanau_nsmc_ko")
     >>> model.infer(["정말 재미있어요"])
     """
-    directory = resolve(source)
+    if len(members := members_of(source)) > 1:
+        return _ensemble(members, kwargs)
+    directory = resolve(members[0])
     model_class = _model_class(directory)
     try:
         model = model_class.from_preset(str(directory), **{"compile": False, **kwargs})
@@ -55,6 +60,38 @@ def load(source: str | Path, **kwargs) -> "TaskModel":
         ) from error
     _check_model(model, directory)
     return model
+
+
+def members_of(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """The sources of the members of an ensemble; of any other model its own.
+
+    Raises:
+        PresetError: if there is none between two `+`.
+    """
+    if not isinstance(source, str):
+        return [source] if isinstance(source, Path) else list(source)
+    if "+" not in source or Path(source).is_dir():
+        return [source]
+    members = [member.strip() for member in source.split("+")]
+    if not all(members):
+        raise PresetError(
+            f"An ensemble has a model on each side of a `+`, as in `A+B`. Received: {source!r}"
+        )
+    return list(members)
+
+
+def _ensemble(members, kwargs):
+    directories = [resolve(member) for member in members]
+    (task, *others) = [read_task(directory) for directory in directories]
+    if task.ensemble is None or any(other is not task for other in others):
+        names = ", ".join(
+            f"{name}, a {it.name}" for name, it in zip(members, [task, *others], strict=True)
+        )
+        raise ValueError(
+            "The members of an ensemble must be models of one task that write a text for a text. "
+            f"Received: {names}"
+        )
+    return pkgutil.resolve_name(task.ensemble)([load(it, **kwargs) for it in directories])
 
 
 def _check_model(model, directory):

@@ -22,6 +22,7 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
   zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
   zoo eval bilstm_bahdanau_sst2_en --behaviour
+  zoo eval gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de --split dev
   zoo eval lstm_shakespeare_char --set cache=true --set cache_size=3000"""
 NEXT = "zoo eval --help"
 
@@ -77,7 +78,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     _check_behaviour(args)
-    found = models.find(args.model)
+    found = models.find(args.model, ensembles=True)
     options = _options(args.set, found)
     if args.behaviour:
         behaviour.run(args, found)

@@ -17,6 +17,7 @@ from zoo.checks import MAX_BATCH
 from zoo.cli import backend, lines, models, output, settings
 from zoo.cli.errors import WrongUse, command
 from zoo.cli.readers import make_reader
+from zoo.tasks import Task
 
 EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
@@ -24,12 +25,15 @@ EXAMPLES = """\
   cut -f 2 reviews.tsv | zoo infer models:/quickstart@champion --backend torch
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
+  zoo infer gru_bahdanau_multi30k_en_de "A man rides a bike." --glossary terms.tsv
+  zoo infer gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de "Two dogs run."
   zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --json
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html"""
 NEXT = "zoo ls"
+HELP = "zoo infer --help"
 
 BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
 
@@ -61,6 +65,13 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="OPTION=VALUE",
         help="set an option of the model's `infer`, such as beam=10; repeatable",
     )
+    parser.add_argument(
+        "--glossary",
+        type=Path,
+        metavar="FILE",
+        help="terms that a translation must contain: a line for each, with the source term, a tab "
+        "and the target term",
+    )
     backend.add_argument(parser)
 
 
@@ -69,16 +80,19 @@ def run(args: Namespace) -> None:
         raise WrongUse(
             f"--batch-size must be from 1 to {MAX_BATCH:,}. "
             f"Received: --batch-size {args.batch_size}",
-            hint="zoo infer --help",
+            hint=HELP,
         )
     if args.html and not args.html.resolve().parent.is_dir():
         raise WrongUse(
             f"The directory of --html must exist. Received: --html {args.html}",
             hint=command("mkdir", "-p", args.html.parent),
         )
-    found = models.find(args.model)
+    found = models.find(args.model, ensembles=True)
     options = {"batch_size": args.batch_size}
-    options |= settings.read(args.set, found.task.options, "zoo infer --help")
+    options |= settings.read(args.set, found.task.options, HELP)
+    if args.glossary:
+        options["glossary"] = _glossary(args, found.task)
+    settings.check(found.task, options, HELP)
     reader = make_reader(args, found)
     chunk_size = args.batch_size * BATCHES_PER_CHUNK
     if not args.inputs and not args.file and sys.stdin.isatty():
@@ -94,6 +108,22 @@ def run(args: Namespace) -> None:
             sys.stdout.flush()
             advance(len(chunk))
     reader.finish()
+
+
+def _glossary(args: Namespace, task: Task) -> dict[str, str]:
+    """The terms of `--glossary`."""
+    if task.input != "text" or "glossary" not in task.options:
+        raise WrongUse(
+            "--glossary is for models that write a text for a text, and "
+            f"`{args.model}` is a {task.name}. Received: --glossary {args.glossary}",
+            hint="zoo ls --task seq2seq_lm",
+        )
+    from zoo.data import read_glossary
+
+    try:
+        return read_glossary(args.glossary)
+    except (OSError, ValueError) as error:
+        raise WrongUse(f"--glossary: {error}", hint=HELP) from None
 
 
 @contextmanager

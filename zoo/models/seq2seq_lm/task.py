@@ -1,6 +1,5 @@
 """Sequence-to-sequence task with beam search, scores and attention maps."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -12,49 +11,26 @@ from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.layers import PointerGenerator
 from zoo.layers.copying import SMALLEST
-from zoo.metrics import (
-    dialogue_scores,
-    pronunciation_scores,
-    summary_scores,
-    translation_scores,
-)
 from zoo.models.batching import (
-    batches,
     bucket_size,
     predict,
     run_batches,
-    run_by_length,
 )
 from zoo.models.checks import (
-    check_columns,
     check_texts,
-    require_preprocessor,
-    warn_of_truncation,
-    warn_of_unknown,
 )
 from zoo.models.explaining import by_word, chosen_methods, without
-from zoo.models.generation import Generation, GenerationTask, Hypothesis, SearchOptions
+from zoo.models.generation import GenerationTask
 from zoo.models.generation.teacher_forcing import token_losses
 from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
-from zoo.search_options import takes_search_options
-from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
-
-MIN_LENGTH = 16  # tokens
-SCORES = {
-    "translation": translation_scores,
-    "summarization": summary_scores,
-    "dialogue": dialogue_scores,
-}
-
-
-class Translation(Generation):
-    """The output text for one source text."""
+from zoo.models.seq2seq_lm.writing import MIN_LENGTH, TextWriter
+from zoo.tokenizers import CharacterTokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLM(GenerationTask):
+class Seq2SeqLM(TextWriter, GenerationTask):
     """Maps a text to another, such as its translation: many-to-many.
 
     Args:
@@ -159,104 +135,6 @@ class Seq2SeqLM(GenerationTask):
             weights=weights,
             projected_keys=keys,
         )
-
-    @takes_search_options
-    def infer(self, texts: Iterable[str], *, batch_size: int = 64, **search) -> list[Translation]:
-        """Translates texts.
-
-        Args:
-            texts: A list of texts. Those longer than the preprocessor's
-                `encoder_sequence_length` are truncated, with a warning.
-            batch_size: int. Most texts in a batch. Defaults to `64`.
-            **search: Options of the beam search, such as `beam=5`: see
-                `zoo.models.generation.SearchOptions`. `max_length` defaults to twice the
-                (padded) length of the source, and at most the preprocessor's
-                `decoder_sequence_length`.
-
-        Returns:
-            A `Translation` for each text, in order; an empty one for an empty text.
-
-        Raises:
-            TypeError: if `texts` is not a list of strings, or an option is unknown.
-            ValueError: if an option is out of its range.
-        """
-        run_search = self.search(SearchOptions(**search))
-        batch_size = self.rows_within(batch_size, SearchOptions(**search))
-        return self._answers(run_search, texts, batch_size)
-
-    def make_sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
-        """Random answers in place of the best ones of a beam.
-
-        Args:
-            temperature, num_samples, seed: See `sampling`.
-
-        Returns:
-            A function from a list of texts to a `Translation` for each, as those of `infer`, whose
-            hypotheses are the samples, the most probable first. Each call draws other ones.
-
-        Raises:
-            ValueError: if an option is out of its range.
-        """
-        draw = self.sampling(temperature, num_samples, seed)
-        batch_size = self.rows_within(64, SearchOptions(beam=num_samples))
-
-        def answer(texts: Iterable[str]) -> list[Translation]:
-            found = self._answers(draw, texts, batch_size)
-            return [
-                Translation.of(sorted(one.hypotheses, key=lambda it: it.score, reverse=True))
-                for one in found
-            ]
-
-        return answer
-
-    def _answers(self, run_search, texts, batch_size):
-        """The answers of a search to texts, in order."""
-        encoded = self._encode(texts)
-
-        def run(batch):
-            found = run_search(*self._collate(batch.take(encoded), batch.length))
-            return [Translation.of(self.hypotheses(found, i)) for i in range(len(batch.rows))]
-
-        # An end token alone is an empty text.
-        lengths = [len(ids) if len(ids) > 1 else 0 for ids in encoded]
-        empty = Translation.of([Hypothesis("", 0.0, 0.0)])
-        return run_by_length(run, lengths, batch_size, MIN_LENGTH, empty)
-
-    @takes_search_options
-    def score(
-        self, columns: dict[str, list], *, batch_size: int = 64, **search
-    ) -> dict[str, float]:
-        """Compares outputs with references.
-
-        Args:
-            columns: `"source"` and `"target"`, lists of strings of the same length.
-            batch_size: int. Most texts in a batch. Defaults to `64`.
-            **search: Options of the beam search, as for `infer`.
-
-        Returns:
-            The scores of `zoo.metrics.translation_scores`, `summary_scores` or `dialogue_scores`,
-            by the purpose, or of `pronunciation_scores` if the targets are symbols, such as phones;
-            and of the references `loss`, the mean cross-entropy of a token in nats, and
-            `perplexity`, its exponential.
-
-        Raises:
-            ValueError: if a column is missing, their lengths differ, or they have no rows.
-        """
-        check_columns(columns, "source", "target")
-        answers = self.infer(columns["source"], batch_size=batch_size, **search)
-        loss = self._loss(columns, batch_size)
-        language = self.languages[1] if self.languages else None
-        written = [answer.text for answer in answers]
-        if self.writes_symbols:
-            scores = pronunciation_scores(columns["source"], columns["target"], written)
-        else:
-            scores = SCORES[self.purpose](columns["target"], written, language)
-        return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
-
-    @property
-    def writes_symbols(self) -> bool:
-        """True if targets are symbols, such as phones, and no language."""
-        return isinstance(self.preprocessor.tokenizer, SymbolTokenizer)
 
     def explain(self, text: str, method: str | None = None, pieces: bool = False) -> Alignment:
         """Explains the translation of `infer`: the contribution of each word to each written word.
@@ -376,48 +254,6 @@ class Seq2SeqLM(GenerationTask):
                               for word in target])  # fmt: skip
 
         return gradient_times_input(function, embedded)[:, 0]
-
-    def encoder_inputs(self, inputs):
-        return inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
-
-    def default_max_length(self, token_ids, padding_mask):
-        return min(2 * token_ids.shape[1], self.preprocessor.decoder_sequence_length)
-
-    def _encode(self, texts):
-        """Token ids of each text, with the end token; warns of truncated texts."""
-        preprocessor, texts = require_preprocessor(self.preprocessor), check_texts(texts)
-        read = [preprocessor.source_text(text.strip()) for text in texts]
-        tokenizer = preprocessor.source_tokenizer
-        encoded = tokenizer.encode(read)
-        if isinstance(tokenizer, CharacterTokenizer):  # a SubwordTokenizer has bytes
-            unknown = [one for text in read for one in tokenizer.unknown_characters(text)]
-            warn_of_unknown(list(dict.fromkeys(unknown)))
-        longest = preprocessor.encoder_sequence_length - 1
-        warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
-        end = preprocessor.tokenizer.end_token_id
-        return [[*ids[:longest], end] for ids in encoded]
-
-    def _collate(self, encoded, length):
-        return self.encoder_inputs(self.preprocessor.collate_source(encoded, length))
-
-    def _loss(self, columns, batch_size):
-        """Mean cross-entropy of the tokens of the references."""
-        sources = self.preprocessor.encode_source(columns["source"])
-        targets = self.preprocessor.encode_target(columns["target"])
-        lengths = [max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]
-        total = count = 0.0
-        for batch in batches(lengths, batch_size, MIN_LENGTH):
-            inputs, labels, weights = self.preprocessor.collate(
-                batch.take(sources), batch.take(targets), batch.length
-            )
-            weights[len(batch.rows) :] = 0  # filling rows
-            total += float((self._token_losses(inputs, labels) * weights).sum())
-            count += float(weights.sum())
-        return total / count
-
-    def _token_losses(self, inputs, labels):
-        """Cross-entropy of each token, float32 `[batch, target]`."""
-        return token_losses(predict(self, inputs), labels)
 
 
 def _check_languages(languages: Any) -> None:

@@ -33,6 +33,9 @@ class SpeechToTextBackbone(GenerationBackbone):
         frame_length: int. Samples of a frame of the spectrogram. Defaults to `200`.
         hop_length: int. Samples from one frame to the next. Defaults to `80`.
         num_mels: int. Bands of the spectrogram. Defaults to `40`.
+        normalization: `"global"`, the spectrogram is normalized by statistics of the training
+            data, see `SpeechToText.adapt`; or `"recording"`, by those of each recording. Defaults
+            to `"global"`.
         head: `"ctc"`, no decoder; `"attention"`, a decoder; or `"joint"`, both. Defaults to
             `"ctc"`.
         cell: `"simple_rnn"`, `"lstm"` or `"gru"`, of encoder and decoder. Defaults to `"lstm"`.
@@ -75,6 +78,7 @@ class SpeechToTextBackbone(GenerationBackbone):
         frame_length=200,
         hop_length=80,
         num_mels=40,
+        normalization="global",
         head="ctc",
         cell="lstm",
         units=128,
@@ -106,7 +110,9 @@ class SpeechToTextBackbone(GenerationBackbone):
             )
 
         # === Layers ===
-        self.log_mel = LogMel(sampling_rate, frame_length, hop_length, num_mels, name="log_mel")
+        self.log_mel = LogMel(
+            sampling_rate, frame_length, hop_length, num_mels, normalization, name="log_mel"
+        )
         self.augment = SpecAugment(
             frequency_mask, time_mask, num_masks, dtype=dtype, name="augment"
         )
@@ -170,6 +176,7 @@ class SpeechToTextBackbone(GenerationBackbone):
         self.frame_length = frame_length
         self.hop_length = hop_length
         self.num_mels = num_mels
+        self.normalization = normalization
         self.head = head
         self.cell = cell
         self.units = units
@@ -229,6 +236,7 @@ class SpeechToTextBackbone(GenerationBackbone):
             "frame_length": self.frame_length,
             "hop_length": self.hop_length,
             "num_mels": self.num_mels,
+            "normalization": self.normalization,
             "head": self.head,
             "cell": self.cell,
             "units": self.units,

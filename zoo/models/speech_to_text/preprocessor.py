@@ -1,6 +1,7 @@
 """Preprocessor from recordings and transcripts to padded samples and token ids."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,11 +11,13 @@ import numpy as np
 from zoo.audio import read_audio
 from zoo.checks import check_integer
 from zoo.choices import SPEECH_HEADS, check_choice
+from zoo.decoding.lexicon import Lexicon
 from zoo.layers.log_mel import check_frames
 from zoo.models.batching import pad
 from zoo.models.generation.teacher_forcing import teacher_forcing, with_end
 from zoo.models.pipelines import in_python
 from zoo.models.speech_to_text.backbone import SpeechToTextBackbone
+from zoo.models.speech_to_text.words import make_lexicon, read_words
 from zoo.tokenizers import CharacterTokenizer
 
 
@@ -42,6 +45,7 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
         head: The head of the model: see `SpeechToTextBackbone`. Defaults to `"ctc"`.
         sequence_length: int. Most tokens that a decoder writes, the end token included. Defaults
             to `128`.
+        words: List of the words that transcripts consist of. Defaults to `None`: any characters.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -58,6 +62,7 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
         hop_length=80,
         head="ctc",
         sequence_length=128,
+        words=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -70,6 +75,7 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
         self.hop_length = hop_length
         self.head = head
         self.sequence_length = sequence_length
+        self.words = None if words is None else list(words)
 
     def build(self, input_shape):
         self.built = True  # no weights
@@ -81,6 +87,24 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
         """The token ids of each transcript, without an end token."""
         return self.tokenizer.encode(texts)
+
+    def lexicon(self, words: str | Path | Iterable[str] = "auto") -> Lexicon | None:
+        """The words that transcripts may consist of, as a trie; `None` for any text.
+
+        Args:
+            words: `"auto"`, the preprocessor's `words`; `"none"`, no list; a list of words; or the
+                path of a file with one on each line. Defaults to `"auto"`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the model cannot write a word.
+        """
+        if isinstance(words, str) and words == "none":
+            return None
+        if isinstance(words, str) and words == "auto":
+            return None if self.words is None else make_lexicon(self.words, self.tokenizer)
+        given = read_words(words) if isinstance(words, str | Path) else words
+        return make_lexicon(given, self.tokenizer)
 
     def length(self, samples: np.ndarray) -> int:
         """The number of frames of a recording."""
@@ -176,4 +200,5 @@ class SpeechToTextPreprocessor(keras_hub.models.Preprocessor):
             "hop_length": self.hop_length,
             "head": self.head,
             "sequence_length": self.sequence_length,
+            "words": self.words,
         }

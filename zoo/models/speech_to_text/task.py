@@ -1,29 +1,34 @@
 """Speech recognition task: CTC, an attentive decoder, or both."""
 
+import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from zoo.checks import check_number
 from zoo.decoding import ctc
 from zoo.decoding.programs import built_once
 from zoo.layers import CTCHead, CTCLoss
+from zoo.layers.ctc.likelihood import IMPOSSIBLE
 from zoo.metrics.speech import speech_scores
 from zoo.models.batching import batches, bucket_size, predict, run_batches
 from zoo.models.checks import check_columns, require_preprocessor, warn_of_fewer
-from zoo.models.generation import GenerationTask, Hypothesis, SearchOptions
+from zoo.models.generation import GenerationTask, Hypothesis
 from zoo.models.generation.teacher_forcing import token_losses
 from zoo.models.speech_to_text.answers import Transcription
 from zoo.models.speech_to_text.backbone import SpeechToTextBackbone
+from zoo.models.speech_to_text.joint import with_ctc
 from zoo.models.speech_to_text.preprocessor import SpeechToTextPreprocessor
 from zoo.models.speech_to_text.timing import words_of_spans, words_of_weights
-from zoo.search_options import takes_search_options
+from zoo.search_options import TranscriptionOptions, takes_search_options
 
 MIN_LENGTH = 64  # frames
-IMPOSSIBLE = -1e9
+
+takes_transcription_options = functools.partial(takes_search_options, options=TranscriptionOptions)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -41,8 +46,7 @@ class SpeechToText(GenerationTask):
         backbone: A `SpeechToTextBackbone`.
         preprocessor: A `SpeechToTextPreprocessor`, or `None`.
         ctc_weight: float. Of a model with both heads the share of CTC in the loss, and in the
-            log-probability by which `infer` ranks the hypotheses of the decoder's beam. Defaults
-            to `0.3`.
+            score by which `infer` searches for the text. Defaults to `0.3`.
 
     Raises:
         ValueError: if `ctc_weight` is not between 0 and 1.
@@ -53,8 +57,8 @@ class SpeechToText(GenerationTask):
     >>> model.infer(["digits.wav", (samples, 44100)])
 
     References:
-        - Both heads: Watanabe et al. 2017, equations 13 and 15; the hypotheses are ranked after
-          the search ("rescoring", section IV-B1).
+        - Both heads: Watanabe et al. 2017, equation 13; and the score of the beam search
+          ("one-pass decoding"), section IV-B2.
     """
 
     backbone_cls = SpeechToTextBackbone
@@ -130,7 +134,39 @@ class SpeechToText(GenerationTask):
         steps = self.backbone.num_steps(len(samples))
         return self.ctc is None or ctc.frames_needed(token_ids) <= steps
 
-    @takes_search_options
+    def adapt(self, recordings: Iterable[Any], batch_size: int = 64) -> None:
+        """Sets the statistics by which spectrograms are normalized to those of recordings.
+
+        To be called before training; recipes do. Without an effect if the backbone normalizes
+        each recording on its own.
+
+        Args:
+            recordings: A list of recordings of the training data, as for `infer`.
+            batch_size: int. Most recordings in a batch. Defaults to `64`.
+
+        Raises:
+            ValueError: if there are no recordings.
+        """
+        backbone = self.backbone
+        if backbone.normalization != "global":
+            return
+        recordings = self._read(recordings)
+        if not recordings:
+            raise ValueError("`adapt` needs at least one recording. Received: none")
+        backbone.log_mel.set_statistics(np.zeros(backbone.num_mels), np.ones(backbone.num_mels))
+        sums = np.zeros((2, backbone.num_mels))
+        frames = list(map(self.preprocessor.length, recordings))
+
+        for batch in batches(frames, batch_size, MIN_LENGTH):
+            inputs = self._collate(batch.take(recordings), batch.length)
+            features = predict(self._features, list(inputs)).astype("float64")
+            for row, found in zip(batch.rows, features, strict=False):
+                valid = found[: frames[row]]
+                sums += valid.sum(axis=0), (valid**2).sum(axis=0)
+        mean, square = sums / sum(frames)
+        backbone.log_mel.set_statistics(mean, square - mean**2)
+
+    @takes_transcription_options
     def infer(
         self, recordings: Iterable[Any], *, batch_size: int = 64, **search
     ) -> list[Transcription]:
@@ -142,18 +178,18 @@ class SpeechToText(GenerationTask):
                 `zoo.audio.read_audio` takes.
             batch_size: int. Most recordings in a batch. Defaults to `64`.
             **search: Options of the search, such as `beam=5`: see
-                `zoo.models.generation.SearchOptions`. A model with a CTC head alone takes `beam`
-                and `n_best`; with a `beam` of 1 it returns the labels of the most probable
-                alignment.
+                `zoo.search_options.TranscriptionOptions`. A model with a CTC head alone takes
+                `beam`, `n_best` and `words`; with a `beam` of 1 and no list of words it returns
+                the labels of the most probable alignment.
 
         Returns:
             A `Transcription` for each recording, in order. Its score, and that of its hypotheses,
             is the log-probability of the text by CTC, the score of the decoder's beam search, or
-            with both heads the sum of both log-probabilities, weighted by `ctc_weight`.
+            with both heads that of the sum of both log-probabilities, weighted by `ctc_weight`.
 
         Raises:
             TypeError: if `recordings` is not a list of recordings, or an option is unknown.
-            FileNotFoundError: if a file does not exist.
+            FileNotFoundError: if a file does not exist, also that of `words`.
             zoo.audio.AudioError: if an input cannot be read as a recording.
             ValueError: if an option is out of its range, or has no effect.
         """
@@ -201,7 +237,7 @@ class SpeechToText(GenerationTask):
         lengths = list(map(self.preprocessor.length, recordings))
         return run_batches(run, lengths, batch_size, MIN_LENGTH)
 
-    @takes_search_options
+    @takes_transcription_options
     def score(
         self, columns: dict[str, list], *, batch_size: int = 64, **search
     ) -> dict[str, float]:
@@ -285,17 +321,23 @@ class SpeechToText(GenerationTask):
     def text(self, token_ids) -> str:
         return super().text(token_ids).strip()
 
-    def _options(self, search) -> SearchOptions:
-        options = SearchOptions(**search)
+    def _options(self, search) -> TranscriptionOptions:
+        options = TranscriptionOptions(**search)
         require_preprocessor(self.preprocessor)
+        if options.draws:
+            raise ValueError(
+                "A transcript is searched for, and not drawn: set temperature 0. "
+                f"Received: temperature={options.temperature}"
+            )
         if self.has_decoder:
             self.search(options)  # refuses what the model cannot do
             return options
-        known = asdict(SearchOptions()) | {"beam": options.beam, "n_best": options.n_best}
+        taken = {name: getattr(options, name) for name in ("beam", "n_best", "words")}
+        known = asdict(TranscriptionOptions(**taken))
         if others := [name for name, value in asdict(options).items() if value != known[name]]:
             raise ValueError(
-                "A model with a CTC head alone takes the options `beam` and `n_best`; the others "
-                f"need a decoder. Received: {others[0]}={getattr(options, others[0])!r}"
+                "A model with a CTC head alone takes the options `beam`, `n_best` and `words`; the "
+                f"others need a decoder. Received: {others[0]}={getattr(options, others[0])!r}"
             )
         return options
 
@@ -314,13 +356,15 @@ class SpeechToText(GenerationTask):
     def _decode_ctc(self, recordings, inputs, options):
         """Hypotheses, pieces of the best one, their spans and the duration of each recording."""
         answers = []
+        lexicon = self.preprocessor.lexicon(options.words)
         for samples, steps in zip(recordings, self._steps(recordings, inputs), strict=True):
-            if options.beam == 1:
+            if options.beam == 1 and lexicon is None:
                 found = [tuple(it.label for it in ctc.greedy_labels(steps))]
             else:
-                found = [
-                    it.labels for it in ctc.prefix_beam_search(steps, options.beam, options.n_best)
-                ]
+                searched = ctc.prefix_beam_search(
+                    steps, options.beam, options.n_best, lexicon=lexicon
+                )
+                found = [it.labels for it in searched]
             exact = [(ctc.labels_log_probability(steps, labels), labels) for labels in found]
             exact.sort(key=lambda it: it[0], reverse=True)
             hypotheses = [Hypothesis(self.text(labels), score, score) for score, labels in exact]
@@ -331,43 +375,55 @@ class SpeechToText(GenerationTask):
 
     def _decode_attention(self, recordings, inputs, options):
         """The same, with the attention weights; without spans where there is no CTC head."""
-        joint = self.ctc is not None
-        found = self.search(replace(options, n_best=options.beam) if joint else options)(*inputs)
-        answers = []
-        all_steps = self._steps(recordings, inputs) if joint else [None] * len(recordings)
-        best = []
-        for row, steps in enumerate(all_steps):
-            hypotheses = self.hypotheses(found, row)
-            ids = [
-                self._written(found.tokens[row, n, : found.lengths[row, n]])
-                for n in range(len(hypotheses))
-            ]
-            if joint:
-                hypotheses = [
-                    self._rescored(steps, one, labels)
-                    for one, labels in zip(hypotheses, ids, strict=True)
-                ]
-            order = sorted(range(len(ids)), key=lambda n: hypotheses[n].score, reverse=True)
-            best.append(ids[order[0]])
-            answers.append([hypotheses[n] for n in order])
+        found = self.search(options)(*inputs)
+        all_steps = [None] * len(recordings)
+        if self.ctc is not None:
+            all_steps = self._steps(recordings, inputs)
+        best = [
+            self._written(found.tokens[row, 0, : found.lengths[row, 0]])
+            for row in range(len(recordings))
+        ]
         weights = self._weights(inputs, best)
         return [
             (
-                answers[row],
+                self.hypotheses(found, row),
                 self._pieces(best[row]),
-                self._spans(steps, best[row]) if joint else None,
+                None if steps is None else self._spans(steps, best[row]),
                 weights[row][:, : self.backbone.num_steps(len(samples))],
                 self._seconds(samples),
             )
             for row, (samples, steps) in enumerate(zip(recordings, all_steps, strict=True))
         ]
 
-    def _rescored(self, steps, hypothesis, labels):
-        """A hypothesis of the decoder with the score of both heads."""
-        by_ctc = max(ctc.labels_log_probability(steps, labels), IMPOSSIBLE)
-        weight = self.ctc_weight
-        score = weight * by_ctc + (1 - weight) * hypothesis.log_probability
-        return replace(hypothesis, score=score)
+    def _searching(self, encoder_inputs, max_length):
+        if self.ctc is None:
+            return super()._searching(encoder_inputs, max_length)
+        state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
+        steps = self._of_text(self.ctc(constants["memory"], memory_mask))
+        step, state = with_ctc(
+            self._step(encoder_inputs, constants),
+            state,
+            steps,
+            self.preprocessor.tokenizer.end_token_id,
+            self.ctc_weight,
+        )
+        return step, state, memory_mask, False
+
+    def _tables(self, options):
+        tables = super()._tables(options)
+        lexicon = self.preprocessor.lexicon(options.words)
+        if lexicon is not None:
+            end_id = self.preprocessor.tokenizer.end_token_id
+            tables["lexicon"] = lexicon.table(self.backbone.vocabulary_size, end_id)
+        return tables
+
+    def _of_text(self, log_probabilities):
+        """The log-probabilities of CTC, in which only text has any: a tensor."""
+        tokenizer = self.preprocessor.tokenizer
+        special = (tokenizer.unk_token_id, tokenizer.start_token_id, tokenizer.end_token_id)
+        labels = ops.arange(log_probabilities.shape[-1], dtype="int32")
+        is_special = functools.reduce(ops.logical_or, [labels == token for token in special])
+        return ops.where(is_special, IMPOSSIBLE, log_probabilities)
 
     def _transcription(self, answer, n_best):
         hypotheses, pieces, spans, weights, duration = answer
@@ -383,9 +439,6 @@ class SpeechToText(GenerationTask):
     def _steps(self, recordings, inputs):
         """The log-probabilities at each step of each recording, in which only text has any."""
         found = predict(self._ctc_model, list(inputs)).astype("float32")
-        tokenizer = self.preprocessor.tokenizer
-        special = [tokenizer.unk_token_id, tokenizer.start_token_id, tokenizer.end_token_id]
-        found[:, :, special] = IMPOSSIBLE
         return [
             found[row, : self.backbone.num_steps(len(samples))]
             for row, samples in enumerate(recordings)
@@ -435,7 +488,8 @@ class SpeechToText(GenerationTask):
             for one in self.encoder_inputs(self.input)
         ]
         encoded = self.backbone.encode(*inputs)
-        return keras.Model(inputs, self.ctc(encoded["memory"], encoded["memory_mask"]))
+        steps = self.ctc(encoded["memory"], encoded["memory_mask"])
+        return keras.Model(inputs, self._of_text(steps))
 
     @built_once
     def _features(self):

@@ -1,0 +1,141 @@
+"""Search by an attentive decoder and CTC together."""
+
+from keras import ops
+
+from zoo.layers.ctc.likelihood import IMPOSSIBLE
+from zoo.layers.recurrence import scan_states
+
+BLANK = 0
+
+
+def with_ctc(step, state, log_probabilities, end_id, weight):
+    """Adds the prefix scores of CTC to the step of a decoder, for `zoo.decoding.beam_search`.
+
+    The score of a token is the weighted sum of its log-probability by the decoder, and of the
+    logarithm by which CTC finds the longer prefix less probable than the shorter one. The scores
+    of a whole text add up to the weighted log-probabilities of both.
+
+    Args:
+        step: The step of a decoder: see `zoo.decoding.beam_search`.
+        state: Its state before the first step.
+        log_probabilities: Float tensor `[batch, frames, vocabulary]` by CTC: see
+            `zoo.layers.CTCHead`.
+        end_id: int. The token that ends a text. CTC itself has none.
+        weight: float. The weight of CTC, from 0 to 1.
+
+    Returns:
+        A step and a state for `beam_search` with `normalize=False`.
+
+    References:
+        - Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech
+          recognition", algorithm 2 and equations 48 to 52.
+    """
+    prefixes = _Prefixes(log_probabilities, end_id)
+
+    def both(tokens, state, index):
+        logits, decoder, weights = step(tokens, state["decoder"], index)
+        by_decoder = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+        by_ctc, ctc = prefixes.step(tokens, state["ctc"], index)
+        scores = (1 - weight) * by_decoder + weight * by_ctc
+        scores = ops.where(by_ctc > IMPOSSIBLE / 2, scores, IMPOSSIBLE)
+        return scores, {"decoder": decoder, "ctc": ctc}, weights
+
+    return both, {"decoder": state, "ctc": prefixes.start()}
+
+
+class _Prefixes:
+    """The probabilities by CTC that the labels of a recording begin with a prefix.
+
+    The state of a prefix is the log-probability of the alignments of the first frames that end
+    with its last label, or with a blank: before the first frame, and after each.
+    """
+
+    def __init__(self, log_probabilities, end_id):
+        self.log_probabilities = ops.cast(log_probabilities, "float32")  # [batch, frames, labels]
+        self.batch, self.frames, self.size = log_probabilities.shape
+        self.by_label = ops.swapaxes(self.log_probabilities, 1, 2)
+        self.end_id = end_id
+
+    def start(self):
+        """The state of the empty prefix."""
+        blanks = ops.cumsum(self.log_probabilities[:, :, BLANK], axis=1)
+        return {
+            "label": ops.full((self.batch, self.frames + 1), IMPOSSIBLE, "float32"),
+            "blank": ops.pad(blanks, [[0, 0], [1, 0]]),
+            "last": ops.full((self.batch,), -1, "int32"),
+            "score": ops.zeros((self.batch,), "float32"),
+        }
+
+    def step(self, tokens, state, index):
+        """What each label adds to the score of prefixes, `[rows, labels]`, and their states.
+
+        Args:
+            tokens: int32 tensor `[rows]`: the last label of each prefix.
+            state: That of the prefixes without their last label.
+            index: int32 scalar tensor. The number of labels.
+        """
+        longer = self._longer(tokens, state)
+        # The first step is after the start token, which is no label.
+        state = {name: ops.where(index > 0, longer[name], state[name]) for name in state}
+        return self._next_scores(state) - state["score"][:, None], state
+
+    def _longer(self, tokens, state):
+        rows = tokens.shape[0]
+        own = self._of_label(tokens)  # [rows, frames]
+        blank = ops.repeat(self.by_label[:, BLANK], rows // self.batch, axis=0)
+        # Alignments of the prefix before each frame after which the label may begin.
+        before = ops.where(
+            (tokens == state["last"])[:, None],
+            state["blank"],
+            ops.logaddexp(state["label"], state["blank"]),
+        )[:, :-1]
+
+        def step(ends, t):
+            with_label, with_blank = ends[0], ends[1]
+            first = ops.take(before, t, axis=1)
+            return ops.maximum(
+                ops.stack(
+                    [
+                        ops.logaddexp(with_label, first) + ops.take(own, t, axis=1),
+                        ops.logaddexp(with_label, with_blank) + ops.take(blank, t, axis=1),
+                    ]
+                ),
+                2 * IMPOSSIBLE,
+            )
+
+        none = ops.full((2, rows), IMPOSSIBLE, "float32")
+        ends = ops.moveaxis(scan_states(step, none, self.frames), 0, -1)  # [2, rows, frames]
+        ends = ops.pad(ends, [[0, 0], [0, 0], [1, 0]], constant_values=IMPOSSIBLE)
+        return {
+            "label": ends[0],
+            "blank": ends[1],
+            "last": tokens,
+            "score": ops.logsumexp(before + own, axis=1),
+        }
+
+    def _next_scores(self, state):
+        """The log-probability of each prefix with one more label, `[rows, labels]`."""
+        rows = state["last"].shape[0]
+        either = ops.logaddexp(state["label"], state["blank"])
+        # As a product of matrices: alignments before each frame, and labels at it.
+        before = either[:, :-1]
+        largest = ops.max(before, axis=1, keepdims=True)
+        shares = ops.reshape(ops.exp(before - largest), (self.batch, -1, self.frames))
+        sums = ops.matmul(shares, ops.exp(self.log_probabilities))  # [batch, beam, labels]
+        sums = ops.reshape(sums, (rows, self.size))
+        possible = sums > 1e-30
+        scores = ops.where(possible, ops.log(ops.where(possible, sums, 1.0)) + largest, IMPOSSIBLE)
+        # The last label again, which needs a blank between.
+        last = ops.maximum(state["last"], 0)
+        repeated = ops.logsumexp(state["blank"][:, :-1] + self._of_label(last), axis=1)
+        labels = ops.arange(self.size, dtype="int32")[None, :]
+        scores = ops.where(labels == state["last"][:, None], repeated[:, None], scores)
+        scores = ops.where(labels == self.end_id, either[:, -1:], scores)
+        return ops.where(labels == BLANK, IMPOSSIBLE, scores)
+
+    def _of_label(self, labels):
+        """The log-probabilities of the label of each row, `[rows, frames]`."""
+        beam = labels.shape[0] // self.batch
+        offsets = ops.repeat(ops.arange(self.batch, dtype="int32") * self.size, beam)
+        flat = ops.reshape(self.by_label, (-1, self.frames))
+        return ops.take(flat, labels + offsets, axis=0)
