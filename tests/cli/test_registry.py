@@ -6,6 +6,7 @@ import pytest
 
 from tests.tracking.conftest import FakeCard
 from zoo.cli import main
+from zoo.cli.verbs import registry as verb
 from zoo.tracking import Gate, registry
 
 pytestmark = pytest.mark.once
@@ -45,6 +46,14 @@ def test_ls_and_show(registered, capsys):
     assert main(["registry", "ls", "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)
     assert model["champion"]["metrics"] == {"dev/accuracy": 0.9} and model["versions"] == 2
+
+
+def test_ls_shows_the_headline_metric_of_the_task():
+    metrics = {"test/perplexity": 6.2, "test/bleu": 36.5, "dev/bleu": 37.2}
+    version = {"version": 1, "gate": "", "metrics": metrics}
+    assert verb._in_brief(version, "seq2seq_lm") == "version 1: test/bleu 36.5"
+    assert verb._in_brief(version, "causal_lm") == "version 1: test/perplexity 6.2"
+    assert verb._in_brief(version, "a_task_of_others") == "version 1"
 
 
 def test_compare(registered, capsys):

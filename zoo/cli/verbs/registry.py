@@ -97,7 +97,10 @@ def _list(client: "MlflowClient", as_json: bool) -> None:
         ["name", "task", "versions", "champion", "challenger", "published"],
         [
             [model["name"], model["task"], model["versions"]]
-            + [_in_brief(model[alias]) for alias in ("champion", "challenger", "published")]
+            + [
+                _in_brief(model[alias], model["task"])
+                for alias in ("champion", "challenger", "published")
+            ]
             for model in models
         ],
         numbers=["versions"],
@@ -121,16 +124,16 @@ def _model(client, model) -> dict:
     }
 
 
-def _in_brief(version: dict | None) -> str | None:
+def _in_brief(version: dict | None, task: str) -> str | None:
     if version is None:
         return None
-    value = version["gate"].removesuffix(": passed") or _headline(version["metrics"])
+    value = version["gate"].removesuffix(": passed") or _headline(version["metrics"], task)
     return f"version {version['version']}{f': {value}' if value else ''}"
 
 
-def _headline(metrics: dict[str, float]) -> str:
+def _headline(metrics: dict[str, float], task: str) -> str:
     """The metric by which models of a task are compared."""
-    names = [name for task in TASKS.values() for name in task.headline]
+    names = TASKS[task].headline if task in TASKS else ()
     for name in (f"{split}/{name}" for split in ("test", "dev") for name in names):
         if name in metrics:
             return f"{name} {metrics[name]:.4g}"
