@@ -4,7 +4,15 @@ from keras import ops
 
 from tests.compiled import compiled as one_program
 from tests.decoding.conftest import END, SOURCE, START, VOCABULARY, SecondOrderModel, wu_score
-from zoo.decoding import beam_search, compiled, coverage_penalty, length_penalty, sample, score
+from zoo.decoding import (
+    Lexicon,
+    beam_search,
+    compiled,
+    coverage_penalty,
+    length_penalty,
+    sample,
+    score,
+)
 from zoo.layers import AttentiveDecoder
 
 MASK = np.ones((2, SOURCE), bool)
@@ -327,3 +335,36 @@ def test_hypotheses_of_too_few_words_are_counted():
         tokens = {words(found, source, n) for n in range(VOCABULARY)}
         assert tokens == {(token,) for token in range(VOCABULARY)}
     assert np.all(np.isneginf(found.scores[:, VOCABULARY:]))
+
+
+def test_a_lexicon_allows_its_words_alone(model):
+    lexicon = Lexicon([[2], [2, 3]], separator=4)
+    found = search(model, 4, beam=40, n_best=20, lexicon=lexicon.table(VOCABULARY, END))
+    texts = [(END,), (2, END), (2, 3, END), (2, 4, 2, END)]  # those that end in four steps
+    for source in range(2):
+        ended = [words(found, source, n) for n in range(found.counts[source])]
+        scores = dict(zip(ended, found.scores[source], strict=False))
+        ended = [text for text in ended if text[-1] == END]
+        expected = {text: model.evaluate(source, text)[0].sum() for text in texts}
+        assert ended == sorted(expected, key=expected.get, reverse=True)
+        for text in texts:
+            assert scores[text] == pytest.approx(expected[text], abs=1e-4)
+
+
+@pytest.mark.once
+def test_scores_that_are_not_normalized_add_up(model):
+    plain = search(model, 4, beam=3)
+    model.logits = model.log_probabilities.astype("float32") - 1
+    found = search(model, 4, beam=3, normalize=False)
+    np.testing.assert_array_equal(found.lengths > 0, plain.lengths > 0)
+    for source in range(2):
+        gains, _ = model.evaluate(source, words(found, source))
+        assert found.scores[source, 0] == pytest.approx((gains - 1).sum(), abs=1e-4)
+
+
+@pytest.mark.once
+def test_wrong_lexicons_are_refused(model):
+    with pytest.raises(ValueError, match="shape \\[nodes, vocabulary\\].*\\(5,\\)"):
+        search(model, lexicon=np.zeros(5, "int32"))
+    with pytest.raises(ValueError, match="list fewer words"):
+        Lexicon([[2]], None).table(1 << 25, END)
