@@ -10,6 +10,7 @@ below, and that the picture is current.
 import ast
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ FLOORS = (
     ("presets",),
     ("zoo",),
     ("exporting", "importing", "tracking"),
-    ("training",),
+    ("training", "serving"),
     ("cli", "recipes"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -58,7 +59,7 @@ COLUMNS = {
     "layers": 0.75, "decoding": 2.05, "tokenizers": 3.35, "metrics": 4.65, "explain": 5.95,
     "data": 7.25, "models": 3.35, "presets": 3.35, "zoo": 3.35, "exporting": 2.05,
     "importing": 0.75, "tracking": 4.4, "training": 5.75, "tracking_store": 6.3, "cli": 3.35,
-    "recipes": 7.25, "vectors": 4.9,
+    "recipes": 7.25, "vectors": 4.9, "serving": 4.4,
 }  # fmt: skip
 WIDTH, BOX_WIDTH, BOX_HEIGHT, FLOOR_HEIGHT = 8.0, 1.1, 0.36, 0.72
 INK, LINE, FILL, BAND = "#1f2430", "#5b6b8c", "#e3eafa", "#f6f7f9"
@@ -192,17 +193,19 @@ def draw(drawn: list[tuple[str, str]], path: Path = PICTURE) -> None:
     def middle(name: str) -> tuple[float, float]:
         return COLUMNS[name], FLOOR_HEIGHT * (FLOOR[name] + 0.5)
 
-    def box(x: float, y: float, width: float, text: str, color: str) -> None:
-        corner = x - width / 2, y - BOX_HEIGHT / 2
+    def box(
+        x: float, y: float, width: float, text: str, color: str, height: float = BOX_HEIGHT
+    ) -> None:
+        corner = x - width / 2, y - height / 2
         style = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": color}
-        patch = FancyBboxPatch(corner, width, BOX_HEIGHT, edgecolor=LINE, linewidth=0.9, **style)
+        patch = FancyBboxPatch(corner, width, height, edgecolor=LINE, linewidth=0.9, **style)
         axes.add_patch(patch)
         axes.text(x, y, text, ha="center", va="center", color=INK, fontsize=10)
 
     for name in COLUMNS:
         box(*middle(name), BOX_WIDTH, name, FILL)
-    names = " · ".join(FLOORS[0])
-    box(WIDTH / 2, FLOOR_HEIGHT / 2, WIDTH - 0.4, names, "white")
+    names = textwrap.fill(" · ".join(FLOORS[0]), 90)
+    box(WIDTH / 2, FLOOR_HEIGHT / 2, WIDTH - 0.4, names, "white", 1.5 * BOX_HEIGHT)
 
     for one, other in drawn:
         outgoing = sorted((b for a, b in drawn if a == one), key=middle)

@@ -219,6 +219,7 @@ def test_states_of_another_size_than_the_output_are_refused(registries):
         RecurrentEncoder("wide", 4)
 
 
+@pytest.mark.once
 def test_models_with_the_layers_of_a_plugin_learn_and_are_saved(plugin, tmp_path):
     options = {"embedding_dim": 8, "units": 8, "bidirectional": False, "dropout": 0.1}
     backbone = Seq2SeqLMBackbone(20, attention="cosine", cell="leaky", num_layers=2, **options)

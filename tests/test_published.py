@@ -21,10 +21,12 @@ ANSWERS = {
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
     "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
+    "lstm_bahdanau_cmudict_g2p_en": ("transformer", "T R AE0 N S F AO1 R M ER0"),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
+    "transformer_pronouns_ko_en": ("컵에 물을 따랐다 .", ["O"] * 4),
     "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
     "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
 }
@@ -65,6 +67,27 @@ def test_continuation_and_its_surprisal(name):
     (answer,) = model.infer([prefix], temperature=0, max_length=12)
     assert answer.text == expected
     assert model.explain(prefix + expected).text == prefix + expected
+
+
+@pytest.mark.once
+def test_attention_of_a_pronoun_moves_when_one_word_changes():
+    model = zoo.load("transformer_pronouns_ko_en")
+    for text, pronoun, pairs in (
+        (
+            "그녀는 주전자의 물을 컵에 따랐다. 그것이 {} 때까지.",
+            "그것이",
+            {"가득 찰": "컵에", "텅 빌": "주전자의"},
+        ),
+        (
+            "She poured the water from the jug into the cup until it was {}.",
+            "it",
+            {"full": "cup", "empty": "jug"},
+        ),
+    ):
+        for ending, thing in pairs.items():
+            explained = model.explain(text.format(ending), method="attention")
+            weights = explained.weights[explained.source.index(pronoun)]
+            assert weights[explained.source.index(thing)] > 0.9
 
 
 @pytest.mark.once

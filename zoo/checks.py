@@ -62,6 +62,17 @@ def check_beam(beam: Any, n_best: Any) -> None:
         raise ValueError(f"`n_best` must be at most `beam`. Received: n_best={n_best}, beam={beam}")
 
 
+def check_groups(groups: Any, diversity: Any, beam: int) -> None:
+    """Checks the groups of a beam."""
+    check_integer("groups", groups, 1, MAX_BEAM)
+    check_number("diversity", diversity, 0, MAX_PENALTY)
+    if beam % groups:
+        raise ValueError(
+            "`beam` must be divisible by `groups`, which have as many hypotheses each. "
+            f"Received: beam={beam}, groups={groups}"
+        )
+
+
 def check_penalties(length_penalty: Any, coverage_penalty: Any) -> None:
     """Checks the weights of the penalties."""
     check_number("length_penalty", length_penalty, 0, MAX_PENALTY)

@@ -177,7 +177,7 @@ POOLINGS = Names(
 )
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)
-HEADS = ("softmax", "crf")
+HEADS = ("softmax", "crf", "pointer")
 SPEECH_HEADS = ("ctc", "attention", "joint")
 SPEECH_NORMALIZATIONS = ("global", "recording")  # of spectrograms
 SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
@@ -425,6 +425,28 @@ def character_conflicts(characters: str, character_units: int) -> Iterator[Confl
             "an LSTM over characters has half of character_units in each direction: make it even",
             characters=characters,
             character_units=character_units,
+        )
+
+
+def pointer_conflicts(
+    head: str, attention: str, tags: Collection[str] = (), intents: Collection[str] = ()
+) -> Iterator[Conflict]:
+    """A head that points at words without attention, or with tags that are not their numbers."""
+    if head != "pointer":
+        return
+    if attention == "none":
+        yield Conflict(
+            "a head that points at words needs attention, whose weights are its answer: name one",
+            head=head,
+            attention=attention,
+        )
+    if intents or any(tag != "O" and not (tag.isascii() and tag.isdecimal()) for tag in tags):
+        yield Conflict(
+            "a head that points at words needs the tags O, of a word that refers to no other, and "
+            "1, 2, …, the numbers of words, and no intents",
+            head=head,
+            tags=list(tags)[:20],
+            intents=list(intents)[:20],
         )
 
 

@@ -7,12 +7,13 @@ from zoo.checks import MAX_BEAM, MAX_LENGTH, check_integer, check_number
 DEFAULT_LENGTH = 200  # tokens
 MAX_TEMPERATURE = 100.0
 MIN_TOP_P = 1e-6
+MAX_TOP_K = 500_000
 MAX_SEED = 2**63 - 1
 
 # The smallest and the largest value of each option: of integers, and of other numbers.
 _INTEGERS = {
     "max_length": (1, MAX_LENGTH),
-    "top_k": (0, 500_000),
+    "top_k": (0, MAX_TOP_K),
     "beam": (1, MAX_BEAM),
     "seed": (0, MAX_SEED),
 }

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ from zoo.checks import (
     MAX_PENALTY,
     MIN_REPETITION_PENALTY,
     check_beam,
+    check_groups,
     check_integer,
     check_limits,
+    check_number,
     check_penalties,
     check_penalty,
 )
+from zoo.sampling_options import MAX_SEED, MAX_TEMPERATURE, MAX_TOP_K, MIN_TOP_P
 from zoo.unicode import compose
+
+MAX_SAMPLES = 256  # each is compared with each
 
 # The smallest and the largest value of each option.
 SEARCH_BOUNDS = {
@@ -29,12 +34,23 @@ SEARCH_BOUNDS = {
     "min_length": (0, MAX_LENGTH - 1),
     "no_repeat_ngram": (0, MAX_LENGTH),
     "repetition_penalty": (MIN_REPETITION_PENALTY, MAX_PENALTY),
+    "groups": (1, MAX_BEAM),
+    "diversity": (0, MAX_PENALTY),
+    "temperature": (0, MAX_TEMPERATURE),
+    "top_k": (0, MAX_TOP_K),
+    "top_p": (MIN_TOP_P, 1.0),
+    "seed": (0, MAX_SEED),
+    "mbr": (0, MAX_SAMPLES),
 }
+MIN_TEMPERATURE = 0.01  # of drawing
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Options of beam search, as keywords of `infer` and `score`.
+    """Options by which texts are searched for, or drawn, as keywords of `infer` and `score`.
+
+    `temperature` and those after it rule a random choice; `max_length` to `forbidden` limit it as
+    they limit a beam search, which all others rule.
 
     Args:
         beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
@@ -56,13 +72,29 @@ class SearchOptions:
             such as `"bike=Fahrrad, dog=Hund"`. Where a source has a source term, as whole words
             and whatever its capitals, its text must contain the target term, read as `forbidden`
             words are. Only where inputs are texts. Defaults to `()`: none.
+        groups: int. Groups of equal size that the beam is divided into, each of which avoids the
+            words of those before it, so that the `n_best` texts differ more (diverse beam search).
+            Defaults to `1`: none.
+        diversity: float. How much the groups avoid each other's words, in nats. Defaults to `0.5`.
+        temperature: float. Above 0, each token is drawn at random, from logits that are divided by
+            it: texts vary less below 1, and more above. Defaults to `0.0`: a beam search.
+        top_k: int. How many of the most probable tokens may be drawn. Defaults to `0`: all.
+        top_p: float. The most probable tokens that together have this share of the probability
+            may be drawn. Defaults to `1.0`: all.
+        seed: int. The same seed draws the same texts. Defaults to `None`: others each time.
+        mbr: int. Texts to draw for each input, of which those most like the others, by mean chrF,
+            are returned (minimum Bayes risk). Their score is the mean chrF, from 0 to 100. Defaults
+            to `0`: `n_best` texts are drawn, and returned with the most probable first.
 
     Raises:
-        ValueError: if an option is of another type or out of its range.
+        ValueError: if an option is of another type or out of its range, or has no effect beside
+            others.
 
     References:
         - Penalties: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
         - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1.
+        - Groups: Vijayakumar et al. 2018, "Diverse beam search".
+        - Minimum Bayes risk: Kumar and Byrne 2004; with samples, Eikema and Aziz 2020.
     """
 
     beam: int = 5
@@ -76,6 +108,23 @@ class SearchOptions:
     prefix: str = ""
     forbidden: str | Sequence[str] = ()
     glossary: str | Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    groups: int = 1
+    diversity: float = 0.5
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    mbr: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """True if tokens are drawn, and not searched for."""
+        return self.temperature > 0
+
+    @property
+    def width(self) -> int:
+        """The number of texts that are written side by side for an input."""
+        return max(self.mbr, self.n_best) if self.draws else self.beam
 
     @property
     def texts(self) -> dict[str, Any]:
@@ -83,8 +132,15 @@ class SearchOptions:
         return {"prefix": "", "forbidden": (), "glossary": ()}
 
     def __post_init__(self):
-        check_beam(self.beam, self.n_best)
+        check_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        if 0 < self.temperature < MIN_TEMPERATURE:
+            raise ValueError(
+                "`temperature` must be 0, for a beam search, or at least 0.01. "
+                f"Received: temperature={self.temperature}"
+            )
+        check_beam(self.beam, 1 if self.draws else self.n_best)
         check_penalties(self.length_penalty, self.coverage_penalty)
+        check_groups(self.groups, self.diversity, self.beam)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
         check_penalty("repetition_penalty", self.repetition_penalty)
@@ -94,6 +150,53 @@ class SearchOptions:
             raise ValueError(f"`prefix` must be a string. Received: prefix={self.prefix!r}")
         object.__setattr__(self, "forbidden", _words(self.forbidden))
         object.__setattr__(self, "glossary", _pairs(self.glossary))
+        self._check_effects()
+
+    def _check_effects(self):
+        """Refuses options that have no effect beside others."""
+        integers = ("top_k", "mbr") if self.seed is None else ("top_k", "mbr", "seed")
+        for name in integers:
+            check_integer(name, getattr(self, name), *SEARCH_BOUNDS[name])
+        check_number("top_p", self.top_p, *SEARCH_BOUNDS["top_p"])
+        if self.groups == 1 and (given := self._changed("diversity")):
+            raise ValueError(
+                "`diversity` is for groups of a beam: set `groups` above 1, or leave it out. "
+                f"Received: groups=1, {given}"
+            )
+        if self.groups > 1 and (given := self._changed("glossary")):
+            raise ValueError(
+                "A beam is divided into groups, or among the terms of a glossary: leave one out. "
+                f"Received: groups={self.groups}, {given}"
+            )
+        if not self.draws:
+            if given := self._changed("top_k", "top_p", "seed", "mbr"):
+                raise ValueError(
+                    "`top_k`, `top_p`, `seed` and `mbr` are for texts that are drawn: set "
+                    "`temperature` above 0, such as 1, or leave them out. "
+                    f"Received: temperature={self.temperature}, {given}"
+                )
+            return
+        searching = ("beam", "length_penalty", "coverage_penalty", "glossary", "groups")
+        if given := self._changed(*searching):
+            raise ValueError(
+                f"Drawn texts are not searched for: leave out {', '.join(searching)}, or set "
+                "temperature 0. "
+                f"Received: temperature={self.temperature}, {given}"
+            )
+        check_integer("n_best", self.n_best, 1, MAX_BEAM)
+        if self.mbr and not 2 <= max(self.n_best, 2) <= self.mbr:
+            raise ValueError(
+                "`mbr` must be at least 2, and at least `n_best`, which are chosen from so many "
+                f"texts. Received: mbr={self.mbr}, n_best={self.n_best}"
+            )
+
+    def _changed(self, *names: str) -> str:
+        """Those of the options that have not their defaults, as they are written in a call."""
+        defaults = {field.name: field.default for field in fields(self)}
+        given = {name: getattr(self, name) for name in names}
+        return ", ".join(
+            f"{name}={value!r}" for name, value in given.items() if value != defaults[name]
+        )
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Task:
             pieces. Defaults to `False`.
         pipeline_tags: The name on Hugging Face of models whose headline metric is another than the
             first. Defaults to `{}`: the same.
+        pairs: Whether the model writes a text for a text, so that there are glossaries, and `align`
+            for the words of both. Defaults to `False`.
         ensemble: The class of several models that answer together, such as
             `"zoo.models.seq2seq_lm.ensemble:Ensemble"`. Defaults to `None`: there is none.
         export_adapter: The `zoo.exporting.adapters.ExportAdapter` of the task. Defaults to `None`:
@@ -108,6 +110,7 @@ class Task:
     headline: tuple[str, ...]
     streams: bool = False
     pipeline_tags: Mapping[str, str] = field(default_factory=dict)
+    pairs: bool = False
     ensemble: str | None = None
     export_adapter: str | None = None
 
@@ -214,6 +217,7 @@ _ROWS = (
         pipeline_tag="translation",
         headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
         pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
+        pairs=True,
         ensemble="zoo.models.seq2seq_lm.ensemble:Ensemble",
     ),
     Task(

@@ -27,6 +27,9 @@ class _Relay:
     def __getattr__(self, name):
         return getattr(self.stream, name)
 
+    def close(self):
+        """Leaves the other stream open: a logger that is shut down closes the stream it has."""
+
 
 def waiting(message: str) -> AbstractContextManager:
     """Shows a spinner with a message on stderr; shows nothing if stderr is no terminal."""

@@ -17,6 +17,7 @@ from zoo.choices import (
     character_conflicts,
     has_heads,
     head_conflicts,
+    pointer_conflicts,
 )
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
@@ -138,6 +139,7 @@ class ModelConfig(VectorsConfig):
         if self.backbone is None and (has_heads(self.encoder) or has_heads(self.attention)):
             yield from head_conflicts(self.units, self.num_heads)
         yield from character_conflicts(self.characters, self.character_units)
+        yield from pointer_conflicts(self.head, self.attention)
 
 
 class TaggingEvaluation(EvaluationConfig):
@@ -212,6 +214,15 @@ class TaggingConfig(DistilledRecipe):
                 f"training: class_weights must name tags of {dataset.name}, which are "
                 f"{', '.join(dataset.labels)}",
                 training__class_weights=unknown,
+            )
+        intents = sorted(set(dataset.splits["train"].get("intent", ())))
+        head, attention = self.model.head, self.model.attention
+        for conflict in pointer_conflicts(head, attention, dataset.labels, intents):
+            yield Conflict(
+                f"model: {conflict.rule}",
+                model__head=head,
+                data__name=dataset.name,
+                tags=dataset.labels[:20],
             )
         metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:

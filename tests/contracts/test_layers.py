@@ -88,6 +88,14 @@ def recognize(layer, states, mask):
     return ops.exp(layer(states, mask)) * ops.cast(mask, "float32")[:, :, None]
 
 
+def point(layer, states, mask):
+    """The probabilities that each word points at others, zero at padding."""
+    valid = ops.cast(mask, "float32")
+    weights = ops.einsum("bwu,bvu->bwv", states, states) ** 2 * valid[:, None]
+    weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-6)
+    return ops.exp(layer(weights)) * valid[:, :, None]
+
+
 def attention(make):
     return Case(make, attend, attend_causally)
 
@@ -181,6 +189,7 @@ CASES = {
         ),
         causal=lambda layer, states: layer(states, MEMORY),
     ),
+    "WordPointer": Case(lambda **kw: layers.WordPointer([2, -1, 0, 6, 1], **kw), point),
 }
 for pooling in ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head"):
     CASES[f"SequencePooling-{pooling}"] = Case(

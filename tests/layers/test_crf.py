@@ -521,6 +521,7 @@ def test_constraints_without_boundaries_allow_any_first_and_last_tag():
     np.testing.assert_array_equal(run(chain.decode, potentials), [[1, 1]])
 
 
+@pytest.mark.once
 def test_the_examples_run():
     for module in ("zoo.layers.crf.layer", "zoo.tags"):
         result = doctest.testmod(importlib.import_module(module), extraglobs=vars(layers))

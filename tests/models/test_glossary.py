@@ -122,4 +122,7 @@ def test_files_of_terms(tmp_path, capsys):
     assert main([*words, str(file)]) == 2
     assert main(["infer", "bilstm_bahdanau_sst2_en", "a", "--glossary", str(file)]) == 2
     errors = capsys.readouterr().err
-    assert "--glossary: There is no such file" in errors and "--glossary is for models" in errors
+    assert (
+        "--glossary: There is no such file" in errors
+        and "--glossary and --align are for models" in errors
+    )

@@ -170,6 +170,7 @@ def test_unknown_label_is_named():
         make_classifier().fit(TEXTS[:2], ["good", "fine"], verbose=0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "intents", [pytest.param((), marks=pytest.mark.once), ("one", "two")], ids=["tags", "intents"]
 )

@@ -19,6 +19,7 @@ from zoo.data import Dataset
 from zoo.images import ImageError, ImageFile
 from zoo.layers.image import GridPositions, make_image_encoder
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
+from zoo.models.batching import Batch
 from zoo.models.generation import SearchOptions
 from zoo.tokenizers import train_subword_tokenizer
 
@@ -148,7 +149,8 @@ def test_precomputed_features_give_the_same_score(models):
 
 
 def _described(model, features):
-    return model._captions(features.astype("float32"), 0, model.search(SearchOptions(beam=2)))
+    options, batch = SearchOptions(beam=2), Batch(list(range(len(features))), 1, 0)
+    return model._captions(features.astype("float32"), batch, model.search(options), options)
 
 
 @most_on_one_backend

@@ -82,6 +82,7 @@ def tagger():
     return TokenClassifier(backbone, preprocessor, tags, scheme="bio", intents=intents)
 
 
+@pytest.mark.once
 def test_tagger_is_saved_loaded_and_explained(tagger, tmp_path):
     sentences = ["Good films!", ["bad", "playing", "films"], ""]
     answers = tagger.infer(sentences)

@@ -148,6 +148,7 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     assert theirs.preprocessor.encode_source(SOURCES) == model.preprocessor.encode_source(SOURCES)
 
 
+@pytest.mark.once
 def test_source_and_target_can_have_a_tokenizer_each(tmp_path):
     shared = make_preprocessor()
     own = train_subword_tokenizer(SOURCES * 9, 300)
@@ -246,6 +247,7 @@ def test_search_options_change_the_output(models):
         model.infer(SOURCES[:1], beam=0)
 
 
+@pytest.mark.once
 def test_score_compares_with_references(models):
     model = models()
     written = [answer.text for answer in model.infer(SOURCES)]
@@ -318,6 +320,7 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
     assert sum(row[0] for row in explained.effects) == pytest.approx(numerical, rel=0.02, abs=0.02)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("variant", ["copying", "transformer, copying"])
 def test_explanations_show_what_was_copied_and_what_was_written(preprocessor, variant):
     model, text = make(preprocessor, variant), "one two one 🙂"  # known pieces, and bytes

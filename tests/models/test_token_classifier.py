@@ -220,6 +220,53 @@ def test_explanations_are_of_the_intent_and_of_each_tag(models):
         model.explain(" ")
 
 
+@pytest.fixture(scope="module")
+def pointer():
+    """A tagger whose self-attention is its answer, for sentences of up to three words."""
+    backbone = make("attention multi_head").backbone
+    preprocessor = make("attention multi_head").preprocessor
+    return TokenClassifier(backbone, preprocessor, ("1", "2", "3", "O"), "pointer")
+
+
+def test_a_pointer_answers_by_its_attention(pointer):
+    words = ["the", "cat", "sat"]
+    explained = pointer.explain(words)
+    (answer,) = pointer.infer([words])
+    weights = np.array(explained.weights)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    for row, (tag, confidence) in enumerate(zip(answer.tags, answer.confidences, strict=True)):
+        place = int(weights[row].argmax())
+        assert tag == ("O" if place == row else str(place + 1))
+        assert confidence == pytest.approx(weights[row, place], abs=1e-5)
+    gradient = pointer.explain(words, "gradient")
+    assert np.shape(gradient.effects) == (3, 3) and np.any(gradient.effects)
+    long, empty = pointer.infer([["the"] * 40, []])  # longer than there are numbers
+    assert len(long.tags) == 40 and empty.tags == []
+
+
+@pytest.mark.once
+def test_a_saved_pointer_loads_the_same_model(pointer, tmp_path):
+    presets.save(pointer, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    assert_copy(again, pointer)
+    for one, same in zip(pointer.infer(SENTENCES), again.infer(SENTENCES), strict=True):
+        assert one.tags == same.tags
+
+
+@pytest.mark.parametrize(
+    ("variant", "tags", "options", "message"),
+    [
+        ("encoder lstm", ("O", "1"), {}, "needs attention.*attention='none'"),
+        ("attention bahdanau", ("O", "B-X"), {}, "needs the tags O.*'B-X'"),
+        ("attention bahdanau", ("O", "1"), {"intents": INTENTS}, "no intents.*'go'"),
+        ("attention bahdanau", ("O", "1", "0"), {}, "integers of at least -1|different"),
+    ],
+)
+def test_a_pointer_needs_attention_and_numbers(models, variant, tags, options, message):
+    with pytest.raises(ValueError, match=message):
+        TokenClassifier(models(variant).backbone, tags=tags, head="pointer", **options)
+
+
 @variants(["words alone", "encoder lstm"], everywhere=("encoder lstm",))
 def test_taggers_without_attention_explain_too(models, variant):
     explained = models(variant).explain("the cat")

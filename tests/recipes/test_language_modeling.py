@@ -99,6 +99,7 @@ def test_fit_trains_on_windows_in_order():
             np.testing.assert_allclose(one[lane], ops.convert_to_numpy(expected)[0], atol=1e-5)
 
 
+@pytest.mark.once
 def test_killed_run_goes_on_with_the_carried_state(client, home, monkeypatch):
     """A run that is killed within an epoch and resumed ends with the weights of a whole one."""
     overrides = [*SMALL, "training.checkpoint_every=5", "model.dropout=0.2", "model.num_layers=2"]

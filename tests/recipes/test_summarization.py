@@ -85,6 +85,7 @@ def test_a_dialogue_reports_its_answers_and_the_frequent_ones(monkeypatch):
     assert not nothing.tables and not nothing.figures
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attention", ["bahdanau", "transformer"])
 def test_one_batch_updates_every_weight(fit_one_batch, attention):
     options = (f"model.attention={attention}", "training.coverage=1.0")

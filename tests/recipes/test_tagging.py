@@ -149,6 +149,7 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
         ("training.label_smoothing=0.1", "does not support label smoothing"),
         ("training.r_drop=1", "a CRF predicts jointly: set model.head=softmax"),
         ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
+        ("model.head=pointer", "a head that points at words needs attention"),
     ],
 )
 def test_invalid_combinations_are_refused(override, message):
@@ -163,6 +164,14 @@ def test_metric_that_the_data_lacks_is_refused_before_training(tmp_path):
     for metric in ("f1_strict", "intent_accuracy"):
         with pytest.raises(ConfigError, match=f"{metric} needs .*evaluation.metric"):
             run_recipe(tagging.RECIPE, "quickstart", [files, f"evaluation.metric={metric}"])
+
+
+@pytest.mark.once
+def test_tags_that_are_no_numbers_of_words_are_refused_before_training():
+    with pytest.raises(ConfigError, match="points at words needs the tags O"):
+        run_recipe(
+            tagging.RECIPE, "quickstart", [*TINY, "model.head=pointer", "model.attention=bahdanau"]
+        )
 
 
 def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):

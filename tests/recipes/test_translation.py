@@ -120,7 +120,7 @@ def test_words_and_phones_of_the_user(client, tmp_path, monkeypatch):
     (tmp_path / "words.tsv").write_text(table)
     result = run_recipe(
         translation.RECIPE,
-        "transformer_cmudict_g2p_en",
+        "lstm_bahdanau_cmudict_g2p_en",
         [
             f"data.train={tmp_path / 'words.tsv'}",
             "data.source=word",

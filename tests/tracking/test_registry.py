@@ -1,16 +1,17 @@
-"""Gates and the registry's alias `champion`."""
+"""Gates, and the registry's aliases `champion` and `challenger`."""
 
 import math
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
-from zoo.tracking import Gate, Registered, registry
-from zoo.tracking.registry import describe, register
+from zoo.tracking import Gate, Registered, champion, registry
+from zoo.tracking.champion import aliases_of, succession, versions_of
+from zoo.tracking.registry import RegistryError, describe, promote, register, rollback
 
 pytestmark = pytest.mark.once
 
@@ -83,7 +84,7 @@ def test_champion_is_the_best_version_that_passed(client, attempt):
     assert [r.champion for r in results] == [False, True, False, True, False, True]
     assert int(client.get_model_version_by_alias("tiny", "champion").version) == 6
     assert "gate not passed" in results[0].reason
-    assert "version 2 is better (0.85)" in results[2].reason
+    assert "version 2 is better (accuracy 0.85" in results[2].reason
     assert client.get_model_version("tiny", "3").tags["champion.reason"] == results[2].reason
 
 
@@ -103,56 +104,160 @@ def test_incomparable_version_does_not_move_the_champion(client, attempt, other,
     attempt(0.85)
     result = attempt(0.99, **other)
     assert not result.champion and re.search(reason, result.reason)
-    assert "manually" in result.reason
+    assert "zoo registry promote --force" in result.reason
     assert int(client.get_model_version_by_alias("tiny", "champion").version) == 1
 
 
-def test_simultaneous_registrations_leave_the_best_champion(client, attempt, monkeypatch):
-    """Every thread reads the champion before any of them sets it, unless they wait."""
-    values = [0.9, 0.81, 0.95, 0.83, 0.82, 0.85]
-    compare, together = registry._compare, threading.Barrier(len(values))
+def test_loser_is_the_challenger_until_a_better_version_comes(client, attempt):
+    aliases = []
+    for value in (0.85, 0.81, 0.82, 0.9):
+        attempt(value)
+        aliases.append(aliases_of(client, "tiny"))
+    assert aliases == [
+        {"champion": 1},
+        {"champion": 1, "challenger": 2},
+        {"champion": 1, "challenger": 3},
+        {"champion": 4},
+    ]
+    reasons = [client.get_model_version("tiny", n).tags["champion.reason"] for n in "1234"]
+    assert reasons[0].endswith("champion until version 4")
+    assert "version 1 is better (accuracy 0.85, here 0.82)" in reasons[2]
+    assert reasons[3] == "not worse than version 1 (accuracy 0.9, before 0.85)"
+    descriptions = [client.get_model_version("tiny", n).description for n in "1234"]
+    for description, reason in zip(descriptions, reasons, strict=True):
+        assert description.endswith(f"\n- **Champion** {reason}")
+        assert description.count("**Champion**") == 1
 
-    def slow_compare(*arguments):
-        found = compare(*arguments)
-        time.sleep(0.05)
+
+def test_simultaneous_registrations_leave_the_best_champion(client, attempt, monkeypatch):
+    """Every thread reads the versions before any of them sets an alias."""
+    values = [0.9, 0.81, 0.95, 0.83, 0.82, 0.85]
+    together = threading.Barrier(len(values))
+    first = threading.local()
+
+    def read(versions):
+        found = succession(versions)
+        if not hasattr(first, "done"):
+            first.done = True
+            together.wait()
         return found
 
-    def registered(value):
-        together.wait()
-        return attempt(value)
-
-    monkeypatch.setattr(registry, "_compare", slow_compare)
+    monkeypatch.setattr(champion, "succession", read)
+    monkeypatch.setattr(registry, "adopt", lambda *arguments: None)
     with ThreadPoolExecutor(len(values)) as pool:
-        results = dict(zip(values, pool.map(registered, values), strict=True))
-    champion = client.get_model_version_by_alias("tiny", "champion")
-    assert champion.tags["gate.value"] == "0.95"
-    assert sorted(it.version for it in results.values()) == [1, 2, 3, 4, 5, 6]
-    best = 0.0
-    for value, result in sorted(results.items(), key=lambda item: item[1].version):
-        verdict = "better" if value < best else "not worse" if best else "first"
-        assert verdict in result.reason, "compared in the order of the versions"
-        best = max(best, value)
+        results = list(pool.map(attempt, values))
+    best = client.get_model_version_by_alias("tiny", "champion")
+    assert best.tags["gate.value"] == "0.95"
+    assert sorted(it.version for it in results) == [1, 2, 3, 4, 5, 6]
+    best_before = 0.0
+    for version in sorted(versions_of(client, "tiny"), key=lambda it: int(it.version)):
+        value, reason = float(version.tags["gate.value"]), version.tags["champion.reason"]
+        verdict = "better" if value < best_before else "not worse" if best_before else "first"
+        assert verdict in reason, "compared in the order of the versions"
+        best_before = max(best_before, value)
 
 
-def test_a_version_that_is_never_compared_is_passed_over(client, attempt, monkeypatch, tmp_path):
-    """As that of a process killed between creating the version and comparing it."""
-    monkeypatch.setattr(registry, "PATIENCE_SECONDS", 0.1)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(registry, "_wait_for_earlier", _interrupt)
-        attempt(0.99)
-    client.create_model_version("tiny", str(tmp_path))  # by other means than `register`
-    assert attempt(0.85).champion
-    assert "did not end" in client.get_model_version("tiny", "1").tags["champion.reason"]
-    began = time.monotonic()
+def test_simultaneous_promotions_leave_the_better_one(client, attempt):
+    for value in (0.9, 0.82, 0.81, 0.86):
+        attempt(value)
+    promote(client, "tiny", 3, force=True)  # which versions 2 and 4 are better than
+    together = threading.Barrier(2)
+
+    def promoted(number):
+        together.wait()
+        try:
+            return promote(client, "tiny", number).reason
+        except RegistryError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(promoted, (2, 4)))
+    assert aliases_of(client, "tiny")["champion"] == 4
+    assert "not worse" in said[1] and ("not worse" in said[0] or "better" in said[0])
+
+
+def test_two_promotions_that_have_read_the_same_champion_leave_the_better_one(client, attempt):
+    for value in (0.9, 0.82, 0.81, 0.86):
+        attempt(value)
+    promote(client, "tiny", 3, force=True)
+    for number in "42":  # both have seen version 3; the worse one sets its tag last
+        decision = champion.Decision(after=4, order=2, kind="promote").to_json()
+        client.set_model_version_tag("tiny", number, champion.DECISION_TAG, decision)
+    champion.settle(client, "tiny")
+    assert aliases_of(client, "tiny") == {"champion": 4}
+
+
+def test_promotion_needs_gate_and_comparison_or_force(client, attempt):
+    attempt(0.9)
+    attempt(0.85)
+    attempt(0.7)
+    attempt(0.95, digest="d2")
+    for number, why in ((2, "version 1 is better"), (3, "gate not passed"), (4, "other rows of")):
+        with pytest.raises(RegistryError, match=f"does not become the champion: .*{why}") as raised:
+            promote(client, "tiny", number)
+        assert raised.value.hint.startswith(f"zoo registry promote tiny {number} --force")
+    assert aliases_of(client, "tiny")["champion"] == 1
+    done = promote(client, "tiny", 2, force=True, reason="smaller")
+    assert done == Registered("tiny", 2, True, "decided by hand (smaller)")
+    assert "decided by hand (smaller)" in client.get_model_version("tiny", "2").description
+    with pytest.raises(RegistryError, match="Version 2 of tiny is the champion already"):
+        promote(client, "tiny", 2)
+    assert attempt(0.86).champion  # is compared with version 2, not with 1
+    assert promote(client, "tiny", 1).champion  # better than the champion, on the same data
+
+
+def test_rollback_goes_back_step_by_step(client, attempt):
+    for value in (0.8, 0.85, 0.9):
+        attempt(value)
+    assert rollback(client, "tiny", "too slow").version == 2
+    reason = client.get_model_version("tiny", "3").tags["champion.reason"]
+    assert reason == "rolled back to version 2 (too slow)"
+    assert rollback(client, "tiny").version == 1
+    with pytest.raises(RegistryError, match="no earlier champion.*Received: champions 1"):
+        rollback(client, "tiny")
+    assert attempt(0.82).champion  # version 3 stays away
+    assert rollback(client, "tiny").version == 1
+
+
+def test_alias_that_a_person_has_moved_in_the_registry_stays(client, attempt, monkeypatch):
+    monkeypatch.setattr(champion, "PAUSE_SECONDS", 0)
+    attempt(0.85)
+    attempt(0.9)
+    client.set_registered_model_alias("tiny", "champion", "1")
+    assert not attempt(0.81).champion
+    assert aliases_of(client, "tiny") == {"champion": 1, "challenger": 3}
+    tags = client.get_model_version("tiny", "1").tags
+    assert tags["champion.reason"].startswith("decided by hand (the alias was moved")
     assert attempt(0.86).champion
-    assert time.monotonic() - began < 2  # not waited for again
+
+
+def test_version_without_a_gate_is_passed_over(client, attempt, tmp_path):
+    client.create_registered_model("tiny")
+    client.create_model_version("tiny", str(tmp_path))  # by other means than `register`
+    assert attempt(0.85).champion and attempt(0.84).reason.startswith("champion version 2")
+
+
+@pytest.mark.parametrize(
+    ("missing", "value"), [("licence", ""), ("metrics", {}), ("description", "")]
+)
+def test_a_version_needs_a_complete_card(client, attempt, card, missing, value):
+    setattr(card, missing, value)
+    with pytest.raises(ValueError, match=f"complete card.*Received: a card without {missing}"):
+        attempt(0.9)
+    assert not client.search_registered_models()
+
+
+def test_succession_of_none():
+    assert succession([]).champion is None
+    plain = SimpleNamespace(version=1, tags={})
+    assert succession([plain]) == succession([])
 
 
 def _interrupt(*arguments, **options):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("killed_at", ["create", "wait", "alias", "reason", "link"])
+@pytest.mark.parametrize("killed_at", ["create", "link", "settle", "alias", "reason"])
 def test_registering_again_after_a_kill_gives_one_version(client, card, monkeypatch, killed_at):
     run = client.create_run("0").info.run_id
     model = client.create_logged_model("0", source_run_id=run)
@@ -162,10 +267,10 @@ def test_registering_again_after_a_kill_gives_one_version(client, card, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         target, name = {
             "create": (MlflowClient, "create_model_version"),
-            "wait": (registry, "_wait_for_earlier"),
+            "link": (registry, "_link"),
+            "settle": (registry, "settle"),
             "alias": (MlflowClient, "set_registered_model_alias"),
             "reason": (MlflowClient, "set_model_version_tag"),
-            "link": (registry, "_link"),
         }[killed_at]
         patch.setattr(target, name, _interrupt)
         register(client, uri, "tiny", card, gate, run_id=run, dataset_digest="d")
@@ -175,6 +280,14 @@ def test_registering_again_after_a_kill_gives_one_version(client, card, monkeypa
     assert len(client.search_model_versions("name = 'tiny'")) == 1
     linked = client.get_logged_model(model.model_id).tags["mlflow.modelVersions"]
     assert linked == '[{"name": "tiny", "version": "1"}]'
+
+
+def test_version_of_a_killed_process_is_compared_by_the_next(client, attempt, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(registry, "settle", _interrupt)
+        attempt(0.99)
+    assert "version 1 is better" in attempt(0.85).reason
+    assert aliases_of(client, "tiny") == {"champion": 1, "challenger": 2}
 
 
 def test_version_has_the_card_as_description(client, attempt, card):

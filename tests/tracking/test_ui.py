@@ -34,7 +34,7 @@ def test_start_page_is_that_of_the_latest_run(client):
     client.create_run(experiment, start_time=1000)
     client.create_run(first, start_time=2000)
     assert ui.start_page(prepare_store()) == (
-        f"#/experiments/{first}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+        f"#/experiments/{first}/runs?workflowType=machine_learning"
     )
 
 

@@ -9,7 +9,7 @@ from recipes import captioning, sentiment, tagging, translation
 from zoo.data import Dataset
 from zoo.training import naming, resolve
 from zoo.training.config import ConfigError
-from zoo.training.runner import _load_data
+from zoo.training.runner import load_data
 
 pytestmark = pytest.mark.once
 
@@ -78,14 +78,14 @@ def tagged(folder, tags):
 )
 def test_default_metric_of_tags(tmp_path, tags, metric):
     config = resolve(tagging.RECIPE, overrides=[f"data.train={tagged(tmp_path, tags)}"])
-    _, found = _load_data(config, "test")
+    _, found = load_data(config, "test")
     assert found.evaluation.metric == metric
 
 
 def test_default_metric_of_pairs_is_chrf(tmp_path):
     file = tmp_path / "pairs.tsv"
     file.write_text("source\ttarget\n" + "".join(f"a {i}\tb {i}\n" for i in range(20)))
-    dataset, config = _load_data(
+    dataset, config = load_data(
         resolve(translation.RECIPE, overrides=[f"data.train={file}"]), "test"
     )
     assert config.evaluation.metric == "chrf" and config.evaluation.mode == "max"

@@ -28,7 +28,8 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     if task.streams:
         print(CONTROLS.sub(" ", given + answer["text"]))
         return
-    fields = [output.format_value(answer[name]) for name in task.plain if name in answer]
+    names = (*task.plain, "alignment")
+    fields = [output.format_value(answer[name]) for name in names if name in answer]
     if answer.get("spans") and sys.stdout.isatty():
         _print_spans(fields, answer)
         return

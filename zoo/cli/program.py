@@ -27,13 +27,17 @@ GROUPS = {
         "chat": "talk to a model in the terminal",
         "eval": "measure a model on a dataset",
         "explain": "draw what speaks for and against an answer",
+        "serve": "answer requests over HTTP, with a page to try a model by hand",
         "export": "export a model to a SavedModel or ONNX graph",
         "import": "import an LSTM, GRU or CRF of torch, Keras 2 or TensorFlow Addons",
     },
     "training": {
         "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
+        "sweep": "search settings of a recipe: several runs, the hopeless ones stopped early",
         "runs": "close runs of killed processes, and remove what they left",
+        "presets": "enter the pretrained models in the tracking store",
+        "registry": "list, compare, promote and roll back registered models",
         "ui": "open the tracked runs and registered models in the browser",
     },
 }

@@ -16,6 +16,7 @@ from zoo.data.fsdd_strings import FsddStrings
 from zoo.data.generated_brackets import GeneratedBrackets
 from zoo.data.generated_dates import GeneratedDates
 from zoo.data.generated_morse import GeneratedMorse
+from zoo.data.generated_pronouns import GeneratedPronouns
 from zoo.data.generated_remarks import GeneratedRemarks
 from zoo.data.generated_requests import GeneratedRequests
 from zoo.data.generated_reviews import GeneratedReviews
@@ -61,6 +62,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         GeneratedBrackets,
         GeneratedDates,
         GeneratedMorse,
+        GeneratedPronouns,
         GeneratedRemarks,
         GeneratedRequests,
         GeneratedReviews,

@@ -3,10 +3,12 @@
 import keras
 from keras import ops
 
-from zoo.checks import check_beam, check_penalties
+from zoo.checks import check_beam, check_groups, check_penalties
 from zoo.decoding import loops
+from zoo.decoding.best import Best
 from zoo.decoding.blocking import LOWEST, Limits, limit
 from zoo.decoding.checks import checked_attention, checked_mask
+from zoo.decoding.groups import Candidates, Groups
 from zoo.decoding.hypotheses import (
     Hypotheses,
     apply_penalties,
@@ -37,6 +39,8 @@ def beam_search(
     prefix=None,
     forbidden=None,
     required=None,
+    groups=1,
+    diversity=0.5,
     lexicon=None,
     normalize=True,
     return_attention=False,
@@ -86,6 +90,12 @@ def beam_search(
             room for those it lacks, one after another: together with the prefix they must have
             fewer tokens than `max_length`. The beam is divided among hypotheses with 0, 1, 2, …
             tokens of them, so it should be larger than their number. Defaults to `None`.
+        groups: int. Groups of hypotheses of equal size that are searched for beside each other: at
+            each step the score of a candidate of a group is lowered by `diversity` for each
+            hypothesis of the groups before it that has just taken the same token. Defaults to
+            `1`: a plain search.
+        diversity: float. See `groups`; scores that are returned are never lowered. Defaults to
+            `0.5`.
         lexicon: Integer tensor `[nodes, vocabulary]` from `zoo.decoding.Lexicon.table`: the words
             of which hypotheses consist. Defaults to `None`.
         normalize: bool. Whether `step` returns logits, of which the log-softmax counts; else it
@@ -107,18 +117,27 @@ def beam_search(
         - Penalties: Wu et al. 2016, section 7.
         - Repetition penalty: Keskar et al. 2019, "CTRL", section 4.1, with the rule of
           `transformers` for negative logits.
+        - Groups: Vijayakumar et al. 2018, "Diverse beam search", equation 5 with the Hamming
+          diversity of section 5.1.
         - Required sequences: Post and Vilar 2018, see `zoo.decoding.required.Required`.
     """
     check_beam(beam, n_best)
     limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden, lexicon)
-    limits = limits.checked(max_length, batch, beam)
+    check_groups(groups, diversity, beam)
+    limits = limits.checked(max_length, batch, beam // groups)
     check_penalties(length_penalty, coverage_penalty)
     if required is not None:
         required = Required(required, batch, max_length)
     source_mask = checked_mask(source_mask, coverage_penalty, return_attention)
+    if groups > 1 and required is not None:
+        raise ValueError(
+            "A beam is divided into groups, or among required sequences: leave one of them out. "
+            f"Received: groups={groups}, required of shape {required.table.shape}"
+        )
     search = _Search(
         step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, required, normalize, return_attention, source_mask, pad_id,
+        limits, required, Groups(groups, diversity, beam), normalize, return_attention,
+        source_mask, pad_id,
     )  # fmt: skip
     found = loops.repeat(search.advance, search.start(state, batch, start_id), max_length)
     return search.results(found)
@@ -129,30 +148,35 @@ class _Search:
 
     def __init__(
         self, step, end_id, max_length, beam, n_best, length_penalty, coverage_penalty,
-        limits, required, normalize, return_attention, source_mask, pad_id,
+        limits, required, groups, normalize, return_attention, source_mask, pad_id,
     ):  # fmt: skip
         self.step = step
         self.end_id = end_id
         self.max_length = max_length
-        self.beam = beam
+        self.beam = groups.size  # of each group, which is searched for as a source of its own
+        self.groups = groups
         self.n_best = n_best
+        self.group_best = min(n_best, self.beam)
         self.alpha = length_penalty
         self.beta = coverage_penalty
         self.limits = limits
         self.required = required
         self.normalize = normalize
         # Whether hypotheses are compared by other numbers than their log-probabilities.
-        self.penalizes = limits.repetition_penalty != 1 and beam > 1
+        self.penalizes = limits.repetition_penalty != 1 and self.beam > 1
         self.return_attention = return_attention
         self.source_mask = source_mask
         self.pad_id = pad_id
 
     def start(self, state, batch, start_id):
         """The variables before the first step: one empty hypothesis for each source."""
-        beam, length = self.beam, self.max_length
+        beam, length, rows = self.beam, self.max_length, self.beam * self.groups.count
+        state = keras.tree.map_structure(lambda x: _for_beams(x, rows), state)
+        last = _for_beams(start_tokens(start_id, batch), rows)
+        batch = batch * self.groups.count
         variables = {
-            "state": keras.tree.map_structure(lambda x: _for_beams(x, beam), state),
-            "last": _for_beams(start_tokens(start_id, batch), beam),
+            "state": state,
+            "last": last,
             "tokens": ops.full((batch, beam, length), self.pad_id, "int32"),
             "token_log_probabilities": ops.zeros((batch, beam, length), "float32"),
             "log_probabilities": ops.tile(
@@ -193,24 +217,9 @@ class _Search:
         if self.return_attention:
             new["attention"] = write_step(variables["attention"], index, attention, axis=2)
 
-        # Each [batch, beam, width].
-        gains, penalized, tokens = self._candidates(logits, index, variables)
-        matched = None
-        if self.required is not None:
-            matched = self.required.after(variables["matched"], tokens)
-            fits = self.required.fits(matched, index)
-            gains, penalized = (ops.where(fits, it, LOWEST) for it in (gains, penalized))
-        totals = variables["log_probabilities"][:, :, None] + gains
-        compared = totals
-        if self.penalizes:
-            compared = variables["penalized"][:, :, None] + penalized
-        lengths = variables["lengths"] + ops.cast(is_open, "int32")
-        scores = self._scores(compared, lengths, tokens, new.get("coverage"))
-        frozen = variables["scores"][:, :, None] + penalized
-        scores = ops.where(finished[:, :, None], frozen, scores)
-
-        best = _Best(scores, self.beam, self._allocate(scores, matched, totals))
-        gains, tokens = best.candidates(gains), best.candidates(tokens)
+        found = self.groups.rank(self._rank, logits, index, new)
+        best = Best(found.scores, self.beam, found.places)
+        gains, tokens = best.candidates(found.gains), best.candidates(found.tokens)
         finished = best.beams(finished)
         ended = ops.logical_or(finished, tokens == self.end_id)
         new |= {
@@ -221,13 +230,13 @@ class _Search:
             "token_log_probabilities": write_step(
                 best.beams(variables["token_log_probabilities"]), index, gains, axis=2
             ),
-            "log_probabilities": best.candidates(totals),
+            "log_probabilities": best.candidates(found.totals),
             "scores": best.scores,
-            "lengths": best.beams(lengths),
+            "lengths": best.beams(variables["lengths"] + ops.cast(is_open, "int32")),
             "finished": ended,
         }
         if self.penalizes:
-            new["penalized"] = best.candidates(compared)
+            new["penalized"] = best.candidates(found.compared)
         if self.required is not None:
             parents = best.beams(variables["matched"])
             new["matched"] = self.required.after(parents, tokens[:, :, None])[:, :, 0]
@@ -241,10 +250,47 @@ class _Search:
             )
         return new, self._is_over(new)
 
+    def _rank(self, logits, index, variables, lowered=None):
+        """The candidates after each hypothesis, and which of them to keep: `Candidates`.
+
+        Args:
+            logits: Float tensor `[batch * beam, vocabulary]`.
+            index: int32 scalar tensor.
+            variables: Those of the loop, with the coverage of this step.
+            lowered: Float tensor `[batch, vocabulary]`, by which the scores of tokens are lower
+                where candidates are compared. Defaults to `None`: 0.
+        """
+        finished = variables["finished"]
+        gains, penalized, tokens = self._candidates(logits, index, variables, lowered)
+        matched = None
+        if self.required is not None:
+            matched = self.required.after(variables["matched"], tokens)
+            fits = self.required.fits(matched, index)
+            gains, penalized = (ops.where(fits, it, LOWEST) for it in (gains, penalized))
+        totals = variables["log_probabilities"][:, :, None] + gains
+        compared = totals
+        if self.penalizes:
+            compared = variables["penalized"][:, :, None] + penalized
+        lengths = variables["lengths"] + ops.cast(ops.logical_not(finished), "int32")
+        frozen = variables["scores"][:, :, None] + penalized
+
+        def scored(compared):
+            scores = self._scores(compared, lengths, tokens, variables.get("coverage"))
+            return ops.where(finished[:, :, None], frozen, scores)
+
+        scores, places = scored(compared), None
+        if matched is not None:
+            places = self._allocate(scores, matched, totals)
+        if lowered is not None:
+            known = ops.minimum(tokens, lowered.shape[-1] - 1)  # the padding may be no token
+            batch = known.shape[0]
+            by_token = ops.take_along_axis(lowered, ops.reshape(known, (batch, -1)), axis=1)
+            ranked = scored(compared - ops.reshape(by_token, known.shape))
+            _, places = top_k(ops.reshape(ranked, (batch, -1)), self.beam)
+        return Candidates(gains, tokens, totals, compared, scores, places)
+
     def _allocate(self, scores, matched, totals):
-        """The places of the candidates to keep, where not simply the best are kept."""
-        if matched is None:
-            return None
+        """The places of the candidates to keep where there are required sequences."""
         batch, sequences = scores.shape[0], matched.shape[-2:]
         return self.required.allocate(
             ops.reshape(scores, (batch, -1)),
@@ -253,7 +299,7 @@ class _Search:
             self.beam,
         )
 
-    def _candidates(self, logits, index, variables):
+    def _candidates(self, logits, index, variables, lowered):
         """The log-probabilities, penalized and not, of the best tokens after each hypothesis.
 
         A hypothesis that has ended has a single candidate: padding, of log-probability zero.
@@ -269,7 +315,12 @@ class _Search:
         allowed = limit(logits, index, history, self.end_id, self.limits, nodes)
         if self.required is not None:
             allowed = self.required.without_end(allowed, variables["matched"], self.end_id)
-        best, tokens = top_k(allowed, min(beam, logits.shape[-1]))  # [batch * beam, width]
+        width = min(beam, logits.shape[-1])
+        if lowered is None:
+            best, tokens = top_k(allowed, width)  # [batch * beam, width]
+        else:
+            _, tokens = top_k(allowed - ops.repeat(lowered, beam, axis=0), width)
+            best = ops.take_along_axis(allowed, tokens, axis=-1)
         if self.required is not None:
             more = self.required.continuations(allowed, variables["matched"], tokens)
             best, tokens = (
@@ -317,10 +368,11 @@ class _Search:
             bound = bound / length_penalty(self.max_length, self.alpha)
         bound = ops.max(ops.where(finished, 2 * LOWEST, bound), axis=1, keepdims=True)
         ended = ops.logical_and(finished, scores >= bound)
-        return ops.all(ops.sum(ops.cast(ended, "int32"), axis=1) >= self.n_best)
+        return ops.all(ops.sum(ops.cast(ended, "int32"), axis=1) >= self.group_best)
 
     def results(self, variables):
         """The best hypotheses after the last step."""
+        variables = self.groups.joined(variables)
         scores = apply_penalties(
             variables["penalized" if self.penalizes else "log_probabilities"],
             variables["lengths"], variables.get("coverage"), self.source_mask,
@@ -329,7 +381,7 @@ class _Search:
         # If the search stopped early, what is still open is not a hypothesis.
         whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)
         scores = ops.where(whole, scores, 2 * LOWEST)
-        best = _Best(scores[:, :, None], self.n_best)
+        best = Best(scores[:, :, None], self.n_best)
         possible = ops.logical_and(whole, variables["log_probabilities"] > LOWEST / 2)
         first = ops.arange(self.n_best, dtype="int32") == 0  # is returned in any case
         found = ops.logical_or(best.beams(possible), first[None, :])  # [batch, n]
@@ -348,53 +400,6 @@ class _Search:
             ops.where(found, best.beams(variables["lengths"]), 0),
             attention,
         )
-
-
-class _Best:
-    """The best candidates of each source.
-
-    Args:
-        scores: Float tensor `[batch, beam, width]`: scores of the candidates after each beam.
-        count: int. Number of candidates to keep.
-        places: int32 `[batch, count]`. Those to keep, among `beam * width`. Defaults to `None`:
-            the best.
-    """
-
-    def __init__(self, scores, count, places=None):
-        self.batch, self.beam, self.width = scores.shape
-        self.single = self.beam * self.width == 1
-        if self.single:
-            self.scores = scores[:, :, 0]
-            self.parents = ops.zeros((self.batch, 1), "int32")
-            return
-        scores = ops.reshape(scores, (self.batch, -1))
-        if places is None:
-            scores, places = top_k(scores, count)
-        else:
-            scores = ops.take_along_axis(scores, places, axis=1)
-        self.scores = ops.reshape(scores, (self.batch, count))
-        self.places = ops.reshape(places, (self.batch, count))
-        self.parents = self.places // self.width  # the beam of each
-
-    def candidates(self, values):
-        """Values of candidates `[batch, beam, width]` to those of the best, `[batch, count]`."""
-        if self.single:
-            return values[:, :, 0]
-        return ops.take_along_axis(ops.reshape(values, (self.batch, -1)), self.places, axis=1)
-
-    def beams(self, values):
-        """Values of beams `[batch, beam, ...]` to those of the best candidates' beams."""
-        if self.single:
-            return values
-        parents = ops.reshape(self.parents, (*self.parents.shape, *[1] * (len(values.shape) - 2)))
-        return ops.take_along_axis(values, parents, axis=1)
-
-    def rows(self, values):
-        """The same as `beams` for `[batch * beam, ...]`."""
-        if self.single:
-            return values
-        offsets = self.beam * ops.arange(self.batch, dtype="int32")[:, None]
-        return ops.take(values, ops.reshape(self.parents + offsets, (-1,)), axis=0)
 
 
 def _for_beams(values, beam):

@@ -2,7 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
+
+from zoo.decoding.blocking import power_of_two
+
+LARGEST_NUMBER = 1 - 1e-6  # below 1 also after rounding to float32
 
 
 class Draws(NamedTuple):
@@ -49,7 +54,7 @@ class Draws(NamedTuple):
         if self.top_k is None and self.top_p is None:
             tokens = _invert(ops.softmax(scaled, axis=-1), number)
         else:
-            width = min(self.width or logits.shape[-1], logits.shape[-1])
+            width = min(max(self.width or logits.shape[-1], 2), logits.shape[-1])
             scaled, sorted_tokens = ops.top_k(scaled, width)
             place = _invert(self._kept(ops.softmax(scaled, axis=-1)), number)
             tokens = ops.take_along_axis(ops.cast(sorted_tokens, "int32"), place, axis=-1)
@@ -73,3 +78,54 @@ def _invert(probabilities, number):
     passed = sums <= number * sums[:, -1:]
     place = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
     return ops.minimum(ops.cast(place, "int32"), probabilities.shape[-1] - 1)
+
+
+def draw_kind(options: Any) -> int | str | None:
+    """How tokens are chosen, as part of the key of a program: `None` if the best ones are.
+
+    Args:
+        options: With `draws`, `top_k` and `top_p`, as `zoo.sampling_options.SamplingOptions` has.
+    """
+    if not options.draws:
+        return None
+    if options.top_k:
+        return power_of_two(options.top_k)  # how many are sorted
+    return "top_p" if options.top_p < 1 else "all"
+
+
+def draw_arguments(options: Any, kind: int | str | None, uniform: np.ndarray) -> tuple[Any, ...]:
+    """The arguments of a program that draws: what changes from call to call.
+
+    Args:
+        options: With `temperature`, `top_k` and `top_p`.
+        kind: See `draw_kind`.
+        uniform: Float array `[rows, max_length]`: see `random_numbers`.
+    """
+    if kind is None:
+        return ()
+    temperature, top_p = np.float32(options.temperature), np.float32(options.top_p)
+    if kind == "all":
+        return uniform, temperature
+    if kind == "top_p":
+        return uniform, temperature, top_p
+    return uniform, temperature, top_p, np.int32(options.top_k)
+
+
+def sampler_of(kind: int | str | None, numbers: tuple[Any, ...]) -> Draws | str:
+    """The sampler of a kind, for `zoo.decoding.sample`.
+
+    Args:
+        kind: See `draw_kind`.
+        numbers: What `draw_arguments` returned, as tensors.
+    """
+    if kind is None:
+        return "greedy"
+    uniform, temperature, *limits = numbers
+    top_p, top_k = (*limits, None, None)[:2]
+    return Draws(uniform, temperature, top_k, top_p, kind if isinstance(kind, int) else None)
+
+
+def random_numbers(seed: int, row: int, count: int) -> np.ndarray:
+    """The random numbers of one row, float32 `[count]`, from 0 to below 1."""
+    drawn = np.random.default_rng([seed, row]).random(count)
+    return (drawn * LARGEST_NUMBER).astype("float32")

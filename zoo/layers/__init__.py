@@ -18,6 +18,7 @@ from zoo.layers.decoder import AttentiveDecoder
 from zoo.layers.frame_stacking import FrameStacking
 from zoo.layers.log_mel import LogMel
 from zoo.layers.past_attention import PastAttention
+from zoo.layers.pointing import WordPointer
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
 from zoo.layers.spec_augment import SpecAugment
@@ -47,6 +48,7 @@ __all__ = [
     "SequencePooling",
     "SpecAugment",
     "TransformerDecoder",
+    "WordPointer",
     "bio_constraints",
     "ctc_log_likelihood",
 ]

@@ -7,8 +7,9 @@ imported before a model is loaded or saved.
 
 from zoo.presets.builtin import list_models
 from zoo.presets.card import Card, PresetError, read_card
+from zoo.presets.history import read_history
 from zoo.presets.loading import load, members_of, read_task
-from zoo.presets.readme import readme
+from zoo.presets.readme import model_card, readme
 from zoo.presets.saving import save, update_card
 from zoo.presets.sources import resolve
 
@@ -18,7 +19,9 @@ __all__ = [
     "list_models",
     "load",
     "members_of",
+    "model_card",
     "read_card",
+    "read_history",
     "read_task",
     "readme",
     "resolve",

@@ -11,19 +11,27 @@ _LICENCES = (
 
 
 def readme(card: Card) -> str:
-    """The model card of a preset.
+    """The README of a preset.
 
     Args:
         card: Card of the preset.
 
     Returns:
-        Markdown, with front matter for Hugging Face.
+        Markdown: the model card, with front matter for Hugging Face.
     """
     import yaml
 
     front = yaml.safe_dump(_front_matter(card), allow_unicode=True, sort_keys=False)
+    return f"---\n{front}---\n\n{model_card(card)}"
+
+
+def model_card(card: Card) -> str:
+    """The model card of a preset, in Markdown.
+
+    Args:
+        card: Card of the preset.
+    """
     sections = [
-        f"---\n{front}---",
         f"# {card.name}",
         card.description,
         _table(

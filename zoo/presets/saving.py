@@ -19,6 +19,7 @@ from zoo.presets.card import (
     digest_of,
     read_card,
 )
+from zoo.presets.history import write_history
 from zoo.presets.readme import readme
 from zoo.presets.validation import check, hash_files
 from zoo.tasks import TASKS, task_of
@@ -49,6 +50,7 @@ def save(
     languages: Sequence[str] | None = None,
     citation: str | None = None,
     description: str = "",
+    history: Sequence[tuple[int, Mapping[str, float]]] = (),
     dtype: str = "float16",
     overwrite: bool = False,
 ) -> Card:
@@ -70,6 +72,8 @@ def save(
         languages: Language codes. Defaults to `None`: the dataset's.
         citation: Citation of the data. Defaults to `None`: the dataset's.
         description: One or two sentences. Defaults to `""`.
+        history: Metrics after each epoch, for the learning curves: the epoch, and values by name.
+            Defaults to none.
         dtype: `"float16"` or `"float32"`: the type in which weights are stored. Loading casts
             them to the dtype of the model. Defaults to `"float16"`.
         overwrite: Whether to replace a directory that is not empty. Defaults to `False`.
@@ -96,6 +100,8 @@ def save(
         model.save_to_preset(str(temporary), max_shard_size=None)
         for path in sorted(temporary.glob("*.h5")):
             _rewrite(path, dtype)
+        if history:
+            write_history(temporary, history)
         files = hash_files(temporary)
         card = Card(
             name=name,

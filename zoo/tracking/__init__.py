@@ -11,8 +11,8 @@ import importlib
 from zoo.tracking_store import StoreError, prepare_store, tracking_uri
 
 _MODULES = {
-    "Gate": "registry",
-    "GateResult": "registry",
+    "Gate": "gates",
+    "GateResult": "gates",
     "Registered": "registry",
     "Run": "run",
     "serve": "ui",

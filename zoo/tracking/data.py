@@ -1,5 +1,6 @@
 """A dataset as MLflow logs it: its name, its digest and a few rows."""
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ from mlflow.entities import Dataset as TrackedDataset
 from mlflow.entities import DatasetInput, InputTag
 
 if TYPE_CHECKING:
-    from zoo.data import Dataset
+    from zoo.data import Dataset, DatasetCard
 
 SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 2000  # of a text: a row of a language model may be a book
@@ -45,6 +46,27 @@ def samples(dataset: "Dataset") -> dict[str, dict[str, list]]:
         }
         for split, columns in dataset.splits.items()
     }
+
+
+def published_input(card: "DatasetCard") -> DatasetInput:
+    """A named dataset that is not loaded, as an MLflow entity that can be linked to a run."""
+    known = {
+        "name": card.name,
+        "licence": card.licence,
+        "citation": card.citation,
+        "homepage": card.homepage,
+        "languages": list(card.languages),
+        "rows": card.splits,
+    }
+    digest = hashlib.sha256(json.dumps(card.digests, sort_keys=True).encode()).hexdigest()
+    entity = TrackedDataset(
+        name=card.name,
+        digest=digest[:12],
+        source_type="zoo",
+        source=json.dumps(known, ensure_ascii=False),
+        profile=json.dumps({split: rows for split, rows in card.splits.items() if rows}),
+    )
+    return DatasetInput(entity, [InputTag("mlflow.data.context", ", ".join(card.splits))])
 
 
 def dataset_input(dataset: "Dataset") -> DatasetInput:

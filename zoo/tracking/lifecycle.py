@@ -14,9 +14,10 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME
 
 from zoo.processes import Process
+from zoo.tracking import experiments
 from zoo.tracking.abandoned import PROCESS_TAG, abandoned_runs, close
 from zoo.tracking.environment import environment
 from zoo.tracking.run import MAX_TAG_LENGTH, MODEL_TAG, Run
@@ -74,16 +75,22 @@ def start_run(
             if abandoned.info.run_id != resume:
                 close(client, abandoned)
         tags = resolve_tags(environment() | {k: str(v) for k, v in (tags or {}).items()})
+        if recipe := tags.get("recipe"):
+            tags[MLFLOW_SOURCE_NAME] = recipe  # otherwise the name of this program's first file
         process = Process.current().to_json()
         tags[PROCESS_TAG] = process
         if resume:
-            run = _resume(client, resume, process)
+            run = resume_run(client, resume, process)
         elif launched := os.environ.get("MLFLOW_RUN_ID"):  # by `mlflow run`
-            run = _resume(client, launched, process)
+            run = resume_run(client, launched, process)
             client.update_run(launched, name=name)
             run.log_tags(tags)
         else:
-            experiment_id = get_experiment(client, experiment).experiment_id
+            found = get_experiment(client, experiment)
+            experiments.describe(
+                client, found, tags.get("recipe", name), tags.get("task", ""), config
+            )
+            experiment_id = found.experiment_id
             info = client.create_run(experiment_id, run_name=name, tags=tags).info
             run = Run(client, info.run_id, experiment_id, name)
         monitor = SystemMetricsMonitor(
@@ -112,6 +119,18 @@ def start_run(
             raise failure(error, client.tracking_uri) from error
 
 
+def note(description: str, command: str | None) -> str:
+    """The description of a run: of its model, and the command that repeats it.
+
+    Args:
+        description: The description of the model.
+        command: The command, or `None`.
+    """
+    return "\n\n".join(
+        [description, *([f"Repeat it:\n\n    {command}"] if command else [])]
+    ).strip()
+
+
 def get_experiment(client: MlflowClient, name: str) -> Experiment:
     """An experiment by name, created if it does not exist.
 
@@ -137,7 +156,17 @@ def get_experiment(client: MlflowClient, name: str) -> Experiment:
     return experiment
 
 
-def _resume(client: MlflowClient, run_id: str, process: str) -> Run:
+def resume_run(client: MlflowClient, run_id: str, process: str) -> Run:
+    """A run to go on with, whose status is set to `RUNNING`.
+
+    Args:
+        client: A client of the tracking store.
+        run_id: Id of the run.
+        process: The process that goes on with it, as JSON.
+
+    Raises:
+        ValueError: if there is no such run.
+    """
     try:
         entity = client.get_run(run_id)
     except MlflowException as error:
@@ -165,8 +194,8 @@ def _log_start(run: Run, config: dict, dataset: "Dataset | None", tags: dict[str
     """Logs the configuration and the data, and creates the logged model."""
     run.log_params(config)
     run.log_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "config.yaml")
-    if description := config.get("description"):
-        run.log_tags({MLFLOW_RUN_NOTE: description})
+    if text := note(config.get("description", ""), tags.get("command")):
+        run.log_tags({MLFLOW_RUN_NOTE: text})
     if dataset is not None:
         run.log_dataset(dataset)
     if run.pending_model is None and run.logged_model is None:

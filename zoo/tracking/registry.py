@@ -1,90 +1,38 @@
-"""Model registry: versions, quality gates, and the alias `champion`."""
+"""Model registry: new versions, promotion, rollback."""
 
 import json
-import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from zoo.suggestions import did_you_mean
+from zoo.tracking.champion import (
+    CHAMPION,
+    adopt,
+    aliases_of,
+    compare,
+    decide,
+    settle,
+    succession,
+    versions_of,
+)
+from zoo.tracking.gates import GateResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
     from zoo.presets import Card
 
-CHAMPION = "champion"
-REASON_TAG = "champion.reason"  # set when a version has been compared with the champion
-PATIENCE_SECONDS = 30  # for an earlier version whose registration does not end
-POLL_SECONDS = (0.02, 0.5)  # the first wait, which then doubles, and the longest
 CREATE_ATTEMPTS = 10
-RECENT = 100  # versions, among which those are sought that are being registered
+# Without them nobody can tell what a version is, or may use it.
+NEEDED = ("name", "task", "dataset", "licence", "description", "parameters", "sha256", "metrics")
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """Result of a gate.
+class RegistryError(ValueError):
+    """Error for a model or version that does not exist, or may not become the champion."""
 
-    Attributes:
-        metric: Name of the metric.
-        value: Its value on the dev split.
-        threshold: The required value.
-        mode: `"max"` if greater is better, `"min"` if less is.
-        passed: Whether the value reaches the threshold. NaN never passes.
-    """
-
-    metric: str
-    value: float
-    threshold: float
-    mode: Literal["max", "min"]
-    passed: bool
-
-    def __str__(self) -> str:
-        sign = "≥" if self.mode == "max" else "≤"
-        verdict = "passed" if self.passed else "failed"
-        return f"{self.metric} {self.value:.4g} {sign} {self.threshold:.4g}: {verdict}"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Threshold that a model must reach to become the champion.
-
-    Args:
-        metric: Name of a metric of the model's `score`.
-        threshold: The required value.
-        mode: `"max"` if greater is better, `"min"` if less is. Defaults to `"max"`.
-
-    Raises:
-        ValueError: if `mode` is neither.
-    """
-
-    metric: str
-    threshold: float
-    mode: Literal["max", "min"] = "max"
-
-    def __post_init__(self):
-        if self.mode not in ("max", "min"):
-            raise ValueError(
-                f"The mode of a gate is 'max' (greater is better) or 'min'. Received: {self.mode!r}"
-            )
-
-    def check(self, metrics: dict[str, float]) -> GateResult:
-        """Compares measured metrics with the threshold.
-
-        Args:
-            metrics: The metrics of the dev split.
-
-        Raises:
-            ValueError: if the gate's metric is not among them.
-        """
-        if self.metric not in metrics:
-            raise ValueError(
-                f"The gate's metric was not measured. Measured metrics: {sorted(metrics)}."
-                f"{did_you_mean(self.metric, metrics)} Received: metric={self.metric!r}"
-            )
-        value = float(metrics[self.metric])
-        passed = _not_worse(value, self.threshold, self.mode)
-        return GateResult(self.metric, value, self.threshold, self.mode, passed)
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,14 +75,9 @@ def register(
     """Registers a logged model as the next version, and moves the alias `champion` if it is better.
 
     The alias moves to the new version only if the gate passed and the present champion, measured
-    by the same metric on the same data, is not better. A champion of other data is not compared
-    with, and keeps the alias.
-
-    Versions that are registered at the same time are compared one after another, in the order of
-    their numbers, which the registry assigns atomically: each waits until the earlier ones have
-    been compared. One that does not get there, because its process died, is waited for 30 seconds
-    and then passed over. A logged model that is registered already, as when a run is resumed, keeps
-    its version.
+    by the same metric on the same data, is not better; otherwise the version gets the alias
+    `challenger`. See `zoo.tracking.champion` for versions that are registered at the same time. A
+    logged model that is registered already, as when a run is resumed, keeps its version.
 
     Args:
         client: A `mlflow.MlflowClient`.
@@ -149,54 +92,165 @@ def register(
         A `Registered`.
 
     Raises:
-        ValueError: if the name is empty or contains `/` or `:`.
+        ValueError: if the name is empty or contains `/` or `:`, or the card is not complete.
+    """
+    tags = {
+        "dataset.digest": dataset_digest,
+        "gate": str(gate),
+        "gate.metric": gate.metric,
+        "gate.mode": gate.mode,
+        "gate.value": repr(gate.value),
+    }
+    description = describe(card, gate)
+    number = add_version(client, model_uri, name, card, description, tags, run_id)
+    found = settle(client, name)
+    return Registered(name, number, found.champion == number, found.reasons[number])
+
+
+def add_version(
+    client: "MlflowClient",
+    model_uri: str,
+    name: str,
+    card: "Card",
+    description: str,
+    tags: dict[str, str],
+    run_id: str,
+) -> int:
+    """Creates the next version of a logged model, or returns the one that it has.
+
+    Args:
+        client, model_uri, name, card, run_id: As in `register`.
+        description: Markdown.
+        tags: Further tags of the version.
+
+    Returns:
+        The number of the version.
+
+    Raises:
+        ValueError: if the name is empty or contains `/` or `:`, or the card is not complete.
     """
     if not name or set(name) & set("/:"):
         raise ValueError(
             "The name of a registered model must not contain '/' or ':'; use '_' instead. "
             f"Received: name={name!r}"
         )
-    _create_model(client, name, card)
-    model_id = model_uri.rpartition("/")[2]
-    version = _version_of(client, name, model_uri)
-    if version is None:
-        tags = {
-            "task": card.task,
-            "dataset": card.dataset,
-            "dataset.digest": dataset_digest,
-            "gate": str(gate),
-            "gate.metric": gate.metric,
-            "gate.mode": gate.mode,
-            "gate.value": repr(gate.value),
-        }
-        version = _create_version(
-            client,
-            name,
-            source=model_uri,
-            run_id=run_id,
-            model_id=model_id,
-            description=describe(card, gate),
-            tags=tags,
+    if missing := [key for key in NEEDED if not getattr(card, key)]:
+        raise ValueError(
+            "A version is registered with a complete card only: give `zoo.presets.save` the "
+            f"missing facts. Received: a card without {', '.join(missing)}"
         )
+    _create_model(client, name, card)
+    adopt(client, name)
+    model_id = model_uri.rpartition("/")[2]
+    version = next((it for it in versions_of(client, name) if it.source == model_uri), None)
+    version = version or _create_version(
+        client,
+        name,
+        source=model_uri,
+        run_id=run_id,
+        model_id=model_id,
+        description=description,
+        tags={"task": card.task, "dataset": card.dataset} | tags,
+    )
     number = int(version.version)  # an int or a string, depending on the store
-    if (reason := version.tags.get(REASON_TAG)) is None:
-        _wait_for_earlier(client, name, number)
-        champion = _champion(client, name)
-        if champion is not None and int(champion.version) == number:
-            reason = "set by a process that was then killed"
-        else:
-            is_better, reason = _compare(gate, card.dataset, dataset_digest, champion)
-            if is_better:
-                client.set_registered_model_alias(name, CHAMPION, str(number))
-        client.set_model_version_tag(name, str(number), REASON_TAG, reason)
     _link(client, model_id, name, str(number))
-    champion = _champion(client, name)
-    is_champion = champion is not None and int(champion.version) == number
-    return Registered(name, number, is_champion, reason)
+    return number
 
 
-def describe(card: "Card", gate: GateResult) -> str:
-    """The card as Markdown, truncated to the limit of the registry."""
+def promote(
+    client: "MlflowClient", name: str, number: int, *, force: bool = False, reason: str = ""
+) -> Registered:
+    """Makes a version the champion.
+
+    Args:
+        client: A `mlflow.MlflowClient`.
+        name: Name of the registered model.
+        number: The version.
+        force: Whether to do so without a gate, and if the champion is better or has other data.
+            Defaults to `False`.
+        reason: Why, for the version's tag and description. Defaults to `""`.
+
+    Raises:
+        RegistryError: if there is no such model or version, it is the champion, or it is not
+            better.
+    """
+    version = find_version(client, name, number)
+    adopt(client, name)
+    at = aliases_of(client, name).get(CHAMPION)
+    if at == number:
+        raise RegistryError(f"Version {number} of {name} is the champion already.")
+    if not force:
+        may, why = compare(version, find_version(client, name, at) if at else None)
+        if not may:
+            error = RegistryError(f"Version {number} of {name} does not become the champion: {why}")
+            error.hint = f"zoo registry promote {name} {number} --force --reason …"
+            raise error
+    found = decide(client, name, number, "force" if force else "promote", reason)
+    return Registered(name, number, found.champion == number, found.reasons[number])
+
+
+def rollback(client: "MlflowClient", name: str, reason: str = "") -> Registered:
+    """Makes the champion before the present one the champion again.
+
+    Args:
+        client: A `mlflow.MlflowClient`.
+        name: Name of the registered model.
+        reason: Why, for the tags and descriptions. Defaults to `""`.
+
+    Raises:
+        RegistryError: if there is no such model, or no earlier champion.
+    """
+    check_model(client, name)
+    adopt(client, name)
+    champions = succession(versions_of(client, name)).champions
+    if len(champions) < 2:
+        error = RegistryError(
+            f"{name} has no earlier champion to go back to: promote a version by its number. "
+            f"Received: champions {', '.join(map(str, champions)) or 'none'}"
+        )
+        error.hint = f"zoo registry show {name}"
+        raise error
+    number = champions[-2]
+    found = decide(client, name, number, "rollback", reason)
+    return Registered(name, number, found.champion == number, found.reasons[number])
+
+
+def check_model(client: "MlflowClient", name: str) -> None:
+    """Raises `RegistryError` if there is no registered model of this name."""
+    names = [model.name for model in client.search_registered_models(max_results=1000)]
+    if name not in names:
+        error = RegistryError(f"There is no registered model `{name}`.{did_you_mean(name, names)}")
+        error.hint = "zoo registry ls" if names else "zoo presets import"
+        raise error
+
+
+def find_version(client: "MlflowClient", name: str, which: int | str) -> "ModelVersion":
+    """A version by its number or alias.
+
+    Raises:
+        RegistryError: if there is no such model, version or alias.
+    """
+    check_model(client, name)
+    versions = {int(it.version): it for it in versions_of(client, name)}
+    aliases = aliases_of(client, name)
+    number = int(which) if str(which).isdecimal() else aliases.get(str(which))
+    if number not in versions:
+        known = [*map(str, sorted(versions)), *aliases]
+        error = RegistryError(
+            f"{name} has the versions {', '.join(known) or 'none'}. Received: {which}"
+        )
+        error.hint = f"zoo registry show {name}"
+        raise error
+    return versions[number]
+
+
+def describe(card: "Card", gate: GateResult | None = None) -> str:
+    """The card as Markdown, truncated to the limit of the registry.
+
+    Args:
+        card: The card.
+        gate: The result of the recipe's gate. Defaults to `None`: of a published model.
+    """
     languages = f" ({', '.join(card.languages)})" if card.languages else ""
     metrics = ", ".join(f"{name} **{value:.4g}**" for name, value in card.metrics.items())
     lines = [
@@ -204,7 +258,7 @@ def describe(card: "Card", gate: GateResult) -> str:
         "",
         f"- **Task** {card.task}; **data** {card.dataset}{languages}",
         f"- **Measured** {metrics}",
-        f"- **Gate** (dev) {gate}",
+        *([f"- **Gate** (dev) {gate}"] if gate else []),
         f"- **Size** {card.parameters:,} parameters, {card.bytes / 2**20:.1f} MiB",
         f"- **Licence** {card.licence}",
         f"- **Recipe** `{card.recipe}`",
@@ -237,43 +291,6 @@ def _create_version(client, name, **fields):
             time.sleep(0.05 * attempt)
 
 
-def _recent_versions(client, name) -> list:
-    """The latest versions of a model, the latest first."""
-    quote = '"' if "'" in name else "'"
-    return client.search_model_versions(
-        f"name = {quote}{name}{quote}", max_results=RECENT, order_by=["version_number DESC"]
-    )
-
-
-def _version_of(client, name, model_uri):
-    """The version of a logged model, or `None`."""
-    versions = (it for it in _recent_versions(client, name) if it.source == model_uri)
-    return next(versions, None)
-
-
-def _wait_for_earlier(client, name, number) -> None:
-    """Waits until every version before `number` has been compared with the champion.
-
-    Versions that have no `gate.value` were not registered by `register`.
-    """
-    wait, longest = POLL_SECONDS
-    last, deadline = None, 0.0
-    while waiting := [
-        it.version
-        for it in _recent_versions(client, name)
-        if int(it.version) < number and "gate.value" in it.tags and REASON_TAG not in it.tags
-    ]:
-        if waiting != last:  # somebody was compared meanwhile
-            last, deadline = waiting, time.monotonic() + PATIENCE_SECONDS
-        if time.monotonic() > deadline:
-            for it in waiting:
-                reason = "not compared: its registration did not end"
-                client.set_model_version_tag(name, str(it), REASON_TAG, reason)
-            return
-        time.sleep(wait)
-        wait = min(2 * wait, longest)
-
-
 def _link(client, model_id, name, number):
     """Links the logged model to its version in the UI, as `mlflow.register_model` does."""
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
@@ -283,46 +300,3 @@ def _link(client, model_id, name, number):
         return
     known.append({"name": name, "version": number})
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(known)})
-
-
-def _champion(client, name):
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return None
-
-
-def _compare(gate: GateResult, dataset: str, dataset_digest: str, champion) -> tuple[bool, str]:
-    if not gate.passed:
-        return False, f"gate not passed ({gate})"
-    if champion is None:
-        return True, f"first to pass the gate ({gate})"
-    theirs = champion.tags
-    if theirs.get("dataset.digest") != dataset_digest:
-        other = theirs.get("dataset", "unknown")
-        return False, (
-            f"the champion, version {champion.version}, has other data "
-            f"({other if other != dataset else f'other rows of {other}'}), and versions of "
-            "different data are never compared: register under another name "
-            "(tracking.register_as=…), or move the alias in the registry manually"
-        )
-    if (theirs.get("gate.metric"), theirs.get("gate.mode")) != (gate.metric, gate.mode):
-        return False, (
-            f"the champion, version {champion.version}, was measured by another metric "
-            f"({theirs.get('gate.metric')}): compare them, and move the alias in the registry "
-            "manually"
-        )
-    value = float(theirs["gate.value"])
-    if not _not_worse(gate.value, value, gate.mode):
-        return False, f"champion version {champion.version} is better ({value:.4g})"
-    return True, f"not worse than version {champion.version} ({value:.4g})"
-
-
-def _not_worse(value: float, other: float, mode: str) -> bool:
-    if math.isnan(value):
-        return False
-    return value >= other if mode == "max" else value <= other

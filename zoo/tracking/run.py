@@ -12,6 +12,7 @@ from mlflow.models import Model
 
 from zoo.processes import temporary_folder
 from zoo.tracking import data, flavor, registry
+from zoo.tracking.gates import GateResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -209,9 +210,10 @@ class Run:
                 "dataset_name": dataset.name,
                 "dataset_digest": data.short_digest(dataset),
             }
+        sizes = {"model/parameters": card.parameters, "model/megabytes": card.bytes / 1e6}
         metrics = [
             Metric(k, float(v), now, step, model_id=model_id, run_id=self.id, **measured_on)
-            for k, v in card.metrics.items()
+            for k, v in (card.metrics | sizes).items()
         ]
         self._client.log_batch(self.id, metrics=metrics)
         outputs = self._client.get_run(self.id).outputs.model_outputs  # type: ignore[union-attr]
@@ -222,12 +224,12 @@ class Run:
         return f"models:/{model_id}"
 
     def register(
-        self, model_uri: str, name: str, card: "Card", gate: registry.GateResult
+        self, model_uri: str, name: str, card: "Card", gate: GateResult
     ) -> registry.Registered:
         """Registers a logged model as the next version of `name`.
 
-        The alias `champion` moves to it if the gate passed and the present champion is not better;
-        see `zoo.tracking.registry.register`.
+        The alias `champion` moves to it if the gate passed and the present champion is not better,
+        or else `challenger`; see `zoo.tracking.registry.register`.
 
         Args:
             model_uri: The URI that `log_model` returned.

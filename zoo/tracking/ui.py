@@ -13,6 +13,7 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from zoo.home import home
+from zoo.tracking.experiments import VIEW, VIEW_TAG
 from zoo.tracking.server import LOCKED
 from zoo.tracking.signals import termination_raises
 from zoo.tracking_store import database_root, is_server, prepare_store, without_passwords
@@ -87,8 +88,22 @@ def start_page(uri: str) -> str:
     client = MlflowClient(tracking_uri=uri)
     experiments = [e.experiment_id for e in client.search_experiments(max_results=1000)]
     latest = client.search_runs(experiments, order_by=["start_time DESC"], max_results=1)
-    path = f"/{quote(latest[0].info.experiment_id)}/runs" if latest else ""
-    return f"#/experiments{path}?workflowType=machine_learning&compareRunsMode=CHART"
+    if not latest:
+        return "#/experiments?workflowType=machine_learning"
+    experiment = client.get_experiment(latest[0].info.experiment_id)
+    view = f"&viewStateShareKey={VIEW}" if VIEW_TAG in experiment.tags else ""
+    path = f"/{quote(experiment.experiment_id)}/runs"
+    return f"#/experiments{path}?workflowType=machine_learning{view}"
+
+
+def is_empty(uri: str) -> bool:
+    """True if a store has neither runs nor registered models."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiments = [e.experiment_id for e in client.search_experiments(max_results=1000)]
+    runs = client.search_runs(experiments, max_results=1)
+    return not runs and not client.search_registered_models(max_results=1)
 
 
 def _command(port: int) -> list[str]:

@@ -54,6 +54,7 @@ class TrainerState:
         seconds: Training time.
         unlogged: Metrics of finished epochs that the tracking store may not have yet: each the
             number of finished epochs, and the values by name.
+        history: The same of all finished epochs, for the learning curves of the preset.
     """
 
     epoch: int = 0
@@ -68,6 +69,12 @@ class TrainerState:
     moved: bool = False
     seconds: float = 0.0
     unlogged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+    def add(self, metrics: dict[str, float]) -> None:
+        """Adds the metrics of the epochs that are finished to `unlogged` and `history`."""
+        self.unlogged.append((self.epoch, metrics))
+        self.history.append((self.epoch, metrics))
 
     def best_weights(self) -> str:
         """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
@@ -372,6 +379,7 @@ class Checkpoint:
         try:
             state = TrainerState(**json.loads(arrays["progress"].tobytes()))
             state.unlogged = [(step, metrics) for step, metrics in state.unlogged]
+            state.history = [(step, metrics) for step, metrics in state.history]
             return state
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(self.folder / STATE_FILE, error) from error

@@ -12,9 +12,11 @@ class Display:
 
     Args:
         bar: bool. Whether to show a progress bar on a terminal.
+        prefix: Before each line. Defaults to `""`.
     """
 
-    def __init__(self, bar: bool = True):
+    def __init__(self, bar: bool = True, prefix: str = ""):
+        self.prefix = prefix
         self._progress: Any = None
         if bar and sys.stderr.isatty():
             from rich import progress
@@ -41,6 +43,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """Prints a line."""
+        line = f"{self.prefix}{line}"
         if self._progress:
             self._progress.console.print(line, markup=False, highlight=False)
         else:

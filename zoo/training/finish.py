@@ -1,6 +1,5 @@
 """End of a run: stores the best weights, measures them, reports and registers the model."""
 
-import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +111,7 @@ class Finish:
 
         checkpoint.once("report", report)
         checkpoint.check_lease()
+        run.log_text(presets.model_card(card), "card.md")
         model_uri = run.log_model(directory, card, naming.input_column(self.config, card.task))
         registered = None
         gates = [gate.check(checked) for gate in self.recipe.gates()]
@@ -158,6 +158,7 @@ class Finish:
             description=naming.description(self.config, self.dataset),
             languages=naming.languages(self.dataset),
             training=self._training_metadata(progress),
+            history=progress.history,
             overwrite=True,
         )
         stored = zoo.load(directory)
@@ -199,9 +200,7 @@ class Finish:
             if key.startswith("version.")
         }
         return {
-            "command": shlex.join(
-                ["zoo", "run", self.label, *self.overrides, "--backend", backend]
-            ),
+            "command": naming.command(self.label, self.overrides, backend),
             "seed": self.config.seed,
             "backend": backend,
             "versions": versions,

@@ -103,7 +103,7 @@ def train(
                 "progress/updates": progress.step // settings.accumulate,
             }
         )
-        progress.unlogged.append((progress.epoch, metrics))
+        progress.add(metrics)
         display.say(
             f"epoch {progress.epoch}/{settings.epochs}  {seconds:.1f} s  "
             f"train {format_metrics(trained)}  "
@@ -142,7 +142,7 @@ def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, di
         progress.averaged = count
     progress.seconds += time.perf_counter() - start
     metrics = {f"average/{name}": value for name, value in measured.items()}
-    progress.unlogged.append((progress.epoch, metrics))
+    progress.add(metrics)
     log()
     display.say(
         f"average of the last {count} epochs  dev {format_metrics(measured)}"

@@ -1,6 +1,8 @@
 """Name, description and languages of a run's model, where the recipe states none."""
 
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.data import Dataset
@@ -9,6 +11,8 @@ from zoo.tasks import TASKS
 from zoo.training.schema import RecipeConfig
 
 TEXT_COLUMNS = ("text", "source", "target")
+UNTOLD = ("data.", "description", "evaluation.", "tracking.", "variants")  # not in a run's name
+MAX_NAME = 120
 LIST_COLUMNS = ("tokens", "captions")  # a list of strings in each row
 
 
@@ -30,6 +34,35 @@ def model_name(config: RecipeConfig, label: str, dataset: Dataset) -> str:
         return Path(label).stem
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", dataset.name).strip("_.-")
     return name or f"{config.recipe}_{dataset.digest[:8]}"
+
+
+def run_name(name: str, overrides: Sequence[str]) -> str:
+    """Name of a run: that of its model, and what differs from the recipe file.
+
+    >>> run_name("quickstart", ["training.epochs=4", "model.units=24", "evaluation.samples=2"])
+    'quickstart units=24 epochs=4'
+
+    Args:
+        name: Name of the model.
+        overrides: Changes to the recipe file. Where they name the run, its name says what differs.
+    """
+    changes = [change.strip() for change in overrides]
+    if any(change.startswith("tracking.name") for change in changes):
+        return name
+    told = sorted(changes, key=lambda change: not change.startswith("model."))  # tables cut names
+    told = [_last(change) for change in told if not change.startswith(UNTOLD)]
+    return " ".join([name, *told])[:MAX_NAME]
+
+
+def command(label: str, overrides: Sequence[str], backend: str) -> str:
+    """The command that repeats a run.
+
+    Args:
+        label: The recipe as `zoo run` takes it.
+        overrides: Changes to its file.
+        backend: The Keras backend.
+    """
+    return shlex.join(["zoo", "run", label, *overrides, "--backend", backend])
 
 
 def description(config: RecipeConfig, dataset: Dataset) -> str:
@@ -66,3 +99,9 @@ def input_column(config: RecipeConfig, task: str) -> str | None:
     if config.data.name is not None or row is None or row.input_column is None:
         return None
     return getattr(config.data, row.input_column.argument, None)
+
+
+def _last(change: str) -> str:
+    """`units=24` of `model.units=24`."""
+    key, equals, value = change.partition("=")
+    return f"{key.rpartition('.')[2]}{equals}{value}"

@@ -74,7 +74,7 @@ def run(
         LeaseError: if another process is working on the run to resume.
     """
     file = _file(spec, name)
-    label = _label(spec, name)
+    label = label_of(spec, name)
     if seeds:
         _check_seeds(label, seeds, overrides, resume)
     output = None if output is None else Path(output)
@@ -124,7 +124,7 @@ def resolve(
         ConfigError: with every mistake in the file and the overrides.
         FileNotFoundError: if there is no such file.
     """
-    return _resolve_file(spec, _file(spec, name), _label(spec, name), overrides)
+    return _resolve_file(spec, _file(spec, name), label_of(spec, name), overrides)
 
 
 def is_path(name: str) -> bool:
@@ -136,7 +136,7 @@ def _file(spec: RecipeSpec, name: str) -> Path:
     return Path(name) if is_path(name) else spec.folder / f"{name}.yaml"
 
 
-def _label(spec: RecipeSpec, name: str) -> str:
+def label_of(spec: RecipeSpec, name: str) -> str:
     """The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file."""
     return name if is_path(name) else f"{spec.name}/{name}"
 
@@ -193,16 +193,17 @@ def _is_within(key: str, sections: Sequence[str]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def _load_data(config: RecipeConfig, label: str) -> "tuple[Dataset, RecipeConfig]":
+def load_data(config: RecipeConfig, label: str) -> "tuple[Dataset, RecipeConfig]":
     """Loads the data; returns them and the configuration with a metric that fits them."""
     dataset = config.data.load(config.seed)
-    config = _with_metric(config, dataset)
+    config = with_metric(config, dataset)
     if mistakes := [format_conflict(it) for it in config.data_conflicts(dataset)]:
         raise ConfigError(label, mistakes)
     return dataset, config
 
 
-def _with_metric(config: RecipeConfig, dataset: "Dataset") -> RecipeConfig:
+def with_metric(config: RecipeConfig, dataset: "Dataset") -> RecipeConfig:
+    """The configuration with a metric that fits the data, where it has none."""
     if config.evaluation.metric is not None:
         return config
     metric = config.default_metric(dataset)
@@ -211,7 +212,7 @@ def _with_metric(config: RecipeConfig, dataset: "Dataset") -> RecipeConfig:
 
 
 def _run_one(spec, label, config, overrides, manifest, output, progress) -> "RunResult":
-    dataset, config = _load_data(config, label)
+    dataset, config = load_data(config, label)
     with starting(f"Starting {label} …"):
         from zoo.training.session import Session  # Keras, MLflow
 
@@ -244,7 +245,7 @@ def _run_study(
     spec, file, label, config, overrides, progress, seeds=(), output=None
 ) -> "StudyResult":
     _check_variants(spec, file, label, config, overrides)
-    dataset, config = _load_data(config, label)
+    dataset, config = load_data(config, label)
     with starting(f"Starting {label} …"):
         from zoo.training.seeds import run_seeds  # Keras, MLflow
         from zoo.training.study import run_study
@@ -257,7 +258,7 @@ def _run_study(
         return _run_one(spec, label, variant, changes, manifest, None, progress)
 
     def resolve_variant(changes: list[str]) -> RecipeConfig:
-        return _with_metric(_resolve_file(spec, file, label, changes), dataset)
+        return with_metric(_resolve_file(spec, file, label, changes), dataset)
 
     study = (recipe, dataset, label, overrides)
     if not seeds:

@@ -1,6 +1,7 @@
 """One run of a recipe: prepares the data and the model, trains, and hands over to `finish`."""
 
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
 from zoo.training.pretrained import differences
+from zoo.training.pruning import Pruned
 from zoo.training.recipe import Recipe, TrainingExamples
 
 
@@ -34,6 +36,10 @@ class Session:
         label: The recipe as `zoo run` takes it: `sentiment/quickstart`, or the path of a file.
         overrides: Changes to its file.
         display: Shows the progress.
+        tags: Further tags of the run. Defaults to none.
+        after_epoch: Called after each epoch with the metrics of all of them: the epoch, from 1, and
+            values by name. It may raise `zoo.training.pruning.Pruned`, which ends the run without a
+            model. Defaults to `None`: nothing.
     """
 
     def __init__(
@@ -43,6 +49,8 @@ class Session:
         label: str,
         overrides: list[str],
         display: Display,
+        tags: Mapping[str, str] | None = None,
+        after_epoch: Callable[[Sequence[tuple[int, dict[str, float]]]], None] | None = None,
     ):
         self.recipe = recipe
         self.config = recipe.config
@@ -51,6 +59,8 @@ class Session:
         self.name = naming.model_name(recipe.config, label, dataset)
         self.overrides = overrides
         self.display = display
+        self.tags = dict(tags or {})
+        self.after_epoch = after_epoch
 
     def run(self, manifest: RunManifest | None, output: Path | None) -> RunResult:
         """Runs the recipe, from the start or from a checkpoint.
@@ -70,12 +80,14 @@ class Session:
             CheckpointError: if the data changed since the run to resume started, or a checkpoint
                 cannot be written or read.
             LeaseError: if another process is working on the run to resume, or has taken it over.
+            zoo.training.pruning.Pruned: if `after_epoch` gives the run up, which then has finished.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
+        tags["command"] = naming.command(self.label, self.overrides, keras.config.backend())
         tags[DIGEST_TAG] = config_digest(
             config.model_dump(), self.dataset.digest, keras.config.backend()
         )
@@ -90,7 +102,8 @@ class Session:
                 for line in differences(self.recipe.initial_model, model, source):
                     say(line)
         self._columns = self.recipe.training_columns(self.dataset, self.display)
-        tags |= teaching(self.recipe, self.dataset)
+        tags |= teaching(self.recipe, self.dataset) | self.tags
+        pruned = None
         remove_leftovers()
         with Lease() as lease:
             if manifest is not None:
@@ -98,7 +111,7 @@ class Session:
                 checkpoint.hold(lease)  # before the run changes in the store
             with start_run(
                 tracking.experiment or config.recipe,
-                self.name,
+                naming.run_name(self.name, self.overrides),
                 config=config.model_dump()
                 | {"description": naming.description(config, self.dataset)},
                 tags=tags,
@@ -125,10 +138,16 @@ class Session:
                         self.display,
                     )
                     result = finish.run(model, progress, checkpoint, run, output)
+                except Pruned as given_up:
+                    pruned = given_up
+                    pruned.run_id = run.id
+                    run.log_tags({"pruned": str(pruned)})
                 except BaseException as error:
                     self._clean_up(checkpoint, error)
                     raise
             checkpoint.remove()
+        if pruned:
+            raise pruned
         return result
 
     # Prepare
@@ -252,6 +271,8 @@ class Session:
                 f"the tracking store failed ({reason(error)}): training goes on, and the metrics "
                 f"of {epochs} epoch{'s' * (epochs > 1)} are kept until it works"
             )
+        if self.after_epoch:
+            self.after_epoch(progress.history)
 
     # Checks
 

@@ -22,7 +22,7 @@ class TextReader:
                 f"and `{args.model}` takes {model.task.inputs_name}. Received: --html {args.html}",
                 hint="zoo ls --task image_to_text",
             )
-        self.task, self.as_json = model.task, args.json
+        self.task, self.as_json, self.aligns = model.task, args.json, args.align
         self.inputs, self.total = read_inputs(args)
         one = self.total == 1 and bool(args.inputs)
         self.streams = self.task.streams and one and not args.json and sys.stdout.isatty()
@@ -32,8 +32,13 @@ class TextReader:
             options = {name: value for name, value in infer.keywords.items() if name not in _OTHERS}
             print_stream(inputs[0], model.stream(inputs[0], **options))
             return
-        for text, answer in zip(inputs, infer(inputs), strict=True):
-            print_answer(self.task, text, answer.to_dict(), self.as_json)
+        answers = [answer.to_dict() for answer in infer(inputs)]
+        if self.aligns:
+            found = model.align(inputs, [answer["text"] for answer in answers])
+            for answer, alignment in zip(answers, found, strict=True):
+                answer["alignment"] = alignment.to_dict() if self.as_json else alignment.pharaoh
+        for text, answer in zip(inputs, answers, strict=True):
+            print_answer(self.task, text, answer, self.as_json)
 
     def finish(self) -> None:
         pass

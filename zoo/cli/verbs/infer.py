@@ -17,7 +17,6 @@ from zoo.checks import MAX_BATCH
 from zoo.cli import backend, lines, models, output, settings
 from zoo.cli.errors import WrongUse, command
 from zoo.cli.readers import make_reader
-from zoo.tasks import Task
 
 EXAMPLES = """\
   zoo infer bilstm_bahdanau_sst2_en "A gripping film." "Not worth your time."
@@ -26,6 +25,9 @@ EXAMPLES = """\
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=10 --set n_best=3 --json
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
   zoo infer gru_bahdanau_multi30k_en_de "A man rides a bike." --glossary terms.tsv
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --align
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=6 --set groups=3 --set n_best=4
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set temperature=1 --set mbr=32
   zoo infer gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de "Two dogs run."
   zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
@@ -72,6 +74,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="terms that a translation must contain: a line for each, with the source term, a tab "
         "and the target term",
     )
+    parser.add_argument(
+        "--align",
+        action="store_true",
+        help="print which words of the source those of a translation come from, as `0-0 2-1`, the "
+        "places of a source and a target word; with --json the words too",
+    )
     backend.add_argument(parser)
 
 
@@ -88,10 +96,17 @@ def run(args: Namespace) -> None:
             hint=command("mkdir", "-p", args.html.parent),
         )
     found = models.find(args.model, ensembles=True)
+    if not found.task.pairs and (args.glossary or args.align):
+        raise WrongUse(
+            "--glossary and --align are for models that write a text for a text, and "
+            f"`{args.model}` is a {found.task.name}. Received: "
+            f"{f'--glossary {args.glossary}' if args.glossary else '--align'}",
+            hint="zoo ls --task seq2seq_lm",
+        )
     options = {"batch_size": args.batch_size}
     options |= settings.read(args.set, found.task.options, HELP)
     if args.glossary:
-        options["glossary"] = _glossary(args, found.task)
+        options["glossary"] = _glossary(args)
     settings.check(found.task, options, HELP)
     reader = make_reader(args, found)
     chunk_size = args.batch_size * BATCHES_PER_CHUNK
@@ -110,14 +125,8 @@ def run(args: Namespace) -> None:
     reader.finish()
 
 
-def _glossary(args: Namespace, task: Task) -> dict[str, str]:
+def _glossary(args: Namespace) -> dict[str, str]:
     """The terms of `--glossary`."""
-    if task.input != "text" or "glossary" not in task.options:
-        raise WrongUse(
-            "--glossary is for models that write a text for a text, and "
-            f"`{args.model}` is a {task.name}. Received: --glossary {args.glossary}",
-            hint="zoo ls --task seq2seq_lm",
-        )
     from zoo.data import read_glossary
 
     try:

@@ -30,7 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
     parser.add_argument(
         "--seeds",
-        type=_seeds,
+        type=read_seeds,
         default=(),
         metavar="SEED,…",
         help="run the file with each seed, compare them, and keep the best on dev, such as 1,2,3; "
@@ -67,7 +67,8 @@ def run(args: Namespace) -> None:
     )
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def read_seeds(text: str) -> tuple[int, ...]:
+    """The value of `--seeds`."""
     try:
         return tuple(int(seed) for seed in text.split(","))
     except ValueError:

@@ -5,9 +5,10 @@ can open it too, unless --private hides it behind a random address. If MLFLOW_TR
 server, opens that server instead.
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
 
-from zoo.cli import backend
+from zoo.cli import backend, output
 from zoo.cli.errors import WrongUse
 
 EXAMPLES = """\
@@ -35,6 +36,22 @@ def run(args: Namespace) -> None:
             f"--port must be between 1 and 65535. Received: --port {args.port}", hint="zoo ui"
         )
     backend.choose()
-    from zoo.tracking import ui
+    from zoo.tracking import prepare_store, ui
 
+    if ui.is_empty(prepare_store()):
+        _offer_models()
     ui.serve(args.port, open_browser=not args.no_browser, private=args.private)
+
+
+def _offer_models() -> None:
+    """Offers to enter the published models in a store that has nothing to show."""
+    import zoo
+    from zoo.cli.verbs import presets
+
+    if not sys.stdin.isatty():
+        output.say("nothing is tracked yet: `zoo presets import` enters the published models")
+        return
+    cards = zoo.list_models()
+    question = f"Nothing is tracked yet. Enter the {len(cards)} published models? [Y/n] "
+    if input(question).strip().lower() in ("", "y", "yes"):
+        presets.enter(cards)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from zoo.decoding import Draws, Hypotheses, beam_search, compiled, sample, token_table
+from zoo.decoding import Hypotheses, beam_search, compiled, sample, token_table
 from zoo.decoding.blocking import LOWEST
+from zoo.decoding.draws import draw_arguments, draw_kind, random_numbers, sampler_of
 from zoo.decoding.sampling import greedy
 from zoo.models.batching import bucket_size, pad
 from zoo.models.checks import require_preprocessor
 from zoo.sampling_options import DEFAULT_LENGTH, SamplingOptions
 
 SEGMENT = 256  # most tokens of a prefix that are read at a time
-LARGEST_NUMBER = 1 - 1e-6  # below 1 also after rounding to float32
 
 
 class Writer:
@@ -57,10 +57,10 @@ class Writer:
             `zoo.decoding.Hypotheses` of NumPy arrays, with one for each prefix.
         """
         state, last = self.read(prefixes, max_length)
-        kind = _kind(options)
+        kind = draw_kind(options)
         uniform = np.stack([random_numbers(seed, row, max_length) for row in rows])
         program = self._program(self._write, options.beam, kind, max_length)
-        found = program(state, last, *_numbers(options, kind, uniform))
+        found = program(state, last, *draw_arguments(options, kind, uniform))
         return Hypotheses(*(x if x is None else ops.convert_to_numpy(x) for x in found))
 
     def _program(self, function, *settings):
@@ -79,7 +79,7 @@ class Writer:
         arguments = self._step, state, last.shape[0], last, self.end_id, max_length
         if beam is not None:
             return beam_search(*arguments, beam=beam, **shared)
-        return sample(*arguments, sampler=_sampler(kind, numbers), **shared)
+        return sample(*arguments, sampler=sampler_of(kind, numbers), **shared)
 
     def stream(
         self, prefix: Sequence[int], options: SamplingOptions, max_length: int, seed: int
@@ -91,10 +91,10 @@ class Writer:
             options, max_length, seed: See `write`.
         """
         state, last = self.read([prefix], max_length)
-        kind = _kind(options)
+        kind = draw_kind(options)
         program = self._program(self._next, kind)
         for number in random_numbers(seed, 0, max_length):
-            last, state = program(state, last, *_numbers(options, kind, number.reshape(1, 1)))
+            last, state = program(state, last, *draw_arguments(options, kind, number.reshape(1, 1)))
             token = int(ops.convert_to_numpy(last)[0])
             yield token
             if token == self.end_id:
@@ -104,7 +104,7 @@ class Writer:
         logits, state, _ = self._step(last, state, 0)
         logits = ops.cast(logits, "float32")
         never = np.isin(np.arange(logits.shape[-1]), self.never)
-        choose = _sampler(kind, numbers).choose if kind else greedy
+        choose = sampler_of(kind, numbers).choose if kind else greedy
         _, tokens = choose(logits, ops.where(never[None, :], LOWEST, logits), 0)
         return tokens, state
 
@@ -140,42 +140,6 @@ class Writer:
             return self.model.backbone.call_with_state(token_ids, state, padding_mask)[1]
 
         return compiled(read, layers=[self.model.backbone], xla=False)
-
-
-def _kind(options):
-    """Choice of tokens, as part of the key of a program: `None` if the best ones are chosen."""
-    if not options.draws:
-        return None
-    if options.top_k:
-        return bucket_size(options.top_k)  # how many are sorted
-    return "top_p" if options.top_p < 1 else "all"
-
-
-def _numbers(options, kind, uniform):
-    """The arguments of a program that draws: what changes from call to call."""
-    if kind is None:
-        return ()
-    temperature, top_p = np.float32(options.temperature), np.float32(options.top_p)
-    if kind == "all":
-        return uniform, temperature
-    if kind == "top_p":
-        return uniform, temperature, top_p
-    return uniform, temperature, top_p, np.int32(options.top_k)
-
-
-def _sampler(kind, numbers):
-    """The sampler of a kind; see `zoo.decoding.sample`."""
-    if kind is None:
-        return "greedy"
-    uniform, temperature, *limits = numbers
-    top_p, top_k = (*limits, None, None)[:2]
-    return Draws(uniform, temperature, top_k, top_p, kind if isinstance(kind, int) else None)
-
-
-def random_numbers(seed: int, row: int, count: int) -> np.ndarray:
-    """The random numbers of one row, float32 `[count]`, from 0 to below 1."""
-    drawn = np.random.default_rng([seed, row]).random(count)
-    return (drawn * LARGEST_NUMBER).astype("float32")
 
 
 def encode_prefixes(preprocessor: Any, prefixes: Sequence[str]) -> list[list[int]]:

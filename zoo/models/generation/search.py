@@ -1,17 +1,18 @@
-"""Beam search and sampling of models that write."""
+"""Beam search and drawing of texts by models that write."""
 
 import math
+import secrets
 from dataclasses import replace
 
-import keras_hub
 import numpy as np
 from keras import ops
 
-from zoo.checks import MAX_BEAM, check_integer, check_number
-from zoo.decoding import Hypotheses, beam_search, compiled, sample, token_table
+from zoo.decoding import Hypotheses, beam_search, compiled, sample, score, token_table
+from zoo.decoding.draws import draw_arguments, draw_kind, random_numbers, sampler_of
 from zoo.decoding.programs import built_once
 from zoo.models.batching import rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
+from zoo.models.generation.minimum_risk import with_utilities
 from zoo.models.generation.outputs import Hypothesis
 from zoo.search_options import SearchOptions
 
@@ -50,7 +51,8 @@ class TextSearch:
         Returns:
             A function from encoder inputs, see `encoder_inputs`, to `zoo.decoding.Hypotheses` of
             NumPy arrays. Its keyword `required` takes an array of `zoo.decoding.required_table`:
-            the tokens that each text must contain.
+            the tokens that each text must contain; `rows` the places of the inputs among all that
+            are asked, of which each has other random numbers where texts are drawn.
 
         Raises:
             ValueError: if the task has no preprocessor, a coverage penalty is asked of a model
@@ -72,15 +74,51 @@ class TextSearch:
                 f"Received: glossary={dict(options.glossary)}"
             )
         tables = self._tables(options)
-        # The tokens are arguments of the program, which is the same for other words.
+        # The tokens are arguments of the program, which is the same for other words; so are the
+        # numbers by which texts are drawn.
+        kind, given = draw_kind(options), options
         options = replace(options, **options.texts)
+        if options.groups > 1:  # of which texts that are the same are left out later
+            options = replace(options, n_best=options.beam)
+        if kind is not None:
+            options = replace(options, temperature=1.0, top_k=0, top_p=1.0, seed=None)
+            seed = secrets.randbits(62) if given.seed is None else given.seed
 
-        def run(*encoder_inputs, required=None):
-            given = tables if required is None else tables | {"required": required}
-            program = self._program(options, return_attention, tuple(given))
-            return program(*given.values(), *encoder_inputs)
+        def run(*encoder_inputs, required=None, rows=None):
+            arrays = tables if required is None else tables | {"required": required}
+            program = self._program(options, return_attention, tuple(arrays), kind)
+            if kind is None:
+                return program(*arrays.values(), *encoder_inputs)
+            rows = range(len(encoder_inputs[0])) if rows is None else rows
+            length = self._max_length(options, arrays, encoder_inputs)
+            numbers = [random_numbers(seed, row, options.width * length) for row in rows]
+            uniform = np.reshape(numbers, (-1, length))
+            drawing = draw_arguments(given, kind, uniform)
+            return program(*arrays.values(), *encoder_inputs, *drawing)
 
         return run
+
+    def scorer(self, length_penalty: float = 1.0, coverage_penalty: float = 0.0):
+        """Scores of given texts, compiled once for each shape of its inputs.
+
+        Args:
+            length_penalty, coverage_penalty: See `SearchOptions`.
+
+        Returns:
+            A function from tokens `[batch, max_length]` and encoder inputs to
+            `zoo.decoding.Hypotheses` of NumPy arrays.
+        """
+        tokenizer, settings = self.preprocessor.tokenizer, (length_penalty, coverage_penalty)
+
+        def run(tokens, *encoder_inputs):
+            step, state, mask = self.decoding(encoder_inputs, tokens.shape[-1])
+            ends = tokenizer.start_token_id, tokenizer.end_token_id
+            return score(step, state, tokens, *ends, *settings, source_mask=mask)
+
+        if settings not in self._programs:
+            program = _as_arrays(compiled(run, layers=self.members()))
+            self._programs.setdefault(settings, program)
+        return self._programs[settings]
 
     def _program(self, *settings):
         """The compiled search with these settings; of threads that ask, the first compiles."""
@@ -88,78 +126,63 @@ class TextSearch:
             self._programs.setdefault(settings, self._compile_search(*settings))
         return self._programs[settings]
 
-    def sampling(self, temperature=1.0, num_samples=1, seed=None):
-        """Random sampling that is compiled once for each shape of its inputs.
+    def _max_length(self, options, arrays, encoder_inputs):
+        """The most tokens to write; with what must be written twice as many as that has."""
+        asked = [arrays[name].shape for name in ("prefix", "required") if name in arrays]
+        return options.max_length or max(
+            self.default_max_length(*encoder_inputs),
+            options.min_length + 1,
+            2 * sum(math.prod(shape[-2:]) for shape in asked),
+        )
 
-        Args:
-            temperature: float. From 0.01; the logits are divided by it: texts vary less below 1,
-                and more above. Defaults to `1.0`.
-            num_samples: int. Texts drawn for each input. Defaults to `1`.
-            seed: int. Seed of the draws. Defaults to `None`, a random one.
+    def _compile_search(self, options, return_attention, names, kind):
+        """A function from the arrays that are named, and encoder inputs, to `Hypotheses`.
 
-        Returns:
-            A function from encoder inputs, see `encoder_inputs`, to `zoo.decoding.Hypotheses` of
-            NumPy arrays. Each call draws other texts.
-
-        Raises:
-            ValueError: if the task has no preprocessor, or an option is out of its range.
+        Where texts are drawn it takes the arguments of the kind too: see `draw_arguments`.
         """
-        require_preprocessor(self.preprocessor)
-        check_number("temperature", temperature, 0.01, 100)
-        check_integer("num_samples", num_samples, 1, MAX_BEAM)
         tokenizer = self.preprocessor.tokenizer
-        sampler = keras_hub.samplers.RandomSampler(temperature=temperature, seed=seed)
-
-        def draw(*encoder_inputs):
-            max_length = self.default_max_length(*encoder_inputs)
-            step, state, memory_mask = self.decoding(encoder_inputs, max_length)
-            return sample(
-                step,
-                state,
-                memory_mask.shape[0],
-                tokenizer.start_token_id,
-                tokenizer.end_token_id,
-                max_length,
-                sampler=sampler,
-                num_samples=num_samples,
-                pad_id=tokenizer.pad_token_id,
-            )
-
-        return _as_arrays(compiled(draw, layers=[*self.members(), sampler]))
-
-    def _compile_search(self, options, return_attention, names):
-        """A function from the arrays that are named, and encoder inputs, to `Hypotheses`."""
-        tokenizer = self.preprocessor.tokenizer
+        count = {None: 0, "all": 2, "top_p": 3}.get(kind, 4)
 
         def search(*arguments):
             given = dict(zip(names, arguments, strict=False))
-            encoder_inputs = arguments[len(given) :]
-            asked = [given[name].shape for name in ("prefix", "required") if name in given]
-            max_length = options.max_length or max(
-                self.default_max_length(*encoder_inputs),
-                options.min_length + 1,
-                2 * sum(math.prod(shape[-2:]) for shape in asked),
-            )
-            step, state, memory_mask, normalize = self._searching(encoder_inputs, max_length)
+            encoder_inputs = arguments[len(given) : len(arguments) - count]
+            max_length = self._max_length(options, given, encoder_inputs)
+            shared = {
+                "min_length": options.min_length,
+                "no_repeat_ngram": options.no_repeat_ngram,
+                "repetition_penalty": options.repetition_penalty,
+                "return_attention": return_attention,
+                "pad_id": tokenizer.pad_token_id,
+                **given,
+            }
+            ends = tokenizer.start_token_id, tokenizer.end_token_id, max_length
+            if kind is not None:
+                step, state, mask = self.decoding(encoder_inputs, max_length)
+                return sample(
+                    step,
+                    state,
+                    mask.shape[0],
+                    *ends,
+                    sampler=sampler_of(kind, arguments[-count:]),
+                    num_samples=options.width,
+                    source_mask=mask,
+                    **shared,
+                )
+            step, state, mask, normalize = self._searching(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
-                memory_mask.shape[0],
-                tokenizer.start_token_id,
-                tokenizer.end_token_id,
-                max_length,
+                mask.shape[0],
+                *ends,
                 beam=options.beam,
                 n_best=options.n_best,
                 length_penalty=options.length_penalty,
                 coverage_penalty=options.coverage_penalty,
-                min_length=options.min_length,
-                no_repeat_ngram=options.no_repeat_ngram,
-                repetition_penalty=options.repetition_penalty,
-                **given,
+                groups=options.groups,
+                diversity=options.diversity,
                 normalize=normalize,
-                return_attention=return_attention,
-                source_mask=memory_mask,
-                pad_id=tokenizer.pad_token_id,
+                source_mask=mask,
+                **shared,
             )
 
         return _as_arrays(compiled(search, layers=self.members()))
@@ -224,7 +247,7 @@ class TextSearch:
             batch_size: int. Most rows.
             options: A `SearchOptions`.
         """
-        return rows_within(batch_size, options.beam * self.members()[0].backbone.vocabulary_size)
+        return rows_within(batch_size, options.width * self.members()[0].backbone.vocabulary_size)
 
     @property
     def has_attention(self) -> bool:
@@ -235,24 +258,35 @@ class TextSearch:
     def _programs(self):
         return {}
 
-    def hypotheses(self, found: Hypotheses, row: int) -> list[Hypothesis]:
+    def hypotheses(self, found: Hypotheses, row: int, options=None) -> list[Hypothesis]:
         """The hypotheses of one input as text, best first; those that exist.
 
         Args:
             found: What a `search` returned.
             row: int. The row of the input.
+            options: The `SearchOptions` of the search. Defaults to `None`: its defaults.
         """
-        lengths = found.lengths[row]
-        count = max(1, int(np.isfinite(found.scores[row]).sum()))
-        warn_of_fewer(count, len(lengths))
-        return [
+        lengths, options = found.lengths[row], options or SearchOptions()
+        hypotheses = [
             Hypothesis(
                 self.text(found.tokens[row, n, : lengths[n]]),
                 float(found.scores[row, n]),
                 float(found.log_probabilities[row, n]),
             )
-            for n in range(count)
+            for n in range(max(1, int(np.isfinite(found.scores[row]).sum())))
         ]
+        if options.draws:
+            hypotheses = with_utilities(hypotheses) if options.mbr else hypotheses
+            hypotheses = sorted(hypotheses, key=lambda it: it.score, reverse=True)
+            return hypotheses[: options.n_best]
+        if options.groups == 1:
+            warn_of_fewer(len(hypotheses), len(lengths))
+            return hypotheses
+        different: dict[str, Hypothesis] = {}  # groups may end with the same text
+        for hypothesis in hypotheses:
+            different.setdefault(hypothesis.text, hypothesis)
+        warn_of_fewer(len(different), options.n_best)
+        return list(different.values())[: options.n_best]
 
     def text(self, token_ids) -> str:
         """The text of tokens, without end tokens and padding."""

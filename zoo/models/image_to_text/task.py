@@ -87,8 +87,9 @@ class ImageToText(GenerationTask):
             zoo.images.ImageError: if a file cannot be read as an image.
             ValueError: if an option is out of its range.
         """
-        run_search = self.search(SearchOptions(**search))
-        batch_size = self.rows_within(batch_size, SearchOptions(**search))
+        options = SearchOptions(**search)
+        run_search = self.search(options)
+        batch_size = self.rows_within(batch_size, options)
         if _is_single_image(images):
             raise TypeError(
                 f"Images must come in a list, even a single one. Received: images={images!r:.80}"
@@ -97,7 +98,7 @@ class ImageToText(GenerationTask):
 
         def run(batch):
             grid = self.features([images[row] for row in batch.rows])
-            return self._captions(grid, batch.num_filling, run_search)
+            return self._captions(grid, batch, run_search, options)
 
         return run_batches(run, [1] * len(images), batch_size)
 
@@ -141,12 +142,13 @@ class ImageToText(GenerationTask):
         if features is None:
             answers = self.infer(columns["image"], batch_size=batch_size, **search)
         else:
-            run_search = self.search(SearchOptions(**search))
-            batch_size = self.rows_within(batch_size, SearchOptions(**search))
+            options = SearchOptions(**search)
+            run_search = self.search(options)
+            batch_size = self.rows_within(batch_size, options)
 
             def run(batch):
                 grid = np.asarray(features[batch.rows], "float32")
-                return self._captions(grid, batch.num_filling, run_search)
+                return self._captions(grid, batch, run_search, options)
 
             answers = run_batches(run, [1] * len(features), batch_size)
         return caption_scores(columns["captions"], [answer.text for answer in answers])
@@ -218,9 +220,10 @@ class ImageToText(GenerationTask):
     def default_max_length(self, grid):
         return self.preprocessor.sequence_length
 
-    def _captions(self, grid, num_filling, search):
-        found = search(_fill(grid, num_filling))
-        return [Caption.of(self.hypotheses(found, row)) for row in range(len(grid))]
+    def _captions(self, grid, batch, search, options):
+        rows = batch.rows + batch.rows[-1:] * batch.num_filling
+        found = search(_fill(grid, batch.num_filling), rows=rows)
+        return [Caption.of(self.hypotheses(found, row, options)) for row in range(len(grid))]
 
 
 def _is_single_image(images):

@@ -1,5 +1,7 @@
 """What models that write a text for a text have in common."""
 
+import itertools
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +16,7 @@ from zoo.metrics import (
     summary_scores,
     translation_scores,
 )
-from zoo.models.batching import batches, predict, run_by_length
+from zoo.models.batching import batches, pad, predict, rows_within, run_batches, run_by_length
 from zoo.models.checks import (
     check_columns,
     check_texts,
@@ -24,7 +26,8 @@ from zoo.models.checks import (
 )
 from zoo.models.generation import Generation, Hypothesis, SearchOptions
 from zoo.models.generation.search import TextSearch, contains
-from zoo.models.generation.teacher_forcing import token_losses
+from zoo.models.generation.teacher_forcing import teacher_forcing, token_losses
+from zoo.models.seq2seq_lm.aligning import WordAlignment, align_words
 from zoo.models.seq2seq_lm.glossary import Glossary
 from zoo.search_options import takes_search_options
 from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
@@ -79,17 +82,21 @@ class TextWriter(TextSearch):
 
         def search_of(size):
             """The search and the batch size for texts whose terms have up to `size` tokens."""
-            wide = replace(options, beam=max(options.beam, min(size + 1, MAX_WIDTH)))
+            wide = options
+            if size:
+                wide = replace(options, beam=max(options.beam, min(size + 1, MAX_WIDTH)))
             return self.search(wide), self.rows_within(batch_size, wide)
 
         search_of(0)  # refuses what the model cannot do, also where there are no texts
-        return self._answers(search_of, texts, terms)
+        return self._answers(search_of, texts, terms, options)
 
     def make_sampler(self, temperature: float = 1.0, num_samples: int = 1, seed: int | None = None):
         """Random answers in place of the best ones of a beam.
 
         Args:
-            temperature, num_samples, seed: See `sampling`.
+            temperature: float. From 0.01; see `zoo.search_options.SearchOptions`.
+            num_samples: int. Texts drawn for each input.
+            seed: int. Defaults to `None`, a random one.
 
         Returns:
             A function from a list of texts to a `Translation` for each, as those of `infer`, whose
@@ -98,26 +105,23 @@ class TextWriter(TextSearch):
         Raises:
             ValueError: if an option is out of its range.
         """
-        draw = self.sampling(temperature, num_samples, seed)
-        batch_size = self.rows_within(64, SearchOptions(beam=num_samples))
+        options = {"temperature": temperature, "n_best": num_samples}
+        seeds = itertools.count(secrets.randbits(62) if seed is None else seed)
+        SearchOptions(**options, seed=next(seeds))  # checks them
 
         def answer(texts: Iterable[str]) -> list[Translation]:
-            texts = check_texts(texts)
-            found = self._answers(lambda size: (draw, batch_size), texts, [[]] * len(texts))
-            return [
-                Translation.of(sorted(one.hypotheses, key=lambda it: it.score, reverse=True))
-                for one in found
-            ]
+            return self.infer(texts, **options, seed=next(seeds))
 
         return answer
 
-    def _answers(self, search_of, texts, terms):
+    def _answers(self, search_of, texts, terms, options):
         """The answers of a search to texts, in order.
 
         Args:
             search_of: From a number of tokens that must be written to a search and a batch size.
             texts: list of strings.
             terms: For each text the token sequences that its answer must contain.
+            options: The `SearchOptions`.
         """
         encoded = self._encode(texts)
         # An end token alone is an empty text.
@@ -136,8 +140,11 @@ class TextWriter(TextSearch):
                 places = batch.take(rows)
                 given = {"required": required_table([terms[i] for i in places])} if size else {}
                 inputs = self._collate([encoded[i] for i in places], batch.length)
-                found = run_search(*inputs, **given)
-                return [Translation.of(self.hypotheses(found, i)) for i in range(len(batch.rows))]
+                found = run_search(*inputs, rows=places, **given)
+                return [
+                    Translation.of(self.hypotheses(found, i, options))
+                    for i in range(len(batch.rows))
+                ]
 
             found = run_by_length(run, [lengths[i] for i in rows], batch_size, MIN_LENGTH, empty)
             for row, answer in zip(rows, found, strict=True):
@@ -194,6 +201,119 @@ class TextWriter(TextSearch):
         else:
             scores = SCORES[self.purpose](columns["target"], written, language)
         return scores | {"loss": loss, "perplexity": float(np.exp(loss))}
+
+    def rescore(
+        self,
+        texts: Iterable[str],
+        candidates: Iterable[Iterable[str]],
+        *,
+        batch_size: int = 64,
+        length_penalty: float = 1.0,
+        coverage_penalty: float = 0.0,
+    ) -> list[Translation]:
+        """Scores given texts as `infer` scores what it finds, and ranks them.
+
+        For texts of another system, such as its n best: the scores of several models can be
+        compared where they have the same tokens.
+
+        Args:
+            texts: A list of sources.
+            candidates: For each source a list of texts, at least one.
+            batch_size: int. Most pairs of a source and a text in a batch. Defaults to `64`.
+            length_penalty, coverage_penalty: See `zoo.search_options.SearchOptions`.
+
+        Returns:
+            A `Translation` for each source, whose hypotheses are its candidates, best first.
+
+        Raises:
+            TypeError: if `texts` or the candidates of a source are no list of strings.
+            ValueError: if the two differ in length, a source has no candidates, or an option is out
+                of its range.
+        """
+        self.search(SearchOptions(coverage_penalty=coverage_penalty))  # refuses what it cannot do
+        texts, lists = check_texts(texts), [check_texts(some) for some in candidates]
+        if len(lists) != len(texts) or not all(lists):
+            raise ValueError(
+                "`candidates` must have a list for each source, with at least one text. "
+                f"Received: {len(texts)} sources, lists of {[len(some) for some in lists]}"
+            )
+        sources = [ids for ids, some in zip(self._encode(texts), lists, strict=True) for _ in some]
+        written = [text for some in lists for text in some]
+        end = self.preprocessor.tokenizer.end_token_id
+        targets = [[*ids, end] for ids in self.preprocessor.tokenizer.encode(written)]
+        run_scorer = self.scorer(length_penalty, coverage_penalty)
+
+        def run(batch):
+            tokens, _ = pad(batch.take(targets), batch.length, end)
+            found = run_scorer(tokens, *self._collate(batch.take(sources), batch.length))
+            return [
+                Hypothesis(written[i], float(found.scores[n, 0]),
+                           float(found.log_probabilities[n, 0]))
+                for n, i in enumerate(batch.rows)
+            ]  # fmt: skip
+
+        lengths = [max(len(one), len(other)) for one, other in zip(sources, targets, strict=True)]
+        size = rows_within(batch_size, self.members()[0].backbone.vocabulary_size)
+        hypotheses = iter(run_batches(run, lengths, size, MIN_LENGTH))
+        found = [list(itertools.islice(hypotheses, len(some))) for some in lists]
+        return [
+            Translation.of(sorted(some, key=lambda it: it.score, reverse=True)) for some in found
+        ]
+
+    def align(
+        self, texts: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
+    ) -> list[WordAlignment]:
+        """Aligns the words of pairs of texts, such as those of `infer` with its sources.
+
+        By the attention weights with which the model writes the target: of a Transformer the means
+        over all heads of all layers, of an ensemble the means over the members with attention.
+
+        Args:
+            texts: A list of sources.
+            targets: A text for each, such as its translation.
+            batch_size: int. Most pairs in a batch. Defaults to `64`.
+
+        Returns:
+            A `WordAlignment` for each pair, in which each target word has one source word.
+
+        Raises:
+            TypeError: if an argument is not a list of strings.
+            ValueError: if the two differ in length, or no member has attention.
+        """
+        attending = [it for it in self.members() if it.backbone.attention != "none"]
+        if not attending:
+            raise ValueError(
+                "Words are aligned by attention: use a model that has it. "
+                "Received: attention='none'"
+            )
+        texts, targets = check_texts(texts), check_texts(targets)
+        if len(texts) != len(targets):
+            raise ValueError(
+                "Each source needs one target. "
+                f"Received: {len(texts)} sources, {len(targets)} targets"
+            )
+        texts, targets = ([text.strip() for text in some] for some in (texts, targets))
+        sources, tokenizer = self._encode(texts), self.preprocessor.tokenizer
+        encoded = [[*ids, tokenizer.end_token_id] for ids in tokenizer.encode(targets)]
+
+        def run(batch):
+            inputs = self._collate(batch.take(sources), batch.length)
+            forced, _, _ = teacher_forcing(batch.take(encoded), batch.length, tokenizer)
+            given = [*inputs, forced["decoder_token_ids"]]
+            weights = [predict(it._scorer, given)["attention"] for it in attending]
+            means = sum(one.astype("float32") for one in weights) / len(weights)
+            return list(means[: len(batch.rows)])
+
+        lengths = [max(len(one), len(other)) for one, other in zip(sources, encoded, strict=True)]
+        read = self.preprocessor.source_text
+        return [
+            align_words(
+                self.preprocessor.source_tokenizer.pieces(read(text)), tokenizer.pieces(target), one
+            )
+            for text, target, one in zip(
+                texts, targets, run_batches(run, lengths, batch_size, MIN_LENGTH), strict=True
+            )
+        ]
 
     @property
     def writes_symbols(self) -> bool:

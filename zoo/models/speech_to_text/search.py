@@ -44,6 +44,11 @@ class TranscriptSearch(GenerationTask):
     def _options(self, search) -> TranscriptionOptions:
         options = TranscriptionOptions(**search)
         require_preprocessor(self.preprocessor)
+        if options.draws:
+            raise ValueError(
+                "A transcript is searched for, and not drawn: set temperature 0. "
+                f"Received: temperature={options.temperature}"
+            )
         if self.has_decoder:
             self.search(options)  # refuses what the model cannot do
             return options
@@ -89,7 +94,7 @@ class TranscriptSearch(GenerationTask):
         weights = self._weights(inputs, best)
         return [
             (
-                self.hypotheses(found, row),
+                self.hypotheses(found, row, options),
                 self._pieces(best[row]),
                 None if steps is None else self._spans(steps, best[row]),
                 weights[row][:, : self.backbone.num_steps(len(samples))],

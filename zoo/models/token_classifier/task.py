@@ -11,11 +11,12 @@ import numpy as np
 from keras import ops
 
 from zoo.checks import MAX_BEAM, check_integer
-from zoo.choices import HEADS, check_choice
+from zoo.choices import HEADS, check, check_choice, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.explain.effects import Flip
-from zoo.layers import LinearChainCRF, SequencePooling
+from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
+from zoo.layers.pointing import ITSELF
 from zoo.metrics import tagging_scores
 from zoo.models.batching import bucket_size, predict, rows_within, run_batches
 from zoo.models.checks import (
@@ -131,8 +132,10 @@ class TokenClassifier(keras_hub.models.Task):
         backbone: A `TokenClassifierBackbone`.
         preprocessor: A `TokenClassifierPreprocessor`, or `None`.
         tags: The names of the tags, in the order of their ids.
-        head: `"softmax"`: the tags of a sentence are independent; or `"crf"`: a linear-chain
-            CRF. Defaults to `"crf"`.
+        head: `"softmax"`: the tags of a sentence are independent; `"crf"`: a linear-chain CRF; or
+            `"pointer"`: the tag of a word is the number of the word that it refers to, from `"1"`,
+            or `"O"`, and the weights of the backbone's self-attention are their probabilities, see
+            `zoo.layers.WordPointer`. Defaults to `"crf"`.
         scheme: `"bio"`, `"bioes"` or `"io"` if the tags mark spans: either head then predicts
             only well-formed sequences. Defaults to `None`.
         intents: The names of the intents of sentences. Defaults to none.
@@ -157,6 +160,7 @@ class TokenClassifier(keras_hub.models.Task):
         tags = check_names("tags", tags, min_count=1)
         intents = check_names("intents", intents, min_count=0)
         check_choice("head", head, HEADS)
+        check(pointer_conflicts(head, backbone.attention, tags, intents))
         if scheme not in (None, *SCHEMES):
             raise ValueError(
                 f"`scheme` must be None or one of {list(SCHEMES)}. Received: scheme={scheme!r}"
@@ -175,7 +179,14 @@ class TokenClassifier(keras_hub.models.Task):
         # === Functional graph ===
         inputs = backbone.input
         states = backbone(inputs)
-        potentials = keras.layers.Dense(len(tags), dtype=dtype, name="potentials")(states)
+        if head == "pointer":
+            places = [ITSELF if tag == "O" else int(tag) - 1 for tag in tags]
+            point = WordPointer(places, dtype="float32", name="potentials")
+            states = hidden = backbone.attention_output
+            potentials = point(states)
+        else:
+            hidden = backbone.output
+            potentials = keras.layers.Dense(len(tags), dtype=dtype, name="potentials")(states)
         outputs = {"tags": self.crf(potentials, inputs["padding_mask"])}
         if intents:
             pool = SequencePooling("bahdanau", backbone.bidirectional, dtype=dtype, name="pooling")
@@ -185,7 +196,7 @@ class TokenClassifier(keras_hub.models.Task):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self._states = states
+        self._hidden, self._states = hidden, states  # the same, inside and outside the backbone
         self.tags = tags
         self.head = head
         self.scheme = scheme
@@ -415,7 +426,7 @@ class TokenClassifier(keras_hub.models.Task):
     def _attention(self, encoded):
         """The weights of the words for the intent, if there is one, and for each word."""
         count, inputs = self._one(encoded)
-        rows = predict(self._explainer, inputs)
+        rows = keras.tree.flatten(predict(self._explainer, inputs))
         rows = [one.astype("float32")[0, :count, :count] for one in rows]
         return np.concatenate(rows)  # [answers, words]
 
@@ -459,12 +470,12 @@ class TokenClassifier(keras_hub.models.Task):
 
     @built_once
     def _stages(self):
-        """The model in three: to features of words, to hidden states, to potentials."""
+        """The model in three: to features of words, to hidden states or weights, to potentials."""
         inputs, features = self.backbone.input, self.backbone.features
         others = [inputs[name] for name in self._unembedded]
         return (
             keras.Model(inputs, features),
-            keras.Model([features, *others], self.backbone.output),
+            keras.Model([features, *others], self._hidden),
             keras.Model([self._states, inputs["padding_mask"]], self.output),
         )
 

@@ -1,0 +1,163 @@
+"""Sweeps: a real one of two trials, and others whose training is a stand-in."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from recipes import sentiment
+from tests.small_recipe import SMALL
+from zoo.cli import main
+from zoo.training import session
+from zoo.training import sweep as sweeps
+from zoo.training.loop import TrainingError
+from zoo.training.sweep import sweep
+
+pytestmark = pytest.mark.once
+
+FIXED = [change for change in SMALL if not change.startswith(("model.units", "evaluation."))]
+
+
+def test_all_combinations_are_run_and_compared(client):
+    result = sweep(sentiment.RECIPE, "quickstart", [*FIXED, "model.units=3,4"], trials=5)
+    assert sorted(result.columns["model.units"]) == ["3", "4"]
+    assert set(result.columns["state"]) == {"complete"} and result.columns["epochs"] == [2, 2]
+    values = result.columns["dev/accuracy"]
+    assert values == sorted(values, reverse=True) and result.value == values[0]
+    assert result.best == [f"model.units={result.columns['model.units'][0]}"]
+    experiment = client.get_run(result.run_id).info.experiment_id
+    runs = client.search_runs([experiment], f"tags.sweep = '{result.plan.name}'")
+    trials = {it.data.tags.get("sweep.trial"): it for it in runs}
+    assert set(trials) == {"1", "2", None} and trials[None].data.tags["summary"] == "true"
+    assert trials["1"].info.run_name.startswith("quickstart units=3 ")
+    assert not client.search_registered_models()
+    files = {it.path for it in client.list_artifacts(result.run_id, "sweep")}
+    assert files == {"sweep/curves.png", "sweep/settings.png"}
+    again = sweep(sentiment.RECIPE, "quickstart", [*FIXED, "model.units=3,4"], trials=5)
+    assert (again.run_id, again.columns) == (result.run_id, result.columns)
+
+
+@pytest.fixture
+def trained(client, monkeypatch):
+    """Replaces the training: `trained.curve(config)` is the accuracy after each epoch."""
+    made = SimpleNamespace(curve=lambda config: [0.5, 0.6], configs=[])
+
+    class Session:
+        def __init__(self, recipe, dataset, label, overrides, display, tags, after_epoch):
+            self.config, self.after_epoch = recipe.config, after_epoch
+
+        def run(self, manifest, output):
+            made.configs.append(self.config)
+            history = []
+            for epoch, value in enumerate(made.curve(self.config), 1):
+                history.append((epoch, {"dev/accuracy": value}))
+                self.after_epoch(history)
+            return SimpleNamespace(run_id="r", metrics={"dev/accuracy": value})
+
+    monkeypatch.setattr(session, "Session", Session)
+    return made
+
+
+def run_sweep(*changes, **options):
+    return sweep(sentiment.RECIPE, "quickstart", [*FIXED, "training.epochs=4", *changes], **options)
+
+
+def test_hopeless_trials_are_pruned(trained, capsys):
+    rates = iter([0.9, 0.8, 0.85, 0.1, 0.95])
+    trained.curve = lambda config: [next(rates)] * 4
+    result = run_sweep("training.learning_rate=1e-4..1e-2", trials=5)
+    assert result.columns["state"] == ["complete"] * 4 + ["pruned"]
+    assert result.columns["trial"] == [5, 1, 3, 2, 4] and result.value == 0.95
+    assert result.columns["epochs"][-1] == 2
+    assert "trial 4: pruned after epoch 2: dev/accuracy is worse" in capsys.readouterr().err
+    assert all(not config.evaluation.test for config in trained.configs)
+    assert len({config.training.learning_rate for config in trained.configs}) == 5
+
+
+def test_failed_trials_are_told_and_passed_over(trained):
+    def curve(config):
+        if config.model.units == 5:
+            raise TrainingError("The loss is nan at step 3.")
+        return [0.5]
+
+    trained.curve = curve
+    result = run_sweep("model.units=5,6", "model.pooling=multi_head,mean", "model.num_heads=4")
+    states = dict(zip(result.columns["trial"], result.columns["state"], strict=True))
+    assert sum("loss is nan" in it or "num_heads" in it for it in states.values()) >= 2
+    assert "complete" in states.values()
+
+
+def test_sweep_without_a_success_ends(trained):
+    def fail(config):
+        raise ValueError("The data are odd.")
+
+    trained.curve = fail
+    with pytest.raises(RuntimeError, match="first 3 trials .*failed.*The data are odd"):
+        run_sweep("model.units=3..30", trials=9)
+    assert len(trained.configs) == 3
+
+
+def test_interrupted_sweep_goes_on_with_the_same_command(trained, capsys):
+    def interrupt(config):
+        if len(trained.configs) == 2:
+            raise KeyboardInterrupt
+        return [0.5]
+
+    trained.curve = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("model.units=3..30", trials=3)
+    assert "1 of 3 trials are done; the same command goes on" in capsys.readouterr().err
+    result = run_sweep("model.units=3..30", trials=3)
+    assert result.columns["state"].count("complete") == 3
+    units = [config.model.units for config in trained.configs]
+    assert len(units) == 4 and units[1] == units[2]  # the interrupted one is tried again
+    more = run_sweep("model.units=3..30", trials=4)
+    assert len(more.columns["trial"]) == 4 and more.plan.name == result.plan.name
+
+
+def test_a_name_belongs_to_one_space(trained):
+    run_sweep("model.units=3,4", name="mine")
+    with pytest.raises(ValueError, match="another --name. Received: name=mine"):
+        run_sweep("model.units=3,4,5", name="mine")
+
+
+def test_a_sweep_is_run_by_one_command_at_a_time(trained):
+    plan = run_sweep("model.units=3,4", name="mine").plan
+    with (
+        sweeps._only_process(plan),
+        pytest.raises(RuntimeError, match="Another process runs this sweep"),
+    ):
+        run_sweep("model.units=3,4", name="mine")
+
+
+def test_json_and_next_command(trained, capsys):
+    words = ["sweep", "sentiment/quickstart", *FIXED, "training.epochs=4", "model.units=3,4"]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["trials"]) == 2 and found["best"][0].startswith("model.units=")
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "next: zoo run sentiment/quickstart" in said and "--seeds 1,2,3" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.units=3,4", "--trials", "0"], "a whole number from 1 to 10,000"),
+        (["model.units=3,4", "--name", "a/b"], "The name of a sweep"),
+        (["model.units=3,4", "-o", "x"], "--output is for the model of --seeds"),
+        (["model.unitz=3,4"], "Did you mean model.units?"),
+    ],
+)
+def test_wrong_use(words, message, capsys):
+    assert main(["sweep", "sentiment/quickstart", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_optuna(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["sweep", "sentiment/quickstart", "model.units=3,4"]) == 1
+    said = capsys.readouterr().err
+    assert "Optuna, which is not installed" in said
+    assert said.endswith('next: pip install "seqzoo[sweep]"\n')

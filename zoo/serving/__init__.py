@@ -1,0 +1,1 @@
+"""Serves one model over HTTP: `zoo serve`."""

@@ -1,0 +1,343 @@
+"""The server's app: MLflow's scoring server, with a page to try the model by hand.
+
+Addresses: `POST /invocations` with MLflow's protocol (`inputs`, `instances`, `dataframe_split`,
+`dataframe_records`, CSV; `params` are options of `infer`), `GET /ping`, `/health` and `/version`;
+`GET /` is the page, which draws explanations with `POST /explain`. An error is JSON with
+`error_code` and `message`, and never a stack trace: the server's log has it.
+"""
+
+import base64
+import binascii
+import json
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from html import escape
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlflow import pyfunc
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.pyfunc import scoring_server
+
+from zoo.serving.batcher import Busy, MicroBatcher
+from zoo.suggestions import did_you_mean
+from zoo.tasks import Task
+from zoo.tracking import flavor
+
+PATHS = ("/", "/ping", "/health", "/version", "/invocations", "/explain")
+FORMATS = sorted(scoring_server.SUPPORTED_FORMATS)
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+MAX_INPUTS = 1024  # of one request
+INVALID, BUSY, INTERNAL = "INVALID_PARAMETER_VALUE", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"
+# What the zoo and MLflow raise for inputs and options that are wrong.
+USER_ERRORS = (ValueError, TypeError, LookupError)
+
+Channel = Callable[..., Awaitable[Any]]
+Scope = dict[str, Any]
+
+_errors: ContextVar[list[Exception]] = ContextVar("errors")  # those of the present request
+_log = logging.getLogger("zoo.serving")
+
+
+class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
+    """A task model as MLflow's scoring server calls it, with requests batched together.
+
+    Args:
+        batcher: A `MicroBatcher` of the model's `infer`.
+        task: The model's task.
+    """
+
+    def __init__(self, batcher: MicroBatcher, task: Task):
+        meta = Model(signature=flavor.signature(task.name))
+        super().__init__(model_meta=meta, model_impl=flavor.TextModel(self))
+        self.task = task
+        self._batcher = batcher
+
+    def predict(self, data, params=None):
+        """Answers the inputs of a request; see `zoo.tracking.flavor.TextModel.predict`."""
+        try:
+            self._check_options(params or {})
+            return super().predict(data, params)
+        except Exception as error:
+            _errors.get().append(error)
+            raise
+
+    def infer(self, inputs: list[Any], **options) -> list[Any]:
+        """Answers inputs; those of a model of images or recordings are files in base64."""
+        if not 1 <= len(inputs) <= MAX_INPUTS:
+            raise ValueError(
+                f"A request must have from 1 to {MAX_INPUTS:,} inputs: split it. "
+                f"Received: {len(inputs):,} inputs"
+            )
+        options.pop("batch_size", None)  # the server chooses it
+        return self._batcher.infer([read_input(one, self.task) for one in inputs], **options)
+
+    def _check_options(self, options):
+        for name in options:
+            if name not in self.task.options:
+                raise ValueError(
+                    f"`params` must be options of the model's `infer`: "
+                    f"{', '.join(sorted(self.task.options))}."
+                    f"{did_you_mean(name, self.task.options)} Received: {name}"
+                )
+
+
+def read_input(value: Any, task: Task) -> Any:
+    """An input of a request as `infer` takes it.
+
+    Raises:
+        ValueError: if it is neither a text nor, of images and recordings, a file in base64. A path
+            is never opened.
+    """
+    if task.input in ("image", "audio"):
+        # MLflow decodes the cells of data frames, and leaves `inputs` as they are. No file of an
+        # image or a recording is also valid base64.
+        encoded = value if isinstance(value, bytes) else str(value).encode()
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            if isinstance(value, bytes):
+                return value
+        rule = f"{task.inputs_name} must be the contents of files in base64"
+    elif isinstance(value, str):
+        return value
+    else:
+        rule = f"{task.inputs_name} must be strings"
+    raise ValueError(f"The {rule}. Received: {value!r:.80}")
+
+
+def check_values(body: bytes) -> None:
+    """Refuses inputs that are no strings, of which MLflow makes some: `None` and `"[1 2]"`.
+
+    Raises:
+        ValueError: if the JSON has another value among its inputs.
+    """
+    try:
+        given = json.loads(body)
+        inputs = {name: given[name] for name in FORMATS if name in given}
+    except (ValueError, TypeError):
+        return  # MLflow says what is wrong
+    for name, values in inputs.items():
+        if name == "dataframe_split":
+            values = values.get("data") if isinstance(values, dict) else values
+        rows = [values] if isinstance(values, str) else values
+        for row in rows if isinstance(rows, list) else [rows]:
+            in_columns = name.startswith("dataframe") or isinstance(row, dict)
+            cells = (row.values() if isinstance(row, dict) else row) if in_columns else [row]
+            for cell in cells if isinstance(cells, Iterable) else [cells]:
+                if not isinstance(cell, str):
+                    raise ValueError(
+                        f"Each input must be a string, in {name!r} too. Received: {cell!r:.80}"
+                    )
+
+
+def create_app(
+    model: Any, task: Task, name: str, batcher: MicroBatcher, max_bytes: int, hosts=HOSTS
+) -> "Guard":
+    """The app that serves one model.
+
+    Args:
+        model: A task model, as `zoo.load` returns it.
+        task: Its task.
+        name: Its name on the page.
+        batcher: A `MicroBatcher` of its `infer`.
+        max_bytes: int. Most bytes of the body of a request.
+        hosts: The names of the server that requests may use in the header `Host`.
+    """
+    from fastapi import Request
+    from fastapi.responses import HTMLResponse, JSONResponse
+
+    logging.getLogger(scoring_server.__name__).setLevel(logging.ERROR)  # not of each bad input
+    app = scoring_server.init(ServedModel(batcher, task))
+    page = page_of(name, task)
+    one_at_a_time = threading.Lock()  # a picture takes as much time as many answers
+
+    @app.get("/", response_class=HTMLResponse)
+    def show_page():
+        return page
+
+    def explain(text):
+        try:
+            with one_at_a_time:
+                explanation = model.explain(read_input(text, task))
+                return {"html": explanation.to_html(), "notes": explanation.summary}
+        except Exception as error:
+            _errors.get().append(error)
+            raise
+
+    @app.post("/explain")
+    async def explain_input(request: Request):
+        from fastapi.concurrency import run_in_threadpool
+
+        try:
+            given = json.loads(await request.body())["input"]
+            return JSONResponse(await run_in_threadpool(explain, given))
+        except (ValueError, KeyError, TypeError) as error:
+            if not _errors.get():
+                _errors.get().append(
+                    ValueError(
+                        'The body must be JSON with the key "input". '
+                        f"Received: {type(error).__name__}: {error}"
+                    )
+                )
+            return JSONResponse({}, 400)
+
+    return Guard(app, max_bytes, hosts)
+
+
+class Guard:
+    """ASGI app that bounds requests, refuses those of other sites, and words errors.
+
+    Args:
+        app: The app behind it.
+        max_bytes: int. Most bytes of the body of a request.
+        hosts: Names that a request may use in the header `Host`, without ports.
+    """
+
+    def __init__(self, app: Channel, max_bytes: int, hosts=HOSTS):
+        self.app, self.max_bytes, self.hosts = app, max_bytes, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1008})
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if refusal := self._refusal(scope["path"], headers):
+            return await _answer(send, *refusal)
+        if scope["method"] != "POST":
+            return await self._run(scope, b"", receive, send)
+        if b"content-type" not in headers:
+            return await _answer(
+                send, 415, INVALID, "Send the header `Content-Type: application/json`."
+            )
+        body = await self._body(receive, headers)
+        if body is None:
+            return await _answer(
+                send,
+                413,
+                INVALID,
+                f"A request may have {self.max_bytes:,} bytes; send fewer inputs, or start the "
+                "server with a larger --max-megabytes.",
+            )
+        if scope["path"] == "/invocations" and "json" in headers[b"content-type"]:
+            try:
+                check_values(body)
+            except ValueError as error:
+                return await _answer(send, 400, INVALID, str(error))
+        return await self._run(scope, body, receive, send)
+
+    def _refusal(self, path, headers):
+        host = headers.get(b"host", "")
+        if urlsplit(f"//{host}").hostname not in {name.strip("[]") for name in self.hosts}:
+            return (
+                403,
+                "PERMISSION_DENIED",
+                "This server has another name: start it with --allow-host NAME to allow one more. "
+                f"Received: Host: {host:.80}",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return (
+                403,
+                "PERMISSION_DENIED",
+                f"Requests from pages of other sites are refused. Received: Origin: {origin:.80}",
+            )
+        if path not in PATHS:
+            return 404, "NOT_FOUND", f"The addresses are {', '.join(PATHS)}."
+        return None
+
+    async def _body(self, receive, headers) -> bytes | None:
+        """The body of a request; `None` if it is too large, of which no more is read."""
+        try:
+            if int(headers.get(b"content-length", 0)) > self.max_bytes:
+                return None
+        except ValueError:
+            return None
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.max_bytes:
+                return None
+        return bytes(body)
+
+    async def _run(self, scope, body, receive, send) -> None:
+        errors: list[Exception] = []
+        _errors.set(errors)
+        sent = False
+        refused: list[Scope] = []
+
+        async def receive_body():
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body}
+
+        async def send_answer(message):
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                refused.append(message)
+            elif not refused:
+                await send(message)
+            elif message["type"] == "http.response.body":
+                refused.append(message)
+
+        try:
+            await self.app(scope, receive_body, send_answer)
+        except Exception as error:  # of the app itself
+            errors.append(error)
+            refused.insert(0, {"status": 500})
+        if refused:
+            content = b"".join(one.get("body", b"") for one in refused)
+            await _answer(send, *_worded(refused[0]["status"], content, errors))
+
+
+def _worded(status: int, content: bytes, errors: list[Exception]) -> tuple[int, str, str]:
+    """The status, code and message of an error, without stack traces and inputs."""
+    error = errors[-1] if errors else None
+    if isinstance(error, Busy):
+        return 503, BUSY, str(error)
+    if error is not None and not isinstance(error, MlflowException):
+        if isinstance(error, USER_ERRORS):
+            return 400, INVALID, str(error)
+        _log.error("A request failed.", exc_info=error)
+        return 500, INTERNAL, "The server failed. Its log has the reason."
+    try:
+        found = json.loads(content)
+        message = str(found.get("message") or found["detail"])  # of MLflow, of FastAPI
+        code = str(found.get("error_code", INVALID))
+    except (ValueError, KeyError, TypeError):
+        message, code = content.decode("utf-8", "replace"), INVALID
+    message = message.rpartition("\nError: ")[2]  # MLflow repeats the input before it
+    return status, code, message.partition(" IMPORTANT: The MLflow Model")[0][:2000]
+
+
+async def _answer(send: Channel, status: int, code: str, message: str) -> None:
+    body = json.dumps({"error_code": code, "message": message}, ensure_ascii=False).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def page_of(name: str, task: Task) -> str:
+    """The HTML of the page to try a model by hand."""
+    options = {
+        key: {"type": option.type, "default": option.default}
+        for key, option in task.options.items()
+        if key != "batch_size"
+    }
+    facts = {
+        "task": task.name,
+        "input": task.input,
+        "options": options,
+        "pairs": task.plain_pairs,
+    }
+    inline = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")
+    template = files(__package__).joinpath("page.html").read_text("utf-8")
+    return template.replace("{{name}}", escape(name)).replace("{{facts}}", inline)
