@@ -25,7 +25,7 @@ def required_table(rows: Iterable[Iterable[Sequence[int]]]) -> np.ndarray:
     if not any(rows) or not all(all(row) for row in rows):
         raise ValueError(f"Each sequence must have at least one token. Received: {rows}")
     length = power_of_two(max(len(sequence) for row in rows for sequence in row))
-    table = np.full((len(rows), power_of_two(max(map(len, rows))), length), -1, "int32")
+    table = np.full((len(rows), power_of_two(max(len(row) for row in rows)), length), -1, "int32")
     for row, sequences in zip(table, rows, strict=True):
         for place, sequence in zip(row, sequences, strict=False):
             place[length - len(sequence) :] = sequence
