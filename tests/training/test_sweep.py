@@ -112,7 +112,12 @@ def test_interrupted_sweep_goes_on_with_the_same_command(trained, capsys):
     assert result.columns["state"].count("complete") == 3
     units = [config.model.units for config in trained.configs]
     assert len(units) == 4 and units[1] == units[2]  # the interrupted one is tried again
+    capsys.readouterr()
     more = run_sweep("model.units=3..30", trials=4)
+    said = capsys.readouterr().err
+    assert (
+        f"sweep {more.plan.name}: 4 trials (3 done) of model.units 3 to 30 (whole numbers)" in said
+    )
     assert len(more.columns["trial"]) == 4 and more.plan.name == result.plan.name
 
 

@@ -1,8 +1,8 @@
 """Pretrained models: listing, loading and saving.
 
-A preset is a directory in KerasHub's format with two more files: `card.json` (description, metrics
-and the checksum of every file) and a `README.md` generated from it. Only the standard library is
-imported before a model is loaded or saved.
+A preset is a directory in KerasHub's format with more files: `card.json` (description, metrics and
+the checksum of every file), a `README.md` generated from it, and `history.json` (learning curves)
+where they were kept. Only the standard library is imported before a model is loaded or saved.
 """
 
 from zoo.presets.builtin import list_models

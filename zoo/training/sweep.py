@@ -9,92 +9,36 @@ import json
 import math
 import multiprocessing
 import os
-import shlex
 import signal
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
 
-from zoo.home import home
 from zoo.terminal import starting
 from zoo.training import naming, runner, search_space
 from zoo.training.config import ConfigError
 from zoo.training.display import Display
 from zoo.training.mistakes import format_conflict
 from zoo.training.pruning import Pruned
-from zoo.training.schema import RecipeConfig, RecipeSpec
+from zoo.training.schema import RecipeSpec
+from zoo.training.sweep_study import (
+    AGAIN,
+    REUSED,
+    Plan,
+    SweepResult,
+    completed,
+    ended,
+    folder,
+    open_study,
+    requeue,
+    require_optuna,
+    taken,
+)
 
-if TYPE_CHECKING:
-    import optuna
-
-
-WARMUP_EPOCHS = 2  # the first epoch in which a trial may be pruned
 MOST_FAILURES = 3  # trials that fail before any succeeds end the sweep
-REUSED, AGAIN = "same_as", "again"  # attributes of a trial: the number of an earlier one
 # Of several processes: none takes all cores, or all memory of a GPU.
 SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A sweep, as its processes know it.
-
-    Attributes:
-        spec: The recipe.
-        recipe: Name or path of its file.
-        label: The recipe as `zoo run` takes it.
-        space: The search space.
-        fixed: Changes to the file that all trials share.
-        name: Name of the sweep.
-        trials: Number of trials.
-        workers: Number of processes.
-    """
-
-    spec: RecipeSpec
-    recipe: str
-    label: str
-    space: tuple[search_space.Dimension, ...]
-    fixed: tuple[str, ...]
-    name: str
-    trials: int
-    workers: int
-
-    def resolve(self, changes: Sequence[str] = ()) -> RecipeConfig:
-        """The configuration of a trial with these values."""
-        # The test split chooses nothing, a trial registers nothing, and explanations take long.
-        first = ["evaluation.test=false", "evaluation.samples=0"]
-        given = [*first, *self.fixed, *changes, "evaluation.gate=null"]
-        return runner.resolve(self.spec, self.recipe, given)
-
-    def command(self, changes: Sequence[str]) -> str:
-        """The command that trains with these values."""
-        return shlex.join(["zoo", "run", self.label, *self.fixed, *changes])
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """Result of a sweep.
-
-    Attributes:
-        plan: The sweep.
-        run_id: Id of the summary run.
-        url: Its page.
-        metric: The metric, such as `dev/accuracy`.
-        columns: Columns of the table of trials, the best first.
-        best: The changes of the best trial.
-        value: Its metric.
-    """
-
-    plan: Plan
-    run_id: str
-    url: str
-    metric: str
-    columns: dict[str, list]
-    best: list[str]
-    value: float
 
 
 def sweep(
@@ -138,23 +82,26 @@ def sweep(
     config = plan.resolve()
     if config.variants:
         raise ConfigError(label, ["a file with variants is a study already: set variants={}"])
-    _require_optuna()
+    require_optuna()
     dataset, config = runner.load_data(config, label)
     if not name:
         content = json.dumps([label, search_space.to_json(space), sorted(fixed)])
         digest = sha256(content.encode()).hexdigest()[:8]
         plan = replace(plan, name=f"{naming.model_name(config, label, dataset)}-{digest}")
     with _only_process(plan):
-        study = _study(plan, config)
-        _requeue(study, plan)
+        study = open_study(plan, config)
+        requeue(study, plan)
+        Display(bar=False).say(
+            f"sweep {plan.name}: {trials} trials ({len(ended(study))} done) of "
+            f"{'; '.join(map(str, space))}"
+        )
         try:
             _work_in_processes(plan) if workers > 1 else work(plan)
-        except KeyboardInterrupt:
-            done = len(_taken(study)) - len(_running(study))
-            Display(bar=False).say(
-                f"{done} of {trials} trials are done; the same command goes on with the others"
-            )
-            raise
+        finally:
+            if (done := len(ended(study))) < trials:
+                Display(bar=False).say(
+                    f"{done} of {trials} trials are done; the same command goes on with the others"
+                )
         with starting("Summarizing …"):
             from zoo.training.sweep_summary import summarize  # Keras, MLflow, matplotlib
 
@@ -171,36 +118,17 @@ def work(plan: Plan, worker: int = 0) -> None:
     from filelock import FileLock
 
     dataset, config = runner.load_data(plan.resolve(), plan.label)
-    study = _study(plan, config, worker)
+    study = open_study(plan, config, worker)
     while True:
         parent = multiprocessing.parent_process()
         if parent is not None and not parent.is_alive():
             return
-        with FileLock(_folder() / f"{plan.name}.ask"):
-            if len(_taken(study)) >= plan.trials:
+        with FileLock(folder() / f"{plan.name}.ask"):
+            if len(taken(study)) >= plan.trials:
                 return
             trial = study.ask()
             changes = search_space.suggest(plan.space, trial)
         _try(plan, study, trial, changes, dataset)
-
-
-def completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """The trials that were trained to their end, the best first."""
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
-
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    is_max = study.direction == StudyDirection.MAXIMIZE
-    return sorted(done, key=lambda it: it.values[0], reverse=is_max)
-
-
-def ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """The trials that are over, in their order; not those that were interrupted."""
-    from optuna.trial import TrialState
-
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    found = study.get_trials(deepcopy=False, states=states)
-    return [it for it in found if it.state != TrialState.FAIL or "error" in it.user_attrs]
 
 
 def _try(plan, study, trial, changes, dataset) -> None:
@@ -282,29 +210,11 @@ def _train(plan, trial, changes, dataset, display) -> tuple[str, str, float]:
     return result.run_id, metric, value
 
 
-# The study
-
-
-def _require_optuna() -> None:
-    try:
-        import optuna  # noqa: F401  # heavy and optional
-    except ImportError:
-        error = ImportError("A sweep needs Optuna, which is not installed.")
-        error.hint = 'pip install "seqzoo[sweep]"'  # type: ignore[attr-defined]
-        raise error from None
-
-
-def _folder():
-    folder = home() / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @contextmanager
 def _only_process(plan: Plan) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(_folder() / f"{plan.name}.sweep", timeout=0)
+    lock = FileLock(folder() / f"{plan.name}.sweep", timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -316,70 +226,6 @@ def _only_process(plan: Plan) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _study(plan: Plan, config: RecipeConfig, worker: int = 0) -> "optuna.Study":
-    """The study of a sweep, created if it does not exist."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{_folder() / 'sweeps.db'}", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
-    better = optuna.study.StudyDirection
-    direction = better.MAXIMIZE if config.evaluation.mode == "max" else better.MINIMIZE
-    study = optuna.create_study(
-        storage=storage, study_name=plan.name, direction=direction, load_if_exists=True
-    )
-    content = {
-        "recipe": plan.label,
-        "space": search_space.to_json(plan.space),
-        "fixed": sorted(plan.fixed),
-        "metric": config.evaluation.metric,
-    }
-    if not study.user_attrs:
-        study.set_user_attr("sweep", content)
-    elif study.user_attrs.get("sweep") != content:
-        raise ValueError(
-            "An earlier sweep has this name, and another recipe, space or changes: give this one "
-            f"another --name. Received: name={plan.name}"
-        )
-    for combination in search_space.grid(plan.space, plan.trials):
-        study.enqueue_trial(combination, skip_if_exists=True)
-    seed = config.seed + 1000 * len(study.get_trials(deepcopy=False)) + worker
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.sampler = optuna.samplers.TPESampler(
-            seed=seed,
-            n_startup_trials=min(10, max(3, plan.trials // 3)),
-            constant_liar=plan.workers > 1,
-        )
-    study.pruner = optuna.pruners.MedianPruner(
-        n_startup_trials=min(5, max(3, plan.trials // 4)),
-        n_warmup_steps=max(WARMUP_EPOCHS, config.training.epochs // 4),
-    )
-    return study
-
-
-def _running(study) -> list:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-
-def _taken(study) -> list:
-    """The trials that are over or running."""
-    return [*ended(study), *_running(study)]
-
-
-def _requeue(study, plan) -> None:
-    """Sets the trials that an earlier process left unfinished to be tried again."""
-    from optuna.trial import TrialState
-
-    for trial in _running(study):
-        study.tell(trial.number, state=TrialState.FAIL)
-        if len(trial.params) == len(plan.space):
-            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
 
 
 # Processes
@@ -417,22 +263,3 @@ def _worker(plan: Plan, number: int) -> None:
     except Exception as error:
         Display(bar=False).say(f"worker {number + 1} ended: {error}")
         raise SystemExit(1) from None
-
-
-def trial_row(trial: Any, metric: str) -> dict[str, Any]:
-    """What the table of trials says of one."""
-    state, told = trial.state.name.lower(), trial.user_attrs
-    if REUSED in told:
-        state = f"same as {told[REUSED] + 1}"
-    elif "error" in told:
-        state = f"failed: {told['error']}"
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return {
-        "trial": trial.number + 1,
-        metric: trial.value if state != "pruned" else None,
-        **trial.params,
-        "state": state,
-        "epochs": len(trial.intermediate_values),
-        "seconds": round(seconds),
-        "run": told.get("run_id", ""),
-    }

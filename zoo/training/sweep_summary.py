@@ -1,6 +1,6 @@
 """The summary run of a sweep: the table of its trials, and pictures of what they were like."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
@@ -10,8 +10,8 @@ from zoo.tracking.lifecycle import get_experiment
 from zoo.training.schema import RecipeConfig
 from zoo.training.search_space import Range
 from zoo.training.study import markdown
-from zoo.training.sweep import Plan, SweepResult, completed, ended, trial_row
 from zoo.training.sweep_pictures import draw_curves, draw_importance, draw_settings
+from zoo.training.sweep_study import REUSED, Plan, SweepResult, completed, ended
 
 if TYPE_CHECKING:
     import optuna
@@ -45,7 +45,7 @@ def summarize(
         )
     metric = f"dev/{config.evaluation.metric}"
     others = [trial for trial in over if trial not in done]
-    rows = [trial_row(trial, metric) for trial in [*done, *others]]
+    rows = [_row(trial, metric) for trial in [*done, *others]]
     columns = {key: [row.get(key) for row in rows] for key in rows[0]}
     best = [f"{key}={value}" for key, value in _values(plan, done[0]).items()]
     experiment = config.tracking.experiment or plan.spec.name
@@ -71,6 +71,25 @@ def summarize(
         if shares := _importance(study, done):
             run.log_figure(draw_importance(shares, metric), "sweep/importance.png")
     return SweepResult(plan, run.id, run.url(), metric, columns, best, rows[0][metric])
+
+
+def _row(trial, metric: str) -> dict[str, Any]:
+    """What the table of trials says of one."""
+    state, told = trial.state.name.lower(), trial.user_attrs
+    if REUSED in told:
+        state = f"same as {told[REUSED] + 1}"
+    elif "error" in told:
+        state = f"failed: {told['error']}"
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    return {
+        "trial": trial.number + 1,
+        metric: trial.value if state != "pruned" else None,
+        **trial.params,
+        "state": state,
+        "epochs": len(trial.intermediate_values),
+        "seconds": round(seconds),
+        "run": told.get("run_id", ""),
+    }
 
 
 def _importance(study, done) -> dict[str, float]:

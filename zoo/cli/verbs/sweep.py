@@ -97,7 +97,8 @@ def run(args: Namespace) -> None:
         )
     else:
         head = [name for name in result.columns if name != "run"]
-        output.table(head, [[row[name] for name in head] for row in rows[:SHOWN]], numbers=head[:2])
+        shown = [[row[name] for name in head] for row in rows[:SHOWN]]
+        output.table(head, shown, numbers=[*head[:2], "epochs", "seconds"])
         print(f"best: {' '.join(result.best)}: {result.metric} {result.value:.4f}")
         print(f"sweep: {result.plan.name}, {len(rows)} trials, run {result.run_id}")
     if args.seeds:

@@ -148,7 +148,6 @@ class SpeechToText(TranscriptSearch):
         backbone.log_mel.set_statistics(np.zeros(backbone.num_mels), np.ones(backbone.num_mels))
         sums = np.zeros((2, backbone.num_mels))
         frames = list(map(self.preprocessor.length, recordings))
-
         for batch in batches(frames, batch_size, MIN_LENGTH):
             inputs = self._collate(batch.take(recordings), batch.length)
             features = predict(self._features, list(inputs)).astype("float64")
@@ -177,7 +176,7 @@ class SpeechToText(TranscriptSearch):
         Returns:
             A `Transcription` for each recording, in order. Its score, and that of its hypotheses,
             is the log-probability of the text by CTC, the score of the decoder's beam search, or
-            with both heads that of the sum of both log-probabilities, weighted by `ctc_weight`.
+            with both heads the sum of both log-probabilities, weighted by `ctc_weight`.
 
         Raises:
             TypeError: if `recordings` is not a list of recordings, or an option is unknown.

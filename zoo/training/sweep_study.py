@@ -1,0 +1,179 @@
+"""The plan of a sweep, and its study in Optuna's store. Imports Optuna when it is needed."""
+
+import shlex
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.home import home
+from zoo.tracking_store import sqlite_uri
+from zoo.training import runner, search_space
+from zoo.training.schema import RecipeConfig, RecipeSpec
+
+if TYPE_CHECKING:
+    import optuna
+
+WARMUP_EPOCHS = 2  # the first epoch in which a trial may be pruned
+REUSED, AGAIN = "same_as", "again"  # attributes of a trial: the number of an earlier one
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, as its processes know it.
+
+    Attributes:
+        spec: The recipe.
+        recipe: Name or path of its file.
+        label: The recipe as `zoo run` takes it.
+        space: The search space.
+        fixed: Changes to the file that all trials share.
+        name: Name of the sweep.
+        trials: Number of trials.
+        workers: Number of processes.
+    """
+
+    spec: RecipeSpec
+    recipe: str
+    label: str
+    space: tuple[search_space.Dimension, ...]
+    fixed: tuple[str, ...]
+    name: str
+    trials: int
+    workers: int
+
+    def resolve(self, changes: Sequence[str] = ()) -> RecipeConfig:
+        """The configuration of a trial with these values."""
+        # The test split chooses nothing, a trial registers nothing, and explanations take long.
+        first = ["evaluation.test=false", "evaluation.samples=0"]
+        given = [*first, *self.fixed, *changes, "evaluation.gate=null"]
+        return runner.resolve(self.spec, self.recipe, given)
+
+    def command(self, changes: Sequence[str]) -> str:
+        """The command that trains with these values."""
+        return shlex.join(["zoo", "run", self.label, *self.fixed, *changes])
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Result of a sweep.
+
+    Attributes:
+        plan: The sweep.
+        run_id: Id of the summary run.
+        url: Its page.
+        metric: The metric, such as `dev/accuracy`.
+        columns: Columns of the table of trials, the best first.
+        best: The changes of the best trial.
+        value: Its metric.
+    """
+
+    plan: Plan
+    run_id: str
+    url: str
+    metric: str
+    columns: dict[str, list]
+    best: list[str]
+    value: float
+
+
+def require_optuna() -> None:
+    """Raises an ImportError with the remedy if Optuna is not installed."""
+    try:
+        import optuna  # noqa: F401  # heavy and optional
+    except ImportError:
+        error = ImportError("A sweep needs Optuna, which is not installed.")
+        error.hint = 'pip install "seqzoo[sweep]"'  # type: ignore[attr-defined]
+        raise error from None
+
+
+def folder() -> Path:
+    """The folder of the study and of its locks."""
+    path = home() / "runs"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def open_study(plan: Plan, config: RecipeConfig, worker: int = 0) -> "optuna.Study":
+    """The study of a sweep, created if it does not exist."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(
+        sqlite_uri(folder() / "sweeps.db"), engine_kwargs={"connect_args": {"timeout": 60}}
+    )
+    better = optuna.study.StudyDirection
+    direction = better.MAXIMIZE if config.evaluation.mode == "max" else better.MINIMIZE
+    study = optuna.create_study(
+        storage=storage, study_name=plan.name, direction=direction, load_if_exists=True
+    )
+    content = {
+        "recipe": plan.label,
+        "space": search_space.to_json(plan.space),
+        "fixed": sorted(plan.fixed),
+        "metric": config.evaluation.metric,
+    }
+    if not study.user_attrs:
+        study.set_user_attr("sweep", content)
+    elif study.user_attrs.get("sweep") != content:
+        raise ValueError(
+            "An earlier sweep has this name, and another recipe, space or changes: give this one "
+            f"another --name. Received: name={plan.name}"
+        )
+    for combination in search_space.grid(plan.space, plan.trials):
+        study.enqueue_trial(combination, skip_if_exists=True)
+    seed = config.seed + 1000 * len(study.get_trials(deepcopy=False)) + worker
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed,
+            n_startup_trials=min(10, max(3, plan.trials // 3)),
+            constant_liar=plan.workers > 1,
+        )
+    study.pruner = optuna.pruners.MedianPruner(
+        n_startup_trials=min(5, max(3, plan.trials // 4)),
+        n_warmup_steps=max(WARMUP_EPOCHS, config.training.epochs // 4),
+    )
+    return study
+
+
+def running(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """The trials that are running, or were when their process ended."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def taken(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """The trials that are over or running."""
+    return [*ended(study), *running(study)]
+
+
+def requeue(study: "optuna.Study", plan: Plan) -> None:
+    """Sets the trials that an earlier process left unfinished to be tried again."""
+    from optuna.trial import TrialState
+
+    for trial in running(study):
+        study.tell(trial.number, state=TrialState.FAIL)
+        if len(trial.params) == len(plan.space):
+            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+
+
+def completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """The trials that were trained to their end, the best first."""
+    from optuna.study import StudyDirection
+    from optuna.trial import TrialState
+
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    is_max = study.direction == StudyDirection.MAXIMIZE
+    return sorted(done, key=lambda it: it.values[0], reverse=is_max)
+
+
+def ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """The trials that are over, in their order; not those that were interrupted."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    found = study.get_trials(deepcopy=False, states=states)
+    return [it for it in found if it.state != TrialState.FAIL or "error" in it.user_attrs]
