@@ -25,7 +25,7 @@ from zoo.unicode import compose
 MAX_SAMPLES = 256  # each is compared with each
 
 # The smallest and the largest value of each option.
-SEARCH_BOUNDS = {
+SEARCH_BOUNDS: dict[str, tuple[Any, Any]] = {
     "beam": (1, MAX_BEAM),
     "length_penalty": (0, MAX_PENALTY),
     "coverage_penalty": (0, MAX_PENALTY),
@@ -265,7 +265,7 @@ def _pairs(glossary: Any) -> tuple[tuple[str, str], ...]:
                 f'such as {{"bike": "Fahrrad"}} or "bike=Fahrrad". Received: {received!r}'
             )
     targets: dict[str, str] = {}
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for source, target in ((compose(one.strip()), compose(other.strip())) for one, other in pairs):
         known = targets.setdefault(source.casefold(), target)
         if known != target:

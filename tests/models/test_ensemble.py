@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.models.test_seq2seq_lm import SOURCES, TARGETS, make, make_preprocessor
+from tests.models.test_seq2seq_lm import make, make_preprocessor
 from tests.weights import assign_normal
 from zoo.cli import main
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
@@ -102,17 +102,14 @@ def test_members_must_fit_each_other(ensemble):
 
 @pytest.mark.once
 def test_presets_are_joined_by_a_plus(tmp_path, capsys):
-    columns = {"source": SOURCES, "target": TARGETS}
     models = [make(make_preprocessor(), variant) for variant in ("bahdanau", "transformer")]
     for name, model in zip(("one", "two"), models, strict=True):
         save(model, tmp_path / name, name=name, dataset="d", languages=["en", "de"])
     source = f"{tmp_path / 'one'}+{tmp_path / 'two'}"
     loaded = zoo.load(source)
     assert [it.backbone.attention for it in loaded.members()] == ["bahdanau", "transformer"]
-    expected = Ensemble(models).score(columns)["loss"]
-    assert loaded.score(columns)["loss"] == pytest.approx(expected, rel=0.01)  # half precision
     assert main(["infer", source, "one two"]) == 0
-    assert capsys.readouterr().out.endswith("\tone two\n")
+    assert capsys.readouterr().out.startswith(f"{loaded.infer(['one two'])[0].text}\t")
     assert main(["explain", source, "one two"]) == 2
     assert "An ensemble answers `zoo infer` and `zoo eval` alone" in capsys.readouterr().err
     mixed = f"{tmp_path / 'one'}+bilstm_bahdanau_sst2_en"

@@ -22,7 +22,7 @@ def models():
     return lambda variant="none": made(variant)
 
 
-@variants(["none", "bahdanau", "transformer", "copying"], everywhere=("none", "transformer"))
+@variants(["copying", "transformer"], everywhere=("transformer",))
 def test_texts_have_the_terms_that_their_sources_ask_for(models, variant):
     model = models(variant)
     answers = model.infer([*SOURCES, ""], glossary=PAIRS, max_length=8)
@@ -86,7 +86,7 @@ def test_contradictions_are_said_before_decoding(models, monkeypatch, options, m
 @pytest.mark.once
 def test_a_glossary_needs_a_text_as_input():
     model = MAKERS[ImageToText]()
-    with pytest.raises(ValueError, match="needs texts as inputs.*Received: glossary={'a': 'b'}"):
+    with pytest.raises(ValueError, match="needs texts as inputs.*Received: glossary=.*'a', 'b'"):
         model.infer(INPUTS[ImageToText], glossary={"a": "b"})
 
 

@@ -21,12 +21,12 @@ def required_table(rows: Iterable[Iterable[Sequence[int]]]) -> np.ndarray:
     Raises:
         ValueError: if a sequence is empty, or there are none at all.
     """
-    rows = [[list(sequence) for sequence in row] for row in rows]
-    if not any(rows) or not all(all(row) for row in rows):
-        raise ValueError(f"Each sequence must have at least one token. Received: {rows}")
-    length = power_of_two(max(len(sequence) for row in rows for sequence in row))
-    table = np.full((len(rows), power_of_two(max(map(len, rows))), length), -1, "int32")
-    for row, sequences in zip(table, rows, strict=True):
+    lists = [[list(sequence) for sequence in row] for row in rows]
+    if not any(lists) or not all(all(row) for row in lists):
+        raise ValueError(f"Each sequence must have at least one token. Received: {lists}")
+    length = power_of_two(max(len(sequence) for row in lists for sequence in row))
+    table = np.full((len(lists), power_of_two(max(map(len, lists))), length), -1, "int32")
+    for row, sequences in zip(table, lists, strict=True):
         for place, sequence in zip(row, sequences, strict=False):
             place[length - len(sequence) :] = sequence
     return table

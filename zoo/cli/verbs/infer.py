@@ -26,7 +26,7 @@ EXAMPLES = """\
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set prefix=Zwei --set forbidden=Hunde
   zoo infer gru_bahdanau_multi30k_en_de "A man rides a bike." --glossary terms.tsv
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --align
-  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=6 --set groups=3 --set n_best=4
+  zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=6 --set groups=3 --set n_best=3
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set temperature=1 --set mbr=32
   zoo infer gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de "Two dogs run."
   zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400

@@ -3,6 +3,7 @@
 import math
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -24,6 +25,7 @@ class TextSearch:
     """
 
     takes_glossary = False  # if its inputs are texts
+    preprocessor: Any
 
     def members(self):
         """The tasks that write together: a list, in most cases of the task itself."""
@@ -71,7 +73,7 @@ class TextSearch:
             raise ValueError(
                 "`glossary` needs texts as inputs, in which its source terms may occur: leave it "
                 "out of this model. "
-                f"Received: glossary={dict(options.glossary)}"
+                f"Received: glossary={options.glossary!r}"
             )
         tables = self._tables(options)
         # The tokens are arguments of the program, which is the same for other words; so are the

@@ -43,9 +43,9 @@ class Ensemble(TextWriter):
         for place, member in enumerate(members[1:], 2):
             for what, one, other in _differences(members[0], member):
                 raise ValueError(
-                    f"The members of an ensemble must have the same {what}: train one of them "
-                    f"again with that of the other. Received: {one} in the first, {other} in "
-                    f"number {place}"
+                    f"The members of an ensemble must have the same {what}: choose models that "
+                    f"have, or train one with that of the other. Received: {one} in the first, "
+                    f"{other} in number {place}"
                 )
 
     def members(self):

@@ -52,7 +52,6 @@ class TextWriter(TextSearch):
     """
 
     takes_glossary = True
-    preprocessor: Any
     languages: tuple[str, str] | None
     purpose: str
 
@@ -105,7 +104,7 @@ class TextWriter(TextSearch):
         Raises:
             ValueError: if an option is out of its range.
         """
-        options = {"temperature": temperature, "n_best": num_samples}
+        options: dict[str, Any] = {"temperature": temperature, "n_best": num_samples}
         seeds = itertools.count(secrets.randbits(62) if seed is None else seed)
         SearchOptions(**options, seed=next(seeds))  # checks them
 
