@@ -196,6 +196,7 @@ _ROWS = (
         plain=("text", "score"),
         pipeline_tag="image-to-text",
         headline=("bleu_4",),
+        export_adapter="zoo.exporting.writers:Captioner",
     ),
     Task(
         name="seq2seq_lm",
@@ -215,6 +216,7 @@ _ROWS = (
         headline=("word_error_rate", "bleu", "rouge_l", "chrf"),
         pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
         ensemble="zoo.models.seq2seq_lm.ensemble:Ensemble",
+        export_adapter="zoo.exporting.writers:Translator",
     ),
     Task(
         name="speech_to_text",
