@@ -247,7 +247,7 @@ def test_existing_files_are_kept(tagger, tmp_path):
 
 @on_tensorflow
 def test_unsupported_models_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="Only taggers and text classifiers.*Received: Functional"):
+    with pytest.raises(ValueError, match="of these tasks can be exported.*Received: Functional"):
         inputs = keras.Input((1,))
         exporting.export(keras.Model(inputs, inputs), tmp_path / "model")
     tagger = make_tagger()
@@ -255,6 +255,12 @@ def test_unsupported_models_are_refused(tmp_path):
     with pytest.raises(ValueError, match="has no preprocessor"):
         exporting.export(tagger, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+@on_tensorflow
+def test_a_tagger_takes_no_options_of_a_search(tagger, tmp_path):
+    with pytest.raises(ValueError, match="Only models that write.*Received: beam for a token"):
+        exporting.export(tagger, tmp_path / "model", beam=3)
 
 
 @pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="TensorFlow is supported")

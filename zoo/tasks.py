@@ -199,6 +199,7 @@ _ROWS = (
         plain=("text", "score"),
         pipeline_tag="image-to-text",
         headline=("bleu_4",),
+        export_adapter="zoo.exporting.writers:Captioner",
     ),
     Task(
         name="seq2seq_lm",
@@ -219,6 +220,7 @@ _ROWS = (
         pipeline_tags={"rouge_l": "summarization", "chrf": "text-generation"},
         pairs=True,
         ensemble="zoo.models.seq2seq_lm.ensemble:Ensemble",
+        export_adapter="zoo.exporting.writers:Translator",
     ),
     Task(
         name="speech_to_text",

@@ -8,7 +8,7 @@ import pytest
 from zoo.cli import main
 from zoo.exporting import formats
 
-TAGGER = "bilstm_crf_ewt_en_upos"
+TAGGER, TRANSLATOR = "bilstm_crf_ewt_en_upos", "gru_bahdanau_multi30k_en_de"
 on_tensorflow = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="models are exported from TensorFlow alone"
 )
@@ -30,7 +30,11 @@ def never_loaded(monkeypatch):
         ([TAGGER, "--format", "tflite"], "could not be checked"),
         ([TAGGER, "--backend", "torch"], "silently wrong"),
         ([TAGGER, "--backend", "jax"], "omit --backend"),
-        (["gru_bahdanau_multi30k_en_de"], "Received: seq2seq_lm"),
+        (["lstm_nsmc_ko"], "Received: causal_lm"),
+        ([TAGGER, "--set", "beam=3"], "Only models that write"),
+        ([TRANSLATOR, "--set", "beams=3"], "where OPTION is one of beam"),
+        ([TRANSLATOR, "--set", "prefix=Ein"], "where OPTION is one of beam"),
+        ([TRANSLATOR, "--set", "beam=2", "--set", "n_best=3"], "n_best"),
     ],
 )
 def test_wrong_arguments_are_refused_before_loading(never_loaded, tmp_path, words, message, capsys):
@@ -73,7 +77,7 @@ def test_export_prints_size_and_check(saved, tmp_path, capsys):
     assert main(["export", str(saved), "-o", str(output)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{output}: saved_model, ")
-    assert second.startswith("checked on 100 sentences: equal answers, largest difference of a")
+    assert second.startswith("checked on 100 texts: equal answers, largest difference of a")
     description = json.loads((output / "assets.extra" / "model.json").read_text("utf-8"))
     assert (description["name"], description["licence"]) == ("tiny", "CC0-1.0")
 

@@ -193,12 +193,12 @@ class _Search:
         if self.limits.lexicon is not None:
             variables["nodes"] = ops.full((batch, beam), Lexicon.start, "int32")
         if self.beta:
-            source = self.source_mask.shape[1]
+            source = ops.shape(self.source_mask)[1]
             variables["coverage"] = ops.zeros((batch, beam, source), "float32")
         if self.return_attention:
             # Attention weights stay in the beam in which they were computed, which `origins`
             # holds, so that they need not be reordered at each step.
-            source = self.source_mask.shape[1]
+            source = ops.shape(self.source_mask)[1]
             variables["attention"] = ops.zeros((batch, beam, length, source), "float32")
             variables["origins"] = ops.zeros((batch, beam, length), "int32")
         return variables

@@ -71,7 +71,8 @@ def coverage_penalty(coverage, source_mask, beta):
         - Wu et al. 2016, equation 14.
     """
     mask = ops.cast(source_mask, "float32")
-    mask = ops.reshape(mask, (mask.shape[0], *[1] * (len(coverage.shape) - 2), mask.shape[-1]))
+    batch, source = ops.shape(mask)
+    mask = ops.reshape(mask, (batch, *[1] * (len(coverage.shape) - 2), source))
     return beta * ops.sum(ops.log(ops.clip(coverage, UNSEEN, 1.0)) * mask, axis=-1)
 
 

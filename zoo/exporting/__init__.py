@@ -7,12 +7,14 @@ Check(sentences=100, difference=3.6e-07)
 
 from zoo.exporting.exporter import Check, ExportError, check_format, check_task, export
 from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
+from zoo.exporting.search import SEARCH
 
 __all__ = [
     "BACKEND",
     "FORMATS",
     "OTHER_BACKENDS",
     "REFUSED",
+    "SEARCH",
     "Check",
     "ExportError",
     "check_format",

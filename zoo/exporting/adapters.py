@@ -1,7 +1,7 @@
 """The export adapter of each task: its graph, the description of its inputs, and test inputs."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -21,11 +21,14 @@ class ExportAdapter(Protocol):
     """Adapter of one model for export.
 
     Attributes:
-        graph: The functional model to export, with named inputs and outputs.
+        model: The model.
+        graph: The functional model to export, with named inputs and outputs; or an object that
+            has its `input`, `output` and `weights`, and is called like one.
         shapes: Shape of each input and output; a named dimension has any size.
     """
 
-    graph: keras.Model
+    model: Any
+    graph: Any
     shapes: dict[str, tuple[str | int, ...]]
 
     def __init__(self, model): ...
@@ -88,7 +91,7 @@ class Tagger:
                 f"and the last {length // 2} characters; 0 for padding"
             )
         labels = {"tags": model.tags, "intents": model.intents, "scheme": model.scheme}
-        return _signature(self, meanings) | labels
+        return signature(self, meanings) | labels
 
     def sentences(self, random: np.random.Generator) -> list[list[str]]:
         tokenizer = self.model.preprocessor.tokenizer
@@ -99,7 +102,7 @@ class Tagger:
                 return known[random.integers(len(known))]
             return "".join(random.choice(letters, random.integers(1, 40)))
 
-        return [[word() for _ in range(length)] for length in _lengths(MAX_WORDS)]
+        return [[word() for _ in range(length)] for length in lengths(MAX_WORDS)]
 
     def batch(self, sentences: list[list[str]]) -> dict[str, np.ndarray]:
         preprocessor = self.model.preprocessor
@@ -145,7 +148,7 @@ class Classifier:
             "padding_mask": MASK.format("token"),
             "probabilities": "the probability of each of `labels` of this file",
         }
-        return _signature(self, meanings) | {"labels": self.model.labels}
+        return signature(self, meanings) | {"labels": self.model.labels}
 
     def sentences(self, random: np.random.Generator) -> list[str]:
         preprocessor = self.model.preprocessor
@@ -153,7 +156,7 @@ class Classifier:
         pieces = [piece for piece in vocabulary if not piece.startswith("<")] + [UNKNOWN_CHARACTER]
         max_length = preprocessor.sequence_length + 10  # some texts are truncated
         space = " " if isinstance(preprocessor.tokenizer, TextWordTokenizer) else ""
-        texts = [space.join(random.choice(pieces, length)) for length in _lengths(max_length)]
+        texts = [space.join(random.choice(pieces, length)) for length in lengths(max_length)]
         return ["", *(text.replace("▁", " ") for text in texts[1:])]
 
     def batch(self, sentences: list[str]) -> dict[str, np.ndarray]:
@@ -173,12 +176,14 @@ def _probabilities(logits, temperature=1.0):
     return ops.softmax(ops.cast(logits, "float32") / temperature)
 
 
-def _lengths(max_length):
+def lengths(max_length):
     """Test lengths, evenly spaced on a logarithmic scale."""
     return np.geomspace(1, max_length, SENTENCES).round().astype(int)
 
 
-def _signature(adapter, meanings):
+def signature(adapter, meanings):
+    """The inputs and outputs of a graph with their meanings, for `model.json`."""
+
     def describe(tensors):
         return {
             name: {

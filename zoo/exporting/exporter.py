@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
 from zoo.files import atomic_directory
@@ -30,11 +30,12 @@ class ExportError(RuntimeError):
 
 @dataclass(frozen=True)
 class Check:
-    """Result of comparing an exported graph with its model; all tags and labels were equal.
+    """Result of comparing an exported graph with its model; tags, labels and texts were equal.
 
     Attributes:
-        sentences: Number of sentences compared.
-        difference: The largest absolute difference of a probability.
+        sentences: Number of sentences, or images, compared.
+        difference: The largest absolute difference of a probability; of a text, of the exponential
+            of its score.
     """
 
     sentences: int
@@ -46,30 +47,36 @@ def export(
     directory: str | Path,
     format: str = "saved_model",
     card: "Card | None" = None,
+    **search: Any,
 ) -> Check:
-    """Exports a tagger or a text classifier with its decoding.
+    """Exports a tagger, a text classifier, or a model that writes, with its decoding.
 
     A tagger's graph includes the Viterbi algorithm and outputs `tags` and `confidences`, and
-    `intents` if the model has any; a classifier's graph outputs `probabilities`. Batches and
-    sentences may have any size. The folder `assets.extra` beside the graph holds the vocabularies
-    and `model.json`, which describes the inputs and outputs.
+    `intents` if the model has any; a classifier's graph outputs `probabilities`. The graph of a
+    model that writes includes the beam search and outputs the `tokens`, `scores` and `lengths` of
+    the texts it finds, and its `attention`. Batches and sentences may have any size. The folder
+    `assets.extra` beside the graph holds the vocabularies and `model.json`, which describes the
+    inputs and outputs.
 
-    The exported graph is run on a hundred sentences and compared with `model.infer`: if a tag or
-    label differs, or a probability by more than 1e-5, the export is deleted.
+    The exported graph is run on a hundred inputs and compared with `model.infer`: if a tag, a label
+    or a text differs, or a probability by more than 1e-5, the export is deleted.
 
     Args:
-        model: A `TokenClassifier` or a `TextClassifier` with its preprocessor, on TensorFlow.
+        model: A `TokenClassifier`, `TextClassifier`, `Seq2SeqLM` or `ImageToText` with its
+            preprocessor, on TensorFlow.
         directory: Path of the directory to write, for both formats.
         format: `"saved_model"`, or `"onnx"`, which needs the packages tf2onnx and onnxruntime.
             Defaults to `"saved_model"`.
         card: The model's card; its name, description, licence and citation are written to
             `model.json`. Defaults to `None`.
+        **search: Of a model that writes, options of `infer`: `beam`, `n_best`, the penalties and
+            the lengths. `max_length` defaults to the greatest that the preprocessor has.
 
     Returns:
         The `Check`.
 
     Raises:
-        ValueError: if the format, the task or the backend is not supported.
+        ValueError: if the format, the task, the backend or an option is not supported.
         ImportError: if a package that the format needs is missing.
         FileExistsError: if the directory is not empty.
         ExportError: if the graph could not be written, or disagrees with the model.
@@ -89,14 +96,19 @@ def export(
     task = next(filter(None, map(task_of, type(model).__mro__)), None)
     if task is None or task.export_adapter is None:
         raise _unsupported(type(model).__name__)
-    if model.backbone.pretrained is not None:
+    if getattr(model.backbone, "pretrained", None) is not None:
         raise ValueError(
             "A model around a KerasHub encoder cannot be exported, because its tokenizer cannot be "
             "described by a vocabulary alone: use its preset. Received: a model around a "
             f"{model.backbone.encoder}"
         )
     require_preprocessor(model.preprocessor)  # its vocabularies are exported
-    adapter: ExportAdapter = pkgutil.resolve_name(task.export_adapter)(model)
+    if search and task.options_class is None:
+        raise ValueError(
+            "Only models that write take options of a search; leave them out. "
+            f"Received: {', '.join(search)} for a {task.name}"
+        )
+    adapter: ExportAdapter = pkgutil.resolve_name(task.export_adapter)(model, **search)
     writer = FORMATS[format]
     with atomic_directory(directory) as temporary:
         try:
@@ -165,7 +177,7 @@ def compare(adapter: "ExportAdapter", run: Callable) -> Check:
         The result.
 
     Raises:
-        ExportError: if a tag or label differs, or a probability by more than the tolerance.
+        ExportError: if a tag, label or text differs, or a probability by more than the tolerance.
     """
     import numpy as np
 
@@ -196,9 +208,8 @@ def compare(adapter: "ExportAdapter", run: Callable) -> Check:
 def _unsupported(received):
     supported = ", ".join(name for name, row in TASKS.items() if row.export_adapter)
     return ValueError(
-        f"Only taggers and text classifiers can be exported: {supported}. A model that generates "
-        "text needs beam search, which is not part of the graph. "
-        f"Received: {received}"
+        f"Models of these tasks can be exported: {supported}. The decoding of others, and of "
+        f"several models together, is no part of a graph. Received: {received}"
     )
 
 
@@ -207,7 +218,11 @@ def _describe(adapter, directory, card, check):
     import zoo
 
     directory.mkdir()
-    adapter.model.preprocessor.tokenizer.save_assets(str(directory))
+    preprocessor = adapter.model.preprocessor
+    preprocessor.tokenizer.save_assets(str(directory))
+    if getattr(preprocessor, "has_two_tokenizers", False):
+        (directory / "source").mkdir()
+        preprocessor.source_tokenizer.save_assets(str(directory / "source"))
     origin = {"exported_by": f"seqzoo {zoo.__version__}"}
     if card:
         fields = ("name", "task", "description", "languages", "dataset", "licence", "citation")

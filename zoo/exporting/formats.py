@@ -75,7 +75,10 @@ class Onnx:
             function,
             function.input_signature,
             opset=ONNX_OPSET,
-            custom_op_handlers={"Erfc": (_erfc, [])},  # part of GELU in Transformers
+            custom_op_handlers={
+                "Erfc": (_erfc, []),  # part of GELU in Transformers
+                "Bitcast": (_sign_bit, []),  # part of Keras' argmax
+            },
         )
         for value in (*onnx_model.graph.input, *onnx_model.graph.output):
             sizes = zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
@@ -117,3 +120,22 @@ def _erfc(graph, node, name, arguments):
     graph.insert_new_node_on_output(
         "Sub", node.output[0], name=f"{name}/complement", inputs=[one.output[0], node.output[0]]
     )
+
+
+def _sign_bit(graph, node, name, arguments):
+    """Converts the bits of a float as an integer, which ONNX lacks, to its sign as an integer.
+
+    Keras' `argmax` asks for the sign of these bits alone. It is -0.0 that the two tell apart, which
+    `argmax` of ONNX Runtime takes for 0.0.
+    """
+    from onnx import TensorProto
+
+    node.type = "Sign"
+    del node.attr["type"]
+    output = node.output[0]
+    graph.set_dtype(output, TensorProto.FLOAT)
+    integer = graph.insert_new_node_on_output(
+        "Cast", output, name=f"{name}/integer", to=TensorProto.INT32
+    )
+    graph.set_dtype(integer.output[0], TensorProto.INT32)
+    graph.set_shape(integer.output[0], graph.get_shape(output))

@@ -114,7 +114,9 @@ class Seq2SeqLM(TextWriter, GenerationTask):
             if len(states.shape) == 3:
                 return copy(states, weights)[0]
             states, weights = (
-                ops.reshape(rows, (ops.shape(memory)[0], -1, rows.shape[-1]))  # [batch, beams, ...]
+                ops.reshape(
+                    rows, (ops.shape(memory)[0], -1, ops.shape(rows)[-1])
+                )  # [batch, beams, ...]
                 for rows in (states, weights)
             )
             logits = copy(states, weights)[0]
