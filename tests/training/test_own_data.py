@@ -118,7 +118,8 @@ def test_the_run_is_named_and_described_by_its_data(run, client, tmp_path):
         "evaluation.gate=0.0",
         "training.epochs=1",
     )
-    assert client.get_run(result.run_id).info.run_name == "reviews"
+    name = client.get_run(result.run_id).info.run_name
+    assert name.startswith("reviews ") and name.endswith(" epochs=1")
     assert (result.registered.name, result.registered.champion) == ("reviews", True)
     assert (result.card.name, result.card.dataset) == ("reviews", "reviews")
     assert result.card.languages == ("en",)
