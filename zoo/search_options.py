@@ -223,14 +223,15 @@ class TranscriptionOptions(SearchOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        is_list = isinstance(self.words, list | tuple | set | frozenset)
-        if not self.words or not (is_list or isinstance(self.words, str | Path)):
+        words: Any = self.words
+        is_list = isinstance(words, list | tuple | set | frozenset)
+        if not words or not (is_list or isinstance(words, str | Path)):
             raise ValueError(
                 "`words` must be 'auto', 'none', a list of words, or the path of a file with one "
-                f"on each line. Received: words={self.words!r}"
+                f"on each line. Received: words={words!r}"
             )
         if is_list:
-            object.__setattr__(self, "words", tuple(self.words))
+            object.__setattr__(self, "words", tuple(words))
 
 
 def _words(forbidden: Any) -> tuple[str, ...]:

@@ -89,5 +89,7 @@ class Lexicon:
 
     def tokens(self, node: int) -> list[int]:
         """The tokens that may follow a node."""
-        separated = self._is_end[node] and node != START and self.separator is not None
-        return [*self._children[node], *([self.separator] if separated else [])]
+        tokens = list(self._children[node])
+        if self.separator is not None and self._is_end[node] and node != START:
+            tokens.append(self.separator)
+        return tokens
