@@ -20,6 +20,7 @@ ANSWERS = {
     "bilstm_bahdanau_imdb_en": ("I want my two hours back.", "negative"),
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
+    "transformer_chatbot_ko": ("오늘 너무 피곤해", "푹 쉬세요."),
     "gru_none_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "lstm_bahdanau_cmudict_g2p_en": ("transformer", "T R AE0 N S F AO1 R M ER0"),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),

@@ -91,6 +91,7 @@ def recognize(layer, states, mask):
 def point(layer, states, mask):
     """The probabilities that each word points at others, zero at padding."""
     valid = ops.cast(mask, "float32")
+    states = ops.cast(states, "float32")
     weights = ops.einsum("bwu,bvu->bwv", states, states) ** 2 * valid[:, None]
     weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-6)
     return ops.exp(layer(weights)) * valid[:, :, None]

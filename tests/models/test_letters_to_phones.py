@@ -68,6 +68,7 @@ def test_letters_are_explained_one_by_one(model):
     assert found.source == ["c", "a", "t", "s", "</s>"]
     assert [phone.strip() for phone in found.target if phone != "</s>"] == answer.text.split()
     assert np.shape(found.weights) == (len(found.target), 5)
+    assert "of a written symbol (in nats) loses without the character" in found.measured
 
 
 def test_preset_keeps_both_tokenizers(model, tmp_path):

@@ -128,14 +128,11 @@ def _sign_bit(graph, node, name, arguments):
     Keras' `argmax` asks for the sign of these bits alone. It is -0.0 that the two tell apart, which
     `argmax` of ONNX Runtime takes for 0.0.
     """
-    from onnx import TensorProto
-
     node.type = "Sign"
     del node.attr["type"]
     output = node.output[0]
-    graph.set_dtype(output, TensorProto.FLOAT)
-    integer = graph.insert_new_node_on_output(
-        "Cast", output, name=f"{name}/integer", to=TensorProto.INT32
-    )
-    graph.set_dtype(integer.output[0], TensorProto.INT32)
+    integers = graph.get_dtype(output)
+    graph.set_dtype(output, graph.get_dtype(node.input[0]))
+    integer = graph.insert_new_node_on_output("Cast", output, name=f"{name}/integer", to=integers)
+    graph.set_dtype(integer.output[0], integers)
     graph.set_shape(integer.output[0], graph.get_shape(output))

@@ -17,9 +17,9 @@ from zoo.suggestions import did_you_mean
 
 EXAMPLES = """\
   zoo run dialogue/quickstart && zoo chat models:/remarks@champion
-  zoo chat gru_copy_sae4k_ko
+  zoo chat transformer_chatbot_ko
   zoo chat models:/remarks@champion --temperature 0.7 --n-best 3 --seed 1
-  zoo chat gru_copy_sae4k_ko < questions.txt
+  zoo chat transformer_chatbot_ko < remarks.txt
   printf '불 꺼 줄래\\n:n_best 3\\n불 꺼 줄래\\n' | zoo chat gru_copy_sae4k_ko"""
 NEXT = "zoo ls"
 

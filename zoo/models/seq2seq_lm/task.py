@@ -26,7 +26,7 @@ from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.models.seq2seq_lm.writing import MIN_LENGTH, TextWriter
-from zoo.tokenizers import CharacterTokenizer
+from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -201,7 +201,8 @@ class Seq2SeqLM(TextWriter, GenerationTask):
             translation=self.text(ids),
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
-            measured="what the log-probability of a written word (in nats) loses without the word",
+            measured=f"what the log-probability of a written {_unit(self.preprocessor.tokenizer)} "
+            f"(in nats) loses without the {_unit(tokenizer)}",
             copied=copied,
         )
 
@@ -256,6 +257,13 @@ class Seq2SeqLM(TextWriter, GenerationTask):
                               for word in target])  # fmt: skip
 
         return gradient_times_input(function, embedded)[:, 0]
+
+
+def _unit(tokenizer) -> str:
+    """What is explained of a text: its words, or the characters or symbols that are read."""
+    if isinstance(tokenizer, SymbolTokenizer):
+        return "symbol"
+    return "character" if isinstance(tokenizer, CharacterTokenizer) else "word"
 
 
 def _check_languages(languages: Any) -> None:
