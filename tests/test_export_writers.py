@@ -27,7 +27,7 @@ on_tensorflow = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def few_inputs(monkeypatch):
-    """A check on a few short inputs: each length compiles the search of `infer` again."""
+    """A check on a few short inputs: each shape compiles the search of `infer` again."""
     monkeypatch.setattr(adapters, "SENTENCES", 6)
     monkeypatch.setattr(exporter, "BATCHES", (1, 2, 3))
 
@@ -95,7 +95,7 @@ def test_copying_coverage_and_limits(tmp_path):
     search = {"beam": 2, "coverage_penalty": 0.2, "no_repeat_ngram": 2, "min_length": 2}
     assert exporting.export(model, tmp_path / "it", **search).difference <= 1e-5
     run = formats.SavedModel.load(tmp_path / "it")
-    translated(model, run, SOURCES[:2], {"max_length": 12} | search)
+    translated(model, run, SOURCES, {"max_length": 12} | search)
 
 
 @on_tensorflow
@@ -103,7 +103,7 @@ def test_onnx_includes_the_search(tmp_path):
     model = make_translator("none")  # whose graph is the smallest: converting takes long
     search = {"beam": 2, "max_length": 5}
     assert exporting.export(model, tmp_path / "it", "onnx", **search).difference <= 1e-5
-    translated(model, formats.Onnx.load(tmp_path / "it"), SOURCES[:2], search)
+    translated(model, formats.Onnx.load(tmp_path / "it"), SOURCES, search)
 
 
 @on_tensorflow
@@ -111,7 +111,7 @@ def test_a_captioner_with_its_cnn(tmp_path):
     model = test_image_to_text.make(test_image_to_text.make_preprocessor())
     exporting.export(model, tmp_path / "it", beam=2, max_length=8)
     run = formats.SavedModel.load(tmp_path / "it")
-    pictures = test_image_to_text.PICTURES
+    pictures = np.concatenate([test_image_to_text.PICTURES, test_image_to_text.PICTURES[:2]])
     found = run({"images": pictures.astype("float32")})
     for row, answer in enumerate(model.infer(list(pictures), beam=2, max_length=8)):
         ids = found["tokens"][row, 0, : found["lengths"][row, 0]]
@@ -131,7 +131,7 @@ def test_two_vocabularies_and_no_attention(tmp_path):
     found = translated(
         model,
         formats.SavedModel.load(tmp_path / "it"),
-        SOURCES[:2],
+        SOURCES,
         {"beam": 1, "repetition_penalty": 1.2, "max_length": 8},
     )
     assert "attention" not in found
@@ -188,6 +188,6 @@ def test_the_snippets_need_neither_zoo_nor_keras(exported, translator):
         text=True,
     )
     search = {"max_length": 12, "beam": 3, "n_best": 2}
-    (answer,) = translator.infer(["three two"], **search)
+    answer = translator.infer(SOURCES, **search)[SOURCES.index("three two")]
     lines = [f"{it.text} ({it.score:.2f})" for it in answer.hypotheses]
     assert said.stdout == "\n".join([str(search), *lines, ""])
