@@ -101,8 +101,10 @@ def test_every_recipe_of_the_project_is_an_entry_point():
 
 
 def test_imported_packages_are_declared():
-    declared = {_plain(re.match(r"[\w.-]+", need)[0]) for need in PROJECT["dependencies"]}
-    declared |= {"jax", "torch"}  # only where they are the backend
+    needs = [*PROJECT["dependencies"]]
+    for extra, packages in PROJECT["optional-dependencies"].items():
+        needs += packages if extra != "test" else []
+    declared = {_plain(re.match(r"[\w.-]+", need)[0]) for need in needs}
     providers = importlib.metadata.packages_distributions()
     for path in [*(ROOT / "zoo").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")]:
         for module in _imported(path) - sys.stdlib_module_names - {"zoo", "recipes"}:

@@ -91,6 +91,7 @@ LAYERS = [
     + (RECORDED, ((2, 5, 40), (2, 5)), 0),
     (layers.LinearChainCRF, {"num_tags": 4}, floats(2, 5, 4), (2, 5, 4), 3),
 ]
+STATISTICS = {layers.LogMel: 2}  # weights that are measured on data
 SEEDED = (layers.RecurrentEncoder, layers.AttentiveDecoder, layers.SpecAugment)
 
 
@@ -103,8 +104,9 @@ def test_layers(harness, case):
         inputs,
         expected,
         expected_num_trainable_weights=count,
-        # The seed of the dropout between layers.
-        expected_num_non_trainable_variables=int(cls in SEEDED),
+        expected_num_non_trainable_weights=STATISTICS.get(cls, 0),
+        # The seed of the dropout between layers, and the statistics.
+        expected_num_non_trainable_variables=int(cls in SEEDED) + STATISTICS.get(cls, 0),
         # The loss on its output, potentials, does not depend on the weights of a CRF.
         run_training_check=count > 0 and cls is not layers.LinearChainCRF,
         # Softmax and CRF are in float32 at any precision.

@@ -154,7 +154,10 @@ CASES = {
         lambda layer, states, mask: layer(states, mask=mask, output="marginals"),
         differentiable=False,
     ),
-    "LogMel": Case(lambda **kw: layers.LogMel(100, 4, 2, 3, **kw), listen),
+    "LogMel-global": Case(lambda **kw: layers.LogMel(100, 4, 2, 3, **kw), listen),
+    "LogMel-recording": Case(
+        lambda **kw: layers.LogMel(100, 4, 2, 3, normalization="recording", **kw), listen
+    ),
     "LuongConcatAttention": attention(lambda **kw: layers.LuongConcatAttention(4, **kw)),
     "LuongDotAttention": attention(lambda **kw: layers.LuongDotAttention(**kw)),
     "LuongGeneralAttention": attention(lambda **kw: layers.LuongGeneralAttention(**kw)),

@@ -42,7 +42,9 @@ def registered(client, dataset, tmp_path):
     )
     path = tmp_path / "real"
     metrics = model.score({"text": TEXTS, "label": ["positive", "negative"] * 2})
-    card = presets.save(model, path, name="real", dataset=dataset, metrics=metrics)
+    card = presets.save(
+        model, path, name="real", description="A real model.", dataset=dataset, metrics=metrics
+    )
     with start_run("sentiment", "real", config={"seed": 1}, dataset=dataset) as run:
         uri = run.log_model(path, card)
         registered = run.register(uri, "real", card, Gate("accuracy", 0.0).check(metrics))

@@ -118,7 +118,8 @@ def test_each_step_of_finishing_is_done_once(run, client, home, monkeypatch, kil
     for metric, count in {"train/loss": 1, "dev/accuracy": 2}.items():  # of the model too
         history = client.get_metric_history(run_id, metric)
         assert [it.step for it in history] == [1] * count
-    assert set(result.metrics) == {metric.key for metric in model.metrics}
+    size = {"model/parameters", "model/megabytes"}
+    assert set(result.metrics) | size == {metric.key for metric in model.metrics}
 
 
 def test_training_that_goes_on_after_the_model_was_logged_gives_another(
