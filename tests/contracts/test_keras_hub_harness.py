@@ -103,8 +103,9 @@ def test_layers(harness, case):
         inputs,
         expected,
         expected_num_trainable_weights=count,
+        expected_num_non_trainable_weights=2 * int(cls is layers.LogMel),  # mean and variance
         # The seed of the dropout between layers.
-        expected_num_non_trainable_variables=int(cls in SEEDED),
+        expected_num_non_trainable_variables=int(cls in SEEDED) + 2 * int(cls is layers.LogMel),
         # The loss on its output, potentials, does not depend on the weights of a CRF.
         run_training_check=count > 0 and cls is not layers.LinearChainCRF,
         # Softmax and CRF are in float32 at any precision.
