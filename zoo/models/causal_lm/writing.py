@@ -104,7 +104,8 @@ class Writer:
         logits, state, _ = self._step(last, state, 0)
         logits = ops.cast(logits, "float32")
         never = np.isin(np.arange(logits.shape[-1]), self.never)
-        choose = sampler_of(kind, numbers).choose if kind else greedy
+        sampler = sampler_of(kind, numbers)
+        choose = greedy if isinstance(sampler, str) else sampler.choose
         _, tokens = choose(logits, ops.where(never[None, :], LOWEST, logits), 0)
         return tokens, state
 
