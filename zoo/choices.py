@@ -14,6 +14,7 @@ cosine = "my_package.attention"
 """
 
 import importlib
+import re
 import warnings
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -440,7 +441,7 @@ def pointer_conflicts(
             head=head,
             attention=attention,
         )
-    if intents or any(tag != "O" and not (tag.isascii() and tag.isdecimal()) for tag in tags):
+    if intents or any(tag != "O" and not re.fullmatch("[1-9][0-9]*", tag) for tag in tags):
         yield Conflict(
             "a head that points at words needs the tags O, of a word that refers to no other, and "
             "1, 2, …, the numbers of words, and no intents",

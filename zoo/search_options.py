@@ -257,7 +257,10 @@ def _pairs(glossary: Any) -> tuple[tuple[str, str], ...]:
         given = [tuple(item.split("=", 1)) for item in items]
     elif isinstance(given, Mapping):
         given = list(given.items())
-    pairs = [tuple(pair) for pair in given] if isinstance(given, list | tuple) else [()]
+    pairs = [
+        tuple(pair) if isinstance(pair, list | tuple) else (pair,)
+        for pair in (given if isinstance(given, list | tuple) else [()])
+    ]
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(term, str) and term.strip() for term in pair):
             received = pair if any(pair) else glossary

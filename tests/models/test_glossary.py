@@ -56,6 +56,8 @@ def test_source_terms_are_whole_words_and_the_longest_counts():
         ({"glossary": {"one": " "}}, r"neither of them empty.*Received: \('one', ' '\)"),
         ({"glossary": "one=eins, two"}, r"neither of them empty.*\(' two',\)"),
         ({"glossary": 3}, "neither of them empty.*Received: 3"),
+        ({"glossary": ["ab"]}, r"neither of them empty.*Received: \('ab',\)"),
+        ({"glossary": [1]}, r"neither of them empty.*Received: \(1,\)"),
         ({"glossary": "one=eins,ONE=zwei"}, "one target term.*'ONE' with 'eins' and 'zwei'"),
         ({"glossary": {"one": "뷁"}}, "`glossary` must have characters.*know 뷁"),
         (

@@ -259,7 +259,8 @@ def test_a_saved_pointer_loads_the_same_model(pointer, tmp_path):
         ("encoder lstm", ("O", "1"), {}, "needs attention.*attention='none'"),
         ("attention bahdanau", ("O", "B-X"), {}, "needs the tags O.*'B-X'"),
         ("attention bahdanau", ("O", "1"), {"intents": INTENTS}, "no intents.*'go'"),
-        ("attention bahdanau", ("O", "1", "0"), {}, "integers of at least -1|different"),
+        ("attention bahdanau", ("O", "1", "0"), {}, "needs the tags O.*'0'"),
+        ("attention bahdanau", ("O", "1", "01"), {}, "needs the tags O.*'01'"),
     ],
 )
 def test_a_pointer_needs_attention_and_numbers(models, variant, tags, options, message):

@@ -141,6 +141,7 @@ def test_threads_get_their_own_answers(app):
         ({"inputs": ["good", "refused"]}, 400, "A text must not be refused"),
         ({"inputs": ["busy"]}, 503, "can wait"),
         ({"inputs": ["crash"]}, 500, "Its log has the reason"),
+        (b"[" * 19_000, 400, "valid JSON|deep nesting"),
         (b"x" * 20_001, 413, "20,000 bytes"),
     ],
 )
@@ -158,6 +159,9 @@ def test_bad_requests_are_told_the_rule_and_no_traceback(app, body, status, said
         ({"Host": None}, 403),
         ({"Host": "elsewhere.example"}, 403),
         ({"Host": "localhost.elsewhere.example"}, 403),
+        ({"Host": "["}, 403),
+        ({"Host": "LOCALHOST:5001"}, 200),
+        ({"Origin": "http://["}, 403),
         ({"Origin": "http://localhost:5001"}, 200),
         ({"Origin": "http://elsewhere.example"}, 403),
         ({"Content-Type": None}, 415),
@@ -213,6 +217,30 @@ def test_images_come_in_base64_and_paths_are_not_opened(tmp_path):
     with pytest.raises(ValueError, match="in base64.*Received: '/etc/passwd'"):
         read_input("/etc/passwd", TASKS["image_to_text"])
     batcher.close()
+
+
+def test_lists_of_words_are_not_read_from_files(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("password")
+    heard = []
+    answer = SimpleNamespace(to_dict=lambda: {"text": "one", "score": -1.0, "words": []})
+    model = SimpleNamespace(infer=lambda sounds, **options: [heard.append(options), answer][1:])
+    batcher = MicroBatcher(model.infer, max_wait=0)
+    app = create_app(model, TASKS["speech_to_text"], "digits", batcher, 20_000)
+    body = {"inputs": [base64.b64encode(b"sound").decode()], "params": {"words": str(secret)}}
+    status, found = ask(app, body=body)
+    assert status == 400 and "`words` of a request must be one of auto, none" in found["message"]
+    assert not heard and "password" not in str(found)
+    body["params"]["words"] = "none"
+    assert ask(app, body=body)[0] == 200 and heard[0]["words"] == "none"
+    batcher.close()
+
+
+def test_requests_beyond_a_limit_are_refused(app, monkeypatch):
+    monkeypatch.setattr(app, "_in_progress", 256)
+    status, found = ask(app, body={"inputs": ["good"]})
+    assert status == 503 and "256 requests are in progress" in found["message"]
+    assert ask(app, "/health", method="GET")[0] == 200
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "audio"])

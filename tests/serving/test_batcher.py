@@ -73,6 +73,18 @@ def test_requests_with_other_options_are_run_apart(model):
     batcher.close()
 
 
+def test_requests_with_a_seed_are_run_alone(model):
+    batcher = MicroBatcher(model.infer, max_wait=0)
+    with ThreadPoolExecutor(8) as pool:
+        first = held(model, batcher, pool, [0])
+        drawn = [pool.submit(batcher.infer, [n], seed=1) for n in range(3)]
+        waiting(batcher, 3)
+        model.free.set()
+        assert [one.result(10) for one in (first, *drawn)] == [[0], [0], [2], [4]]
+    assert [len(inputs) for inputs, _ in model.batches] == [1, 1, 1, 1]
+    batcher.close()
+
+
 def test_bad_input_fails_its_own_request_alone(model):
     batcher = MicroBatcher(model.infer, max_wait=0)
     with ThreadPoolExecutor(8) as pool:

@@ -93,8 +93,10 @@ class Writer:
     def __init__(self, model, longest, **search):
         check_search(search)
         self.model = model
-        self.search = {"max_length": longest} | search
+        self.search = {"max_length": longest}
+        self.search |= {name: value for name, value in search.items() if value is not None}
         self.options = SearchOptions(**self.search)
+        model.search(self.options)  # refuses what the model cannot do
 
     def describe(self, meanings: dict[str, str]) -> dict:
         """The description for `model.json`, with the meanings of the inputs."""

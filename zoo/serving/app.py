@@ -32,6 +32,9 @@ PATHS = ("/", "/ping", "/health", "/version", "/invocations", "/explain")
 FORMATS = sorted(scoring_server.SUPPORTED_FORMATS)
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_INPUTS = 1024  # of one request
+MAX_REQUESTS = 256  # in progress at a time
+MAX_EXPLANATIONS = 4
+WORD_LISTS = ("auto", "none")
 INVALID, BUSY, INTERNAL = "INVALID_PARAMETER_VALUE", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"
 # What the zoo and MLflow raise for inputs and options that are wrong.
 USER_ERRORS = (ValueError, TypeError, LookupError)
@@ -77,6 +80,12 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
         return self._batcher.infer([read_input(one, self.task) for one in inputs], **options)
 
     def _check_options(self, options):
+        words = options.get("words")
+        if words is not None and words not in WORD_LISTS:  # else the path of a file
+            raise ValueError(
+                f"`words` of a request must be one of {', '.join(WORD_LISTS)}. "
+                f"Received: {words!r:.80}"
+            )
         for name in options:
             if name not in self.task.options:
                 raise ValueError(
@@ -119,6 +128,8 @@ def check_values(body: bytes) -> None:
     try:
         given = json.loads(body)
         inputs = {name: given[name] for name in FORMATS if name in given}
+    except RecursionError:
+        raise ValueError("The body must be JSON without deep nesting.") from None
     except (ValueError, TypeError):
         return  # MLflow says what is wrong
     for name, values in inputs.items():
@@ -155,19 +166,21 @@ def create_app(
     app = scoring_server.init(ServedModel(batcher, task))
     page = page_of(name, task)
     one_at_a_time = threading.Lock()  # a picture takes as much time as many answers
+    places = threading.Semaphore(MAX_EXPLANATIONS)
 
     @app.get("/", response_class=HTMLResponse)
     def show_page():
         return page
 
     def explain(text):
+        if not places.acquire(blocking=False):
+            raise Busy(f"At most {MAX_EXPLANATIONS} explanations can wait: ask again later.")
         try:
             with one_at_a_time:
                 explanation = model.explain(read_input(text, task))
                 return {"html": explanation.to_html(), "notes": explanation.summary}
-        except Exception as error:
-            _errors.get().append(error)
-            raise
+        finally:
+            places.release()
 
     @app.post("/explain")
     async def explain_input(request: Request):
@@ -175,15 +188,15 @@ def create_app(
 
         try:
             given = json.loads(await request.body())["input"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            received = f"Received: {type(error).__name__}: {error}"
+            error = ValueError(f'The body must be JSON with the key "input". {received}')
+            _errors.get().append(error)
+            return JSONResponse({}, 400)
+        try:
             return JSONResponse(await run_in_threadpool(explain, given))
-        except (ValueError, KeyError, TypeError) as error:
-            if not _errors.get():
-                _errors.get().append(
-                    ValueError(
-                        'The body must be JSON with the key "input". '
-                        f"Received: {type(error).__name__}: {error}"
-                    )
-                )
+        except Exception as error:
+            _errors.get().append(error)
             return JSONResponse({}, 400)
 
     return Guard(app, max_bytes, hosts)
@@ -199,7 +212,9 @@ class Guard:
     """
 
     def __init__(self, app: Channel, max_bytes: int, hosts=HOSTS):
-        self.app, self.max_bytes, self.hosts = app, max_bytes, frozenset(hosts)
+        self.app, self.max_bytes = app, max_bytes
+        self.hosts = {name.strip("[]").lower() for name in hosts}
+        self._in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
         if scope["type"] == "lifespan":
@@ -215,6 +230,17 @@ class Guard:
             return await _answer(
                 send, 415, INVALID, "Send the header `Content-Type: application/json`."
             )
+        if self._in_progress >= MAX_REQUESTS:
+            return await _answer(
+                send, 503, BUSY, f"{MAX_REQUESTS} requests are in progress: send it again later."
+            )
+        self._in_progress += 1
+        try:
+            await self._post(scope, headers, receive, send)
+        finally:
+            self._in_progress -= 1
+
+    async def _post(self, scope, headers, receive, send) -> None:
         body = await self._body(receive, headers)
         if body is None:
             return await _answer(
@@ -233,7 +259,7 @@ class Guard:
 
     def _refusal(self, path, headers):
         host = headers.get(b"host", "")
-        if urlsplit(f"//{host}").hostname not in {name.strip("[]") for name in self.hosts}:
+        if _host_of(f"//{host}") not in self.hosts:
             return (
                 403,
                 "PERMISSION_DENIED",
@@ -241,7 +267,7 @@ class Guard:
                 f"Received: Host: {host:.80}",
             )
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("//")[2] != host:
             return (
                 403,
                 "PERMISSION_DENIED",
@@ -308,6 +334,8 @@ def _worded(status: int, content: bytes, errors: list[Exception]) -> tuple[int, 
             return 400, INVALID, str(error)
         _log.error("A request failed.", exc_info=error)
         return 500, INTERNAL, "The server failed. Its log has the reason."
+    if status == 504:
+        return status, BUSY, "The answer took too long: send fewer inputs, or send them later."
     try:
         found = json.loads(content)
         message = str(found.get("message") or found["detail"])  # of MLflow, of FastAPI
@@ -316,6 +344,14 @@ def _worded(status: int, content: bytes, errors: list[Exception]) -> tuple[int, 
         message, code = content.decode("utf-8", "replace"), INVALID
     message = message.rpartition("\nError: ")[2]  # MLflow repeats the input before it
     return status, code, message.partition(" IMPORTANT: The MLflow Model")[0][:2000]
+
+
+def _host_of(address: str) -> str | None:
+    """The name of the host in an address; `None` if it has none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # such as `//[`
+        return None
 
 
 async def _answer(send: Channel, status: int, code: str, message: str) -> None:

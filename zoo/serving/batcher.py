@@ -27,10 +27,11 @@ class MicroBatcher:
     """Calls a function on the inputs of several threads together.
 
     One thread calls the function. It takes the oldest request and all others with equal options,
-    up to `max_inputs`. While the function runs, requests collect. If the last batch was of several
-    requests, their clients are about to send the next ones: an incomplete batch then waits until
-    its oldest request is `max_wait` seconds old. A single client never waits. If a batch of several
-    requests fails, each is run alone, so that bad input fails only its own request.
+    up to `max_inputs`; one with a `seed` it runs alone. While the function runs, requests collect.
+    If the last batch was of several requests, their clients are about to send the next ones: an
+    incomplete batch then waits until its oldest request is `max_wait` seconds old. A single client
+    never waits. If a batch of several requests fails, each is run alone, so that bad input fails
+    only its own request.
 
     Args:
         infer: Function from a list of inputs, and keyword arguments, to a list of their answers.
@@ -127,6 +128,8 @@ class MicroBatcher:
         """The oldest request, and the others that fit into a batch with it."""
         first = self._queue[0]
         batch, size = [first], len(first.inputs)
+        if first.options.get("seed") is not None:  # what is drawn depends on the place in a batch
+            return batch
         for one in list(self._queue)[1:]:
             if one.options == first.options and size + len(one.inputs) <= self.max_inputs:
                 batch.append(one)

@@ -1,9 +1,10 @@
 """Serve a model over HTTP, with MLflow's protocol, and a page to try it by hand.
 
-All shapes of batches are compiled before the server says that it is ready. Requests that arrive at
-the same time are answered together. POST /invocations takes {"inputs": [...], "params": {...}} and
-MLflow's other formats; images and recordings are sent in base64. GET /health says whether it runs.
-The server has no password: beyond this machine put it behind one that has.
+Batches of texts of up to 256 words, and of recordings of up to 8 s, are compiled before the server
+is ready. Requests that arrive at the same time are answered together. POST /invocations takes
+{"inputs": [...], "params": {...}} and MLflow's other formats; images and recordings are sent in
+base64. GET /health says whether it runs. The server has no password: beyond this machine put it
+behind one that has.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -93,7 +94,8 @@ def run(args: Namespace) -> None:
     hosts = (*HOSTS, args.host, *args.allow_host)
     limit = args.max_megabytes * 1_000_000
     app = create_app(model, found.task, name, batcher, limit, hosts)
-    address = f"http://{args.host}:{args.port}"
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    address = f"http://{host}:{args.port}"
 
     def ready():
         output.say(f"{name} is ready: {address}")

@@ -105,8 +105,9 @@ class TextWriter(TextSearch):
             ValueError: if an option is out of its range.
         """
         options: dict[str, Any] = {"temperature": temperature, "n_best": num_samples}
-        seeds = itertools.count(secrets.randbits(62) if seed is None else seed)
-        SearchOptions(**options, seed=next(seeds))  # checks them
+        first = secrets.randbits(62) if seed is None else seed
+        SearchOptions(**options, seed=first)  # checks them
+        seeds = itertools.count(first)
 
         def answer(texts: Iterable[str]) -> list[Translation]:
             return self.infer(texts, **options, seed=next(seeds))
@@ -229,7 +230,8 @@ class TextWriter(TextSearch):
             ValueError: if the two differ in length, a source has no candidates, or an option is out
                 of its range.
         """
-        self.search(SearchOptions(coverage_penalty=coverage_penalty))  # refuses what it cannot do
+        penalties = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
+        self.search(SearchOptions(**penalties))  # refuses what it cannot do
         texts, lists = check_texts(texts), [check_texts(some) for some in candidates]
         if len(lists) != len(texts) or not all(lists):
             raise ValueError(
