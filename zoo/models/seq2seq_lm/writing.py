@@ -73,7 +73,8 @@ class TextWriter(TextSearch):
 
         Raises:
             TypeError: if `texts` is not a list of strings, or an option is unknown.
-            ValueError: if an option is out of its range, or options contradict each other.
+            ValueError: if an option is out of its range, options contradict each other, or the
+                search finds no text that satisfies all limits.
         """
         options = SearchOptions(**search)
         texts = check_texts(texts)
