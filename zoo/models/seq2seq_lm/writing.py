@@ -308,10 +308,16 @@ class TextWriter(TextSearch):
         read = self.preprocessor.source_text
         return [
             align_words(
-                self.preprocessor.source_tokenizer.pieces(read(text)), tokenizer.pieces(target), one
+                self.preprocessor.source_tokenizer.pieces(read(text)),
+                tokenizer.pieces(target),
+                one[:, : len(ids) - 1],  # without the end token
             )
-            for text, target, one in zip(
-                texts, targets, run_batches(run, lengths, batch_size, MIN_LENGTH), strict=True
+            for text, target, ids, one in zip(
+                texts,
+                targets,
+                sources,
+                run_batches(run, lengths, batch_size, MIN_LENGTH),
+                strict=True,
             )
         ]
 
