@@ -335,6 +335,21 @@ def test_a_list_of_words_is_all_that_is_written(models, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("variant", ["ctc", "bahdanau"])
+def test_a_list_of_words_is_read_once(models, variant, monkeypatch):
+    model, calls = models(variant), []
+    lexicon = model.preprocessor.lexicon
+
+    def counted(words):
+        calls.append(words)
+        return lexicon(words)
+
+    monkeypatch.setattr(model.preprocessor, "lexicon", counted)
+    model.infer(RECORDINGS, batch_size=1, words=["ab", "cab"])
+    assert calls == [("ab", "cab")]
+
+
+@pytest.mark.once
 @pytest.mark.parametrize(
     "words, message",
     [
