@@ -130,6 +130,12 @@ class TranscriptSearch(GenerationTask):
         tables = super()._tables(options)
         lexicon = self.preprocessor.lexicon(options.words)
         if lexicon is not None:
+            if not lexicon.begins(tables.get("prefix", ())):
+                raise ValueError(
+                    "`prefix` must consist of words of the list, of which the last may lack its "
+                    "end: choose another one, or words='none'. "
+                    f"Received: prefix={options.prefix!r}, words={options.words!r:.200}"
+                )
             end_id = self.preprocessor.tokenizer.end_token_id
             tables["lexicon"] = lexicon.table(self.backbone.vocabulary_size, end_id)
         return tables
