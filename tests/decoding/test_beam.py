@@ -352,6 +352,24 @@ def test_a_lexicon_allows_its_words_alone(model):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("max_length", "expected"),
+    [
+        (1, {(END,)}),
+        (2, {(END,), (0, 3)}),
+        (3, {(END,), (0, 3, END), (2, 3, 3)}),
+        (5, {(END,), (0, 3, END), (2, 3, 3, END), (0, 3, 4, 0, 3)}),
+    ],
+)
+def test_a_cut_hypothesis_has_whole_words_of_a_lexicon(model, max_length, expected):
+    table = Lexicon([[2, 3, 3], [0, 3]], separator=4).table(VOCABULARY, END)
+    assert table[:, END].tolist() == [0, -2, -2, -1, 0, -1, 0, -1]
+    found = search(model, max_length, beam=9, n_best=9, lexicon=table)
+    for source in range(2):
+        assert {words(found, source, n) for n in range(found.counts[source])} == expected
+
+
+@pytest.mark.once
 def test_scores_that_are_not_normalized_add_up(model):
     plain = search(model, 4, beam=3)
     model.logits = model.log_probabilities.astype("float32") - 1

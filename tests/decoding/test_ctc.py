@@ -152,6 +152,7 @@ def test_a_lexicon_is_a_trie():
     between = lexicon.after(inside, 9)
     assert not lexicon.is_complete(between) and lexicon.tokens(between) == [4]
     assert lexicon.after(between, 9) is None and lexicon.after(between, 4) == inside
+    assert lexicon.begins([]) and lexicon.begins([4, 9, 4]) and not lexicon.begins([4, 9, 5])
     for words, message in (([], "at least one word"), ([[]], "have tokens"), ([[9]], "separator")):
         with pytest.raises(ValueError, match=message):
             Lexicon(words, separator=9)

@@ -17,9 +17,9 @@ from zoo.tokenizers import train_character_tokenizer
 LENGTH = 2
 
 
-def tiny(attention, seed, **options):
+def tiny(attention, seed, longest=8, **options):
     """A model of nine tokens, so that every sequence can be counted."""
-    preprocessor = Seq2SeqLMPreprocessor(train_character_tokenizer(["a b c d"]), 8, 8)
+    preprocessor = Seq2SeqLMPreprocessor(train_character_tokenizer(["a b c d"]), longest, 8)
     options = {"embedding_dim": 4, "units": 4, "num_heads": 2, "attention": attention} | options
     backbone = Seq2SeqLMBackbone(preprocessor.tokenizer.vocabulary_size(), **options)
     model = Seq2SeqLM(backbone, preprocessor, languages=("en", "de"))
@@ -83,6 +83,20 @@ def test_scores_are_of_the_mean_of_the_probabilities(ensemble):
         (ids,) = ensemble.preprocessor.encode_target([target])
         losses += list(-np.log(probabilities(ensemble, inputs, ids)))
     assert ensemble.score(columns)["loss"] == pytest.approx(np.mean(losses), abs=1e-4)
+
+
+@pytest.mark.once
+def test_the_order_of_members_does_not_count_where_texts_are_truncated():
+    members = [tiny("bahdanau", 0), tiny("bahdanau", 3, longest=5)]
+    columns = {"source": ["a bcd"], "target": ["b a"]}
+    for ordered in (members, members[::-1]):
+        together = Ensemble(ordered)
+        with pytest.warns(UserWarning, match="maximum of 4 tokens"):
+            (answer,) = together.infer(columns["source"])
+        (short,) = together.infer(["a bc"])
+        assert answer.text == short.text and answer.score == pytest.approx(short.score, abs=1e-4)
+        loss = together._loss(columns, 64)
+        assert loss == pytest.approx(together._loss(columns | {"source": ["a bc"]}, 64), abs=1e-4)
 
 
 @pytest.mark.once

@@ -86,6 +86,19 @@ def test_contradictions_are_said_before_decoding(models, monkeypatch, options, m
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("beam", [1, 5])
+def test_limits_that_no_text_satisfies_are_named(models, beam):
+    options = {"prefix": "eins zwei", "no_repeat_ngram": 1, "glossary": {"three": "eins drei"}}
+    with pytest.raises(ValueError) as caught:
+        models().infer(SOURCES, beam=beam, **options)
+    assert str(caught.value) == (
+        "No text was found that satisfies all limits: set a larger `beam` or `max_length`, or "
+        f"fewer limits. Received: beam={beam}, no_repeat_ngram=1, prefix='eins zwei', "
+        "glossary=(('three', 'eins drei'),)"
+    )
+
+
+@pytest.mark.once
 def test_a_glossary_needs_a_text_as_input():
     model = MAKERS[ImageToText]()
     with pytest.raises(ValueError, match="needs texts as inputs.*Received: glossary=.*'a', 'b'"):

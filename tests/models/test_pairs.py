@@ -10,7 +10,7 @@ from tests.models.test_seq2seq_lm import SOURCES, make, make_preprocessor
 from zoo.cli import main
 from zoo.decoding.hypotheses import length_penalty
 from zoo.models.generation import SearchOptions
-from zoo.models.seq2seq_lm import Ensemble
+from zoo.models.seq2seq_lm import Ensemble, writing
 from zoo.models.seq2seq_lm.aligning import WordAlignment, align_words
 from zoo.presets import save
 
@@ -102,6 +102,17 @@ def test_alignments_are_of_the_attention_that_explanations_show(variant):
         weights,
     )
     assert model.align(texts[:1], targets[:1]) == [expected]
+
+
+@pytest.mark.once
+def test_words_that_were_not_read_have_no_links(monkeypatch):
+    model = make(make_preprocessor(), "bahdanau")
+    weights = np.zeros((1, 32, 32), "float32")
+    weights[:, :, 5], weights[:, :, 23] = 0.1, 0.9  # the end token follows 23 tokens
+    monkeypatch.setattr(writing, "predict", lambda *_: {"attention": weights})
+    with pytest.warns(UserWarning, match="maximum of 23 tokens and were truncated"):
+        (found,) = model.align(["one two three " * 9], ["drei zwei"])
+    assert len(found.source) == 27 and found.links == [(5, 0), (5, 1)]
 
 
 @pytest.mark.once

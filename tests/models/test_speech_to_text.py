@@ -335,6 +335,40 @@ def test_a_list_of_words_is_all_that_is_written(models, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("variant", ["ctc", "bahdanau"])
+def test_a_list_of_words_is_read_once(models, variant, monkeypatch):
+    model, calls = models(variant), []
+    lexicon = model.preprocessor.lexicon
+
+    def counted(words):
+        calls.append(words)
+        return lexicon(words)
+
+    monkeypatch.setattr(model.preprocessor, "lexicon", counted)
+    model.infer(RECORDINGS, batch_size=1, words=["ab", "cab"])
+    assert calls == [("ab", "cab")]
+
+
+@pytest.mark.once
+def test_words_of_a_list_are_whole(models):
+    model = models("bahdanau")
+
+    def text(**options):
+        return model.infer(RECORDINGS[:1], words=["ab", "cab"], **options)[0].text
+
+    assert text(prefix="ca") == "cab" and text(prefix="c", max_length=3) == "cab"
+    assert text(min_length=1, max_length=2) == "ab" and text(max_length=1) == ""
+    for options, message in (
+        ({"prefix": "b"}, "words of the list.*prefix='b', words=\\('ab', 'cab'\\)"),
+        ({"prefix": "ab b"}, "words of the list.*prefix='ab b'"),
+        ({"prefix": "c", "max_length": 2}, "satisfies all limits.*max_length=2, prefix='c'"),
+        ({"forbidden": "ab", "min_length": 1, "beam": 1}, "No text.*forbidden=\\('ab',\\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            text(**options)
+
+
+@pytest.mark.once
 @pytest.mark.parametrize(
     "words, message",
     [

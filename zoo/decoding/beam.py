@@ -97,7 +97,8 @@ def beam_search(
         diversity: float. See `groups`; scores that are returned are never lowered. Defaults to
             `0.5`.
         lexicon: Integer tensor `[nodes, vocabulary]` from `zoo.decoding.Lexicon.table`: the words
-            of which hypotheses consist. Defaults to `None`.
+            of which hypotheses consist, which always keep room for the rest of a word. Defaults to
+            `None`.
         normalize: bool. Whether `step` returns logits, of which the log-softmax counts; else it
             returns what is added to the score of a hypothesis by each token, at most zero.
             Defaults to `True`.

@@ -111,8 +111,8 @@ def limit(logits, index, tokens, end_id, limits, nodes=None):
         completes = _completes(logits, index, tokens, limits.forbidden)
         allowed = ops.where(completes, LOWEST, allowed)
     if limits.lexicon is not None:
-        follows = ops.take(limits.lexicon, nodes, axis=0) >= 0
-        allowed = ops.where(follows, allowed, LOWEST)
+        room = tokens.shape[1] - 1 - index  # tokens after this one
+        allowed = ops.where(_follows(limits.lexicon, nodes, room, end_id), allowed, LOWEST)
     if limits.prefix is not None:
         length = limits.prefix.shape[1]
         forced = ops.take(limits.prefix, ops.minimum(index, length - 1), axis=1)  # [rows]
@@ -140,6 +140,13 @@ def _repeats(logits, index, tokens, size, windows):
         repeated = ops.logical_and(repeated, tokens[:, offset : offset + windows] == current)
     last = tokens[:, size - 1 : size - 1 + windows]  # [rows, windows]
     return _marked(ops.where(repeated, last, logits.shape[-1]), logits.shape[-1])
+
+
+def _follows(lexicon, nodes, room, end_id):
+    """True at tokens after which there is room for the rest of a word, `[rows, vocabulary]`."""
+    after = ops.take(lexicon, nodes, axis=0)
+    missing = ops.take(-lexicon[:, end_id], ops.maximum(after, 0))  # tokens until a word is whole
+    return ops.logical_and(after >= 0, missing <= room)
 
 
 def _completes(logits, index, tokens, forbidden):

@@ -55,6 +55,15 @@ class Lexicon:
             return BETWEEN if self._is_end[node] and node != START else None
         return self._children[node].get(token)
 
+    def begins(self, tokens: Iterable[int]) -> bool:
+        """True if a text may begin with tokens."""
+        node: int | None = START
+        for token in tokens:
+            node = self.after(node, int(token))
+            if node is None:
+                return False
+        return True
+
     def is_complete(self, node: int) -> bool:
         """True if a text may end at a node: after a word, or before any."""
         return self._is_end[node]
@@ -67,7 +76,8 @@ class Lexicon:
             end_id: int. The token that ends a text.
 
         Returns:
-            int32 `[nodes, vocabulary]`, -1 where no text goes on with a token. The number of nodes
+            int32 `[nodes, vocabulary]`, negative where no text goes on with a token: at the end
+            token minus the fewest tokens after which a text may end, else -1. The number of nodes
             is rounded up to a power of two, so that few shapes are compiled.
 
         Raises:
@@ -80,11 +90,13 @@ class Lexicon:
                 f"there may be {MAX_TABLE:,} entries: list fewer words"
             )
         table = np.full((nodes, vocabulary), -1, "int32")
-        for node in range(len(self._children)):
+        for node in reversed(range(len(self._children))):  # those after a node have larger numbers
             for token in self.tokens(node):
                 table[node, token] = self.after(node, token)
             if self._is_end[node]:
                 table[node, end_id] = START
+            else:
+                table[node, end_id] = table[list(self._children[node].values()), end_id].max() - 1
         return table
 
     def tokens(self, node: int) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from zoo.decoding import Hypotheses, beam_search, compiled, sample, score, token_table
+from zoo.decoding.blocking import LOWEST
 from zoo.decoding.draws import draw_arguments, draw_kind, random_numbers, sampler_of
 from zoo.decoding.programs import built_once
 from zoo.models.batching import rows_within
@@ -267,15 +268,25 @@ class TextSearch:
             found: What a `search` returned.
             row: int. The row of the input.
             options: The `SearchOptions` of the search. Defaults to `None`: its defaults.
+
+        Raises:
+            ValueError: if the search found no text that satisfies the limits.
         """
         lengths, options = found.lengths[row], options or SearchOptions()
+        # Where each continuation is blocked, the best hypothesis has a blocked token.
+        possible = ~(found.log_probabilities[row] <= LOWEST / 2)
+        if not possible.any():
+            raise ValueError(
+                "No text was found that satisfies all limits: set a larger `beam` or `max_length`, "
+                f"or fewer limits. Received: {_described(options)}"
+            )
         hypotheses = [
             Hypothesis(
                 self.text(found.tokens[row, n, : lengths[n]]),
                 float(found.scores[row, n]),
                 float(found.log_probabilities[row, n]),
             )
-            for n in range(max(1, int(np.isfinite(found.scores[row]).sum())))
+            for n in np.flatnonzero(possible)
         ]
         if options.draws:
             hypotheses = with_utilities(hypotheses) if options.mbr else hypotheses
@@ -307,6 +318,14 @@ class TextSearch:
         is_ended = ids[-1:] == [tokenizer.end_token_id]
         written = tokenizer.readable(map(tokenizer.id_to_token, ids[: len(ids) - is_ended]))
         return written + ["</s>"] * is_ended
+
+
+def _described(options):
+    """The options that limit texts, as far as they are given, and the size of the beam."""
+    names = ("max_length", "min_length", "no_repeat_ngram", "prefix", "forbidden", "glossary")
+    given, plain = vars(options), vars(type(options)())
+    names = [name for name in (*names, "words") if name in given and given[name] != plain[name]]
+    return ", ".join(f"{name}={given[name]!r:.200}" for name in ("beam", *names))
 
 
 def contains(token_ids: list[int], sequence: list[int]) -> bool:

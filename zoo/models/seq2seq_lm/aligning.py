@@ -38,7 +38,8 @@ def align_words(source: Sequence[str], target: Sequence[str], weights: np.ndarra
     Args:
         source: The text of each token of the source, which join to it.
         target: Those of the target.
-        weights: Float `[target, source]`: attention weights of these tokens, and maybe of more.
+        weights: Float `[target, source]`: attention weights of these tokens, and maybe of further
+            target tokens; of fewer source tokens if the rest was not read, and has no links.
     """
     sources, columns = _words(source)
     targets, rows = _words(target)

@@ -16,7 +16,8 @@ class Ensemble(TextWriter):
 
     At each step of a search the probability of a token is the arithmetic mean of those that the
     members give it. All options of `infer` and `score` are those of `Seq2SeqLM`; attention, as for
-    a coverage penalty, is the mean of the members' attention.
+    a coverage penalty, is the mean of the members' attention. Texts are truncated to the smallest
+    `encoder_sequence_length` of the members.
 
     Args:
         members: At least two `Seq2SeqLM`s with the same vocabularies, languages and purpose.
@@ -38,7 +39,11 @@ class Ensemble(TextWriter):
                 f"Received: {[type(it).__name__ for it in members]}"
             )
         self._members = members
-        self.preprocessor = require_preprocessor(members[0].preprocessor)
+        # All read no more of a text than each can, in whichever order they are given.
+        self.preprocessor = min(
+            (require_preprocessor(it.preprocessor) for it in members),
+            key=lambda it: (it.encoder_sequence_length, it.decoder_sequence_length),
+        )
         self.languages, self.purpose = members[0].languages, members[0].purpose
         for place, member in enumerate(members[1:], 2):
             for what, one, other in _differences(members[0], member):

@@ -73,7 +73,8 @@ class TextWriter(TextSearch):
 
         Raises:
             TypeError: if `texts` is not a list of strings, or an option is unknown.
-            ValueError: if an option is out of its range, or options contradict each other.
+            ValueError: if an option is out of its range, options contradict each other, or the
+                search finds no text that satisfies all limits.
         """
         options = SearchOptions(**search)
         texts = check_texts(texts)
@@ -309,10 +310,16 @@ class TextWriter(TextSearch):
         read = self.preprocessor.source_text
         return [
             align_words(
-                self.preprocessor.source_tokenizer.pieces(read(text)), tokenizer.pieces(target), one
+                self.preprocessor.source_tokenizer.pieces(read(text)),
+                tokenizer.pieces(target),
+                one[:, : len(ids) - 1],  # without the end token
             )
-            for text, target, one in zip(
-                texts, targets, run_batches(run, lengths, batch_size, MIN_LENGTH), strict=True
+            for text, target, ids, one in zip(
+                texts,
+                targets,
+                sources,
+                run_batches(run, lengths, batch_size, MIN_LENGTH),
+                strict=True,
             )
         ]
 

@@ -50,7 +50,6 @@ class TranscriptSearch(GenerationTask):
                 f"Received: temperature={options.temperature}"
             )
         if self.has_decoder:
-            self.search(options)  # refuses what the model cannot do
             return options
         taken = {name: getattr(options, name) for name in ("beam", "n_best", "words")}
         known = asdict(TranscriptionOptions(**taken))
@@ -61,10 +60,20 @@ class TranscriptSearch(GenerationTask):
             )
         return options
 
-    def _decode_ctc(self, recordings, inputs, options):
+    def _decoder(self, options):
+        """A function from recordings and encoder inputs to what `_decode_ctc` returns.
+
+        Raises:
+            ValueError: if an option asks for what the model cannot do.
+        """
+        if self.has_decoder:
+            return functools.partial(self._decode_attention, options, self.search(options))
+        lexicon = self.preprocessor.lexicon(options.words)
+        return functools.partial(self._decode_ctc, options, lexicon)
+
+    def _decode_ctc(self, options, lexicon, recordings, inputs):
         """Hypotheses, pieces of the best one, their spans and the duration of each recording."""
         answers = []
-        lexicon = self.preprocessor.lexicon(options.words)
         for samples, steps in zip(recordings, self._steps(recordings, inputs), strict=True):
             if options.beam == 1 and lexicon is None:
                 found = [tuple(it.label for it in ctc.greedy_labels(steps))]
@@ -81,9 +90,9 @@ class TranscriptSearch(GenerationTask):
             answers.append((hypotheses, self._pieces(labels), spans, None, self._seconds(samples)))
         return answers
 
-    def _decode_attention(self, recordings, inputs, options):
+    def _decode_attention(self, options, search, recordings, inputs):
         """The same, with the attention weights; without spans where there is no CTC head."""
-        found = self.search(options)(*inputs)
+        found = search(*inputs)
         all_steps = [None] * len(recordings)
         if self.ctc is not None:
             all_steps = self._steps(recordings, inputs)
@@ -121,6 +130,12 @@ class TranscriptSearch(GenerationTask):
         tables = super()._tables(options)
         lexicon = self.preprocessor.lexicon(options.words)
         if lexicon is not None:
+            if not lexicon.begins(tables.get("prefix", ())):
+                raise ValueError(
+                    "`prefix` must consist of words of the list, of which the last may lack its "
+                    "end: choose another one, or words='none'. "
+                    f"Received: prefix={options.prefix!r}, words={options.words!r:.200}"
+                )
             end_id = self.preprocessor.tokenizer.end_token_id
             tables["lexicon"] = lexicon.table(self.backbone.vocabulary_size, end_id)
         return tables

@@ -182,16 +182,17 @@ class SpeechToText(TranscriptSearch):
             TypeError: if `recordings` is not a list of recordings, or an option is unknown.
             FileNotFoundError: if a file does not exist, also that of `words`.
             zoo.audio.AudioError: if an input cannot be read as a recording.
-            ValueError: if an option is out of its range, or has no effect.
+            ValueError: if an option is out of its range, or has no effect, or the search finds no
+                text that satisfies all limits.
         """
         options = self._options(search)
+        decode = self._decoder(options)
         batch_size = self.rows_within(batch_size, options)
         recordings = self._read(recordings)
-        decode = self._decode_attention if self.has_decoder else self._decode_ctc
 
         def run(batch):
             inputs = self._collate(batch.take(recordings), batch.length)
-            found = decode([recordings[row] for row in batch.rows], inputs, options)
+            found = decode([recordings[row] for row in batch.rows], inputs)
             return [self._transcription(answer, options.n_best) for answer in found]
 
         lengths = list(map(self.preprocessor.length, recordings))
@@ -247,7 +248,9 @@ class SpeechToText(TranscriptSearch):
             ValueError: if a column is missing, their lengths differ, or they have no rows.
         """
         check_columns(columns, "audio", "text")
-        self.rows_within(batch_size, self._options(search))
+        options = self._options(search)
+        self._decoder(options)  # refuses what the model cannot do
+        self.rows_within(batch_size, options)
         recordings = self._read(columns["audio"])
         answers = self.infer(recordings, batch_size=batch_size, **search)
         scores = speech_scores(columns["text"], [answer.text for answer in answers])
@@ -266,11 +269,10 @@ class SpeechToText(TranscriptSearch):
         from zoo.explain import Spectrogram
 
         (samples,) = self._read([recording])
-        options = self._options({})
-        decode = self._decode_attention if self.has_decoder else self._decode_ctc
+        decode = self._decoder(self._options({}))
         length = bucket_size(self.preprocessor.length(samples), MIN_LENGTH)
         inputs = self._collate([samples], length)
-        ((best, *_), pieces, spans, weights, duration) = decode([samples], inputs, options)[0]
+        ((best, *_), pieces, spans, weights, duration) = decode([samples], inputs)[0]
         answer = self._transcription(([best], pieces, spans, weights, duration), 1)
         features = predict(self._features, list(inputs))[0, : self.preprocessor.length(samples)]
         backbone = self.backbone
