@@ -96,6 +96,36 @@ def test_ui_passes_its_options(monkeypatch):
     ]
 
 
+def _end(question):
+    raise EOFError
+
+
+@pytest.mark.parametrize(
+    ("uri", "answer", "entered"),
+    [
+        ("sqlite:////x", lambda question: "", 1),
+        ("sqlite:////x", lambda question: "n", 0),
+        ("sqlite:////x", _end, 0),
+        ("http://localhost:1", None, 0),  # a server is not asked about
+    ],
+)
+def test_ui_offers_the_models_for_an_empty_store(monkeypatch, capsys, uri, answer, entered):
+    from zoo import tracking
+    from zoo.cli.verbs import presets
+    from zoo.tracking import ui
+
+    calls = {"serve": 0, "enter": 0}
+    monkeypatch.setattr(tracking, "prepare_store", lambda: uri)
+    monkeypatch.setattr(ui, "is_empty", lambda uri: True)
+    monkeypatch.setattr(ui, "serve", lambda *_, **options: calls.update(serve=1))
+    monkeypatch.setattr(presets, "enter", lambda cards: calls.update(enter=1))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+    assert main(["ui"]) == 0
+    assert calls == {"serve": 1, "enter": entered}
+    assert ("zoo presets import" in capsys.readouterr().err) == (answer is None)
+
+
 def test_ui_refuses_an_invalid_port(capsys):
     assert main(["ui", "--port", "70000"]) == 2
     assert "between 1 and 65535" in capsys.readouterr().err

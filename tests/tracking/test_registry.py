@@ -200,7 +200,8 @@ def test_promotion_needs_gate_and_comparison_or_force(client, attempt):
     done = promote(client, "tiny", 2, force=True, reason="smaller")
     assert done == Registered("tiny", 2, True, "decided by hand (smaller)")
     assert "decided by hand (smaller)" in client.get_model_version("tiny", "2").description
-    with pytest.raises(RegistryError, match="Version 2 of tiny is the champion already"):
+    already = "Version 2 of tiny is the champion already: .* rollback tiny`. Received: version=2"
+    with pytest.raises(RegistryError, match=already):
         promote(client, "tiny", 2)
     assert attempt(0.86).champion  # is compared with version 2, not with 1
     assert promote(client, "tiny", 1).champion  # better than the champion, on the same data
@@ -229,6 +230,25 @@ def test_alias_that_a_person_has_moved_in_the_registry_stays(client, attempt, mo
     tags = client.get_model_version("tiny", "1").tags
     assert tags["champion.reason"].startswith("decided by hand (the alias was moved")
     assert attempt(0.86).champion
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_decision_of_a_killed_process_is_not_undone(client, attempt, tmp_path, monkeypatch, gated):
+    monkeypatch.setattr(champion, "PAUSE_SECONDS", 0)
+    attempt(0.9)
+    if gated:
+        attempt(0.85)
+    else:
+        client.create_model_version("tiny", str(tmp_path))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(champion, "settle", _interrupt)
+        promote(client, "tiny", 2, force=True, reason="smaller")
+    assert aliases_of(client, "tiny")["champion"] == 1
+    attempt(0.7)  # of another process, which sets the aliases
+    assert aliases_of(client, "tiny")["champion"] == 2
+    reasons = [client.get_model_version("tiny", n).tags["champion.reason"] for n in "12"]
+    assert reasons[0].endswith("champion until version 2")
+    assert reasons[1].startswith("decided by hand (smaller)")
 
 
 def test_version_without_a_gate_is_passed_over(client, attempt, tmp_path):

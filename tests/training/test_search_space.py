@@ -57,6 +57,14 @@ def test_every_value_is_checked_against_the_recipe():
     assert rate == "training.learning_rate: must be more than 0. Received: -1"
 
 
+def test_ends_of_a_range_are_written_in_full():
+    (steps, rate), _ = parse(["a.b=1000..2_000_000", "a.c=1e-05..0.1234567"], "test")
+    assert steps.ends() == ("1000", "2000000") and rate.ends() == ("1e-05", "0.1234567")
+    assert str(steps) == "a.b 1000 to 2000000 (whole numbers, logarithmic)"
+    space, _ = parse(["training.max_steps=1000000..2000000"], "test")
+    check(space, lambda given: runner.resolve(sentiment.RECIPE, "quickstart", given), "test")
+
+
 def test_combinations_that_do_not_fit_are_left_to_the_trials():
     space, _ = parse(["model.units=6,8", "model.pooling=multi_head,mean"], "test")
     check(space, lambda given: runner.resolve(sentiment.RECIPE, "quickstart", given), "test")

@@ -200,6 +200,8 @@ def decide(client: "MlflowClient", name: str, number: int, kind: str, reason: st
     made = [it for it in map(Decision.of, versions) if it and it.after == after]
     order = 1 + max((it.order for it in made), default=0)
     decision = Decision(after, order, kind, reason)  # type: ignore[arg-type]
+    # Until `settle` has written the reason again, no process takes the alias for a person's.
+    _write(client.delete_model_version_tag, name, str(number), REASON_TAG)
     _write(client.set_model_version_tag, name, str(number), DECISION_TAG, decision.to_json())
     return settle(client, name)
 
@@ -253,7 +255,8 @@ def _events(versions: "dict[int, ModelVersion]") -> Iterator[_Event]:
 def _moved_to(client, name) -> int | None:
     """The version that the alias points to against the tags, while no process settles them."""
     at, versions = aliases_of(client, name).get(CHAMPION), versions_of(client, name)
-    settled = all(REASON_TAG in it.tags for it in versions if "gate.value" in it.tags)
+    compared = [it.tags for it in versions if {"gate.value", DECISION_TAG} & it.tags.keys()]
+    settled = all(REASON_TAG in tags for tags in compared)
     return at if settled and at not in (None, succession(versions).champion) else None
 
 

@@ -178,7 +178,13 @@ def promote(
     adopt(client, name)
     at = aliases_of(client, name).get(CHAMPION)
     if at == number:
-        raise RegistryError(f"Version {number} of {name} is the champion already.")
+        error = RegistryError(
+            f"Version {number} of {name} is the champion already: promote another version, or go "
+            f"back to the champion before it with `zoo registry rollback {name}`. "
+            f"Received: version={number}"
+        )
+        error.hint = f"zoo registry show {name}"
+        raise error
     if not force:
         may, why = compare(version, find_version(client, name, at) if at else None)
         if not may:

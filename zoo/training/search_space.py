@@ -63,12 +63,12 @@ class Range:
 
     def ends(self) -> tuple[str, ...]:
         """The values that are checked before the sweep: both ends."""
-        return f"{self.low:g}", f"{self.high:g}"
+        return repr(self.low), repr(self.high)
 
     def __str__(self) -> str:
         kind = "whole numbers" if self.is_integer else "numbers"
         log = ", logarithmic" if self.is_log else ""
-        return f"{self.key} {self.low:g} to {self.high:g} ({kind}{log})"
+        return f"{self.key} {' to '.join(self.ends())} ({kind}{log})"
 
 
 Dimension = Choices | Range

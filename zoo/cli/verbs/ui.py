@@ -38,20 +38,27 @@ def run(args: Namespace) -> None:
     backend.choose()
     from zoo.tracking import prepare_store, ui
 
-    if ui.is_empty(prepare_store()):
-        _offer_models()
+    uri = prepare_store()
+    if ui.is_empty(uri):
+        _offer_models(uri)
     ui.serve(args.port, open_browser=not args.no_browser, private=args.private)
 
 
-def _offer_models() -> None:
+def _offer_models(uri: str) -> None:
     """Offers to enter the published models in a store that has nothing to show."""
     import zoo
     from zoo.cli.verbs import presets
+    from zoo.tracking_store import is_server
 
-    if not sys.stdin.isatty():
+    if not sys.stdin.isatty() or is_server(uri):  # others may share a server
         output.say("nothing is tracked yet: `zoo presets import` enters the published models")
         return
     cards = zoo.list_models()
     question = f"Nothing is tracked yet. Enter the {len(cards)} published models? [Y/n] "
-    if input(question).strip().lower() in ("", "y", "yes"):
+    try:
+        answer = input(question).strip().lower()
+    except EOFError:  # Ctrl-D
+        print()
+        return
+    if answer in ("", "y", "yes"):
         presets.enter(cards)
