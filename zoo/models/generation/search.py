@@ -288,14 +288,14 @@ class TextSearch:
             )
             for n in np.flatnonzero(possible)
         ]
+        if options.mbr:
+            hypotheses = with_utilities(hypotheses)
         if options.draws:
-            hypotheses = with_utilities(hypotheses) if options.mbr else hypotheses
             hypotheses = sorted(hypotheses, key=lambda it: it.score, reverse=True)
-            return hypotheses[: options.n_best]
-        if options.groups == 1:
+        if not options.mbr and options.groups == 1:
             warn_of_fewer(len(hypotheses), len(lengths))
             return hypotheses
-        different: dict[str, Hypothesis] = {}  # groups may end with the same text
+        different: dict[str, Hypothesis] = {}  # drawn texts may be equal, and ends of groups
         for hypothesis in hypotheses:
             different.setdefault(hypothesis.text, hypothesis)
         warn_of_fewer(len(different), options.n_best)

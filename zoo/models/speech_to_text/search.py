@@ -12,7 +12,7 @@ from zoo.decoding import ctc
 from zoo.decoding.programs import built_once
 from zoo.layers.ctc.likelihood import IMPOSSIBLE
 from zoo.models.batching import bucket_size, predict
-from zoo.models.checks import require_preprocessor
+from zoo.models.checks import require_preprocessor, warn_of_fewer
 from zoo.models.generation import GenerationTask, Hypothesis
 from zoo.models.speech_to_text.joint import with_ctc
 from zoo.search_options import TranscriptionOptions
@@ -85,6 +85,7 @@ class TranscriptSearch(GenerationTask):
             exact = [(ctc.labels_log_probability(steps, labels), labels) for labels in found]
             exact.sort(key=lambda it: it[0], reverse=True)
             hypotheses = [Hypothesis(self.text(labels), score, score) for score, labels in exact]
+            warn_of_fewer(len(hypotheses), options.n_best)
             labels = exact[0][1]
             spans = self._spans(steps, labels)
             answers.append((hypotheses, self._pieces(labels), spans, None, self._seconds(samples)))

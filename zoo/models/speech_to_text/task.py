@@ -14,7 +14,7 @@ from zoo.layers import CTCHead, CTCLoss
 from zoo.layers.ctc.likelihood import IMPOSSIBLE
 from zoo.metrics.speech import speech_scores
 from zoo.models.batching import batches, bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, require_preprocessor, warn_of_fewer
+from zoo.models.checks import check_columns, require_preprocessor
 from zoo.models.generation.teacher_forcing import token_losses
 from zoo.models.speech_to_text.answers import Transcription
 from zoo.models.speech_to_text.backbone import SpeechToTextBackbone
@@ -319,7 +319,6 @@ class SpeechToText(TranscriptSearch):
 
     def _transcription(self, answer, n_best):
         hypotheses, pieces, spans, weights, duration = answer
-        warn_of_fewer(len(hypotheses), n_best)
         seconds = self.backbone.samples_per_step / self.backbone.sampling_rate
         if spans is not None:
             words = words_of_spans(pieces, spans, seconds, duration)
