@@ -57,11 +57,12 @@ class Lexicon:
 
     def begins(self, tokens: Iterable[int]) -> bool:
         """True if a text may begin with tokens."""
-        node: int | None = START
+        node = START
         for token in tokens:
-            node = self.after(node, int(token))
-            if node is None:
+            after = self.after(node, int(token))
+            if after is None:
                 return False
+            node = after
         return True
 
     def is_complete(self, node: int) -> bool:
