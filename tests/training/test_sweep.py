@@ -4,15 +4,17 @@ import json
 import sys
 from types import SimpleNamespace
 
+import optuna
 import pytest
 
 from recipes import sentiment
 from tests.small_recipe import SMALL
 from zoo.cli import main
-from zoo.training import session
+from zoo.training import search_space, session
 from zoo.training import sweep as sweeps
 from zoo.training.loop import TrainingError
 from zoo.training.sweep import sweep
+from zoo.training.sweep_study import open_study
 
 pytestmark = pytest.mark.once
 
@@ -119,6 +121,44 @@ def test_interrupted_sweep_goes_on_with_the_same_command(trained, capsys):
         f"sweep {more.plan.name}: 4 trials (3 done) of model.units 3 to 30 (whole numbers)" in said
     )
     assert len(more.columns["trial"]) == 4 and more.plan.name == result.plan.name
+
+
+GRID = ("model.units=3,4", "training.learning_rate=0.01,0.02")
+
+
+def combinations(columns):
+    return set(zip(columns["model.units"], columns["training.learning_rate"], strict=True))
+
+
+def test_grid_that_grows_misses_no_combination(trained):
+    plan = run_sweep(*GRID, trials=1, name="mine").plan
+    study = open_study(plan, plan.resolve())
+    for _ in range(2):
+        study.enqueue_trial(study.trials[0].params)
+    states = run_sweep(*GRID, trials=3, name="mine").columns["state"]
+    assert sorted(states) == ["complete", "same as 1", "same as 1"]
+    grown = run_sweep(*GRID, trials=4, name="mine")
+    assert len(combinations(grown.columns)) == 4 and len(trained.configs) == 4
+
+
+def test_combination_of_a_killed_process_is_not_lost(trained, monkeypatch):
+    def stop(space, trial):
+        suggest(space[:1], trial)
+        raise KeyboardInterrupt
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    suggest = search_space.suggest
+    for target, name, replacement in (
+        (search_space, "suggest", stop),  # before it has all values
+        (optuna.Study, "tell", interrupt),  # when it is to be tried again
+    ):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(target, name, replacement)
+            run_sweep(*GRID)
+    assert len(combinations(run_sweep(*GRID).columns)) == 4
+    assert len(trained.configs) == 4
 
 
 def test_a_name_belongs_to_one_space(trained):

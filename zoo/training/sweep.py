@@ -28,6 +28,7 @@ from zoo.training.sweep_study import (
     Plan,
     SweepResult,
     completed,
+    count,
     ended,
     folder,
     open_study,
@@ -92,13 +93,13 @@ def sweep(
         study = open_study(plan, config)
         requeue(study, plan)
         Display(bar=False).say(
-            f"sweep {plan.name}: {trials} trials ({len(ended(study))} done) of "
+            f"sweep {plan.name}: {trials} trials ({count(ended(study), plan)} done) of "
             f"{'; '.join(map(str, space))}"
         )
         try:
             _work_in_processes(plan) if workers > 1 else work(plan)
         finally:
-            if (done := len(ended(study))) < trials:
+            if (done := count(ended(study), plan)) < trials:
                 Display(bar=False).say(
                     f"{done} of {trials} trials are done; the same command goes on with the others"
                 )
@@ -124,7 +125,7 @@ def work(plan: Plan, worker: int = 0) -> None:
         if parent is not None and not parent.is_alive():
             return
         with FileLock(folder() / f"{plan.name}.ask"):
-            if len(taken(study)) >= plan.trials:
+            if count(taken(study), plan) >= plan.trials:
                 return
             trial = study.ask()
             changes = search_space.suggest(plan.space, trial)
