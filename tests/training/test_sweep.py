@@ -1,6 +1,7 @@
 """Sweeps: a real one of two trials, and others whose training is a stand-in."""
 
 import json
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -159,6 +160,13 @@ def test_combination_of_a_killed_process_is_not_lost(trained, monkeypatch):
             run_sweep(*GRID)
     assert len(combinations(run_sweep(*GRID).columns)) == 4
     assert len(trained.configs) == 4
+
+
+def test_name_of_a_file_with_a_quote(trained, tmp_path):
+    file = tmp_path / "o'brien's: 1.yaml"
+    shutil.copy(sentiment.RECIPE.folder / "quickstart.yaml", file)
+    result = sweep(sentiment.RECIPE, str(file), [*FIXED, "model.units=3,4"])
+    assert result.plan.name.startswith("o_brien_s_ 1-")
 
 
 def test_a_name_belongs_to_one_space(trained):

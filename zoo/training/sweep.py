@@ -9,6 +9,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,7 +89,9 @@ def sweep(
     if not name:
         content = json.dumps([label, search_space.to_json(space), sorted(fixed)])
         digest = sha256(content.encode()).hexdigest()[:8]
-        plan = replace(plan, name=f"{naming.model_name(config, label, dataset)}-{digest}")
+        # The name is part of a query of MLflow's and of names of files.
+        model = re.sub(r"[/\\:'\"]+", "_", naming.model_name(config, label, dataset))
+        plan = replace(plan, name=f"{model}-{digest}")
     with _only_process(plan):
         study = open_study(plan, config)
         requeue(study, plan)
