@@ -7,12 +7,15 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from mlflow.exceptions import MlflowException
 
 from recipes import sentiment
 from tests.small_recipe import SMALL
 from zoo.cli import main
+from zoo.tracking import StoreError
 from zoo.training import search_space, session
 from zoo.training import sweep as sweeps
+from zoo.training.lease import LeaseError
 from zoo.training.loop import TrainingError
 from zoo.training.sweep import sweep
 from zoo.training.sweep_study import open_study
@@ -91,6 +94,22 @@ def test_failed_trials_are_told_and_passed_over(trained):
     assert "complete" in states.values()
 
 
+def test_any_error_of_a_training_fails_its_trial(trained):
+    class ResourceExhaustedError(Exception):  # as TensorFlow's, which no built-in error includes
+        pass
+
+    errors = {3: ResourceExhaustedError("out of memory"), 4: MemoryError()}
+
+    def curve(config):
+        if error := errors.get(config.model.units):
+            raise error
+        return [0.5]
+
+    trained.curve = curve
+    states = run_sweep("model.units=3,4,5").columns["state"]
+    assert states == ["complete", "failed: out of memory", "failed: MemoryError"]
+
+
 def test_sweep_without_a_success_ends(trained):
     def fail(config):
         raise ValueError("The data are odd.")
@@ -122,6 +141,27 @@ def test_interrupted_sweep_goes_on_with_the_same_command(trained, capsys):
         f"sweep {more.plan.name}: 4 trials (3 done) of model.units 3 to 30 (whole numbers)" in said
     )
     assert len(more.columns["trial"]) == 4 and more.plan.name == result.plan.name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LeaseError("The run is in progress."),
+        StoreError("The server is away."),
+        MlflowException("The server is away."),
+        optuna.exceptions.StorageInternalError("The database is locked."),
+    ],
+)
+def test_trial_whose_run_or_store_is_busy_is_tried_again(trained, error):
+    def fail(config):
+        raise error
+
+    trained.curve = fail
+    with pytest.raises(type(error)):
+        run_sweep("model.units=3,4")
+    trained.curve = lambda config: [0.5]
+    assert run_sweep("model.units=3,4").columns["state"] == ["complete"] * 2
+    assert [config.model.units for config in trained.configs] == [3, 4, 3]
 
 
 GRID = ("model.units=3,4", "training.learning_rate=0.01,0.02")

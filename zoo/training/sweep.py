@@ -20,6 +20,7 @@ from zoo.terminal import starting
 from zoo.training import naming, runner, search_space
 from zoo.training.config import ConfigError
 from zoo.training.display import Display
+from zoo.training.lease import LeaseError
 from zoo.training.mistakes import format_conflict
 from zoo.training.pruning import Pruned
 from zoo.training.schema import RecipeSpec
@@ -56,8 +57,8 @@ def sweep(
 
     The values are chosen by a tree-structured Parzen estimator, or are all combinations of the
     choices if there are no more of them than trials. A trial whose metric on dev is worse than the
-    median of the others at the same epoch is pruned. What is invalid or diverges fails, and the
-    sweep goes on.
+    median of the others at the same epoch is pruned. What is invalid, diverges or needs too much
+    memory fails, and the sweep goes on.
 
     Args:
         spec: The recipe.
@@ -74,6 +75,7 @@ def sweep(
         ConfigError: with every mistake in the space and the changes.
         ImportError: if Optuna is not installed.
         RuntimeError: if no trial succeeded, or another process runs this sweep.
+        LeaseError: if a process of an earlier call is still working on a trial.
         zoo.tracking.StoreError: if the runs cannot be tracked.
     """
     label = runner.label_of(spec, recipe)
@@ -139,8 +141,6 @@ def _try(plan, study, trial, changes, dataset) -> None:
     """Trains with the values of one trial, and tells Optuna how it went."""
     from optuna.trial import TrialState
 
-    from zoo.tracking import StoreError
-
     said = " ".join(naming.run_name("", changes).split())
     display = Display(bar=False, prefix=f"trial {trial.number + 1}: ")
     for other in completed(study):
@@ -157,11 +157,11 @@ def _try(plan, study, trial, changes, dataset) -> None:
         trial.set_user_attr("run_id", pruned.run_id)
         study.tell(trial, state=TrialState.PRUNED)
         display.say(f"pruned {pruned}")
-    except StoreError:
-        raise
-    except (ValueError, RuntimeError, OSError) as error:
-        mistakes = getattr(error, "mistakes", None)
-        trial.set_user_attr("error", "; ".join(mistakes) if mistakes else str(error))
+    except Exception as error:  # also those that only a backend has, as for too little memory
+        if _ends_sweep(error):
+            raise
+        mistakes = getattr(error, "mistakes", None) or [str(error) or type(error).__name__]
+        trial.set_user_attr("error", "; ".join(mistakes))
         study.tell(trial, state=TrialState.FAIL)
         display.say(f"failed: {trial.user_attrs['error']}")
         over = ended(study)
@@ -175,6 +175,16 @@ def _try(plan, study, trial, changes, dataset) -> None:
         best = completed(study)[0]
         mark = ", the best so far" if best.number == trial.number else ""
         display.say(f"{metric} {value:.4f}{mark}")
+
+
+def _ends_sweep(error: Exception) -> bool:
+    """True if an error says nothing of the values of a trial, which is then tried again."""
+    from mlflow.exceptions import MlflowException
+    from optuna.exceptions import OptunaError
+
+    from zoo.tracking import StoreError
+
+    return isinstance(error, StoreError | LeaseError | MlflowException | OptunaError)
 
 
 def _train(plan, trial, changes, dataset, display) -> tuple[str, str, float]:
