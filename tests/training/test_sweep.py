@@ -1,7 +1,10 @@
 """Sweeps: a real one of two trials, and others whose training is a stand-in."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -162,6 +165,47 @@ def test_trial_whose_run_or_store_is_busy_is_tried_again(trained, error):
     trained.curve = lambda config: [0.5]
     assert run_sweep("model.units=3,4").columns["state"] == ["complete"] * 2
     assert [config.model.units for config in trained.configs] == [3, 4, 3]
+
+
+def test_terminated_sweep_says_how_to_go_on(trained, capsys):
+    def terminate(config):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return [0.5]
+
+    trained.curve = terminate
+    with pytest.raises(SystemExit, match="143"):
+        run_sweep("model.units=3,4")
+    assert "0 of 2 trials are done; the same command goes on" in capsys.readouterr().err
+
+
+def test_worker_ends_with_its_parent():
+    script = """
+import multiprocessing, time
+from types import SimpleNamespace
+from zoo.training import sweep
+
+def work(plan, number):
+    print("started", flush=True)
+    time.sleep(60)
+
+sweep.work = work
+context = multiprocessing.get_context("fork")
+context.Process(target=sweep._worker, args=(SimpleNamespace(workers=1), 0)).start()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"started\n"
+    parent.kill()
+    parent.communicate(timeout=30)  # to the end of the output, which the worker has open too
+
+
+def test_sweep_whose_workers_end_early_is_not_summarized(trained, monkeypatch, capsys):
+    monkeypatch.setattr(sweeps, "_work_in_processes", lambda plan: None)
+    words = ["sentiment/quickstart", *FIXED, "model.units=3,4", "--workers", "2", "--name", "mine"]
+    assert main(["sweep", *words, "--seeds", "1,2"]) == 1
+    said = capsys.readouterr().err
+    assert "ended before all trials did" in said and "0 of 2 trials, workers=2" in said
+    assert "next: zoo sweep sentiment/quickstart" in said
+    assert "model.units=3,4 --trials 2 --workers 2 --name mine" in said
 
 
 GRID = ("model.units=3,4", "training.learning_rate=0.01,0.02")

@@ -10,13 +10,16 @@ import math
 import multiprocessing
 import os
 import re
+import shlex
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 
 from zoo.terminal import starting
+from zoo.tracking.signals import termination_raises
 from zoo.training import naming, runner, search_space
 from zoo.training.config import ConfigError
 from zoo.training.display import Display
@@ -74,7 +77,8 @@ def sweep(
     Raises:
         ConfigError: with every mistake in the space and the changes.
         ImportError: if Optuna is not installed.
-        RuntimeError: if no trial succeeded, or another process runs this sweep.
+        RuntimeError: if no trial succeeded, another process runs this sweep, or its processes
+            ended before all trials did.
         LeaseError: if a process of an earlier call is still working on a trial.
         zoo.tracking.StoreError: if the runs cannot be tracked.
     """
@@ -94,7 +98,7 @@ def sweep(
         # The name is part of a query of MLflow's and of names of files.
         model = re.sub(r"[/\\:'\"]+", "_", naming.model_name(config, label, dataset))
         plan = replace(plan, name=f"{model}-{digest}")
-    with _only_process(plan):
+    with _only_process(plan), termination_raises():
         study = open_study(plan, config)
         requeue(study, plan)
         Display(bar=False).say(
@@ -108,6 +112,21 @@ def sweep(
                 Display(bar=False).say(
                     f"{done} of {trials} trials are done; the same command goes on with the others"
                 )
+        if done < trials:
+            error = RuntimeError(
+                "The processes of the sweep ended before all trials did: see the lines above, and "
+                f"go on with fewer --workers if memory was short. Received: {done} of {trials} "
+                f"trials, workers={workers}"
+            )
+            options = {
+                "--trials": trials,
+                "--workers": workers,
+                "--name": name,
+                "--backend": os.environ.get("KERAS_BACKEND"),
+            }
+            given = [word for key, value in options.items() if value for word in (key, str(value))]
+            error.hint = shlex.join(["zoo", "sweep", label, *changes, *given])  # type: ignore
+            raise error
         with starting("Summarizing …"):
             from zoo.training.sweep_summary import summarize  # Keras, MLflow, matplotlib
 
@@ -126,9 +145,6 @@ def work(plan: Plan, worker: int = 0) -> None:
     dataset, config = runner.load_data(plan.resolve(), plan.label)
     study = open_study(plan, config, worker)
     while True:
-        parent = multiprocessing.parent_process()
-        if parent is not None and not parent.is_alive():
-            return
         with FileLock(folder() / f"{plan.name}.ask"):
             if count(taken(study), plan) >= plan.trials:
                 return
@@ -247,12 +263,12 @@ def _only_process(plan: Plan) -> Iterator[None]:
 
 def _work_in_processes(plan: Plan) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_worker, args=(plan, number)) for number in range(plan.workers)
-    ]
-    for process in processes:
-        process.start()
+    processes = []
     try:
+        for number in range(plan.workers):
+            process = context.Process(target=_worker, args=(plan, number))
+            process.start()
+            processes.append(process)
         for process in processes:
             process.join()
     finally:
@@ -264,7 +280,8 @@ def _work_in_processes(plan: Plan) -> None:
 
 
 def _worker(plan: Plan, number: int) -> None:
-    """Runs trials in a process of its own."""
+    """Runs trials in a process of its own, which ends with its parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cores = max((os.cpu_count() or 1) // plan.workers, 1)
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, str(cores))
@@ -277,3 +294,10 @@ def _worker(plan: Plan, number: int) -> None:
     except Exception as error:
         Display(bar=False).say(f"worker {number + 1} ended: {error}")
         raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
