@@ -1,18 +1,27 @@
 """Sweeps: a real one of two trials, and others whose training is a stand-in."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
+import optuna
 import pytest
+from mlflow.exceptions import MlflowException
 
 from recipes import sentiment
 from tests.small_recipe import SMALL
 from zoo.cli import main
-from zoo.training import session
+from zoo.tracking import StoreError
+from zoo.training import search_space, session
 from zoo.training import sweep as sweeps
+from zoo.training.lease import LeaseError
 from zoo.training.loop import TrainingError
 from zoo.training.sweep import sweep
+from zoo.training.sweep_study import open_study
 
 pytestmark = pytest.mark.once
 
@@ -88,6 +97,22 @@ def test_failed_trials_are_told_and_passed_over(trained):
     assert "complete" in states.values()
 
 
+def test_any_error_of_a_training_fails_its_trial(trained):
+    class ResourceExhaustedError(Exception):  # as TensorFlow's, which no built-in error includes
+        pass
+
+    errors = {3: ResourceExhaustedError("out of memory"), 4: MemoryError()}
+
+    def curve(config):
+        if error := errors.get(config.model.units):
+            raise error
+        return [0.5]
+
+    trained.curve = curve
+    states = run_sweep("model.units=3,4,5").columns["state"]
+    assert states == ["complete", "failed: out of memory", "failed: MemoryError"]
+
+
 def test_sweep_without_a_success_ends(trained):
     def fail(config):
         raise ValueError("The data are odd.")
@@ -119,6 +144,113 @@ def test_interrupted_sweep_goes_on_with_the_same_command(trained, capsys):
         f"sweep {more.plan.name}: 4 trials (3 done) of model.units 3 to 30 (whole numbers)" in said
     )
     assert len(more.columns["trial"]) == 4 and more.plan.name == result.plan.name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LeaseError("The run is in progress."),
+        StoreError("The server is away."),
+        MlflowException("The server is away."),
+        optuna.exceptions.StorageInternalError("The database is locked."),
+    ],
+)
+def test_trial_whose_run_or_store_is_busy_is_tried_again(trained, error):
+    def fail(config):
+        raise error
+
+    trained.curve = fail
+    with pytest.raises(type(error)):
+        run_sweep("model.units=3,4")
+    trained.curve = lambda config: [0.5]
+    assert run_sweep("model.units=3,4").columns["state"] == ["complete"] * 2
+    assert [config.model.units for config in trained.configs] == [3, 4, 3]
+
+
+def test_terminated_sweep_says_how_to_go_on(trained, capsys):
+    def terminate(config):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return [0.5]
+
+    trained.curve = terminate
+    with pytest.raises(SystemExit, match="143"):
+        run_sweep("model.units=3,4")
+    assert "0 of 2 trials are done; the same command goes on" in capsys.readouterr().err
+
+
+def test_worker_ends_with_its_parent():
+    script = """
+import multiprocessing, time
+from types import SimpleNamespace
+from zoo.training import sweep
+
+def work(plan, number):
+    print("started", flush=True)
+    time.sleep(60)
+
+sweep.work = work
+context = multiprocessing.get_context("fork")
+context.Process(target=sweep._worker, args=(SimpleNamespace(workers=1), 0)).start()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"started\n"
+    parent.kill()
+    parent.communicate(timeout=30)  # to the end of the output, which the worker has open too
+
+
+def test_sweep_whose_workers_end_early_is_not_summarized(trained, monkeypatch, capsys):
+    monkeypatch.setattr(sweeps, "_work_in_processes", lambda plan: None)
+    words = ["sentiment/quickstart", *FIXED, "model.units=3,4", "--workers", "2", "--name", "mine"]
+    assert main(["sweep", *words, "--seeds", "1,2"]) == 1
+    said = capsys.readouterr().err
+    assert "ended before all trials did" in said and "0 of 2 trials, workers=2" in said
+    assert "next: zoo sweep sentiment/quickstart" in said
+    assert "model.units=3,4 --trials 2 --workers 2 --name mine" in said
+
+
+GRID = ("model.units=3,4", "training.learning_rate=0.01,0.02")
+
+
+def combinations(columns):
+    return set(zip(columns["model.units"], columns["training.learning_rate"], strict=True))
+
+
+def test_grid_that_grows_misses_no_combination(trained):
+    plan = run_sweep(*GRID, trials=1, name="mine").plan
+    study = open_study(plan, plan.resolve())
+    for _ in range(2):
+        study.enqueue_trial(study.trials[0].params)
+    states = run_sweep(*GRID, trials=3, name="mine").columns["state"]
+    assert sorted(states) == ["complete", "same as 1", "same as 1"]
+    grown = run_sweep(*GRID, trials=4, name="mine")
+    assert len(combinations(grown.columns)) == 4 and len(trained.configs) == 4
+
+
+def test_combination_of_a_killed_process_is_not_lost(trained, monkeypatch):
+    def stop(space, trial):
+        suggest(space[:1], trial)
+        raise KeyboardInterrupt
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    suggest = search_space.suggest
+    for target, name, replacement in (
+        (search_space, "suggest", stop),  # before it has all values
+        (optuna.Study, "tell", interrupt),  # when it is to be tried again
+    ):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(target, name, replacement)
+            run_sweep(*GRID)
+    assert len(combinations(run_sweep(*GRID).columns)) == 4
+    assert len(trained.configs) == 4
+
+
+def test_name_of_a_file_with_a_quote(trained, tmp_path):
+    file = tmp_path / "o'brien's: 1.yaml"
+    shutil.copy(sentiment.RECIPE.folder / "quickstart.yaml", file)
+    result = sweep(sentiment.RECIPE, str(file), [*FIXED, "model.units=3,4"])
+    assert result.plan.name.startswith("o_brien_s_ 1-")
 
 
 def test_a_name_belongs_to_one_space(trained):

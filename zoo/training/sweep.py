@@ -9,16 +9,21 @@ import json
 import math
 import multiprocessing
 import os
+import re
+import shlex
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 
 from zoo.terminal import starting
+from zoo.tracking.signals import termination_raises
 from zoo.training import naming, runner, search_space
 from zoo.training.config import ConfigError
 from zoo.training.display import Display
+from zoo.training.lease import LeaseError
 from zoo.training.mistakes import format_conflict
 from zoo.training.pruning import Pruned
 from zoo.training.schema import RecipeSpec
@@ -28,6 +33,7 @@ from zoo.training.sweep_study import (
     Plan,
     SweepResult,
     completed,
+    count,
     ended,
     folder,
     open_study,
@@ -54,8 +60,8 @@ def sweep(
 
     The values are chosen by a tree-structured Parzen estimator, or are all combinations of the
     choices if there are no more of them than trials. A trial whose metric on dev is worse than the
-    median of the others at the same epoch is pruned. What is invalid or diverges fails, and the
-    sweep goes on.
+    median of the others at the same epoch is pruned. What is invalid, diverges or needs too much
+    memory fails, and the sweep goes on.
 
     Args:
         spec: The recipe.
@@ -71,7 +77,9 @@ def sweep(
     Raises:
         ConfigError: with every mistake in the space and the changes.
         ImportError: if Optuna is not installed.
-        RuntimeError: if no trial succeeded, or another process runs this sweep.
+        RuntimeError: if no trial succeeded, another process runs this sweep, or its processes
+            ended before all trials did.
+        LeaseError: if a process of an earlier call is still working on a trial.
         zoo.tracking.StoreError: if the runs cannot be tracked.
     """
     label = runner.label_of(spec, recipe)
@@ -87,21 +95,38 @@ def sweep(
     if not name:
         content = json.dumps([label, search_space.to_json(space), sorted(fixed)])
         digest = sha256(content.encode()).hexdigest()[:8]
-        plan = replace(plan, name=f"{naming.model_name(config, label, dataset)}-{digest}")
-    with _only_process(plan):
+        # The name is part of a query of MLflow's and of names of files.
+        model = re.sub(r"[/\\:'\"]+", "_", naming.model_name(config, label, dataset))
+        plan = replace(plan, name=f"{model}-{digest}")
+    with _only_process(plan), termination_raises():
         study = open_study(plan, config)
         requeue(study, plan)
         Display(bar=False).say(
-            f"sweep {plan.name}: {trials} trials ({len(ended(study))} done) of "
+            f"sweep {plan.name}: {trials} trials ({count(ended(study), plan)} done) of "
             f"{'; '.join(map(str, space))}"
         )
         try:
             _work_in_processes(plan) if workers > 1 else work(plan)
         finally:
-            if (done := len(ended(study))) < trials:
+            if (done := count(ended(study), plan)) < trials:
                 Display(bar=False).say(
                     f"{done} of {trials} trials are done; the same command goes on with the others"
                 )
+        if done < trials:
+            error = RuntimeError(
+                "The processes of the sweep ended before all trials did: see the lines above, and "
+                f"go on with fewer --workers if memory was short. Received: {done} of {trials} "
+                f"trials, workers={workers}"
+            )
+            options = {
+                "--trials": trials,
+                "--workers": workers,
+                "--name": name,
+                "--backend": os.environ.get("KERAS_BACKEND"),
+            }
+            given = [word for key, value in options.items() if value for word in (key, str(value))]
+            error.hint = shlex.join(["zoo", "sweep", label, *changes, *given])  # type: ignore
+            raise error
         with starting("Summarizing …"):
             from zoo.training.sweep_summary import summarize  # Keras, MLflow, matplotlib
 
@@ -120,11 +145,8 @@ def work(plan: Plan, worker: int = 0) -> None:
     dataset, config = runner.load_data(plan.resolve(), plan.label)
     study = open_study(plan, config, worker)
     while True:
-        parent = multiprocessing.parent_process()
-        if parent is not None and not parent.is_alive():
-            return
         with FileLock(folder() / f"{plan.name}.ask"):
-            if len(taken(study)) >= plan.trials:
+            if count(taken(study), plan) >= plan.trials:
                 return
             trial = study.ask()
             changes = search_space.suggest(plan.space, trial)
@@ -134,8 +156,6 @@ def work(plan: Plan, worker: int = 0) -> None:
 def _try(plan, study, trial, changes, dataset) -> None:
     """Trains with the values of one trial, and tells Optuna how it went."""
     from optuna.trial import TrialState
-
-    from zoo.tracking import StoreError
 
     said = " ".join(naming.run_name("", changes).split())
     display = Display(bar=False, prefix=f"trial {trial.number + 1}: ")
@@ -153,11 +173,11 @@ def _try(plan, study, trial, changes, dataset) -> None:
         trial.set_user_attr("run_id", pruned.run_id)
         study.tell(trial, state=TrialState.PRUNED)
         display.say(f"pruned {pruned}")
-    except StoreError:
-        raise
-    except (ValueError, RuntimeError, OSError) as error:
-        mistakes = getattr(error, "mistakes", None)
-        trial.set_user_attr("error", "; ".join(mistakes) if mistakes else str(error))
+    except Exception as error:  # also those that only a backend has, as for too little memory
+        if _ends_sweep(error):
+            raise
+        mistakes = getattr(error, "mistakes", None) or [str(error) or type(error).__name__]
+        trial.set_user_attr("error", "; ".join(mistakes))
         study.tell(trial, state=TrialState.FAIL)
         display.say(f"failed: {trial.user_attrs['error']}")
         over = ended(study)
@@ -171,6 +191,16 @@ def _try(plan, study, trial, changes, dataset) -> None:
         best = completed(study)[0]
         mark = ", the best so far" if best.number == trial.number else ""
         display.say(f"{metric} {value:.4f}{mark}")
+
+
+def _ends_sweep(error: Exception) -> bool:
+    """True if an error says nothing of the values of a trial, which is then tried again."""
+    from mlflow.exceptions import MlflowException
+    from optuna.exceptions import OptunaError
+
+    from zoo.tracking import StoreError
+
+    return isinstance(error, StoreError | LeaseError | MlflowException | OptunaError)
 
 
 def _train(plan, trial, changes, dataset, display) -> tuple[str, str, float]:
@@ -233,12 +263,12 @@ def _only_process(plan: Plan) -> Iterator[None]:
 
 def _work_in_processes(plan: Plan) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_worker, args=(plan, number)) for number in range(plan.workers)
-    ]
-    for process in processes:
-        process.start()
+    processes = []
     try:
+        for number in range(plan.workers):
+            process = context.Process(target=_worker, args=(plan, number))
+            process.start()
+            processes.append(process)
         for process in processes:
             process.join()
     finally:
@@ -250,7 +280,8 @@ def _work_in_processes(plan: Plan) -> None:
 
 
 def _worker(plan: Plan, number: int) -> None:
-    """Runs trials in a process of its own."""
+    """Runs trials in a process of its own, which ends with its parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cores = max((os.cpu_count() or 1) // plan.workers, 1)
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, str(cores))
@@ -263,3 +294,10 @@ def _worker(plan: Plan, number: int) -> None:
     except Exception as error:
         Display(bar=False).say(f"worker {number + 1} ended: {error}")
         raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,14 +150,27 @@ def taken(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     return [*ended(study), *running(study)]
 
 
+def count(trials: "Collection[optuna.trial.FrozenTrial]", plan: Plan) -> int:
+    """How many of the trials that the sweep should have these are.
+
+    Of a grid, each combination counts once: a sweep that was smaller before may have repeated one.
+    """
+    if search_space.grid(plan.space, plan.trials):
+        return len({tuple(sorted(trial.params.items())) for trial in trials})
+    return len(trials)
+
+
 def requeue(study: "optuna.Study", plan: Plan) -> None:
     """Sets the trials that an earlier process left unfinished to be tried again."""
     from optuna.trial import TrialState
 
     for trial in running(study):
+        # Its process may have ended before all values were asked for.
+        is_whole = len(trial.params) == len(plan.space)
+        values = trial.params if is_whole else trial.system_attrs.get("fixed_params")
+        if values:
+            study.enqueue_trial(values, user_attrs={AGAIN: trial.number})
         study.tell(trial.number, state=TrialState.FAIL)
-        if len(trial.params) == len(plan.space):
-            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
 
 
 def completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
