@@ -231,8 +231,8 @@ class TextWriter(TextSearch):
             ValueError: if the two differ in length, a source has no candidates, or an option is out
                 of its range.
         """
-        penalties = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty}
-        self.search(SearchOptions(**penalties))  # refuses what it cannot do
+        # Refuses what it cannot do.
+        self.search(SearchOptions(length_penalty=length_penalty, coverage_penalty=coverage_penalty))
         texts, lists = check_texts(texts), [check_texts(some) for some in candidates]
         if len(lists) != len(texts) or not all(lists):
             raise ValueError(
