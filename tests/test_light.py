@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import keras
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = {"h5py", "keras", "numpy", "rich", "scipy"}  # Keras, JAX and their own dependencies
@@ -51,6 +52,7 @@ def other_modules():
     return modules - NEEDED - {keras.config.backend()}
 
 
+@pytest.mark.once
 def test_layers_and_decoding_run_without_any_other_package():
     refused = other_modules()
     assert {"keras_hub", "mlflow", "pydantic", "pandas", "sentencepiece"} <= refused

@@ -166,7 +166,7 @@ def test_a_preset_gives_the_model_back(preprocessor, variant, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("encoder", ["lstm", "transformer"])
+@pytest.mark.parametrize("encoder", [pytest.param("lstm", marks=pytest.mark.once), "transformer"])
 def test_every_model_trains_under_keras_hub_fit(preprocessor, encoder):
     keras.utils.set_random_seed(0)
     model = make(preprocessor, f"{encoder}-bahdanau")

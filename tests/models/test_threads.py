@@ -82,7 +82,7 @@ def requests(model, inputs, column, other, values):
     server = TextModel(model)
     text = [" ".join(it) if isinstance(it, list) else it for it in inputs]
     return [
-        lambda: [answer.to_dict() for answer in model.infer(inputs[:1], **options)],
+        lambda: [answer.to_dict() for answer in model.infer(inputs[:2], **options)],
         lambda: np.asarray(model.explain(inputs[1]).weights).tolist(),
         lambda: server.predict(text[:2], options).to_dict("list"),
         lambda: model.score({column: inputs[:2], other: values[:2]}, **options),
