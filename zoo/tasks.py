@@ -199,6 +199,7 @@ _ROWS = (
         plain=("text", "score"),
         pipeline_tag="image-to-text",
         headline=("bleu_4",),
+        ensemble="zoo.models.image_to_text.ensemble:CaptionEnsemble",
         export_adapter="zoo.exporting.writers:Captioner",
     ),
     Task(

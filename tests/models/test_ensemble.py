@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.models import test_image_to_text
 from tests.models.test_seq2seq_lm import make, make_preprocessor
 from tests.weights import assign_normal
 from zoo.cli import main
-from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
+from zoo.models import (
+    ImageToText,
+    ImageToTextBackbone,
+    ImageToTextPreprocessor,
+    Seq2SeqLM,
+    Seq2SeqLMBackbone,
+    Seq2SeqLMPreprocessor,
+)
+from zoo.models.image_to_text import CaptionEnsemble
 from zoo.models.seq2seq_lm import Ensemble
 from zoo.presets import PresetError, members_of, save
+from zoo.search_options import SearchOptions
 from zoo.tokenizers import train_character_tokenizer
 
 LENGTH = 2
@@ -128,8 +138,61 @@ def test_presets_are_joined_by_a_plus(tmp_path, capsys):
     assert "An ensemble answers `zoo infer` and `zoo eval` alone" in capsys.readouterr().err
     mixed = f"{tmp_path / 'one'}+bilstm_bahdanau_sst2_en"
     assert main(["infer", mixed, "one"]) == 2
-    assert "models of one task that write a text for a text" in capsys.readouterr().err
+    assert "models of one task that write a text for a text or" in capsys.readouterr().err
     with pytest.raises(ValueError, match="bilstm_bahdanau_sst2_en, a text_classifier"):
         zoo.load(mixed)
     with pytest.raises(PresetError, match=r"a model on each side of a `\+`"):
         members_of("one+")
+
+
+def test_captioners_with_cnns_of_their_own_write_one_caption():
+    preprocessor = test_image_to_text.make_preprocessor()
+    larger = ImageToTextPreprocessor(preprocessor.tokenizer, (48, 48), 20)
+    members = [
+        test_image_to_text.make(preprocessor, "bahdanau"),
+        ImageToText(
+            ImageToTextBackbone(
+                preprocessor.tokenizer.vocabulary_size(),
+                (48, 48),
+                attention="transformer",
+                embedding_dim=8,
+                units=8,
+                widths=(4, 8),
+                num_heads=2,
+            ),
+            larger,
+        ),
+    ]
+    ensemble, pictures = CaptionEnsemble(members), list(test_image_to_text.PICTURES)
+    assert ensemble.preprocessor.sequence_length == 20
+    grids = ensemble._grids(pictures[:1])
+    assert grids[0].shape != grids[1].shape
+    found = ensemble.search(SearchOptions(beam=3, n_best=2))(*grids)
+    for n in range(2):
+        ids = found.tokens[0, n, : found.lengths[0, n]]
+        each = [
+            it.log_probabilities((grid,), ids)[0] for it, grid in zip(members, grids, strict=True)
+        ]
+        expected = np.log(np.exp(each).mean(axis=0)).sum()
+        assert found.log_probabilities[0, n] == pytest.approx(expected, abs=1e-3)
+    answers = ensemble.infer(pictures, beam=3, n_best=2, batch_size=3)
+    assert answers[0].text == ensemble.text(found.tokens[0, 0])
+    assert len(answers) == len(pictures)
+    both = CaptionEnsemble([members[0]] * 2).infer(pictures)
+    for one, same in zip(members[0].infer(pictures), both, strict=True):
+        assert same.text == one.text and same.score == pytest.approx(one.score, abs=1e-4)
+    columns = {"image": pictures, "captions": [["a dog"]] * len(pictures)}
+    assert "bleu_4" in ensemble.score(columns, max_length=6)
+    with pytest.raises(ValueError, match="`coverage_penalty` needs a model with attention"):
+        ensemble.infer(pictures, coverage_penalty=0.1)
+
+
+@pytest.mark.once
+def test_captioners_with_other_vocabularies_are_refused():
+    one = test_image_to_text.make(test_image_to_text.make_preprocessor())
+    tokenizer = train_character_tokenizer(["a dog"])
+    other = test_image_to_text.make(ImageToTextPreprocessor(tokenizer, test_image_to_text.SIZE, 8))
+    with pytest.raises(ValueError, match="the same vocabulary.*in number 2"):
+        CaptionEnsemble([one, other])
+    with pytest.raises(ValueError, match="at least two models that write a text for an image"):
+        CaptionEnsemble([one])

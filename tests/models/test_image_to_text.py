@@ -150,7 +150,7 @@ def test_precomputed_features_give_the_same_score(models):
 
 def _described(model, features):
     options, batch = SearchOptions(beam=2), Batch(list(range(len(features))), 1, 0)
-    return model._captions(features.astype("float32"), batch, model.search(options), options)
+    return model._captions((features.astype("float32"),), batch, model.search(options), options)
 
 
 @most_on_one_backend

@@ -124,7 +124,8 @@ def _ensemble(source: str, members: list[FoundModel]) -> FoundModel:
         if member.task.ensemble is None or member.task is not first.task:
             raise WrongUse(
                 "The members of an ensemble must be models of one task that write a text for a "
-                f"text. Received: {', '.join(f'{it.source}, a {it.task.name}' for it in members)}",
+                "text or an image. "
+                f"Received: {', '.join(f'{it.source}, a {it.task.name}' for it in members)}",
                 hint="zoo ls --task seq2seq_lm",
             )
     card = first.card

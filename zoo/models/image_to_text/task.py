@@ -9,23 +9,20 @@ import numpy as np
 
 from zoo.explain import CaptionMap
 from zoo.images import read_image
-from zoo.metrics import caption_scores
 from zoo.models.batching import bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, require_preprocessor
+from zoo.models.checks import require_preprocessor
 from zoo.models.explaining import chosen_methods
-from zoo.models.generation import Generation, GenerationTask, SearchOptions
+from zoo.models.generation import GenerationTask
 from zoo.models.gradients import gradient_times_input
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
-from zoo.search_options import takes_search_options
+from zoo.models.image_to_text.writing import Caption, CaptionWriter, fill
 
-
-class Caption(Generation):
-    """The caption of one image."""
+__all__ = ["Caption", "ImageToText"]
 
 
 @keras.saving.register_keras_serializable("zoo")
-class ImageToText(GenerationTask):
+class ImageToText(CaptionWriter, GenerationTask):
     """Maps an image to a sentence that describes it: one-to-many.
 
     `fit` takes `{"images": ..., "text": ...}`, with images as `infer` takes them.
@@ -65,43 +62,6 @@ class ImageToText(GenerationTask):
         size = require_preprocessor(self.preprocessor).size
         return x | {"images": np.stack([read_image(image, size) for image in images])}
 
-    @takes_search_options
-    def infer(self, images: Iterable[Any], *, batch_size: int = 64, **search) -> list[Caption]:
-        """Captions images.
-
-        Args:
-            images: A list of images of any sizes: paths, `PIL.Image`s, arrays
-                `[height, width, 3]` or anything else that `zoo.images.read_image` takes. They
-                are read one batch at a time.
-            batch_size: int. Most images in a batch. Defaults to `64`.
-            **search: Options of the beam search, such as `beam=5`: see
-                `zoo.models.generation.SearchOptions`. `max_length` defaults to the
-                preprocessor's `sequence_length`.
-
-        Returns:
-            A `Caption` for each image, in order.
-
-        Raises:
-            TypeError: if `images` is not a list of images, or an option is unknown.
-            FileNotFoundError: if a file does not exist.
-            zoo.images.ImageError: if a file cannot be read as an image.
-            ValueError: if an option is out of its range.
-        """
-        options = SearchOptions(**search)
-        run_search = self.search(options)
-        batch_size = self.rows_within(batch_size, options)
-        if _is_single_image(images):
-            raise TypeError(
-                f"Images must come in a list, even a single one. Received: images={images!r:.80}"
-            )
-        images = list(images)
-
-        def run(batch):
-            grid = self.features([images[row] for row in batch.rows])
-            return self._captions(grid, batch, run_search, options)
-
-        return run_batches(run, [1] * len(images), batch_size)
-
     def features(self, images: Iterable[Any]) -> np.ndarray:
         """Features of images by the CNN: float32 `[batch, rows, columns, channels]`.
 
@@ -109,49 +69,9 @@ class ImageToText(GenerationTask):
             images: One batch of images, as for `infer`.
         """
         pixels = require_preprocessor(self.preprocessor).read(images)
-        filled = _fill(pixels, bucket_size(len(pixels)) - len(pixels))
+        filled = fill(pixels, bucket_size(len(pixels)) - len(pixels))
         # Not in the compiled search: XLA takes ten times as long for a MobileNet on TensorFlow.
         return predict(self.backbone.image_encoder, filled)[: len(pixels)].astype("float32")
-
-    @takes_search_options
-    def score(
-        self,
-        columns: dict[str, list],
-        features: np.ndarray | None = None,
-        *,
-        batch_size: int = 64,
-        **search,
-    ) -> dict[str, float]:
-        """Compares captions with references.
-
-        Args:
-            columns: `"image"`, a list of images, and `"captions"`, for each the list of its
-                references.
-            features: The `features` of all the images, where they are known. Defaults to `None`:
-                they are computed.
-            batch_size: int. Most images in a batch. Defaults to `64`.
-            **search: Options of the beam search, as for `infer`.
-
-        Returns:
-            The scores of `zoo.metrics.caption_scores`.
-
-        Raises:
-            ValueError: if a column is missing, their lengths differ, or they have no rows.
-        """
-        check_columns(columns, "image", "captions")
-        if features is None:
-            answers = self.infer(columns["image"], batch_size=batch_size, **search)
-        else:
-            options = SearchOptions(**search)
-            run_search = self.search(options)
-            batch_size = self.rows_within(batch_size, options)
-
-            def run(batch):
-                grid = np.asarray(features[batch.rows], "float32")
-                return self._captions(grid, batch, run_search, options)
-
-            answers = run_batches(run, [1] * len(features), batch_size)
-        return caption_scores(columns["captions"], [answer.text for answer in answers])
 
     def explain(self, image: Any, method: str | None = None) -> CaptionMap:
         """Explains the caption of `infer`: the contribution of each region to each word.
@@ -207,34 +127,21 @@ class ImageToText(GenerationTask):
 
         def run(batch):
             covered = [_covered(whole, cells[i], (rows, columns)) for i in batch.rows]
-            features = _fill(self.features(covered), batch.num_filling)
+            features = fill(self.features(covered), batch.num_filling)
             return self.log_probabilities((features,), ids)[: len(batch.rows)]
 
         others = np.stack(run_batches(run, [1] * len(cells), 64))  # [cells, target]
         (full,) = self.log_probabilities((grid,), ids)
         return (full - others).T.reshape(-1, rows, columns)
 
+    def _grids(self, images):
+        return (self.features(images),)
+
     def encoder_inputs(self, inputs):
         return (self.backbone.image_encoder(inputs["images"]),)
 
     def default_max_length(self, grid):
         return self.preprocessor.sequence_length
-
-    def _captions(self, grid, batch, search, options):
-        rows = batch.rows + batch.rows[-1:] * batch.num_filling
-        found = search(_fill(grid, batch.num_filling), rows=rows)
-        return [Caption.of(self.hypotheses(found, row, options)) for row in range(len(grid))]
-
-
-def _is_single_image(images):
-    if isinstance(images, np.ndarray):
-        return images.ndim < 3 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))
-    return not isinstance(images, Iterable) or isinstance(images, str | bytes)
-
-
-def _fill(batch, num_filling):
-    """The batch with its last row repeated `num_filling` times."""
-    return np.concatenate([batch, np.repeat(batch[-1:], num_filling, axis=0)])
 
 
 def _covered(image, cell, shape):

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from zoo.models.checks import require_preprocessor
+from zoo.models.generation.ensemble import (
+    SharedSteps,
+    check_members,
+    differences_of_tokenizers,
+)
 from zoo.models.seq2seq_lm.task import Seq2SeqLM
 from zoo.models.seq2seq_lm.writing import TextWriter
 
 
-class Ensemble(TextWriter):
+class Ensemble(SharedSteps, TextWriter):
     """Models of any architectures that write one text: the mean of their probabilities decides.
 
     At each step of a search the probability of a token is the arithmetic mean of those that the
@@ -32,62 +36,18 @@ class Ensemble(TextWriter):
     """
 
     def __init__(self, members: Sequence[Seq2SeqLM]):
-        members = list(members)
-        if len(members) < 2 or not all(isinstance(it, Seq2SeqLM) for it in members):
-            raise ValueError(
-                "An ensemble needs at least two models that write a text for a text. "
-                f"Received: {[type(it).__name__ for it in members]}"
-            )
-        self._members = members
+        self._members = check_members(members, Seq2SeqLM, "write a text for a text", _differences)
         # All read no more of a text than each can, in whichever order they are given.
         self.preprocessor = min(
-            (require_preprocessor(it.preprocessor) for it in members),
+            (it.preprocessor for it in self._members),
             key=lambda it: (it.encoder_sequence_length, it.decoder_sequence_length),
         )
-        self.languages, self.purpose = members[0].languages, members[0].purpose
-        for place, member in enumerate(members[1:], 2):
-            for what, one, other in _differences(members[0], member):
-                raise ValueError(
-                    f"The members of an ensemble must have the same {what}: choose models that "
-                    f"have, or train one with that of the other. Received: {one} in the first, "
-                    f"{other} in number {place}"
-                )
-
-    def members(self):
-        return self._members
-
-    def default_max_length(self, *encoder_inputs):
-        return min(it.default_max_length(*encoder_inputs) for it in self._members)
-
-    def decoding(self, encoder_inputs, max_length):
-        started = [it.decoding(encoder_inputs, max_length) for it in self._members]
-        steps, states, masks = zip(*started, strict=True)
-
-        def step(tokens, states, index):
-            found = [one(tokens, it, index) for one, it in zip(steps, states, strict=True)]
-            logits, states, weights = zip(*found, strict=True)
-            return _mean_of_probabilities(logits), states, self._mean_of_attention(weights)
-
-        return step, states, masks[0]
-
-    def _mean_of_attention(self, weights):
-        having = [
-            ops.cast(one, "float32")
-            for one, member in zip(weights, self._members, strict=True)
-            if member.backbone.attention != "none"
-        ]
-        return sum(having) / len(having) if having else weights[0]
+        self.languages, self.purpose = self._members[0].languages, self._members[0].purpose
 
     def _token_losses(self, inputs, labels):
         losses = np.stack([it._token_losses(inputs, labels) for it in self._members])
         lowest = losses.min(axis=0)
         return lowest - np.log(np.exp(lowest - losses).mean(axis=0))
-
-
-def _mean_of_probabilities(logits):
-    """The logarithm of the mean of the probabilities, `[rows, vocabulary]`."""
-    logits = ops.stack([ops.cast(one, "float32") for one in logits])
-    return ops.logsumexp(logits - ops.logsumexp(logits, axis=-1, keepdims=True), axis=0)
 
 
 def _differences(one: Seq2SeqLM, other: Seq2SeqLM):
@@ -96,21 +56,11 @@ def _differences(one: Seq2SeqLM, other: Seq2SeqLM):
         ("purpose", one.purpose, other.purpose),
         ("languages", one.languages, other.languages),
     ]
-    first, second = one.preprocessor, require_preprocessor(other.preprocessor)
+    first, second = map(require_preprocessor, (one.preprocessor, other.preprocessor))
     pairs.append(("use of lower case", first.lowercase, second.lowercase))
     for what, value, found in pairs:
         if value != found:
             yield what, value, found
-    for what in ("tokenizer", "source_tokenizer"):
-        pieces, others = (_pieces(getattr(it, what)) for it in (first, second))
-        if pieces != others:
-            shared = len(set(pieces) & set(others))
-            described = f"{len(others):,} tokens, of which {shared:,} are the same"
-            name = "vocabulary" if what == "tokenizer" else "source vocabulary"
-            yield name, f"{len(pieces):,} tokens", described
-
-
-def _pieces(tokenizer) -> list[str]:
-    """The class of a tokenizer and its tokens, in order."""
-    tokens = map(tokenizer.id_to_token, range(tokenizer.vocabulary_size()))
-    return [type(tokenizer).__name__, *tokens]
+    yield from differences_of_tokenizers("vocabulary", first.tokenizer, second.tokenizer)
+    sources = first.source_tokenizer, second.source_tokenizer
+    yield from differences_of_tokenizers("source vocabulary", *sources)
