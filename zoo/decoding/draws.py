@@ -81,7 +81,7 @@ def _invert(probabilities, number):
 
 
 def draw_kind(options: Any) -> int | str | None:
-    """How tokens are chosen, as part of the key of a program: `None` if the best ones are.
+    """The way of choosing tokens, as part of the key of a program: `None` is the best token.
 
     Args:
         options: With `draws`, `top_k` and `top_p`, as `zoo.sampling_options.SamplingOptions` has.

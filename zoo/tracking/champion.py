@@ -66,7 +66,7 @@ class _Event(NamedTuple):
 
 @dataclass
 class Succession:
-    """Who has been the champion.
+    """The champions of a model, in order.
 
     Attributes:
         champions: Numbers of the versions that were champion one after another, the present last.
@@ -126,7 +126,7 @@ def succession(versions: Iterable["ModelVersion"]) -> Succession:
 
 
 def compare(version: "ModelVersion", champion: "ModelVersion | None") -> tuple[bool, str]:
-    """Whether a version may replace the champion, and why.
+    """Decides whether a version may replace the champion, and says why.
 
     Args:
         version: The version.

@@ -1,4 +1,4 @@
-"""What several models do together that write one text."""
+"""Steps of a search that several models share, and checks of the members of an ensemble."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

@@ -51,7 +51,7 @@ class Ensemble(SharedSteps, TextWriter):
 
 
 def _differences(one: Seq2SeqLM, other: Seq2SeqLM):
-    """What must be the same in two members and is not, with both values."""
+    """Yields properties that must be equal in two members and differ, with both values."""
     pairs: list[tuple[str, Any, Any]] = [
         ("purpose", one.purpose, other.purpose),
         ("languages", one.languages, other.languages),

@@ -260,7 +260,7 @@ class Seq2SeqLM(TextWriter, GenerationTask):
 
 
 def _unit(tokenizer) -> str:
-    """What is explained of a text: its words, or the characters or symbols that are read."""
+    """The units of a text that are explained: words, or the characters or symbols it is read in."""
     if isinstance(tokenizer, SymbolTokenizer):
         return "symbol"
     return "character" if isinstance(tokenizer, CharacterTokenizer) else "word"

@@ -1,4 +1,4 @@
-"""What models that write a text for a text have in common."""
+"""Inference and scores of models that write a text for a text, alone or together."""
 
 import itertools
 import secrets

@@ -67,7 +67,7 @@ class _Prefixes:
         }
 
     def step(self, tokens, state, index):
-        """What each label adds to the score of prefixes, `[rows, labels]`, and their states.
+        """The addends of the score of prefixes for each label, `[rows, labels]`, and the states.
 
         Args:
             tokens: int32 tensor `[rows]`: the last label of each prefix.
