@@ -28,7 +28,7 @@ def warm_up_inputs(model: Any, kind: str, max_inputs: int) -> Iterator[list[Any]
 
 def _examples(model, kind):
     if kind == "image":
-        yield np.zeros((*model.preprocessor.image_size, 3), "uint8")
+        yield np.zeros((*model.preprocessor.size, 3), "uint8")
     elif kind == "audio":
         rate = model.backbone.sampling_rate
         seconds = 0.25

@@ -151,7 +151,7 @@ def taken(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
 
 
 def count(trials: "Collection[optuna.trial.FrozenTrial]", plan: Plan) -> int:
-    """How many of the trials that the sweep should have these are.
+    """Counts those of the trials that the sweep should have.
 
     Of a grid, each combination counts once: a sweep that was smaller before may have repeated one.
     """

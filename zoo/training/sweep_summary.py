@@ -74,7 +74,7 @@ def summarize(
 
 
 def _row(trial, metric: str) -> dict[str, Any]:
-    """What the table of trials says of one."""
+    """The row of a trial in the table of trials."""
     state, told = trial.state.name.lower(), trial.user_attrs
     if REUSED in told:
         state = f"same as {told[REUSED] + 1}"
@@ -93,7 +93,7 @@ def _row(trial, metric: str) -> dict[str, Any]:
 
 
 def _importance(study, done) -> dict[str, float]:
-    """How much of the differences in the metric each setting explains; `{}` if too few trials."""
+    """The share of the variance of the metric by setting; `{}` if there are too few trials."""
     import optuna
 
     if len(done) < MIN_TRIALS or len({it.value for it in done}) == 1:
