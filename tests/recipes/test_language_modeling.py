@@ -167,6 +167,8 @@ def test_windows_begin_elsewhere_in_each_epoch():
         (["tokenizer.level=subwords", "tokenizer.vocabulary_size=50"], "at least 300"),
         (["model.decoder=transformer", "model.weight_dropout=0.1"], "Transformer"),
         (["model.decoder=transformer", "evaluation.sample_length=400"], "at most 384 tokens"),
+        (["model.embedding_cutoffs=[9, 3]"], "embedding_cutoffs must rise"),
+        (["model.embedding_cutoffs=[90, 8000]"], "below the size of the vocabulary"),
         (["data.name=multi30k"], "name must be one of generated_brackets"),
     ],
 )
