@@ -445,7 +445,8 @@ def adaptive_embedding_conflicts(
     if any(one >= other for one, other in itertools.pairwise(bounds)):
         known = {} if vocabulary_size is None else {"vocabulary_size": vocabulary_size}
         yield Conflict(
-            "embedding_cutoffs must rise from above 0 to below the size of the vocabulary",
+            "embedding_cutoffs must rise from above 0 to below the size of the vocabulary: "
+            "lower them, or set []",
             embedding_cutoffs=list(cutoffs),
             **known,
         )

@@ -160,7 +160,7 @@ class LanguageModelingConfig(RecipeConfig):
         cutoffs, size = self.model.embedding_cutoffs, self.tokenizer.vocabulary_size
         if cutoffs and cutoffs[-1] >= size:
             yield Conflict(
-                "model.embedding_cutoffs must be below the size of the vocabulary",
+                "embedding_cutoffs must be below the size of the vocabulary: lower them, or set []",
                 model__embedding_cutoffs=cutoffs,
                 tokenizer__vocabulary_size=size,
             )

@@ -43,6 +43,7 @@ def test_clusters_are_alike_at_first():
     [
         ([5, 2], "must rise from above 0 to below the size of the vocabulary. .*cutoffs=.5, 2."),
         ([0, 5], "must rise from above 0"),
+        ([2.5], "`cutoffs` must be an integer"),
         ([2, 9], "below the size of the vocabulary. .*vocabulary_size=9"),
         ([2, 5], "the last needs at least one; raise embedding_dim.* Received: embedding_dim=8"),
     ],

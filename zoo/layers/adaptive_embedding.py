@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from zoo.checks import check_integer
 from zoo.choices import adaptive_embedding_conflicts, check
 
 
@@ -57,6 +58,9 @@ class AdaptiveEmbedding(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_integer("factor", factor, 2)
+        for cutoff in cutoffs:
+            check_integer("cutoffs", cutoff, 0)
         check(adaptive_embedding_conflicts(cutoffs, factor, embedding_dim, vocabulary_size))
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
