@@ -14,9 +14,10 @@ cosine = "my_package.attention"
 """
 
 import importlib
+import itertools
 import re
 import warnings
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -422,6 +423,46 @@ def language_model_conflicts(
     yield from weight_dropout_conflicts(decoder, weight_dropout)
     if has_heads(attention):
         yield from head_conflicts(units, num_heads)
+
+
+def adaptive_embedding_conflicts(
+    cutoffs: Sequence[int],
+    factor: int,
+    embedding_dim: int,
+    vocabulary_size: int | None = None,
+    tie_embeddings: bool = True,
+) -> Iterator[Conflict]:
+    """Clusters that no vocabulary has, or that have no dimension left.
+
+    Args:
+        vocabulary_size: `None` if it is not known yet.
+    """
+    if not cutoffs:
+        return
+    if not tie_embeddings:
+        yield Conflict(
+            "embeddings in clusters are the weights of the output layer too: set tie_embeddings "
+            "true, or embedding_cutoffs []",
+            embedding_cutoffs=list(cutoffs),
+            tie_embeddings=tie_embeddings,
+        )
+    bounds = [0, *cutoffs, *([] if vocabulary_size is None else [vocabulary_size])]
+    if any(one >= other for one, other in itertools.pairwise(bounds)):
+        known = {} if vocabulary_size is None else {"vocabulary_size": vocabulary_size}
+        yield Conflict(
+            "embedding_cutoffs must rise from above 0 to below the size of the vocabulary: "
+            "lower them, or set []",
+            embedding_cutoffs=list(cutoffs),
+            **known,
+        )
+    if embedding_dim < factor ** len(cutoffs):
+        yield Conflict(
+            "each cluster has 1/embedding_factor of the dimensions of the one before: the last "
+            "needs at least one; raise embedding_dim, or have fewer embedding_cutoffs",
+            embedding_dim=embedding_dim,
+            embedding_cutoffs=list(cutoffs),
+            embedding_factor=factor,
+        )
 
 
 def character_conflicts(characters: str, character_units: int) -> Iterator[Conflict]:

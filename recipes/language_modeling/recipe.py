@@ -28,7 +28,16 @@ TRAIN_TOKENIZER = {
     "words": train_spaced_word_tokenizer,
 }
 # Settings that a model given as `training.init_from` must share with the one that is trained.
-SIZES = ("decoder", "embedding_dim", "units", "num_layers", "attention", "tie_embeddings")
+SIZES = (
+    "decoder",
+    "embedding_dim",
+    "units",
+    "num_layers",
+    "attention",
+    "tie_embeddings",
+    "embedding_cutoffs",
+    "embedding_factor",
+)
 
 
 class LanguageModelingRecipe(Recipe):

@@ -6,7 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import LANGUAGE_DECODERS, PAST_ATTENTIONS, language_model_conflicts
+from zoo.choices import (
+    LANGUAGE_DECODERS,
+    PAST_ATTENTIONS,
+    adaptive_embedding_conflicts,
+    language_model_conflicts,
+)
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS
 from zoo.metrics.language_modeling import has_words
@@ -80,6 +85,8 @@ class ModelConfig(Section):
     attention_span: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 64
     num_heads: Heads = 4
     tie_embeddings: bool = True
+    embedding_cutoffs: Annotated[list[int], Field(max_length=8)] = []
+    embedding_factor: Annotated[int, Field(ge=2, le=64)] = 4
     residual: bool = False
     embedding_dropout: Share = 0.0
     input_dropout: Share = 0.0
@@ -100,6 +107,12 @@ class ModelConfig(Section):
             self.attention,
             self.weight_dropout,
             max(self.activation_regularization, self.temporal_regularization),
+        )
+        yield from adaptive_embedding_conflicts(
+            self.embedding_cutoffs,
+            self.embedding_factor,
+            self.embedding_dim,
+            tie_embeddings=self.tie_embeddings,
         )
 
     def backbone(self) -> dict:
@@ -145,6 +158,13 @@ class LanguageModelingConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         training, length = self.training, self.model.sequence_length
+        cutoffs, size = self.model.embedding_cutoffs, self.tokenizer.vocabulary_size
+        if cutoffs and cutoffs[-1] >= size:
+            yield Conflict(
+                "embedding_cutoffs must be below the size of the vocabulary: lower them, or set []",
+                model__embedding_cutoffs=cutoffs,
+                tokenizer__vocabulary_size=size,
+            )
         # A batch is a window of all lanes; a length is rounded up to a multiple of 8.
         if training.batch_size * -(-length // 8) * 8 > MAX_BATCH_STEPS:
             yield Conflict(

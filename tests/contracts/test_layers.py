@@ -68,6 +68,13 @@ def spell(layer, states, mask):
     return layer(ids * ops.cast(mask, "int32")[:, :, None])
 
 
+def predict(layer, states, mask):
+    """The logits of embedded tokens, zero at padding."""
+    ids = ops.cast(ops.clip(4 + 3 * states[:, :, 0], 0, 8), "int32")
+    logits = layer(layer(ids), reverse=True)
+    return logits * ops.cast(mask, logits.dtype)[:, :, None]
+
+
 def copy(layer, states, mask):
     """Copies in two steps from a memory whose tokens repeat, which are weighed alike."""
     valid = ops.cast(mask, "float32")
@@ -116,6 +123,10 @@ def read(make):
 
 
 CASES = {
+    # Tokens of three clusters, embedded and predicted.
+    "AdaptiveEmbedding": Case(
+        lambda **kw: layers.AdaptiveEmbedding(9, 8, [2, 5], 2, **kw), predict
+    ),
     "AttentiveDecoder-attend_then_recur": decoder(
         lambda **kw: layers.AttentiveDecoder(
             "lstm", 4, num_layers=2, input_feeding=True, initial_state="bridge", **kw

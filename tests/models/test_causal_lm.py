@@ -31,6 +31,7 @@ VARIANTS = {
     "scaled_dot": {"attention": "scaled_dot", "attention_span": 2},
     "multi_head": {"decoder": "gru", "attention": "multi_head", "attention_span": 64},
     "transformer": {"decoder": "transformer", "num_layers": 2},
+    "adaptive": {"embedding_cutoffs": [4, 9], "embedding_factor": 2, "units": 5},
 }
 IDS = np.random.default_rng(1).integers(4, 12, (1, 8)).astype("int32")
 
@@ -248,6 +249,8 @@ def test_wrong_inputs(model):
             "Weight_dropout is for simple_rnn",
         ),
         ({"attention": "multi_head", "num_heads": 4}, "divisible by num_heads"),
+        ({"embedding_cutoffs": [4], "tie_embeddings": False}, "set tie_embeddings true, or"),
+        ({"embedding_cutoffs": [4, 9]}, "below the size of the vocabulary"),
         ({"attention": "bahdanau", "attention_span": 0}, "`span` must be an integer of at least 1"),
     ],
 )

@@ -11,6 +11,7 @@ import zoo
 from zoo.presets import PresetError, resolve
 from zoo.presets.card import digest_of
 from zoo.presets.validation import hash_files
+from zoo.presets.weights import Stored, check_sizes
 
 pytestmark = pytest.mark.once
 
@@ -118,6 +119,10 @@ DEEP = '{"a":' * 200 + "1" + "}" * 200
 HOSTILE = {
     "3e7 tokens": (config(vocabulary_size=30_000_000), "vocabulary_size=30000000"),
     "3e7 tokens, as a float": (config(vocabulary_size=3e7), "vocabulary_size=30000000.0"),
+    "3e7 tokens in clusters": (
+        config(vocabulary_size=30_000_000, embedding_cutoffs=[10], embedding_factor=1e300),
+        "vocabulary_size=30000000",
+    ),
     "30,000 units": (
         config(units=30_000),
         "units=30000 in config.json.*and that needs 900,000,000",
@@ -200,3 +205,11 @@ def sign(directory):
     content["files"] = hash_files(directory)
     content["sha256"] = digest_of(content["files"])
     (directory / "card.json").write_text(json.dumps(content))
+
+
+def test_rare_tokens_may_have_fewer_weights():
+    sizes = {"vocabulary_size": 100_000, "embedding_dim": 512, "units": 256}
+    stored = Stored(weights=6_000_000, arrays=9)
+    with pytest.raises(PresetError, match="vocabulary_size=100000.* that needs 51,200,000"):
+        check_sizes("config.json", sizes, stored)
+    check_sizes("config.json", sizes | {"embedding_cutoffs": [2000, 10_000]}, stored)

@@ -1,5 +1,6 @@
 """Keras layers for sequences: attention, recurrence, decoders, CRF. Needs `keras` alone."""
 
+from zoo.layers.adaptive_embedding import AdaptiveEmbedding
 from zoo.layers.attention import (
     Attention,
     BahdanauAttention,
@@ -26,6 +27,7 @@ from zoo.layers.transformer import CausalTransformer, TransformerDecoder
 from zoo.tags import bio_constraints
 
 __all__ = [
+    "AdaptiveEmbedding",
     "Attention",
     "AttentiveDecoder",
     "BahdanauAttention",

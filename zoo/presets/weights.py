@@ -2,10 +2,11 @@
 
 HDF5 stores a gigabyte of zeros in kilobytes, and may refer to other files. The sizes that a
 configuration claims are bounded by the weights that the files hold: a model of the zoo has at least
-one weight for each pair of a token and a dimension of its embedding, and of two hidden units of a
-layer.
+one weight for each pair of a token and a dimension of its embedding, of which rarer tokens may have
+fewer, and of two hidden units of a layer.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -127,7 +128,11 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
     most = SLACK * stored.weights + FREE_WEIGHTS
     width = max([1, *(_numbers(node, ("embedding_dim", "word_dim")) or _numbers(node, ("units",)))])
     claims = {name: layers * size * size for name in _WIDTHS for size in _numbers(node, (name,))}
-    claims |= {name: size * width for name in _VOCABULARIES for size in _numbers(node, (name,))}
+    claims |= {
+        name: _embedding(node, size, width)
+        for name in _VOCABULARIES
+        for size in _numbers(node, (name,))
+    }
     claims |= {name: size for name in _OTHERS for size in _numbers(node, (name,))}
     claims |= {name: len(node[name]) for name in _NAMES if isinstance(node.get(name), list)}
     if "tags" in claims:
@@ -145,6 +150,19 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
                     f"A preprocessor pads to at most {MAX_LENGTH:,} steps; nothing was loaded. "
                     f"Received: {name}={length} in {file}"
                 )
+
+
+def _embedding(node: dict, size: float, width: float) -> float:
+    """The weights of the embedding of a vocabulary, less where it is cut into clusters."""
+    cutoffs, factor = node.get("embedding_cutoffs"), node.get("embedding_factor", 4)
+    if not cutoffs or not _numbers(node, ("embedding_cutoffs",)) or not _is_size(factor):
+        return size * width
+    shrink = 1.0 / min(max(factor, 1), 64)
+    clusters = itertools.pairwise([0, *cutoffs, size])
+    weights = sum(
+        max(end - first, 0) * width * shrink**c for c, (first, end) in enumerate(clusters)
+    )
+    return max(weights, size)
 
 
 def _numbers(node: dict, names: tuple[str, ...]) -> list[float]:

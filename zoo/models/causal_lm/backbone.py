@@ -9,11 +9,12 @@ from keras import ops
 from zoo.choices import (
     LANGUAGE_DECODERS,
     PAST_ATTENTIONS,
+    adaptive_embedding_conflicts,
     check,
     check_choice,
     language_model_conflicts,
 )
-from zoo.layers import CausalTransformer, PastAttention, RecurrentEncoder
+from zoo.layers import AdaptiveEmbedding, CausalTransformer, PastAttention, RecurrentEncoder
 from zoo.layers.regularization import ActivationRegularization, EmbeddingDropout
 
 
@@ -39,6 +40,10 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         num_heads: int. Heads of a Transformer, or of the attention. Defaults to `4`.
         tie_embeddings: bool. Whether the matrix that embeds tokens also predicts them (Press and
             Wolf 2017). Defaults to `True`.
+        embedding_cutoffs: Rising ints below `vocabulary_size`, for ids that are sorted by falling
+            frequency: where clusters of fewer dimensions begin; see
+            `zoo.layers.AdaptiveEmbedding`. Defaults to `()`: all tokens have all dimensions.
+        embedding_factor: int. How much fewer dimensions each cluster has. Defaults to `4`.
         residual: bool. Whether each recurrent layer but the first adds its input to its output.
             Defaults to `False`.
         embedding_dropout: float. The share of the vocabulary whose embedding is dropped in a
@@ -79,6 +84,8 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         attention_span=64,
         num_heads=4,
         tie_embeddings=True,
+        embedding_cutoffs=(),
+        embedding_factor=4,
         residual=False,
         embedding_dropout=0.0,
         input_dropout=0.0,
@@ -99,9 +106,23 @@ class CausalLMBackbone(keras_hub.models.Backbone):
                 decoder, embedding_dim, units, num_heads, attention, weight_dropout, penalty
             )
         )
+        check(
+            adaptive_embedding_conflicts(
+                embedding_cutoffs, embedding_factor, embedding_dim, vocabulary_size, tie_embeddings
+            )
+        )
 
         # === Layers ===
-        if tie_embeddings:  # the matrix gives the logits too, which must be small at first
+        if embedding_cutoffs:
+            self.token_embedding = AdaptiveEmbedding(
+                vocabulary_size,
+                embedding_dim,
+                embedding_cutoffs,
+                embedding_factor,
+                dtype=dtype,
+                name="token_embedding",
+            )
+        elif tie_embeddings:  # the matrix gives the logits too, which must be small at first
             self.token_embedding = keras_hub.layers.ReversibleEmbedding(
                 vocabulary_size,
                 embedding_dim,
@@ -118,6 +139,7 @@ class CausalLMBackbone(keras_hub.models.Backbone):
                 dtype=dtype,
                 name="token_embedding",
             )
+        self.embedding_scale = embedding_dim**0.5 if tie_embeddings else 1.0  # to variance one
         self.embedding_drop = EmbeddingDropout(
             vocabulary_size, embedding_dropout, dtype=dtype, name="embedding_dropout"
         )
@@ -187,6 +209,8 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         self.attention_span = attention_span
         self.num_heads = num_heads
         self.tie_embeddings = tie_embeddings
+        self.embedding_cutoffs = list(embedding_cutoffs)
+        self.embedding_factor = embedding_factor
         self.residual = residual
         self.embedding_dropout = embedding_dropout
         self.input_dropout = input_dropout
@@ -246,8 +270,7 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         embedded = self.embedding_drop(embedded, token_ids, training=training)
         if self.position_embedding is not None:
             start = None if state is None else state["position"]
-            if isinstance(self.token_embedding, keras_hub.layers.ReversibleEmbedding):
-                embedded = embedded * self.token_embedding.output_dim**0.5  # to variance one
+            embedded = embedded * self.embedding_scale
             embedded = embedded + self._positions(token_ids, start)
         embedded = self.input_drop(embedded, training=training)
         if self.position_embedding is not None:
@@ -307,6 +330,8 @@ class CausalLMBackbone(keras_hub.models.Backbone):
             "attention_span": self.attention_span,
             "num_heads": self.num_heads,
             "tie_embeddings": self.tie_embeddings,
+            "embedding_cutoffs": self.embedding_cutoffs,
+            "embedding_factor": self.embedding_factor,
             "residual": self.residual,
             "embedding_dropout": self.embedding_dropout,
             "input_dropout": self.input_dropout,
