@@ -243,6 +243,7 @@ def test_a_language_model_that_does_not_fit_is_refused(language_model, tmp_path)
             ({"decoder": "transformer", "units": 8}, "must be a plain stack .* a causal Transf"),
             ({"attention": "bahdanau"}, "must be a plain stack .* with attention bahdanau"),
             ({"num_layers": 2, "residual": True}, "must be a plain stack .* with residual layers"),
+            ({"embedding_cutoffs": (20,)}, "must be a plain stack .* of several sizes"),
             ({}, "must read subwords: .* with a CharacterTokenizer"),
             ({"backward": True}, r"\(backward\)"),
         )
