@@ -124,22 +124,25 @@ def save_language_model(directory, tokenizer, dataset, backward=False, **sizes):
 
 
 @pytest.fixture(scope="module")
-def language_models(tmp_path_factory):
-    """Presets of a forward and a backward language model of subwords with two layers."""
-    dataset, folder = load_data(recipe().config), tmp_path_factory.mktemp("language_models")
+def language_model(tmp_path_factory):
+    """A preset of a language model of subwords with two layers."""
+    dataset = load_data(recipe().config)
     tokenizer = train_subword_tokenizer(dataset.splits["train"]["text"], 300)
-    sizes = {"decoder": "gru", "units": 5, "num_layers": 2}
-    return [
-        save_language_model(
-            folder / name, tokenizer, dataset, bool(i), embedding_dim=6 + i, **sizes
-        )
-        for i, name in enumerate(("forward", "backward"))
-    ]
+    sizes = {"decoder": "gru", "embedding_dim": 6, "units": 5, "num_layers": 2}
+    folder = tmp_path_factory.mktemp("language_model") / "forward"
+    return save_language_model(folder, tokenizer, dataset, **sizes)
 
 
 @pytest.fixture(scope="module")
-def language_model(language_models):
-    return language_models[0]
+def language_models(language_model):
+    """That preset, and one of a backward language model."""
+    tokenizer = zoo.load(language_model).preprocessor.tokenizer
+    sizes = {"decoder": "gru", "embedding_dim": 7, "units": 5, "num_layers": 2}
+    folder = language_model.parent / "backward"
+    return [
+        language_model,
+        save_language_model(folder, tokenizer, load_data(recipe().config), backward=True, **sizes),
+    ]
 
 
 def from_language_model(source, *overrides):
@@ -167,6 +170,7 @@ def test_a_language_model_starts_a_classifier_with_its_states(language_model):
     ]
 
 
+@pytest.mark.once
 def test_a_forward_and_a_backward_language_model_start_both_directions(language_models):
     one = from_language_model(language_models)
     dataset = load_data(one.config)
@@ -222,6 +226,7 @@ def test_gradual_unfreezing_needs_epochs_and_something_pretrained(language_model
         from_language_model(language_model, settings[0], "training.trainable_layers=1")
 
 
+@pytest.mark.once
 def test_layer_decay_of_recurrent_layers(language_model):
     one = from_language_model(language_model, "training.layer_decay=0.5")
     model = built(one, load_data(one.config))
@@ -243,6 +248,7 @@ def test_a_language_model_that_does_not_fit_is_refused(language_model, tmp_path)
             ({"decoder": "transformer", "units": 8}, "must be a plain stack .* a causal Transf"),
             ({"attention": "bahdanau"}, "must be a plain stack .* with attention bahdanau"),
             ({"num_layers": 2, "residual": True}, "must be a plain stack .* with residual layers"),
+            ({"embedding_cutoffs": (20,)}, "must be a plain stack .* of several sizes"),
             ({}, "must read subwords: .* with a CharacterTokenizer"),
             ({"backward": True}, r"\(backward\)"),
         )

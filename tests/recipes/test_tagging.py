@@ -140,6 +140,7 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
         other.build(dataset, other.prepare(dataset), "float32")
 
 
+@pytest.mark.once
 def test_language_models_of_words_start_a_tagger(tmp_path):
     dataset = load_data(config())
     texts = [" ".join(words) for words in dataset.splits["train"]["tokens"]]

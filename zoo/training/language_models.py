@@ -31,12 +31,14 @@ def check_language_models(models: Sequence[CausalLM], names: Sequence[str]) -> N
             reason = f"one with attention {backbone.attention} to past states"
         elif backbone.residual and backbone.num_layers > 1:
             reason = "one with residual layers"
+        elif backbone.embedding_cutoffs:
+            reason = "one with embeddings of several sizes"
         if reason:
             raise ValueError(
                 "A language model that starts an encoder must be a plain stack of recurrent "
                 "layers: name another in training.init_from, or train one with "
-                "model.decoder=lstm, model.attention=none and model.residual=false. "
-                f"Received: {name!r}, {reason}"
+                "model.decoder=lstm, model.attention=none, model.residual=false and "
+                f"model.embedding_cutoffs=[]. Received: {name!r}, {reason}"
             )
     directions = [model.preprocessor.backward for model in models]
     if directions not in ([False], [False, True]):
