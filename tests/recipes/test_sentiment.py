@@ -224,6 +224,8 @@ def test_gradual_unfreezing_needs_epochs_and_something_pretrained(language_model
         recipe("training.gradual_unfreezing=1")
     with pytest.raises(ConfigError, match="give one of them. Received: gradual_unfreezing=2, tra"):
         from_language_model(language_model, settings[0], "training.trainable_layers=1")
+    with pytest.raises(ConfigError, match="a list of two language models, forward and b"):
+        recipe("training.init_from=[one]")
 
 
 @pytest.mark.once

@@ -205,6 +205,11 @@ class FineTuningConfig(TrainingConfig):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        if isinstance(self.init_from, list) and len(self.init_from) != 2:
+            yield Conflict(
+                "init_from is a model, or a list of two language models, forward and backward",
+                init_from=self.init_from,
+            )
         if self.gradual_unfreezing is not None and self.trainable_layers is not None:
             yield Conflict(
                 "gradual_unfreezing trains all layers in the end, and trainable_layers only some: "
