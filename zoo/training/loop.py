@@ -13,7 +13,13 @@ from zoo.data.planning import in_pairs, plan_batches
 from zoo.tracking.signals import raise_if_stopped
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
-from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
+from zoo.training.optimizer import (
+    KeepRawWeights,
+    average_if_stuck,
+    averaged_weights,
+    learning_rate,
+    seed_dropout,
+)
 from zoo.training.recipe import TrainingExamples
 from zoo.training.schema import RecipeConfig
 
@@ -89,6 +95,10 @@ def train(
                 checkpoint.save_epoch(model, progress.epoch + 1, settings.average_last)
             if better := _update_best(progress, measured, evaluation):
                 checkpoint.save_best(model)
+        if interval := settings.average_trigger:
+            scores = [*progress.scores(evaluation.metric), measured[evaluation.metric]]
+            if average_if_stuck(model, scores, interval, evaluation.mode):
+                display.say(f"{evaluation.metric} is stuck: averaging the weights from here on")
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
         progress.seconds += time.perf_counter() - start

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.training.averaging import MeanOfWeights, is_stuck, start_averaging
 from zoo.training.losses import RDrop
 from zoo.training.schema import TrainingConfig
 
@@ -31,8 +32,16 @@ def _with_dense_gradients(optimizer):
     return Dense
 
 
-_Adam = _with_dense_gradients(keras.optimizers.Adam)
-_SGD = _with_dense_gradients(keras.optimizers.SGD)
+@_with_dense_gradients
+class _Adam(MeanOfWeights, keras.optimizers.Adam):
+    pass
+
+
+@_with_dense_gradients
+class _SGD(MeanOfWeights, keras.optimizers.SGD):
+    pass
+
+
 # With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS: dict[str, Callable] = {
     "adamw": _Adam,
@@ -158,10 +167,11 @@ def compile_model(
         ),
         weight_decay=settings.weight_decay or None,
         global_clipnorm=settings.clip_norm,
-        use_ema=settings.ema is not None,
+        use_ema=settings.ema is not None or settings.average_trigger is not None,
         ema_momentum=settings.ema or 0.99,
         gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
     )
+    optimizer.averages_late = settings.average_trigger is not None
     optimizer.exclude_from_weight_decay(
         var_list=[
             weight
@@ -249,7 +259,11 @@ class KeepRawWeights(keras.callbacks.Callback):
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Replaces the weights by their moving averages within the block, if `training.ema` is set."""
+    """Replaces the weights by their averages within the block.
+
+    Those are the ones of `training.ema` or `training.average_trigger`; without both nothing
+    happens.
+    """
     optimizer = _inner(model.optimizer)
     if not optimizer.use_ema:
         yield
@@ -265,6 +279,17 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         _assign(model, raw)
+
+
+def average_if_stuck(model: keras.Model, scores: Sequence[float], interval: int, mode: str) -> bool:
+    """Starts to average the weights if `scores` are stuck; returns whether it did.
+
+    Args:
+        model: Compiled with `training.average_trigger`.
+        scores: The score of each epoch so far.
+        interval, mode: See `zoo.training.averaging.is_stuck`.
+    """
+    return is_stuck(scores, interval, mode) and start_averaging(_inner(model.optimizer))
 
 
 def _inner(optimizer):
