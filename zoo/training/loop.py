@@ -95,10 +95,6 @@ def train(
                 checkpoint.save_epoch(model, progress.epoch + 1, settings.average_last)
             if better := _update_best(progress, measured, evaluation):
                 checkpoint.save_best(model)
-        if interval := settings.average_trigger:
-            scores = [*progress.scores(evaluation.metric), measured[evaluation.metric]]
-            if average_if_stuck(model, scores, interval, evaluation.mode):
-                display.say(f"{evaluation.metric} is stuck: averaging the weights from here on")
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
         progress.seconds += time.perf_counter() - start
@@ -119,6 +115,10 @@ def train(
             f"train {format_metrics(trained)}  "
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
+        if interval := settings.average_trigger:
+            scores = progress.scores(evaluation.metric)
+            if average_if_stuck(model, scores, interval, evaluation.mode):
+                display.say(f"{evaluation.metric} is stuck: averaging the weights from here on")
         checkpoint.save(model, progress)  # first, so that a failing store costs no epoch
         log()
     if settings.average_last:

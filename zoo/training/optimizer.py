@@ -32,16 +32,8 @@ def _with_dense_gradients(optimizer):
     return Dense
 
 
-@_with_dense_gradients
-class _Adam(MeanOfWeights, keras.optimizers.Adam):
-    pass
-
-
-@_with_dense_gradients
-class _SGD(MeanOfWeights, keras.optimizers.SGD):
-    pass
-
-
+_Adam = _with_dense_gradients(keras.optimizers.Adam)
+_SGD = _with_dense_gradients(keras.optimizers.SGD)
 # With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS: dict[str, Callable] = {
     "adamw": _Adam,
@@ -63,15 +55,16 @@ class _RateFactors:
         super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
-class LayerwiseAdam(_RateFactors, _Adam):  # type: ignore[misc, valid-type]
-    """Adam with a factor of the learning rate for each variable."""
+class LayerwiseAdam(MeanOfWeights, _RateFactors, _Adam):  # type: ignore[misc, valid-type]
+    """Adam with a factor of the learning rate for each variable, and the mean of the weights."""
 
 
-class LayerwiseSGD(_RateFactors, _SGD):  # type: ignore[misc, valid-type]
-    """SGD with a factor of the learning rate for each variable."""
+class LayerwiseSGD(MeanOfWeights, _RateFactors, _SGD):  # type: ignore[misc, valid-type]
+    """SGD with a factor of the learning rate for each variable, and the mean of the weights."""
 
 
-_WITH_FACTORS: dict[str, Callable] = {
+# Keras has a faster Adam and SGD on torch, which no subclass is.
+_EXTENDED: dict[str, Callable] = {
     "adamw": LayerwiseAdam,
     "adam": LayerwiseAdam,
     "sgd": functools.partial(LayerwiseSGD, momentum=0.9),
@@ -156,7 +149,8 @@ def compile_model(
         **options: Other arguments of `keras.Model.compile`, such as `loss`. With
             `training.r_drop` the model must be trained on batches `in_pairs`.
     """
-    optimizers = OPTIMIZERS if rate_factors is None else _WITH_FACTORS
+    is_plain = rate_factors is None and settings.average_trigger is None
+    optimizers = OPTIMIZERS if is_plain else _EXTENDED
     optimizer = optimizers[settings.optimizer](
         learning_rate=WarmupSchedule(
             settings.learning_rate,
@@ -171,7 +165,6 @@ def compile_model(
         ema_momentum=settings.ema or 0.99,
         gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
     )
-    optimizer.averages_late = settings.average_trigger is not None
     optimizer.exclude_from_weight_decay(
         var_list=[
             weight
@@ -179,8 +172,10 @@ def compile_model(
             if len(weight.shape) < 2 or any(weight is one for one in frozen)
         ]
     )
-    if rate_factors is not None:
-        optimizer.factors = [rate_factors.get(it.path, 1.0) for it in model.trainable_variables]
+    if not is_plain:
+        factors = rate_factors or {}
+        optimizer.factors = [factors.get(it.path, 1.0) for it in model.trainable_variables]
+        optimizer.averages_late = settings.average_trigger is not None
     for weight in frozen if frozen_steps else ():
         weight.constraint = Frozen(weight, optimizer, frozen_steps)
     if settings.precision == "mixed_float16":
