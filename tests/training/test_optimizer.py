@@ -1,12 +1,16 @@
 """Learning-rate schedule, optimizer settings, averaged weights."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
+from zoo.training.averaging import is_stuck
 from zoo.training.optimizer import (
     KeepRawWeights,
     WarmupSchedule,
+    average_if_stuck,
     averaged_weights,
     compile_model,
     learning_rate,
@@ -114,6 +118,50 @@ def test_averages_are_evaluated_and_training_continues_from_the_raw_weights(prec
         for found, expected in zip(model.get_weights(), weights, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-6)
         assert all(np.isfinite(np.array(v)).all() for v in model.optimizer.variables)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_weights_are_averaged_once_the_score_is_stuck(precision):
+    """The average is the weights themselves, and from then on their mean over all steps."""
+    model = compiled(average_trigger=1, precision=precision)
+    scores = [3.0, 2.0, 2.5, 2.5, 2.6, 2.7, 1.0]
+    averaged = []
+    for epoch in range(7):
+        raw = KeepRawWeights()
+        fit(model, callbacks=[raw])
+        raw.restore()
+        weights = model.get_weights()
+        averaged = [*averaged, weights] if epoch > 4 else [weights]
+        with averaged_weights(model):
+            for found, *expected in zip(model.get_weights(), *averaged, strict=True):
+                np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-6)
+        # The fourth score is worse than the best of the first two; it begins only once.
+        assert average_if_stuck(model, scores[: epoch + 1], 1, "min") == (epoch == 3)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "scores, expected",
+    [([2, 3, 4], False), ([2, 3, 4, 5], True), ([5, 4, 3, 2], False), ([5, 3, 4, 4], False)],
+)
+def test_scores_are_stuck_when_worse_than_all_before_the_interval(scores, expected):
+    assert is_stuck(scores, 2, "min") is expected
+    assert is_stuck([-score for score in scores], 2, "max") is expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"ema": 0.9}, "average the weights: leave one of them null"),
+        ({"accumulate": 2}, "average_last in place of the other averages"),
+        ({"patience": 6}, "patience to at least average_trigger . 2"),
+    ],
+)
+def test_settings_that_do_not_go_with_a_trigger(settings, message):
+    (conflict,) = TrainingConfig(average_trigger=5, **settings).conflicts()
+    assert re.search(message, str(conflict))
+    assert not list(TrainingConfig(average_trigger=5, patience=7).conflicts())
 
 
 @pytest.mark.parametrize("optimizer, clip_norm", [("adamw", None), ("sgd", 0.3)])

@@ -76,6 +76,10 @@ class TrainerState:
         self.unlogged.append((self.epoch, metrics))
         self.history.append((self.epoch, metrics))
 
+    def scores(self, metric: str) -> list[float]:
+        """A metric on the dev split after each finished epoch."""
+        return [one[f"dev/{metric}"] for _, one in self.history if f"dev/{metric}" in one]
+
     def best_weights(self) -> str:
         """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
         if self.averaged:

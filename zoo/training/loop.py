@@ -13,7 +13,13 @@ from zoo.data.planning import in_pairs, plan_batches
 from zoo.tracking.signals import raise_if_stopped
 from zoo.training.checkpoint import Checkpoint, TrainerState
 from zoo.training.display import Display, format_metrics
-from zoo.training.optimizer import KeepRawWeights, averaged_weights, learning_rate, seed_dropout
+from zoo.training.optimizer import (
+    KeepRawWeights,
+    average_if_stuck,
+    averaged_weights,
+    learning_rate,
+    seed_dropout,
+)
 from zoo.training.recipe import TrainingExamples
 from zoo.training.schema import RecipeConfig
 
@@ -109,6 +115,10 @@ def train(
             f"train {format_metrics(trained)}  "
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
+        if interval := settings.average_trigger:
+            scores = progress.scores(evaluation.metric)
+            if average_if_stuck(model, scores, interval, evaluation.mode):
+                display.say(f"{evaluation.metric} is stuck: averaging the weights from here on")
         checkpoint.save(model, progress)  # first, so that a failing store costs no epoch
         log()
     if settings.average_last:

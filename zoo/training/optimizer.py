@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.training.averaging import MeanOfWeights, is_stuck, start_averaging
 from zoo.training.losses import RDrop
 from zoo.training.schema import TrainingConfig
 
@@ -54,15 +55,16 @@ class _RateFactors:
         super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
 
 
-class LayerwiseAdam(_RateFactors, _Adam):  # type: ignore[misc, valid-type]
-    """Adam with a factor of the learning rate for each variable."""
+class LayerwiseAdam(MeanOfWeights, _RateFactors, _Adam):  # type: ignore[misc, valid-type]
+    """Adam with a factor of the learning rate for each variable, and the mean of the weights."""
 
 
-class LayerwiseSGD(_RateFactors, _SGD):  # type: ignore[misc, valid-type]
-    """SGD with a factor of the learning rate for each variable."""
+class LayerwiseSGD(MeanOfWeights, _RateFactors, _SGD):  # type: ignore[misc, valid-type]
+    """SGD with a factor of the learning rate for each variable, and the mean of the weights."""
 
 
-_WITH_FACTORS: dict[str, Callable] = {
+# Keras has a faster Adam and SGD on torch, which no subclass is.
+_EXTENDED: dict[str, Callable] = {
     "adamw": LayerwiseAdam,
     "adam": LayerwiseAdam,
     "sgd": functools.partial(LayerwiseSGD, momentum=0.9),
@@ -147,7 +149,8 @@ def compile_model(
         **options: Other arguments of `keras.Model.compile`, such as `loss`. With
             `training.r_drop` the model must be trained on batches `in_pairs`.
     """
-    optimizers = OPTIMIZERS if rate_factors is None else _WITH_FACTORS
+    is_plain = rate_factors is None and settings.average_trigger is None
+    optimizers = OPTIMIZERS if is_plain else _EXTENDED
     optimizer = optimizers[settings.optimizer](
         learning_rate=WarmupSchedule(
             settings.learning_rate,
@@ -158,7 +161,7 @@ def compile_model(
         ),
         weight_decay=settings.weight_decay or None,
         global_clipnorm=settings.clip_norm,
-        use_ema=settings.ema is not None,
+        use_ema=settings.ema is not None or settings.average_trigger is not None,
         ema_momentum=settings.ema or 0.99,
         gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
     )
@@ -169,8 +172,10 @@ def compile_model(
             if len(weight.shape) < 2 or weight.path in undecayed
         ]
     )
-    if rate_factors is not None:
-        optimizer.factors = [rate_factors.get(it.path, 1.0) for it in model.trainable_variables]
+    if not is_plain:
+        factors = rate_factors or {}
+        optimizer.factors = [factors.get(it.path, 1.0) for it in model.trainable_variables]
+        optimizer.averages_late = settings.average_trigger is not None
     for weight in model.trainable_weights:
         if steps := (frozen_steps or {}).get(weight.path):
             weight.constraint = Frozen(weight, optimizer, steps)
@@ -250,7 +255,11 @@ class KeepRawWeights(keras.callbacks.Callback):
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Replaces the weights by their moving averages within the block, if `training.ema` is set."""
+    """Replaces the weights by their averages within the block.
+
+    Those are the ones of `training.ema` or `training.average_trigger`; without both nothing
+    happens.
+    """
     optimizer = _inner(model.optimizer)
     if not optimizer.use_ema:
         yield
@@ -266,6 +275,17 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         _assign(model, raw)
+
+
+def average_if_stuck(model: keras.Model, scores: Sequence[float], interval: int, mode: str) -> bool:
+    """Starts to average the weights if `scores` are stuck; returns whether it did.
+
+    Args:
+        model: Compiled with `training.average_trigger`.
+        scores: The score of each epoch so far.
+        interval, mode: See `zoo.training.averaging.is_stuck`.
+    """
+    return is_stuck(scores, interval, mode) and start_averaging(_inner(model.optimizer))
 
 
 def _inner(optimizer):

@@ -172,6 +172,7 @@ class TrainingConfig(Section):
     r_drop: Annotated[float, Field(ge=0, le=1000)] = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     average_last: Annotated[int, Field(ge=2, le=1000)] | None = None
+    average_trigger: Annotated[int, Field(ge=1, le=1000)] | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: bool | None = None
     patience: Count | None = None
@@ -186,12 +187,23 @@ class TrainingConfig(Section):
                 optimizer=self.optimizer,
                 weight_decay=self.weight_decay,
             )
-        if self.ema and self.accumulate > 1:
+        averages = {"ema": self.ema, "average_trigger": self.average_trigger}
+        given = {name: value for name, value in averages.items() if value is not None}
+        if given and self.accumulate > 1:
             yield Conflict(
-                "Keras advances the moving average of the weights with each batch, not with each "
-                "update: set accumulate 1, or average_last in place of ema",
-                ema=self.ema,
+                "Keras advances the average of the weights with each batch, not with each update: "
+                "set accumulate 1, or average_last in place of the other averages",
+                **given,
                 accumulate=self.accumulate,
+            )
+        if len(given) > 1:
+            yield Conflict("both average the weights: leave one of them null", **given)
+        if self.average_trigger and self.patience and self.patience < self.average_trigger + 2:
+            yield Conflict(
+                "training would stop before the weights are averaged: set patience to at least "
+                "average_trigger + 2",
+                patience=self.patience,
+                average_trigger=self.average_trigger,
             )
 
 
