@@ -171,9 +171,9 @@ _ROWS = (
         options_class=SamplingOptions,
         score_options={
             "cache": Option("boolean", False),
-            "cache_size": Option("long", 2000, 1, MAX_CACHE),
-            "cache_theta": Option("double", 0.3, 0, 1000),
-            "cache_lambda": Option("double", 0.1, 0, 1),
+            "cache_size": Option("long", None, 1, MAX_CACHE),
+            "cache_theta": Option("double", None, 0, 1000),
+            "cache_lambda": Option("double", None, 0, 1),
             "dynamic": Option("boolean", False),
             "dynamic_rate": Option("double", 0.1, 0, 1000),
             "dynamic_decay": Option("double", 0.001, 0, 1),

@@ -88,7 +88,8 @@ class LanguageModelingRecipe(Recipe):
             dtype=dtype,
             **settings.backbone(),
         )
-        model = CausalLM(backbone, preprocessor)
+        cache = self.config.evaluation.cache
+        model = CausalLM(backbone, preprocessor, cache=cache and cache.model_dump())
         if self.config.training.init_from:
             pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)

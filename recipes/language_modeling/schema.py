@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
+from zoo.checks import MAX_CACHE
 from zoo.choices import (
     LANGUAGE_DECODERS,
     PAST_ATTENTIONS,
@@ -120,6 +121,14 @@ class ModelConfig(Section):
         return self.model_dump(exclude={"backward", "sequence_length"})
 
 
+class CacheConfig(Section):
+    """A continuous cache, see `zoo.models.causal_lm.cache.ContinuousCache`."""
+
+    size: Annotated[int, Field(ge=1, le=MAX_CACHE)] = 2000
+    theta: Annotated[float, Field(ge=0, le=1000)] = 0.3
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
 class LanguageModelingEvaluation(EvaluationConfig):
     """Metrics of language models, and the texts that they write along training."""
 
@@ -127,6 +136,7 @@ class LanguageModelingEvaluation(EvaluationConfig):
     for_any_data = frozenset({"loss"})
 
     metric: Literal["perplexity", "word_perplexity", "bits_per_character", "loss"] | None = None
+    cache: CacheConfig | None = None
     samples: Annotated[int, Field(ge=0, le=1000)] = 3
     prefixes: list[str] = []
     sample_length: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 100
@@ -158,6 +168,12 @@ class LanguageModelingConfig(RecipeConfig):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         training, length = self.training, self.model.sequence_length
+        if self.evaluation.cache and self.model.decoder == "transformer":
+            yield Conflict(
+                "a continuous cache is for recurrent decoders: set evaluation.cache null",
+                evaluation__cache=self.evaluation.cache.model_dump(),
+                model__decoder="transformer",
+            )
         cutoffs, size = self.model.embedding_cutoffs, self.tokenizer.vocabulary_size
         if cutoffs and cutoffs[-1] >= size:
             yield Conflict(

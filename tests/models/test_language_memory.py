@@ -68,6 +68,18 @@ def test_scores_with_a_cache():
     assert model.score({"text": [text]}, **options)["loss"] == pytest.approx(
         -found.mean(), abs=1e-5
     )
+    plain_scores = model.score({"text": [text]})
+    assert "perplexity_with_cache" not in plain_scores
+    model.cache = ContinuousCache(size=30, theta=1.0, weight=0.2)  # now its own
+    scores = model.score({"text": [text]})
+    assert scores["perplexity_with_cache"] == pytest.approx(np.exp(-found.mean()), rel=1e-4)
+    del scores["perplexity_with_cache"]
+    assert scores == plain_scores
+    own = model.score({"text": [text]}, cache=True)
+    assert own["perplexity"] == pytest.approx(np.exp(-found.mean()), rel=1e-4)
+    other = model.score({"text": [text]}, cache=True, cache_lambda=0.5)
+    assert other["perplexity"] != pytest.approx(own["perplexity"], rel=1e-3)
+    assert type(model).from_config(model.get_config()).cache == model.cache
     with pytest.raises(ValueError, match="are for recurrent models.*decoder='transformer'"):
         make("transformer").score({"text": [text]}, cache=True)
     for options in ({"cache_size": 0}, {"cache_theta": -1}, {"cache_lambda": 2}):

@@ -12,6 +12,7 @@ def language_modeling_scores(
     characters: int,
     words: int | None = None,
     nats_without_state: float | None = None,
+    nats_with_cache: float | None = None,
 ) -> dict[str, float]:
     """Scores of the probabilities that a language model gives to texts.
 
@@ -26,13 +27,15 @@ def language_modeling_scores(
         words: int. The number of words between white space, ends included. Defaults to `None`.
         nats_without_state: float. The same sum if the state is set to zeros at the start of each
             window, as if every window were a text of its own. Defaults to `None`.
+        nats_with_cache: float. The same sum with a continuous cache. Defaults to `None`.
 
     Returns:
         `loss`, in nats a token; `perplexity`, its exponential, which only models with the same
         tokens share; `bits_per_character`, which all models of a text share; with `words`
         `word_perplexity`, the perplexity that a model of words would have with these `nats`, unless
         words have more than 20 characters on average, as where a language has no spaces; with
-        `nats_without_state` `perplexity_without_state`.
+        `nats_without_state` `perplexity_without_state`, and with `nats_with_cache`
+        `perplexity_with_cache`.
 
     Raises:
         ValueError: if there are no tokens.
@@ -56,6 +59,8 @@ def language_modeling_scores(
         scores["word_perplexity"] = _exponential(nats / words)
     if nats_without_state is not None:
         scores["perplexity_without_state"] = _exponential(nats_without_state / tokens)
+    if nats_with_cache is not None:
+        scores["perplexity_with_cache"] = _exponential(nats_with_cache / tokens)
     return scores
 
 

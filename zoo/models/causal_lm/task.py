@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -67,6 +67,8 @@ class CausalLM(keras_hub.models.CausalLM):
     Args:
         backbone: A `CausalLMBackbone`.
         preprocessor: A `CausalLMPreprocessor`, or `None`.
+        cache: The `ContinuousCache` that suits the model, or its arguments as a dictionary: `score`
+            measures with it too, and takes its arguments as defaults. Defaults to `None`.
 
     Example:
 
@@ -80,7 +82,7 @@ class CausalLM(keras_hub.models.CausalLM):
     backbone_cls = CausalLMBackbone
     preprocessor_cls = CausalLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(self, backbone, preprocessor=None, cache=None, **kwargs):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
@@ -102,6 +104,12 @@ class CausalLM(keras_hub.models.CausalLM):
         # === Functional graph ===
         inputs = backbone.input
         super().__init__(inputs=inputs, outputs=self.head(backbone(inputs)), **kwargs)
+
+        # === Config ===
+        self.cache = ContinuousCache(**cache) if isinstance(cache, dict) else cache
+
+    def get_config(self):
+        return super().get_config() | {"cache": None if self.cache is None else asdict(self.cache)}
 
     def head(self, hidden):
         """The logits of the next token, `[..., vocabulary]`, of hidden states `[..., units]`."""
@@ -272,9 +280,9 @@ class CausalLM(keras_hub.models.CausalLM):
         batch_size: int = 64,
         carried_state_only: bool = False,
         cache: bool = False,
-        cache_size: int = 2000,
-        cache_theta: float = 0.3,
-        cache_lambda: float = 0.1,
+        cache_size: int | None = None,
+        cache_theta: float | None = None,
+        cache_lambda: float | None = None,
         dynamic: bool = False,
         dynamic_rate: float = 0.1,
         dynamic_decay: float = 0.001,
@@ -288,7 +296,8 @@ class CausalLM(keras_hub.models.CausalLM):
             carried_state_only: bool. Whether to leave out `perplexity_without_state`. Defaults to
                 `False`.
             cache: bool. Whether to mix in a `ContinuousCache`. Defaults to `False`.
-            cache_size, cache_theta, cache_lambda: Its size, theta and weight.
+            cache_size, cache_theta, cache_lambda: Its size, theta and weight. Default to `None`:
+                those of the model's own cache, or else of `ContinuousCache`.
             dynamic: bool. Whether to go on learning from the texts, in order, by
                 `DynamicEvaluation`. Defaults to `False`.
             dynamic_rate, dynamic_decay, dynamic_segment: Its rate, decay and segment.
@@ -297,7 +306,8 @@ class CausalLM(keras_hub.models.CausalLM):
             The scores of `zoo.metrics.language_modeling_scores`: `perplexity` with the state
             carried through each text; of a recurrent model without cache and dynamic evaluation
             also `perplexity_without_state`, with the state forgotten after each
-            `sequence_length` tokens of the preprocessor.
+            `sequence_length` tokens of the preprocessor; and of a model with a cache of its own
+            `perplexity_with_cache`.
 
         Raises:
             ValueError: if the column is missing or has no rows, an option is out of its range, or
@@ -305,22 +315,27 @@ class CausalLM(keras_hub.models.CausalLM):
         """
         check_columns(columns, "text")
         texts = check_texts(columns["text"])
-        chosen = ContinuousCache(cache_size, cache_theta, cache_lambda) if cache else None
+        given = {"size": cache_size, "theta": cache_theta, "weight": cache_lambda}
+        given = {name: value for name, value in given.items() if value is not None}
+        chosen = replace(self.cache or ContinuousCache(), **given) if cache else None
         learning = None
         if dynamic:
             learning = DynamicEvaluation(dynamic_rate, dynamic_decay, dynamic_segment)
         encoded = self._encode(texts)
         found = self._log_probabilities(encoded, batch_size, chosen, learning)
-        without_state = None
+        without_state = with_cache = None
         if self.backbone.carries_state and not (carried_state_only or cache or dynamic):
             length = self.preprocessor.sequence_length
             without_state = _nats(self._log_probabilities(encoded, batch_size, reset_every=length))
+            if self.cache is not None:
+                with_cache = _nats(self._log_probabilities(encoded, batch_size, self.cache))
         return language_modeling_scores(
             _nats(found),
             tokens=sum(map(len, found)),
             characters=sum(len(text) + 1 for text in texts),
             words=sum(len(text.split()) + 1 for text in texts),
             nats_without_state=without_state,
+            nats_with_cache=with_cache,
         )
 
     def explain(
