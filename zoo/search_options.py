@@ -221,6 +221,12 @@ class TranscriptionOptions(SearchOptions):
     def texts(self) -> dict[str, Any]:
         return super().texts | {"words": "auto"}
 
+    @property
+    def by_frames(self) -> bool:
+        """True if CTC can be searched frame by frame: with `beam`, `n_best` and `words` alone."""
+        names = {field.name for field in fields(self)} - {"beam", "n_best", "words"}
+        return not self._changed(*names)
+
     def __post_init__(self):
         super().__post_init__()
         words: Any = self.words

@@ -235,10 +235,14 @@ _ROWS = (
         outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
         options=TRANSCRIPTION_OPTIONS,
         options_class=TranscriptionOptions,
-        score_options={name: TRANSCRIPTION_OPTIONS[name] for name in ("beam", "words")},
+        score_options={
+            name: TRANSCRIPTION_OPTIONS[name]
+            for name in ("beam", "words", "temperature", "top_k", "top_p", "seed", "mbr")
+        },
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",
         headline=("wer",),
+        ensemble="zoo.models.speech_to_text.ensemble:TranscriptEnsemble",
     ),
     Task(
         name="text_classifier",
