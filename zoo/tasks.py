@@ -140,7 +140,7 @@ def _search_options(options: SearchOptions) -> dict[str, Option]:
     """The options of a search, with their defaults."""
     return {
         name: Option(
-            _TYPES.get(type(value), "long"),
+            _TYPES.get(type(value if value is not None else SEARCH_BOUNDS[name][0]), "long"),
             "" if value == () else value,
             *SEARCH_BOUNDS.get(name, ()),
         )
@@ -237,7 +237,10 @@ _ROWS = (
         options_class=TranscriptionOptions,
         score_options={
             name: TRANSCRIPTION_OPTIONS[name]
-            for name in ("beam", "words", "temperature", "top_k", "top_p", "seed", "mbr")
+            for name in (
+                *("beam", "words", "ctc_weight", "language_model", "language_model_weight"),
+                *("temperature", "top_k", "top_p", "seed", "mbr"),
+            )
         },
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",

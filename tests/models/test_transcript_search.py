@@ -6,15 +6,17 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.models import test_causal_lm
 from tests.models.test_speech_to_text import RECORDINGS, VARIANTS, make
 from zoo.audio import wav_bytes
 from zoo.cli import main
 from zoo.decoding import ctc
-from zoo.models import SpeechToText, SpeechToTextPreprocessor
+from zoo.models import CausalLMPreprocessor, SpeechToText, SpeechToTextPreprocessor
+from zoo.models.generation.teacher_forcing import token_losses
 from zoo.models.speech_to_text import TranscriptEnsemble
-from zoo.presets import save
+from zoo.presets import PresetError, save
 from zoo.search_options import TranscriptionOptions
-from zoo.tokenizers import CharacterTokenizer
+from zoo.tokenizers import CharacterTokenizer, train_spaced_word_tokenizer
 
 LETTERS = range(4, 8)
 SHORT = RECORDINGS[3]  # 4 or 5 steps, so that all texts can be listed
@@ -25,6 +27,7 @@ GROUPS = {
     "two decoders": ("bahdanau", "joint"),
     "all": ("ctc", "bahdanau", "joint"),
 }
+FUSED = [("ctc", "transformer"), ("two decoders", "lstm")]
 
 
 @functools.cache
@@ -61,7 +64,7 @@ def next_by_ctc(variant, labels):
     return np.array(begun[1:]) / np.array(begun[:-1])
 
 
-def expected_score(model, inputs, labels):
+def expected_score(model, inputs, labels, share=None):
     """The score of a text by the members' own probabilities."""
     ids = [*labels, model.preprocessor.tokenizer.end_token_id]
     decoders = [it for it in model.members() if it.has_decoder]
@@ -71,8 +74,10 @@ def expected_score(model, inputs, labels):
         for name in VARIANTS
         if it.ctc is not None and it is member(name)
     ]
-    weights = [1.0 if not it.has_decoder else 0.3 * (it.ctc is not None) for it in model.members()]
-    share, total = np.mean(weights), 0.0
+    if share is None:
+        weights = [0.3 * (it.ctc is not None) if it.has_decoder else 1 for it in model.members()]
+        share = np.mean(weights)
+    total = 0.0
     if decoders:
         each = [np.exp(it.log_probabilities(inputs, ids)[0]) for it in decoders]
         total += (1 - share) * np.log(np.mean(each, axis=0)).sum()
@@ -80,6 +85,21 @@ def expected_score(model, inputs, labels):
         each = [next_by_ctc(name, labels) for name in variants]
         total += share * np.log(np.mean(each, axis=0)).sum()
     return total
+
+
+@functools.cache
+def language_model(decoder="lstm"):
+    """A language model whose alphabet has more characters, in another order."""
+    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a"))
+    return test_causal_lm.make(decoder, preprocessor)
+
+
+def by_language_model(model, text):
+    """The log-probability of a text with its end."""
+    tokenizer, end = model.preprocessor.tokenizer, model.preprocessor.end_token_id
+    ids = np.array([[end, *tokenizer.encode([text])[0], end]])
+    logits = test_causal_lm.logits(model, ids[:, :-1], np.ones(ids[:, :-1].shape, bool))[0]
+    return -token_losses(logits, ids[0, 1:]).sum()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +122,57 @@ def test_a_wide_beam_finds_every_text_with_the_scores_of_the_members(name):
         if found.tokens[0, n, found.lengths[0, n] - 1] == tokenizer.end_token_id:
             assert found.scores[0, n] == pytest.approx(every.pop(labels), abs=2e-3)
     assert not every
+
+
+@pytest.mark.parametrize(
+    "name, decoder",
+    [("all", "lstm"), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
+)
+def test_a_language_model_adds_its_log_probability(name, decoder):
+    model, its = group(name), language_model(decoder)
+    options = {"language_model": its, "language_model_weight": 0.7, "max_length": 3}
+    if name == "all":
+        options |= {"ctc_weight": 0.1}
+    inputs = model._collate([SHORT], 64)
+    found = model.search(TranscriptionOptions(beam=100, n_best=8, **options))(*inputs)
+    for n in range(8):
+        labels = tuple(model._written(found.tokens[0, n]))
+        if len(labels) < 3:
+            score = expected_score(model, inputs, labels, options.get("ctc_weight"))
+            text = model.preprocessor.tokenizer.detokenize(labels) if labels else ""
+            score += 0.7 * by_language_model(its, text)
+            assert found.scores[0, n] == pytest.approx(score, abs=2e-3)
+    (answer,) = model.infer([SHORT], beam=100, n_best=8, **options)
+    assert answer.score == pytest.approx(float(found.scores[0, 0]), abs=1e-4)
+
+
+@pytest.mark.once
+def test_language_models_must_fit(tmp_path):
+    model = group("ctc")
+    foreign = test_causal_lm.make()  # of other texts
+    words = CausalLMPreprocessor(train_spaced_word_tokenizer(["a b c"]))
+    for its, kind, message in (
+        (foreign, ValueError, "every character that the recogniser writes.*one without"),
+        (test_causal_lm.make("lstm", words), ValueError, "must predict characters.*a SpacedWord"),
+        (member("joint"), TypeError, "must be a language model.*a SpeechToText"),
+        ("nowhere", PresetError, "nowhere"),
+    ):
+        with pytest.raises(kind, match=message):
+            model.infer([SHORT], language_model=its)
+    with pytest.raises(ValueError, match="a position for each token.*max_length=128"):
+        make("ctc", 128).infer([SHORT], language_model=language_model("transformer"))
+    with pytest.raises(ValueError, match="needs a `language_model`.*language_model_weight=0.1"):
+        model.infer([SHORT], language_model_weight=0.1)
+    with pytest.raises(
+        ValueError, match="`ctc_weight` is for models with a decoder and CTC.*'ctc'"
+    ):
+        model.infer([SHORT], ctc_weight=0.1)
+    save(language_model(), tmp_path / "it", name="it", dataset="d", dtype="float32")
+    named, given = (
+        model.infer([SHORT], language_model=its) for its in (str(tmp_path / "it"), language_model())
+    )
+    assert named[0].text == given[0].text
+    assert named[0].score == pytest.approx(given[0].score, abs=1e-4)
 
 
 def test_ctc_draws_each_text_with_its_probability():

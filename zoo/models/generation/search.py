@@ -38,9 +38,17 @@ class TextSearch:
         """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
         raise NotImplementedError
 
-    def _searching(self, encoder_inputs, max_length):
-        """The same, and whether `zoo.decoding` is to normalize what the step returns."""
+    def _searching(self, encoder_inputs, max_length, options=None):
+        """The same, and whether `zoo.decoding` is to normalize what the step returns.
+
+        Args:
+            options: The `SearchOptions`. Defaults to `None`: its defaults.
+        """
         return *self.decoding(encoder_inputs, max_length), True
+
+    def layers_of(self, options):
+        """The models whose weights a search uses."""
+        return self.members()
 
     def default_max_length(self, *encoder_inputs):
         """The most tokens to generate where `max_length` is not given."""
@@ -152,7 +160,7 @@ class TextSearch:
             given = dict(zip(names, arguments, strict=False))
             encoder_inputs = arguments[len(given) : len(arguments) - count]
             max_length = self._max_length(options, given, encoder_inputs)
-            step, state, mask, normalize = self._searching(encoder_inputs, max_length)
+            step, state, mask, normalize = self._searching(encoder_inputs, max_length, options)
             shared = {
                 "min_length": options.min_length,
                 "no_repeat_ngram": options.no_repeat_ngram,
@@ -188,7 +196,7 @@ class TextSearch:
                 **shared,
             )
 
-        return _as_arrays(compiled(search, layers=self.members()))
+        return _as_arrays(compiled(search, layers=self.layers_of(options)))
 
     def _tables(self, options):
         """The tokens of `prefix` and `forbidden`, each only if it is given."""

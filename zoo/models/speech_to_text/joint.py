@@ -18,6 +18,7 @@ def joint_step(
     heads: Sequence[Any],
     end_id: int,
     weight: float,
+    language_model: tuple[Callable, Any, float] | None = None,
 ) -> tuple[Callable, dict[str, Any]]:
     """A step of `zoo.decoding` functions in which decoders and CTC heads choose a text together.
 
@@ -32,6 +33,9 @@ def joint_step(
             `zoo.layers.CTCHead`, of any numbers of frames; may be empty.
         end_id: int. The token that ends a text. CTC itself has none.
         weight: float. The weight of CTC, from 0 to 1; without effect unless there are both.
+        language_model: A step from tokens and its state to log-probabilities of the next tokens
+            and the next state, the state before the first step, and the weight by which its
+            log-probabilities are added. Defaults to `None`.
 
     Returns:
         A step, which returns scores, with `normalize=False`, and its state. The attention weights
@@ -52,22 +56,29 @@ def joint_step(
             one.step(tokens, before, index)
             for one, before in zip(prefixes, state["ctc"], strict=True)
         ]
-        state = {"decoders": [one[1] for one in decoded], "ctc": [one[1] for one in labelled]}
+        after = {"decoders": [one[1] for one in decoded], "ctc": [one[1] for one in labelled]}
         weights = decoded[0][2] if decoded else None
         by_decoder = [ops.log_softmax(ops.cast(one[0], "float32"), axis=-1) for one in decoded]
         by_ctc = [one[0] for one in labelled]
-        if not by_ctc:
-            return _log_mean(by_decoder), state, weights
-        scores = _log_mean(by_ctc)
-        if by_decoder:
+        scores = _log_mean(by_ctc or by_decoder)
+        if by_ctc and by_decoder:
             scores = (1 - weight) * _log_mean(by_decoder) + weight * scores
-        possible = functools.reduce(ops.minimum, by_ctc) > IMPOSSIBLE / 2
-        return ops.where(possible, scores, IMPOSSIBLE), state, weights
+        if language_model is not None:
+            predict, _, its_weight = language_model
+            found, after["language_model"] = predict(tokens, state["language_model"])
+            scores = scores + its_weight * found
+        if by_ctc:
+            possible = functools.reduce(ops.minimum, by_ctc) > IMPOSSIBLE / 2
+            scores = ops.where(possible, scores, IMPOSSIBLE)
+        return scores, after, weights
 
-    return step, {
+    state = {
         "decoders": [state for _, state in decoders],
         "ctc": [one.start() for one in prefixes],
     }
+    if language_model is not None:
+        state["language_model"] = language_model[1]
+    return step, state
 
 
 def _log_mean(logarithms):

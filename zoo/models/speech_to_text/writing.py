@@ -13,10 +13,8 @@ from zoo.metrics.speech import speech_scores
 from zoo.models.batching import bucket_size, pad, predict, run_batches
 from zoo.models.checks import check_columns, check_texts, require_preprocessor, warn_of_fewer
 from zoo.models.generation import Hypothesis
-from zoo.models.generation.minimum_risk import fewer_word_errors
-from zoo.models.generation.search import TextSearch
 from zoo.models.speech_to_text.answers import Transcription
-from zoo.models.speech_to_text.joint import joint_step
+from zoo.models.speech_to_text.search import TranscriptSearch
 from zoo.models.speech_to_text.timing import words_of_spans, words_of_weights
 from zoo.search_options import TranscriptionOptions, takes_search_options
 
@@ -41,13 +39,11 @@ class Written(NamedTuple):
     weights: np.ndarray | None
 
 
-class TranscriptWriter(TextSearch):
+class TranscriptWriter(TranscriptSearch):
     """Maps recordings to transcripts, by one model or several together.
 
     The members are `SpeechToText`s.
     """
-
-    utility = staticmethod(fewer_word_errors)
 
     @takes_transcription_options
     def infer(
@@ -234,44 +230,15 @@ class TranscriptWriter(TextSearch):
             [(word.text, word.start, word.end) for word in answer.words],
         )
 
-    @property
-    def ctc_share(self) -> float:
-        """The weight of CTC in a search: the mean of the members', where there are several."""
-        shares = [
-            1.0 if not it.has_decoder else 0.0 if it.ctc is None else it.ctc_weight
-            for it in self.members()
-        ]
-        return sum(shares) / len(shares)
-
     def _witness(self):
         """The member that says where words are: the first with a CTC head, if there is one."""
         return next((it for it in self.members() if it.ctc is not None), self.members()[0])
-
-    def decoding(self, encoder_inputs, max_length):
-        started = [member.start_heads(encoder_inputs, max_length) for member in self.members()]
-        decoders, heads, (mask, *_) = zip(*started, strict=True)
-        return *joint_step(
-            [one for one in decoders if one is not None],
-            [one for one in heads if one is not None],
-            self.preprocessor.tokenizer.end_token_id,
-            self.ctc_share,
-        ), mask
-
-    def _searching(self, encoder_inputs, max_length):
-        return *self.decoding(encoder_inputs, max_length), False
-
-    def default_max_length(self, *encoder_inputs):
-        return self.preprocessor.sequence_length
 
     def text(self, token_ids) -> str:
         return super().text(token_ids).strip()
 
     def encoder_inputs(self, inputs):
         return inputs["audio"], inputs["audio_length"]
-
-    def _options(self, search) -> TranscriptionOptions:
-        require_preprocessor(self.preprocessor)
-        return TranscriptionOptions(**search)
 
     def _decoder(self, options):
         """A function from encoder inputs, the steps of CTC and the places of the recordings.
@@ -286,6 +253,7 @@ class TranscriptWriter(TextSearch):
         if not others and not first.has_decoder and options.by_frames:
             lexicon = self.preprocessor.lexicon(options.words)
             return functools.partial(self._by_frames, options, lexicon)
+        self._language_model(options)  # is refused before anything is read
         return functools.partial(self._by_tokens, options, self.search(options))
 
     def _by_frames(self, options, lexicon, inputs, all_steps, rows):
@@ -356,20 +324,6 @@ class TranscriptWriter(TextSearch):
             words = words_of_weights(pieces, weights, seconds, duration)
         best = hypotheses[0]
         return Transcription(best.text, best.score, words, hypotheses[:n_best])
-
-    def _tables(self, options):
-        tables = super()._tables(options)
-        lexicon = self.preprocessor.lexicon(options.words)
-        if lexicon is not None:
-            if not lexicon.begins(tables.get("prefix", ())):
-                raise ValueError(
-                    "`prefix` must consist of words of the list, of which the last may lack its "
-                    "end: choose another one, or words='none'. "
-                    f"Received: prefix={options.prefix!r}, words={options.words!r:.200}"
-                )
-            size = self.members()[0].backbone.vocabulary_size
-            tables["lexicon"] = lexicon.table(size, self.preprocessor.tokenizer.end_token_id)
-        return tables
 
     def _read(self, recordings):
         is_array = isinstance(recordings, np.ndarray)
