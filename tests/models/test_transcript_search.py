@@ -154,7 +154,7 @@ def test_language_models_must_fit(tmp_path):
     for its, kind, message in (
         (foreign, ValueError, "every character that the recogniser writes.*one without"),
         (test_causal_lm.make("lstm", words), ValueError, "must predict characters.*a SpacedWord"),
-        (member("joint"), TypeError, "must be a language model.*a SpeechToText"),
+        (member("joint"), ValueError, "must be a language model.*a SpeechToText"),
         ("nowhere", PresetError, "nowhere"),
     ):
         with pytest.raises(kind, match=message):

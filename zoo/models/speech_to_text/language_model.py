@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from keras import ops
 
-from zoo.models.causal_lm import CausalLM
 from zoo.models.checks import require_preprocessor
+from zoo.tasks import task_of
 from zoo.tokenizers import CharacterTokenizer
 
 
@@ -24,7 +24,7 @@ class LanguageModel:
             recogniser writes.
     """
 
-    def __init__(self, model: CausalLM, tokenizer: CharacterTokenizer):
+    def __init__(self, model: Any, tokenizer: CharacterTokenizer):
         preprocessor = require_preprocessor(model.preprocessor)
         its = preprocessor.tokenizer
         if not isinstance(its, CharacterTokenizer) or its.separator:
@@ -55,15 +55,15 @@ class LanguageModel:
             tokenizer: The `CharacterTokenizer` of the recogniser.
 
         Raises:
-            TypeError: if it is neither, or names a model of another task.
-            ValueError: see `LanguageModel`.
+            ValueError: if it is neither, or names a model of another task; and see `LanguageModel`.
         """
         loaded = model
         if isinstance(model, str | Path):
             # By its name, as the table of tasks names functions: presets are made of models.
             loaded = pkgutil.resolve_name("zoo.presets:load")(model)
-        if not isinstance(loaded, CausalLM):
-            raise TypeError(
+        task = task_of(type(loaded))
+        if task is None or task.name != "causal_lm":
+            raise ValueError(
                 "`language_model` must be a language model, as `zoo ls --task causal_lm` lists "
                 f"them. Received: {model!r:.80}, a {type(loaded).__name__}"
             )
