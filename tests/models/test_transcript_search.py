@@ -102,10 +102,8 @@ def by_language_model(model, text):
     return -token_losses(logits, ids[0, 1:]).sum()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "all" else pytest.param(name, marks=pytest.mark.once) for name in GROUPS],
-)
+@pytest.mark.once
+@pytest.mark.parametrize("name", GROUPS)
 def test_a_wide_beam_finds_every_text_with_the_scores_of_the_members(name):
     model = group(name)
     inputs, tokenizer = model._collate([SHORT], 64), model.preprocessor.tokenizer
@@ -237,7 +235,7 @@ def test_minimum_bayes_risk_has_the_fewest_word_errors():
     assert [word.text for word in best.words] == best.text.split()
 
 
-@pytest.mark.parametrize("name", ["all", pytest.param("ctc", marks=pytest.mark.once)])
+@pytest.mark.parametrize("name", ["ctc", pytest.param("all", marks=pytest.mark.once)])
 def test_candidates_are_ranked_by_the_score_of_the_search(name):
     model, candidates = group(name), ["ab", "", "ca", "a b"]
     answers = model.rescore([SHORT, RECORDINGS[1]], [candidates, ["a", "aaa"]])
