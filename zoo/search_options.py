@@ -41,6 +41,8 @@ SEARCH_BOUNDS: dict[str, tuple[Any, Any]] = {
     "top_p": (MIN_TOP_P, 1.0),
     "seed": (0, MAX_SEED),
     "mbr": (0, MAX_SAMPLES),
+    "ctc_weight": (0.0, 1.0),
+    "language_model_weight": (0.0, MAX_PENALTY),
 }
 MIN_TEMPERATURE = 0.01  # of drawing
 
@@ -201,25 +203,47 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class TranscriptionOptions(SearchOptions):
-    """Options of the search for a transcript: those of `SearchOptions`, and `words`.
+    """Options of the search for a transcript: those of `SearchOptions`, and more.
 
     Args:
         length_penalty: float. Defaults to `0.0`: a recording determines the length of its text.
         words: The words that may be written: `"auto"`, the list of the model, if it has one;
             `"none"`, any; a list; or the path of a file with one on each line. Defaults to
             `"auto"`.
+        ctc_weight: float. The weight of CTC beside that of the decoder, from 0 to 1. Only of models
+            with both, or ensembles of both. Defaults to `None`: that of the model.
+        language_model: A `CausalLM` whose tokens are characters: a name or a directory, as for
+            `zoo.load`, or the model itself. Adds the logarithm of the probability that it gives a
+            text to the score of the text ("shallow fusion"). Defaults to `""`: none.
+        language_model_weight: float. The weight of the language model. Defaults to `0.3`.
+        mbr: int. As in `SearchOptions`, with word errors in the place of chrF: the score is minus
+            their mean number.
         **others: See `SearchOptions`.
 
     Raises:
-        ValueError: if an option is of another type or out of its range.
+        ValueError: if an option is of another type or out of its range, or has no effect beside
+            others.
+
+    References:
+        - Shallow fusion: Gülçehre et al. 2015, "On using monolingual corpora in neural machine
+          translation", section 4.1.
     """
 
     length_penalty: float = 0.0
     words: str | Path | Sequence[str] = "auto"
+    ctc_weight: float | None = None
+    language_model: Any = ""
+    language_model_weight: float = 0.3
 
     @property
     def texts(self) -> dict[str, Any]:
         return super().texts | {"words": "auto"}
+
+    @property
+    def by_frames(self) -> bool:
+        """True if CTC can be searched frame by frame: with `beam`, `n_best` and `words` alone."""
+        names = {field.name for field in fields(self)} - {"beam", "n_best", "words"}
+        return not self._changed(*names)
 
     def __post_init__(self):
         super().__post_init__()
@@ -232,6 +256,15 @@ class TranscriptionOptions(SearchOptions):
             )
         if is_list:
             object.__setattr__(self, "words", tuple(words))
+        if self.ctc_weight is not None:
+            check_number("ctc_weight", self.ctc_weight, *SEARCH_BOUNDS["ctc_weight"])
+        bounds = SEARCH_BOUNDS["language_model_weight"]
+        check_number("language_model_weight", self.language_model_weight, *bounds)
+        if not self.language_model and (given := self._changed("language_model_weight")):
+            raise ValueError(
+                "`language_model_weight` needs a `language_model`: name one, or leave it out. "
+                f"Received: {given}, language_model={self.language_model!r}"
+            )
 
 
 def _words(forbidden: Any) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def _search_options(options: SearchOptions) -> dict[str, Option]:
     """The options of a search, with their defaults."""
     return {
         name: Option(
-            _TYPES.get(type(value), "long"),
+            _TYPES.get(type(value if value is not None else SEARCH_BOUNDS[name][0]), "long"),
             "" if value == () else value,
             *SEARCH_BOUNDS.get(name, ()),
         )
@@ -235,10 +235,17 @@ _ROWS = (
         outputs={"text": "string", "score": "double", "words": "string", "hypotheses": "string"},
         options=TRANSCRIPTION_OPTIONS,
         options_class=TranscriptionOptions,
-        score_options={name: TRANSCRIPTION_OPTIONS[name] for name in ("beam", "words")},
+        score_options={
+            name: TRANSCRIPTION_OPTIONS[name]
+            for name in (
+                *("beam", "words", "ctc_weight", "language_model", "language_model_weight"),
+                *("temperature", "top_k", "top_p", "seed", "mbr"),
+            )
+        },
         plain=("text", "score"),
         pipeline_tag="automatic-speech-recognition",
         headline=("wer",),
+        ensemble="zoo.models.speech_to_text.ensemble:TranscriptEnsemble",
     ),
     Task(
         name="text_classifier",

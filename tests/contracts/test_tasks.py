@@ -96,7 +96,7 @@ def test_options_of_score_are_its_parameters_with_their_defaults(task):
     parameters = inspect.signature(pkgutil.resolve_name(task.model).score).parameters
     for name, option in task.score_options.items():
         assert parameters[name].default == option.default
-        assert type(option.default) is TYPES[option.type]
+        assert option.default is None or type(option.default) is TYPES[option.type]
 
 
 @every_task

@@ -138,7 +138,7 @@ def test_presets_are_joined_by_a_plus(tmp_path, capsys):
     assert "An ensemble answers `zoo infer` and `zoo eval` alone" in capsys.readouterr().err
     mixed = f"{tmp_path / 'one'}+bilstm_bahdanau_sst2_en"
     assert main(["infer", mixed, "one"]) == 2
-    assert "models of one task that write a text for a text or" in capsys.readouterr().err
+    assert "models of one task that write a text for a text, an image or" in capsys.readouterr().err
     with pytest.raises(ValueError, match="bilstm_bahdanau_sst2_en, a text_classifier"):
         zoo.load(mixed)
     with pytest.raises(PresetError, match=r"a model on each side of a `\+`"):

@@ -231,7 +231,10 @@ def test_lists_of_words_are_not_read_from_files(tmp_path):
     status, found = ask(app, body=body)
     assert status == 400 and "`words` of a request must be one of auto, none" in found["message"]
     assert not heard and "password" not in str(found)
-    body["params"]["words"] = "none"
+    body["params"] = {"language_model": str(secret)}
+    status, found = ask(app, body=body)
+    assert status == 400 and "names no `language_model`" in found["message"]
+    body["params"] = {"words": "none"}
     assert ask(app, body=body)[0] == 200 and heard[0]["words"] == "none"
     batcher.close()
 

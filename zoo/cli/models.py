@@ -124,7 +124,7 @@ def _ensemble(source: str, members: list[FoundModel]) -> FoundModel:
         if member.task.ensemble is None or member.task is not first.task:
             raise WrongUse(
                 "The members of an ensemble must be models of one task that write a text for a "
-                "text or an image. "
+                "text, an image or a recording. "
                 f"Received: {', '.join(f'{it.source}, a {it.task.name}' for it in members)}",
                 hint="zoo ls --task seq2seq_lm",
             )

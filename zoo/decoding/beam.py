@@ -6,7 +6,7 @@ from keras import ops
 from zoo.checks import check_beam, check_groups, check_penalties
 from zoo.decoding import loops
 from zoo.decoding.best import Best
-from zoo.decoding.blocking import LOWEST, Limits, limit
+from zoo.decoding.blocking import LOWEST, Limits, limit, next_nodes
 from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.groups import Candidates, Groups
 from zoo.decoding.hypotheses import (
@@ -242,7 +242,8 @@ class _Search:
             parents = best.beams(variables["matched"])
             new["matched"] = self.required.after(parents, tokens[:, :, None])[:, :, 0]
         if self.limits.lexicon is not None:
-            new["nodes"] = self._next_nodes(best.beams(variables["nodes"]), tokens)
+            nodes = best.beams(variables["nodes"])
+            new["nodes"] = next_nodes(self.limits.lexicon, nodes, tokens)
         if self.beta:
             new["coverage"] = best.beams(new["coverage"])
         if self.return_attention:
@@ -341,13 +342,6 @@ class _Search:
         tokens = ops.where(finished, self.pad_id, ops.reshape(tokens, shape))
         gains = by_source(gains)
         return gains, by_source(best) if self.penalizes else gains, tokens
-
-    def _next_nodes(self, nodes, tokens):
-        """The nodes of a lexicon, `[batch, beam]`, after one more token each."""
-        size = self.limits.lexicon.shape[1]
-        places = nodes * size + ops.minimum(tokens, size - 1)  # the padding may be no token
-        after = ops.take(ops.reshape(self.limits.lexicon, (-1,)), places)
-        return ops.maximum(after, Lexicon.start)  # a prefix may have other words
 
     def _scores(self, totals, lengths, tokens, coverage):
         """The scores that rank candidates: without coverage as long as they are open."""

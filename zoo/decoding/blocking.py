@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from zoo.checks import check_limits, check_penalty
+from zoo.decoding.lexicon import Lexicon
 
 # Lower than any log-probability, and finite.
 LOWEST = -1e9
@@ -147,6 +148,14 @@ def _follows(lexicon, nodes, room, end_id):
     after = ops.take(lexicon, nodes, axis=0)
     missing = ops.take(-lexicon[:, end_id], ops.maximum(after, 0))  # tokens until a word is whole
     return ops.logical_and(after >= 0, missing <= room)
+
+
+def next_nodes(lexicon, nodes, tokens):
+    """The nodes of a lexicon `[nodes, vocabulary]` after one more token each, of any shape."""
+    size = lexicon.shape[1]
+    places = nodes * size + ops.minimum(tokens, size - 1)  # the padding may be no token
+    after = ops.take(ops.reshape(lexicon, (-1,)), places)
+    return ops.maximum(after, Lexicon.start)  # a prefix may have other words
 
 
 def _completes(logits, index, tokens, forbidden):

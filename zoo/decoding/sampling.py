@@ -5,10 +5,11 @@ from keras import ops
 
 from zoo.checks import check_integer
 from zoo.decoding import loops
-from zoo.decoding.blocking import Limits, limit
+from zoo.decoding.blocking import Limits, limit, next_nodes
 from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.draws import Draws
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
+from zoo.decoding.lexicon import Lexicon
 
 
 def sample(
@@ -25,6 +26,8 @@ def sample(
     repetition_penalty=1.0,
     prefix=None,
     forbidden=None,
+    lexicon=None,
+    normalize=True,
     return_attention=False,
     source_mask=None,
     pad_id=0,
@@ -42,8 +45,8 @@ def sample(
         num_samples: int. Sequences for each source. Defaults to `1`.
         repetition_penalty: float. Above 1 makes tokens less probable that the sequence has:
             positive logits are divided by it, others multiplied. Defaults to `1.0`: none.
-        min_length, no_repeat_ngram, prefix, forbidden, return_attention, source_mask, pad_id:
-            See `zoo.decoding.beam_search`.
+        min_length, no_repeat_ngram, prefix, forbidden, lexicon, normalize, return_attention,
+            source_mask, pad_id: See `zoo.decoding.beam_search`.
 
     Returns:
         `zoo.decoding.Hypotheses`. Log-probabilities are the model's own, whatever the
@@ -55,7 +58,7 @@ def sample(
             choose one token at a time.
     """
     check_integer("num_samples", num_samples, 1)
-    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden)
+    limits = Limits(min_length, no_repeat_ngram, repetition_penalty, prefix, forbidden, lexicon)
     limits = limits.checked(max_length, batch, num_samples)
     source_mask = checked_mask(source_mask, 0.0, return_attention)
     choose, stateful = _chooser(sampler)
@@ -69,8 +72,9 @@ def sample(
         is_open = ops.logical_not(variables["finished"])  # [rows]
         logits, new["state"], attention = step(variables["last"], variables["state"], index)
         logits = ops.cast(logits, "float32")  # [rows, vocabulary]
-        normalizer = ops.logsumexp(logits, axis=-1)
-        allowed = limit(logits, index, variables["tokens"], end_id, limits)
+        normalizer = ops.logsumexp(logits, axis=-1) if normalize else 0.0
+        nodes = variables.get("nodes")
+        allowed = limit(logits, index, variables["tokens"], end_id, limits, nodes)
         logit, tokens = choose(logits, allowed, index)
         tokens = ops.where(is_open, tokens, pad_id)
         ended = ops.logical_or(variables["finished"], tokens == end_id)
@@ -82,6 +86,8 @@ def sample(
             "lengths": variables["lengths"] + ops.cast(is_open, "int32"),
             "finished": ended,
         }
+        if nodes is not None:
+            new["nodes"] = next_nodes(limits.lexicon, nodes, tokens)
         if return_attention:
             attention = checked_attention(attention) * ops.cast(is_open, "float32")[:, None]
             new["attention"] = write_step(variables["attention"], index, attention, axis=1)
@@ -95,6 +101,8 @@ def sample(
         "lengths": ops.zeros((rows,), "int32"),
         "finished": ops.zeros((rows,), "bool"),
     }
+    if limits.lexicon is not None:
+        variables["nodes"] = ops.full((rows,), Lexicon.start, "int32")
     if return_attention:
         shape = (rows, max_length, source_mask.shape[1])
         variables["attention"] = ops.zeros(shape, "float32")

@@ -17,6 +17,7 @@ def score(
     end_id,
     length_penalty=0.0,
     coverage_penalty=0.0,
+    normalize=True,
     return_attention=False,
     source_mask=None,
 ):
@@ -29,7 +30,7 @@ def score(
             without the start token. Tokens after an end token are ignored.
         start_id: int, or int32 tensor `[batch]`. The tokens before the first step.
         end_id: int.
-        length_penalty, coverage_penalty, return_attention, source_mask: See
+        length_penalty, coverage_penalty, normalize, return_attention, source_mask: See
             `zoo.decoding.beam_search`.
 
     Returns:
@@ -64,7 +65,8 @@ def score(
         logits = ops.cast(logits, "float32")  # [rows, vocabulary]
         new["last"] = ops.take(references, index, axis=1)
         logit = ops.take_along_axis(logits, new["last"][:, None], axis=-1)[:, 0]
-        gains = (logit - ops.logsumexp(logits, axis=-1)) * ops.take(counts, index, axis=1)
+        normalizer = ops.logsumexp(logits, axis=-1) if normalize else 0.0
+        gains = (logit - normalizer) * ops.take(counts, index, axis=1)
         new["gains"] = write_step(variables["gains"], index, gains, axis=1)
         if wants_attention:
             attention = checked_attention(attention) * ops.take(counts, index, axis=1)[:, None]

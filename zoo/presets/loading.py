@@ -88,8 +88,8 @@ def _ensemble(members, kwargs):
             f"{name}, a {it.name}" for name, it in zip(members, [task, *others], strict=True)
         )
         raise ValueError(
-            "The members of an ensemble must be models of one task that write a text for a text or "
-            "an image. "
+            "The members of an ensemble must be models of one task that write a text for a text, "
+            "an image or a recording. "
             f"Received: {names}"
         )
     return pkgutil.resolve_name(task.ensemble)([load(it, **kwargs) for it in directories])

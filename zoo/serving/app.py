@@ -80,6 +80,11 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
         return self._batcher.infer([read_input(one, self.task) for one in inputs], **options)
 
     def _check_options(self, options):
+        if options.get("language_model"):  # a path or an address
+            raise ValueError(
+                "A request names no `language_model`: leave it out. "
+                f"Received: {options['language_model']!r:.80}"
+            )
         words = options.get("words")
         if words is not None and words not in WORD_LISTS:  # else the path of a file
             raise ValueError(

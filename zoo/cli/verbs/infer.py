@@ -33,7 +33,9 @@ EXAMPLES = """\
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --json
-  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html"""
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html
+  zoo infer bilstm_ctc_fsdd_digits_en+gru_attention_fsdd_digits_en recordings/*.wav
+  zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --set language_model=my_lm"""
 NEXT = "zoo ls"
 HELP = "zoo infer --help"
 

@@ -1,35 +1,56 @@
 """Minimum Bayes risk: the texts that are most like other samples of a model."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from zoo.metrics.speech import word_error_counts
 from zoo.models.generation.outputs import Hypothesis
 
 
-def with_utilities(samples: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """Samples with their expected utility as the score: the mean chrF with the other samples.
+def with_utilities(
+    samples: Sequence[Hypothesis], utility: Callable[[str, list[str]], list[float]]
+) -> list[Hypothesis]:
+    """Samples with their expected utility as the score: the mean over the other samples.
 
-    chrF is sacreBLEU's, of sentences. Samples that have the same text have the same utility.
+    Samples that have the same text have the same utility.
 
     Args:
         samples: At least two, drawn from the model.
+        utility: From a text and others to how good it is where each of them is right.
 
     Returns:
-        The samples in the same order; scores are from 0 to 100.
+        The samples in the same order.
 
     References:
-        - Eikema and Aziz 2020, "Is MAP decoding all you need?", equation 6. chrF: Popović 2015.
+        - Eikema and Aziz 2020, "Is MAP decoding all you need?", equation 6.
     """
-    from sacrebleu.metrics import CHRF  # takes a second, and few need it
-
-    chrf = CHRF()
     counts = Counter(sample.text for sample in samples)
     utilities = {}
     for text in counts:
         others = counts - Counter([text])
-        total = sum(
-            count * chrf.sentence_score(text, [other]).score for other, count in others.items()
-        )
+        each = utility(text, list(others))
+        total = sum(count * one for count, one in zip(others.values(), each, strict=True))
         utilities[text] = total / (len(samples) - 1)
     return [replace(sample, score=utilities[sample.text]) for sample in samples]
+
+
+def chrf(text: str, others: list[str]) -> list[float]:
+    """SacreBLEU's chrF of a sentence against each of others, from 0 to 100.
+
+    References:
+        - Popović 2015, "chrF: character n-gram F-score for automatic MT evaluation".
+    """
+    from sacrebleu.metrics import CHRF  # takes a second, and few need it
+
+    scorer = CHRF()
+    return [scorer.sentence_score(text, [other]).score for other in others]
+
+
+def fewer_word_errors(text: str, others: list[str]) -> list[float]:
+    """Minus the number of word errors of a transcript against each of others.
+
+    References:
+        - Stolcke et al. 1997, "Explicit word error minimization in N-best list rescoring".
+    """
+    return [-float(count) for count in word_error_counts(others, [text] * len(others))]

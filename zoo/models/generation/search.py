@@ -1,6 +1,7 @@
 """Beam search and drawing of texts by models that write."""
 
 import math
+import operator
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from zoo.decoding.draws import draw_arguments, draw_kind, random_numbers, sample
 from zoo.decoding.programs import built_once
 from zoo.models.batching import rows_within
 from zoo.models.checks import require_preprocessor, warn_of_fewer
-from zoo.models.generation.minimum_risk import with_utilities
+from zoo.models.generation.minimum_risk import chrf, with_utilities
 from zoo.models.generation.outputs import Hypothesis
 from zoo.search_options import SearchOptions
 
@@ -26,6 +27,7 @@ class TextSearch:
     """
 
     takes_glossary = False  # if its inputs are texts
+    utility = staticmethod(chrf)  # by which minimum Bayes risk compares texts
     preprocessor: Any
 
     def members(self):
@@ -36,9 +38,17 @@ class TextSearch:
         """The step of `zoo.decoding` functions, its first state, and the mask of the memory."""
         raise NotImplementedError
 
-    def _searching(self, encoder_inputs, max_length):
-        """The same for `beam_search`, and whether it is to normalize what the step returns."""
+    def _searching(self, encoder_inputs, max_length, options=None):
+        """The same, and whether `zoo.decoding` is to normalize what the step returns.
+
+        Args:
+            options: The `SearchOptions`. Defaults to `None`: its defaults.
+        """
         return *self.decoding(encoder_inputs, max_length), True
+
+    def layers_of(self, options):
+        """The models whose weights a search uses."""
+        return self.members()
 
     def default_max_length(self, *encoder_inputs):
         """The most tokens to generate where `max_length` is not given."""
@@ -114,9 +124,9 @@ class TextSearch:
         tokenizer, settings = self.preprocessor.tokenizer, (length_penalty, coverage_penalty)
 
         def run(tokens, *encoder_inputs):
-            step, state, mask = self.decoding(encoder_inputs, tokens.shape[-1])
+            step, state, mask, normalize = self._searching(encoder_inputs, tokens.shape[-1])
             ends = tokenizer.start_token_id, tokenizer.end_token_id
-            return score(step, state, tokens, *ends, *settings, source_mask=mask)
+            return score(step, state, tokens, *ends, *settings, normalize, source_mask=mask)
 
         if settings not in self._programs:
             program = _as_arrays(compiled(run, layers=self.members()))
@@ -150,17 +160,19 @@ class TextSearch:
             given = dict(zip(names, arguments, strict=False))
             encoder_inputs = arguments[len(given) : len(arguments) - count]
             max_length = self._max_length(options, given, encoder_inputs)
+            step, state, mask, normalize = self._searching(encoder_inputs, max_length, options)
             shared = {
                 "min_length": options.min_length,
                 "no_repeat_ngram": options.no_repeat_ngram,
                 "repetition_penalty": options.repetition_penalty,
                 "return_attention": return_attention,
+                "normalize": normalize,
+                "source_mask": mask,
                 "pad_id": tokenizer.pad_token_id,
                 **given,
             }
             ends = tokenizer.start_token_id, tokenizer.end_token_id, max_length
             if kind is not None:
-                step, state, mask = self.decoding(encoder_inputs, max_length)
                 return sample(
                     step,
                     state,
@@ -168,10 +180,8 @@ class TextSearch:
                     *ends,
                     sampler=sampler_of(kind, arguments[-count:]),
                     num_samples=options.width,
-                    source_mask=mask,
                     **shared,
                 )
-            step, state, mask, normalize = self._searching(encoder_inputs, max_length)
             return beam_search(
                 step,
                 state,
@@ -183,12 +193,10 @@ class TextSearch:
                 coverage_penalty=options.coverage_penalty,
                 groups=options.groups,
                 diversity=options.diversity,
-                normalize=normalize,
-                source_mask=mask,
                 **shared,
             )
 
-        return _as_arrays(compiled(search, layers=self.members()))
+        return _as_arrays(compiled(search, layers=self.layers_of(options)))
 
     def _tables(self, options):
         """The tokens of `prefix` and `forbidden`, each only if it is given."""
@@ -289,9 +297,10 @@ class TextSearch:
             for n in np.flatnonzero(possible)
         ]
         if options.mbr:
-            hypotheses = with_utilities(hypotheses)
+            hypotheses = with_utilities(hypotheses, self.utility)
         if options.draws:
-            hypotheses = sorted(hypotheses, key=lambda it: it.score, reverse=True)
+            key = operator.attrgetter("score", "log_probability")
+            hypotheses = sorted(hypotheses, key=key, reverse=True)
         if not options.mbr and options.groups == 1:
             warn_of_fewer(len(hypotheses), len(lengths))
             return hypotheses

@@ -1,4 +1,9 @@
-"""Search by an attentive decoder and CTC together."""
+"""Steps of a search for texts by decoders and by CTC, of one model or several."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras import ops
 
@@ -8,39 +13,79 @@ from zoo.layers.recurrence import scan_states
 BLANK = 0
 
 
-def with_ctc(step, state, log_probabilities, end_id, weight):
-    """Adds the prefix scores of CTC to the step of a decoder, for `zoo.decoding.beam_search`.
+def joint_step(
+    decoders: Sequence[tuple[Callable, Any]],
+    heads: Sequence[Any],
+    end_id: int,
+    weight: float,
+    language_model: tuple[Callable, Any, float] | None = None,
+) -> tuple[Callable, dict[str, Any]]:
+    """A step of `zoo.decoding` functions in which decoders and CTC heads choose a text together.
 
-    The score of a token is the weighted sum of its log-probability by the decoder, and of the
-    logarithm by which CTC finds the longer prefix less probable than the shorter one. The scores
-    of a whole text add up to the weighted log-probabilities of both.
+    The score of a token is the weighted sum of two logarithms: of its probability by the decoders,
+    and by CTC, as the next label of all texts that begin with those so far. Of several decoders,
+    or heads, the mean of their probabilities counts. The scores of a whole text by one model add
+    up to the weighted log-probabilities of both. A text that a head cannot align is impossible.
 
     Args:
-        step: The step of a decoder: see `zoo.decoding.beam_search`.
-        state: Its state before the first step.
-        log_probabilities: Float tensor `[batch, frames, vocabulary]` by CTC: see
-            `zoo.layers.CTCHead`.
+        decoders: Steps of decoders with their states before the first step; may be empty.
+        heads: Float tensors `[batch, frames, vocabulary]`, the log-probabilities by CTC, see
+            `zoo.layers.CTCHead`, of any numbers of frames; may be empty.
         end_id: int. The token that ends a text. CTC itself has none.
-        weight: float. The weight of CTC, from 0 to 1.
+        weight: float. The weight of CTC, from 0 to 1; without effect unless there are both.
+        language_model: A step from tokens and its state to log-probabilities of the next tokens
+            and the next state, the state before the first step, and the weight by which its
+            log-probabilities are added. Defaults to `None`.
 
     Returns:
-        A step and a state for `beam_search` with `normalize=False`.
+        A step, which returns scores, with `normalize=False`, and its state. The attention weights
+        are those of the first decoder.
 
     References:
         - Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech
           recognition", algorithm 2 and equations 48 to 52.
     """
-    prefixes = _Prefixes(log_probabilities, end_id)
+    prefixes = [_Prefixes(one, end_id) for one in heads]
 
-    def both(tokens, state, index):
-        logits, decoder, weights = step(tokens, state["decoder"], index)
-        by_decoder = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-        by_ctc, ctc = prefixes.step(tokens, state["ctc"], index)
-        scores = (1 - weight) * by_decoder + weight * by_ctc
-        scores = ops.where(by_ctc > IMPOSSIBLE / 2, scores, IMPOSSIBLE)
-        return scores, {"decoder": decoder, "ctc": ctc}, weights
+    def step(tokens, state, index):
+        decoded = [
+            one(tokens, before, index)
+            for (one, _), before in zip(decoders, state["decoders"], strict=True)
+        ]
+        labelled = [
+            one.step(tokens, before, index)
+            for one, before in zip(prefixes, state["ctc"], strict=True)
+        ]
+        after = {"decoders": [one[1] for one in decoded], "ctc": [one[1] for one in labelled]}
+        weights = decoded[0][2] if decoded else None
+        by_decoder = [ops.log_softmax(ops.cast(one[0], "float32"), axis=-1) for one in decoded]
+        by_ctc = [one[0] for one in labelled]
+        scores = _log_mean(by_ctc or by_decoder)
+        if by_ctc and by_decoder:
+            scores = (1 - weight) * _log_mean(by_decoder) + weight * scores
+        if language_model is not None:
+            predict, _, its_weight = language_model
+            found, after["language_model"] = predict(tokens, state["language_model"])
+            scores = scores + its_weight * found
+        if by_ctc:
+            possible = functools.reduce(ops.minimum, by_ctc) > IMPOSSIBLE / 2
+            scores = ops.where(possible, scores, IMPOSSIBLE)
+        return scores, after, weights
 
-    return both, {"decoder": state, "ctc": prefixes.start()}
+    state = {
+        "decoders": [state for _, state in decoders],
+        "ctc": [one.start() for one in prefixes],
+    }
+    if language_model is not None:
+        state["language_model"] = language_model[1]
+    return step, state
+
+
+def _log_mean(logarithms):
+    """The logarithm of the mean, of tensors of one shape."""
+    if len(logarithms) == 1:
+        return logarithms[0]
+    return ops.logsumexp(ops.stack(logarithms), axis=0) - math.log(len(logarithms))
 
 
 class _Prefixes:
@@ -67,7 +112,7 @@ class _Prefixes:
         }
 
     def step(self, tokens, state, index):
-        """The addends of the score of prefixes for each label, `[rows, labels]`, and the states.
+        """The log-probability of each label as the next one, `[rows, labels]`, and the states.
 
         Args:
             tokens: int32 tensor `[rows]`: the last label of each prefix.
@@ -77,7 +122,8 @@ class _Prefixes:
         longer = self._longer(tokens, state)
         # The first step is after the start token, which is no label.
         state = {name: ops.where(index > 0, longer[name], state[name]) for name in state}
-        return self._next_scores(state) - state["score"][:, None], state
+        scores = self._next_scores(state) - state["score"][:, None]
+        return ops.where(state["score"][:, None] > IMPOSSIBLE / 2, scores, IMPOSSIBLE), state
 
     def _longer(self, tokens, state):
         rows = tokens.shape[0]

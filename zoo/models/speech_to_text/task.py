@@ -1,6 +1,5 @@
 """Speech recognition task: CTC, an attentive decoder, or both."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,24 +11,16 @@ from zoo.decoding import ctc
 from zoo.decoding.programs import built_once
 from zoo.layers import CTCHead, CTCLoss
 from zoo.layers.ctc.likelihood import IMPOSSIBLE
-from zoo.metrics.speech import speech_scores
 from zoo.models.batching import batches, bucket_size, predict, run_batches
-from zoo.models.checks import check_columns, require_preprocessor
 from zoo.models.generation.teacher_forcing import token_losses
-from zoo.models.speech_to_text.answers import Transcription
 from zoo.models.speech_to_text.backbone import SpeechToTextBackbone
+from zoo.models.speech_to_text.heads import SpeechHeads
 from zoo.models.speech_to_text.preprocessor import SpeechToTextPreprocessor
-from zoo.models.speech_to_text.search import TranscriptSearch
-from zoo.models.speech_to_text.timing import words_of_spans, words_of_weights
-from zoo.search_options import TranscriptionOptions, takes_search_options
-
-MIN_LENGTH = 64  # frames
-
-takes_transcription_options = functools.partial(takes_search_options, options=TranscriptionOptions)
+from zoo.models.speech_to_text.writing import MIN_LENGTH, TranscriptWriter
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SpeechToText(TranscriptSearch):
+class SpeechToText(TranscriptWriter, SpeechHeads):
     """Maps a recording to its transcript: many-to-many.
 
     Outputs by name, as the head of the backbone is `"ctc"`, `"attention"` or both: `ctc`, the
@@ -157,47 +148,6 @@ class SpeechToText(TranscriptSearch):
         mean, square = sums / sum(frames)
         backbone.log_mel.set_statistics(mean, square - mean**2)
 
-    @takes_transcription_options
-    def infer(
-        self, recordings: Iterable[Any], *, batch_size: int = 64, **search
-    ) -> list[Transcription]:
-        """Transcribes recordings.
-
-        Args:
-            recordings: A list of recordings: paths, bytes of files, arrays at the model's
-                sampling rate, tuples of an array and its rate, or anything else that
-                `zoo.audio.read_audio` takes.
-            batch_size: int. Most recordings in a batch. Defaults to `64`.
-            **search: Options of the search, such as `beam=5`: see
-                `zoo.search_options.TranscriptionOptions`. A model with a CTC head alone takes
-                `beam`, `n_best` and `words`; with a `beam` of 1 and no list of words it returns
-                the labels of the most probable alignment.
-
-        Returns:
-            A `Transcription` for each recording, in order. Its score, and that of its hypotheses,
-            is the log-probability of the text by CTC, the score of the decoder's beam search, or
-            with both heads the sum of both log-probabilities, weighted by `ctc_weight`.
-
-        Raises:
-            TypeError: if `recordings` is not a list of recordings, or an option is unknown.
-            FileNotFoundError: if a file does not exist, also that of `words`.
-            zoo.audio.AudioError: if an input cannot be read as a recording.
-            ValueError: if an option is out of its range, or has no effect, or the search finds no
-                text that satisfies all limits.
-        """
-        options = self._options(search)
-        decode = self._decoder(options)
-        batch_size = self.rows_within(batch_size, options)
-        recordings = self._read(recordings)
-
-        def run(batch):
-            inputs = self._collate(batch.take(recordings), batch.length)
-            found = decode([recordings[row] for row in batch.rows], inputs)
-            return [self._transcription(answer, options.n_best) for answer in found]
-
-        lengths = list(map(self.preprocessor.length, recordings))
-        return run_batches(run, lengths, batch_size, MIN_LENGTH)
-
     def ctc_log_probabilities(
         self, recordings: Iterable[Any], batch_size: int = 64
     ) -> list[np.ndarray]:
@@ -224,108 +174,16 @@ class SpeechToText(TranscriptSearch):
 
         def run(batch):
             inputs = self._collate(batch.take(recordings), batch.length)
-            return self._steps([recordings[row] for row in batch.rows], inputs)
+            return self.ctc_steps([recordings[row] for row in batch.rows], inputs)
 
         lengths = list(map(self.preprocessor.length, recordings))
         return run_batches(run, lengths, batch_size, MIN_LENGTH)
-
-    @takes_transcription_options
-    def score(
-        self, columns: dict[str, list], *, batch_size: int = 64, **search
-    ) -> dict[str, float]:
-        """Compares transcripts with references.
-
-        Args:
-            columns: `"audio"`, a list of recordings, and `"text"`, their transcripts.
-            batch_size: int. Most recordings in a batch. Defaults to `64`.
-            **search: Options of the search, as for `infer`.
-
-        Returns:
-            The scores of `zoo.metrics.speech_scores`, and `loss`, that of training, without label
-            smoothing.
-
-        Raises:
-            ValueError: if a column is missing, their lengths differ, or they have no rows.
-        """
-        check_columns(columns, "audio", "text")
-        options = self._options(search)
-        self._decoder(options)  # refuses what the model cannot do
-        self.rows_within(batch_size, options)
-        recordings = self._read(columns["audio"])
-        answers = self.infer(recordings, batch_size=batch_size, **search)
-        scores = speech_scores(columns["text"], [answer.text for answer in answers])
-        return scores | {"loss": self._loss(recordings, columns["text"], batch_size)}
-
-    def explain(self, recording: Any):
-        """Explains the transcript of `infer`: which part of the recording is each character.
-
-        Args:
-            recording: One recording, as for `infer`.
-
-        Returns:
-            A `zoo.explain.Spectrogram`, which `.save("alignment.png")` draws: of CTC the most
-            probable alignment of the characters, of a decoder its attention weights.
-        """
-        from zoo.explain import Spectrogram
-
-        (samples,) = self._read([recording])
-        decode = self._decoder(self._options({}))
-        length = bucket_size(self.preprocessor.length(samples), MIN_LENGTH)
-        inputs = self._collate([samples], length)
-        ((best, *_), pieces, spans, weights, duration) = decode([samples], inputs)[0]
-        answer = self._transcription(([best], pieces, spans, weights, duration), 1)
-        features = predict(self._features, list(inputs))[0, : self.preprocessor.length(samples)]
-        backbone = self.backbone
-        frame_seconds = backbone.hop_length / backbone.sampling_rate
-        factor = backbone.samples_per_step // backbone.hop_length
-        return Spectrogram(
-            features.astype("float32"),
-            frame_seconds,
-            backbone.log_mel.band_centres(),
-            pieces,
-            spans and [(start * factor, min(end * factor, len(features))) for start, end in spans],
-            weights,
-            None if weights is None else frame_seconds * factor,
-            answer.text,
-            [(word.text, word.start, word.end) for word in answer.words],
-        )
 
     def generate(self, *arguments, **options):
         """Not available: `infer` transcribes recordings."""
         raise NotImplementedError(
             "Recordings are transcribed by `infer`: call it in place of this."
         )
-
-    def encoder_inputs(self, inputs):
-        return inputs["audio"], inputs["audio_length"]
-
-    def default_max_length(self, audio, audio_length):
-        return self.preprocessor.sequence_length
-
-    def text(self, token_ids) -> str:
-        return super().text(token_ids).strip()
-
-    def _read(self, recordings):
-        is_array = isinstance(recordings, np.ndarray)
-        if is_array or isinstance(recordings, str | bytes) or not isinstance(recordings, Iterable):
-            raise TypeError(
-                "Recordings must come in a list, even a single one. "
-                f"Received: recordings={recordings!r:.80}"
-            )
-        return require_preprocessor(self.preprocessor).read(recordings)
-
-    def _collate(self, recordings, length):
-        return self.encoder_inputs(self.preprocessor.collate_audio(recordings, length))
-
-    def _transcription(self, answer, n_best):
-        hypotheses, pieces, spans, weights, duration = answer
-        seconds = self.backbone.samples_per_step / self.backbone.sampling_rate
-        if spans is not None:
-            words = words_of_spans(pieces, spans, seconds, duration)
-        else:
-            words = words_of_weights(pieces, weights, seconds, duration)
-        hypotheses = hypotheses[:n_best]
-        return Transcription(hypotheses[0].text, hypotheses[0].score, words, hypotheses)
 
     @built_once
     def _features(self):
@@ -336,7 +194,7 @@ class SpeechToText(TranscriptSearch):
         ]
         return keras.Model(inputs, self.backbone.log_mel(*inputs)[0])
 
-    def _loss(self, recordings, texts, batch_size):
+    def _reference_loss(self, recordings, texts, batch_size):
         """The mean loss of the recordings that the heads can align with their transcripts."""
         preprocessor = self.preprocessor
         encoded = preprocessor.encode(texts)
@@ -359,4 +217,4 @@ class SpeechToText(TranscriptSearch):
                 totals["tokens"] += losses[:count][weights["tokens"][:count] > 0].tolist()
         means = {name: float(np.mean(values)) for name, values in totals.items() if values}
         shares = self.loss_weights or dict.fromkeys(means, 1.0)
-        return sum(shares[name] * mean for name, mean in means.items())
+        return {"loss": sum(shares[name] * mean for name, mean in means.items())}
