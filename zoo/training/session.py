@@ -16,13 +16,13 @@ from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
-from zoo.training.display import Display
+from zoo.training.display import Display, format_metrics
 from zoo.training.finish import Finish, RunResult, in_float32, num_rows, teaching
 from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
-from zoo.training.pretrained import differences
+from zoo.training.pretrained import differences, with_labels_of
 from zoo.training.pruning import Pruned
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -86,6 +86,8 @@ class Session:
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
+        if config.training.init_from:
+            self.dataset = with_labels_of(self.recipe.initial_model, self.dataset)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
         tags["command"] = naming.command(self.label, self.overrides, keras.config.backend())
         tags[DIGEST_TAG] = config_digest(
@@ -101,6 +103,8 @@ class Session:
             if source := config.training.init_from:
                 for line in differences(self.recipe.initial_model, model, source):
                     say(line)
+        if config.evaluation.beat_initial:
+            self._measure_initial()
         self._columns = self.recipe.training_columns(self.dataset, self.display)
         tags |= teaching(self.recipe, self.dataset) | self.tags
         pruned = None
@@ -128,6 +132,8 @@ class Session:
                         model, progress = self._start(checkpoint)
                     else:
                         model, progress = self._resume(checkpoint, run)
+                    if scores := self.recipe.initial_scores:
+                        run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
                     self._train(model, progress, checkpoint, run)
                     finish = Finish(
                         self.recipe,
@@ -203,6 +209,18 @@ class Session:
             frozen_steps=epochs * len(batches),
             **self.recipe.compile_options(model),
         )
+
+    def _measure_initial(self) -> None:
+        """Scores the model of `training.init_from` on dev, for the gate."""
+        source, metric = self.config.training.init_from, self.config.evaluation.metric
+        scores = self.recipe.initial_model.score(self.dataset.splits["dev"])
+        if metric not in scores:
+            raise ValueError(
+                f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
+                f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
+            )
+        self.recipe.initial_scores = scores
+        self.display.say(f"{source} on dev, before: {format_metrics(scores)}")
 
     # Train
 
