@@ -62,7 +62,7 @@ class TranslationRecipe(Recipe):
                 pretrained.tokenizer,
                 length,
                 length,
-                pretrained.source_tokenizer,
+                pretrained.source_tokenizer if pretrained.has_two_tokenizers else None,
                 lowercase=pretrained.lowercase,
             )
         train = dataset.splits["train"]
