@@ -114,7 +114,7 @@ def test_built_in_names_in_their_order():
             "transformer",
         ),
         (TAGGER_ATTENTIONS, "none bahdanau scaled_dot multi_head"),
-        (POOLINGS, "last max mean bahdanau luong_general scaled_dot multi_head"),
+        (POOLINGS, "last max mean concat bahdanau luong_general scaled_dot multi_head"),
     ):
         assert [name for name in names if name in expected.split()] == expected.split()
     assert "luong_dot" not in POOLINGS and "luong_local" not in TAGGER_ATTENTIONS
@@ -144,7 +144,7 @@ def test_a_registered_name_counts_everywhere_at_its_place(registries):
     assert list(DECODER_ATTENTIONS)[-2:] == ["nearest", "transformer"]
     assert "nearest" in POOLINGS and "nearest" in TAGGER_ATTENTIONS
     (mistake,) = mistakes(SentimentConfig, "generated_reviews", pooling="nearst")
-    assert mistake.startswith("model.pooling: must be one of last, max, mean, bahdanau, ")
+    assert mistake.startswith("model.pooling: must be one of last, max, mean, concat, bahdanau, ")
     assert mistake.endswith(", nearest. Did you mean nearest or last? Received: 'nearst'")
     (mistake,) = mistakes(SentimentConfig, "generated_reviews", pooling="nearest", units=31)
     assert "here 62, must be divisible by num_heads" in mistake

@@ -155,7 +155,7 @@ ATTENTIONS = Registry(
         ),
         "multi_head": Choice("zoo.layers.attention.multi_head:MultiHeadAttention", has_heads=True),
     },
-    reserved=("none", "transformer", "last", "max", "mean"),
+    reserved=("none", "transformer", "last", "max", "mean", "concat"),
 )
 
 PLAIN_CELLS = ("simple_rnn", "lstm", "gru")  # those with implementations by the backend
@@ -174,7 +174,12 @@ PAST_ATTENTIONS = Names(
     "none", ATTENTIONS, without=("luong_dot", "luong_general", "luong_concat", "luong_local")
 )
 POOLINGS = Names(
-    "last", "max", "mean", ATTENTIONS, without=("luong_dot", "luong_concat", "luong_local")
+    "last",
+    "max",
+    "mean",
+    "concat",
+    ATTENTIONS,
+    without=("luong_dot", "luong_concat", "luong_local"),
 )
 CHARACTER_FEATURES = ("cnn", "lstm")
 CHARACTERS = ("none", *CHARACTER_FEATURES)

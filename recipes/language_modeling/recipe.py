@@ -45,18 +45,20 @@ class LanguageModelingRecipe(Recipe):
 
     def prepare(self, dataset: Dataset) -> CausalLMPreprocessor:
         settings, length = self.config.tokenizer, self.config.model.sequence_length
+        backward = self.config.model.backward
         if self.config.training.init_from:
             pretrained = self.initial_model.preprocessor
             preprocessor = CausalLMPreprocessor(
-                pretrained.tokenizer, length, start=pretrained.start
+                pretrained.tokenizer, length, start=pretrained.start, backward=backward
             )
             return self._with_known_prefixes(preprocessor)
         texts = dataset.splits["train"]["text"]
         tokenizer = TRAIN_TOKENIZER[settings.level](texts, settings.vocabulary_size)
         # In one long text of characters the end token occurs only once.
         is_one_text = len(texts) == 1 and settings.level == "characters" and "\n" in texts[0]
+        start = "\n" if is_one_text else None
         return self._with_known_prefixes(
-            CausalLMPreprocessor(tokenizer, length, start="\n" if is_one_text else None)
+            CausalLMPreprocessor(tokenizer, length, start=start, backward=backward)
         )
 
     def _with_known_prefixes(self, preprocessor: CausalLMPreprocessor) -> CausalLMPreprocessor:
@@ -147,7 +149,7 @@ class LanguageModelingRecipe(Recipe):
 
     def log_progress(self, model: CausalLM, columns: Columns, run: Run, epoch: int) -> None:
         settings, texts = self.config.evaluation, columns["text"]
-        if settings.samples:
+        if settings.samples and not model.preprocessor.backward:
             name = f"samples/epoch_{epoch:04}.json"
             log_samples(model, texts, settings, self.config.seed, run, name)
         if self._has_brackets:
@@ -161,7 +163,8 @@ class LanguageModelingRecipe(Recipe):
             outcomes = bracket_outcomes(model, texts)
             run.log_figure(draw_outcomes({"model": outcomes}), "figures/brackets.png")
         if samples:
-            log_samples(model, texts, settings, self.config.seed, run, "samples.json")
+            if not model.preprocessor.backward:
+                log_samples(model, texts, settings, self.config.seed, run, "samples.json")
             log_surprisal(model, texts, run)
 
     def compare(self, models: dict[str, CausalLM], columns: Columns, run: Run) -> dict[str, list]:
@@ -169,9 +172,10 @@ class LanguageModelingRecipe(Recipe):
 
     @property
     def _has_brackets(self) -> bool:
-        """True for a model of the characters of the generated bracket language."""
-        is_brackets = self.config.data.name == GeneratedBrackets.card.name
-        return is_brackets and self.config.tokenizer.level == "characters"
+        """True for a forward model of the characters of the generated bracket language."""
+        config = self.config
+        is_brackets = config.data.name == GeneratedBrackets.card.name
+        return is_brackets and config.tokenizer.level == "characters" and not config.model.backward
 
     def settings_of(self, model: CausalLM) -> dict:
         length = model.preprocessor.sequence_length

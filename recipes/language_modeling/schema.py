@@ -88,6 +88,7 @@ class ModelConfig(Section):
     weight_dropout: Share = 0.0
     activation_regularization: Penalty = 0.0
     temporal_regularization: Penalty = 0.0
+    backward: bool = False
     sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 64
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -103,7 +104,7 @@ class ModelConfig(Section):
 
     def backbone(self) -> dict:
         """The settings as arguments of a backbone."""
-        return self.model_dump(exclude={"sequence_length"})
+        return self.model_dump(exclude={"backward", "sequence_length"})
 
 
 class LanguageModelingEvaluation(EvaluationConfig):
@@ -151,6 +152,13 @@ class LanguageModelingConfig(RecipeConfig):
                 "sequence_length tokens",
                 training__batch_size=training.batch_size,
                 model__sequence_length=length,
+            )
+        if self.model.backward and self.evaluation.prefixes:
+            yield Conflict(
+                "a backward language model reads texts from their end and continues no prefix: "
+                "leave out prefixes",
+                model__backward=self.model.backward,
+                evaluation__prefixes=self.evaluation.prefixes,
             )
         if self.model.decoder == "transformer" and self.evaluation.sample_length > MAX_SAMPLE:
             yield Conflict(

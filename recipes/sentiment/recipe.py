@@ -10,7 +10,7 @@ from recipes.sentiment.schema import ModelConfig, SentimentConfig
 from zoo import data
 from zoo.data import Columns, Dataset
 from zoo.metrics import Behaviour, Calibration, measure_behaviour
-from zoo.models import TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
+from zoo.models import CausalLM, TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
 from zoo.tokenizers import (
@@ -31,15 +31,16 @@ from zoo.training.distillation.soft_labels import (
     pack,
     soft_labels,
 )
+from zoo.training.encoders import EncoderRecipe
+from zoo.training.language_models import copy_recurrent_weights, encoder_settings, token_embeddings
 from zoo.training.losses import LabelCrossentropy, TokenCrossentropy
-from zoo.training.pretrained import check_same_sizes
+from zoo.training.pretrained import check_same_sizes, check_settings
 from zoo.training.recipe import TrainingExamples
-from zoo.training.vectors import VectorsRecipe
 from zoo.training.word_dropout import drop_words
 from zoo.vectors.subwords import split_words, subword_matrix
 
 
-class SentimentRecipe(VectorsRecipe):
+class SentimentRecipe(EncoderRecipe):
     """Recipe of text classifiers (many-to-one)."""
 
     Task = TextClassifier
@@ -56,7 +57,14 @@ class SentimentRecipe(VectorsRecipe):
             source = self.initial_model.preprocessor
             if isinstance(source, EncoderTextClassifierPreprocessor):
                 return EncoderTextClassifierPreprocessor(source.tokenizer, model.sequence_length)
-            lowercase = source.lowercase
+            lowercase = getattr(source, "lowercase", False)  # a language model reads both cases
+            if not isinstance(source.tokenizer, SubwordTokenizer | TextWordTokenizer):
+                raise ValueError(
+                    "A language model that starts a classifier must read subwords: train it with "
+                    "tokenizer.level=subwords. Received: "
+                    f"training.init_from={self.config.training.init_from!r}, with a "
+                    f"{type(source.tokenizer).__name__}"
+                )
         return TextClassifierPreprocessor(
             self.tokenizer(dataset),
             sequence_length=self.config.model.sequence_length,
@@ -100,10 +108,16 @@ class SentimentRecipe(VectorsRecipe):
             pooling=settings.pooling,
             dropout=settings.pooled_dropout,
         )
-        if self.config.training.init_from:
+        if self.language_models:
+            expected = encoder_settings(self.language_models, "embedding_dim")
+            check_settings(expected, model.backbone.get_config(), expected)
+            model.backbone.token_embedding.set_weights([token_embeddings(self.language_models)])
+            recurrent = model.backbone.get_layer("recurrent")
+            copy_recurrent_weights(self.language_models, recurrent)
+        elif self.config.training.init_from:
             _copy_weights(self.initial_model, model)
         self.set_vectors(model, dataset)
-        backbones.freeze(model.backbone, self.config.training.trainable_layers)
+        self.freeze(model)
         return model
 
     def _backbone(self, dataset, preprocessor, dtype) -> TextClassifierBackbone:
@@ -112,8 +126,8 @@ class SentimentRecipe(VectorsRecipe):
             encoder = backbones.load_encoder(settings.backbone, dtype)
             backbones.check_length(encoder, settings.sequence_length)
             return TextClassifierBackbone(encoder=encoder, dtype=dtype)
-        if self.config.training.init_from and self.initial_model.backbone.pretrained:
-            config = self.initial_model.backbone.get_config()
+        if (source := self.initial_model) and getattr(source.backbone, "pretrained", None):
+            config = source.backbone.get_config()
             backbone = TextClassifierBackbone.from_config(config | {"dtype": dtype})
             backbones.check_length(backbone.pretrained, settings.sequence_length)
             return backbone
@@ -189,15 +203,14 @@ class SentimentRecipe(VectorsRecipe):
             gates.append(Gate("behaviour/accuracy", threshold))
         return gates
 
-    def settings_of(self, model: TextClassifier) -> dict:
+    def settings_of(self, model: TextClassifier | CausalLM) -> dict:
+        if isinstance(model, CausalLM):
+            return encoder_settings(self.language_models, "embedding_dim")
         known = super().settings_of(model) | {"pooled_dropout": model.dropout}
         del known["backbone"]  # in a recipe, the source of one
         if model.backbone.pretrained:
             known = {name: known[name] for name in known if name not in ModelConfig.own_encoder}
         return known
-
-    def rate_factors(self, model: TextClassifier) -> dict[str, float] | None:
-        return backbones.rate_factors(model, self.config.training.layer_decay)
 
     def compile_options(self, model) -> dict:
         settings = self.config.training

@@ -169,7 +169,7 @@ class SentimentEvaluation(EvaluationConfig):
         return data.behaviour_set(languages if self.behaviour is True else [str(self.behaviour)])
 
 
-class SentimentTraining(SoftLabelTraining, FineTuningConfig):
+class SentimentTraining(FineTuningConfig, SoftLabelTraining):
     """Training of a classifier, with a teacher, or of a KerasHub encoder."""
 
     class_weights: ClassWeights = None

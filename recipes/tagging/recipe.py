@@ -10,19 +10,26 @@ from recipes.tagging.distillation import losses, taught
 from recipes.tagging.report import report
 from recipes.tagging.schema import ModelConfig, TaggingConfig
 from zoo.data import Columns, Dataset
-from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.models import (
+    CausalLM,
+    TokenClassifier,
+    TokenClassifierBackbone,
+    TokenClassifierPreprocessor,
+)
 from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
 from zoo.tags import tagging_scheme
-from zoo.tokenizers import WordTokenizer, train_word_tokenizer
+from zoo.tokenizers import SpacedWordTokenizer, WordTokenizer, train_word_tokenizer
+from zoo.tokenizers.spaced_words import SPECIAL
 from zoo.training import backbones
 from zoo.training.class_weights import class_weights
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import UNLABELLED, pack
 from zoo.training.distillation.teacher import all_rows
+from zoo.training.encoders import EncoderRecipe
+from zoo.training.language_models import copy_recurrent_weights, encoder_settings, token_embeddings
 from zoo.training.losses import SentenceCrossentropy
-from zoo.training.pretrained import check_same_sizes
+from zoo.training.pretrained import check_same_sizes, check_settings
 from zoo.training.recipe import TrainingExamples
-from zoo.training.vectors import VectorsRecipe
 from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
@@ -47,7 +54,7 @@ HEAD_LAYERS = {
 }
 
 
-class TaggingRecipe(VectorsRecipe):
+class TaggingRecipe(EncoderRecipe):
     """Recipe of taggers (synced many-to-many)."""
 
     Task = TokenClassifier
@@ -59,8 +66,8 @@ class TaggingRecipe(VectorsRecipe):
         if model.backbone:
             tokenizer = backbones.load_tokenizer(model.backbone)
             return EncoderTokenClassifierPreprocessor(tokenizer, model.pieces, language)
-        if self.config.training.init_from and self.initial_model.backbone.pretrained:
-            source = self.initial_model.preprocessor
+        if (start := self.initial_model) and getattr(start.backbone, "pretrained", None):
+            source = start.preprocessor
             return EncoderTokenClassifierPreprocessor(
                 source.tokenizer, source.pieces, source.language, source.sequence_length
             )
@@ -72,10 +79,31 @@ class TaggingRecipe(VectorsRecipe):
         return train_word_tokenizer(
             self.rows(dataset)["tokens"],
             settings.least_count,
-            settings.lowercase,
+            settings.lowercase and not self.language_models,  # which read both cases
             settings.jamo,
             self._language(dataset),
         )
+
+    def tokenizer(self, dataset: Dataset) -> WordTokenizer:
+        """The tokenizer of the model; of one that starts from a language model, with its words.
+
+        Raises:
+            ValueError: if the language model does not read words.
+        """
+        if not self.language_models:
+            return super().tokenizer(dataset)
+        source = self.language_models[0].preprocessor.tokenizer
+        if not isinstance(source, SpacedWordTokenizer):
+            raise ValueError(
+                "A language model that starts a tagger must read words: train it with "
+                "tokenizer.level=words. Received: "
+                f"training.init_from={self.config.training.init_from!r}, with a "
+                f"{type(source).__name__}"
+            )
+        tokenizer = self.train_tokenizer(dataset)
+        words = dict.fromkeys([*source.get_vocabulary()[len(SPECIAL) :], *tokenizer.words])
+        tokenizer.set_vocabulary(tuple(words), tokenizer.characters)
+        return tokenizer
 
     def words(self, tokenizer: WordTokenizer, columns: Columns) -> Iterable[str]:
         return (tokenizer.form(word) for words in columns["tokens"] for word in words)
@@ -95,7 +123,9 @@ class TaggingRecipe(VectorsRecipe):
             scheme=tagging_scheme(dataset.labels),
             intents=sorted(set(train.get("intent", ()))),
         )
-        if self.config.training.init_from:
+        if self.language_models:
+            self._copy_language_models(backbone)
+        elif self.config.training.init_from:
             pretrained = self.initial_model
             if not pretrained.backbone.pretrained:  # else the backbone was made of its config
                 check_same_sizes(pretrained.backbone, backbone, SIZES)
@@ -106,8 +136,19 @@ class TaggingRecipe(VectorsRecipe):
                     if all(same) and layer.name in layers:
                         layer.set_weights(pretrained.get_layer(layer.name).get_weights())
         self.set_vectors(model, dataset)
-        backbones.freeze(backbone, self.config.training.trainable_layers)
+        self.freeze(model)
         return model
+
+    def _copy_language_models(self, backbone: TokenClassifierBackbone) -> None:
+        expected = encoder_settings(self.language_models, "word_dim")
+        check_settings(expected, backbone.get_config(), expected)
+        known = token_embeddings(self.language_models)
+        (table,) = backbone.word_embedding.get_weights()
+        table[:2] = known[:2]  # padding and unknown
+        words = known[len(SPECIAL) :]
+        table[2 : 2 + len(words)] = words
+        backbone.word_embedding.set_weights([table])
+        copy_recurrent_weights(self.language_models, backbone.get_layer("recurrent"))
 
     def _backbone(self, dataset, preprocessor, dtype) -> TokenClassifierBackbone:
         settings = self.config.model
@@ -124,8 +165,8 @@ class TaggingRecipe(VectorsRecipe):
             for columns in dataset.splits.values():
                 preprocessor.encode(columns["tokens"])  # refuses sentences that are too long
             return TokenClassifierBackbone(encoder=encoder, **attention, dtype=dtype)
-        if self.config.training.init_from and self.initial_model.backbone.pretrained:
-            config = self.initial_model.backbone.get_config()
+        if (start := self.initial_model) and getattr(start.backbone, "pretrained", None):
+            config = start.backbone.get_config()
             return TokenClassifierBackbone.from_config(config | attention | {"dtype": dtype})
         return TokenClassifierBackbone(
             preprocessor.tokenizer.vocabulary_size(),
@@ -170,7 +211,9 @@ class TaggingRecipe(VectorsRecipe):
         """The share of unknown words; a KerasHub encoder has dropout of its own."""
         return 0.0 if self.config.model.backbone else self.config.tokenizer.word_dropout
 
-    def settings_of(self, model: TokenClassifier) -> dict:
+    def settings_of(self, model: TokenClassifier | CausalLM) -> dict:
+        if isinstance(model, CausalLM):
+            return encoder_settings(self.language_models, "word_dim")
         known = super().settings_of(model)
         del known["backbone"]  # in a recipe, the source of one
         if model.backbone.pretrained:
@@ -215,9 +258,6 @@ class TaggingRecipe(VectorsRecipe):
         lengths = list(map(model.preprocessor.length, encoded))
         words = list(map(len, columns["tokens"]))
         return TrainingExamples(lengths, collate, tokens=words)
-
-    def rate_factors(self, model: TokenClassifier) -> dict[str, float] | None:
-        return backbones.rate_factors(model, self.config.training.layer_decay)
 
     def compile_options(self, model: TokenClassifier) -> dict:
         if self.teachers:

@@ -160,7 +160,7 @@ class TaggingEvaluation(EvaluationConfig):
     ) = None
 
 
-class TaggingTraining(SoftLabelTraining, FineTuningConfig):
+class TaggingTraining(FineTuningConfig, SoftLabelTraining):
     """Training of a tagger, with a teacher, or of a KerasHub encoder."""
 
     class_weights: ClassWeights = None

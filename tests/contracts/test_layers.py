@@ -195,7 +195,7 @@ CASES = {
     ),
     "WordPointer": Case(lambda **kw: layers.WordPointer([2, -1, 0, 6, 1], **kw), point),
 }
-for pooling in ("last", "max", "mean", "bahdanau", "luong_general", "scaled_dot", "multi_head"):
+for pooling in "last max mean concat bahdanau luong_general scaled_dot multi_head".split():
     CASES[f"SequencePooling-{pooling}"] = Case(
         lambda pooling=pooling, **kw: layers.SequencePooling(pooling, **kw)
     )

@@ -50,6 +50,14 @@ def test_mean_is_over_the_valid_steps():
     np.testing.assert_allclose(weights[:, 0], [[1 / 3] * 3, [0.5, 0.5, 0], [0, 0, 0]], atol=1e-6)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_concat_is_last_max_and_mean(bidirectional):
+    vector, weights = pool("concat", bidirectional=bidirectional)
+    parts = [pool(name, bidirectional=bidirectional) for name in ("last", "max", "mean")]
+    np.testing.assert_allclose(vector, np.concatenate([it[0] for it in parts], -1), atol=1e-6)
+    np.testing.assert_allclose(weights, sum(it[1] for it in parts) / 3, atol=1e-6)
+
+
 @pytest.mark.parametrize("pooling", ["bahdanau", "luong_general", "scaled_dot"])
 def test_a_learned_query_gives_the_weighted_sum(pooling):
     vector, weights = pool(pooling)

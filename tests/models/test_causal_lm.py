@@ -391,3 +391,22 @@ def test_keras_hubs_generate_continues_as_infer_does():
     text = model.generate("to be", max_length=12)
     (answer,) = model.infer(["to be"], max_length=6, temperature=0)  # 12 tokens with the start
     assert text == "to be" + answer.text
+
+
+@pytest.mark.once
+def test_a_backward_model_reads_from_the_end():
+    forward = make()
+    backward = CausalLM(forward.backbone, make_preprocessor(backward=True))
+    backward.set_weights(forward.get_weights())
+    (found,) = backward.token_log_probabilities(["to be"])
+    (expected,) = forward.token_log_probabilities(["eb ot"])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    explained = backward.explain("to be")
+    assert explained.tokens == ["t", "o", " ", "b", "e"]
+    np.testing.assert_allclose(explained.bits, -found[4::-1] / np.log(2), atol=1e-6)
+    with pytest.raises(ValueError, match="continues no prefix.* Received: 'to'"):
+        backward.infer(["to"])
+    with pytest.raises(ValueError, match="continues no prefix.* Received: 'to'"):
+        next(backward.stream("to"))
+    config = backward.preprocessor.get_config()
+    assert CausalLMPreprocessor.from_config(config).backward is True

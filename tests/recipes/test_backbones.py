@@ -220,7 +220,7 @@ def test_settings_that_do_not_go_with_a_backbone_are_refused(bert):
     assert "leave out model.units" in str(raised.value)
     assert "leave out tokenizer.sampling" in str(raised.value)
     assert "give one of them" in str(raised.value)
-    with pytest.raises(ConfigError, match="set model.backbone. Received: training.layer_decay=0.9"):
+    with pytest.raises(ConfigError, match="set model.backbone or training.init_from. Rec"):
         load(SentimentConfig, quickstart, ["training.layer_decay=0.9"])
     config = load(SentimentConfig, quickstart, [f"model.backbone={bert}"])
     assert config.model.pooling == "bahdanau" and config.tokenizer.vocabulary_size == 8000

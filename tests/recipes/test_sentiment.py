@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -14,10 +15,18 @@ from recipes.sentiment.report import draw_confusion, report
 from recipes.sentiment.schema import SentimentConfig
 from tests.small_recipe import SMALL, load_data
 from zoo import presets
-from zoo.models import Seq2SeqLM
+from zoo.models import (
+    CausalLM,
+    CausalLMBackbone,
+    CausalLMPreprocessor,
+    Seq2SeqLM,
+    TextClassifier,
+)
+from zoo.tokenizers import train_character_tokenizer, train_subword_tokenizer
 from zoo.training import pretrained
 from zoo.training import run as run_recipe
-from zoo.training.config import read_yaml, resolve
+from zoo.training.config import ConfigError, read_yaml, resolve
+from zoo.training.optimizer import compile_model
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 TINY = ["data.options={train: 40, dev: 10, test: 0}", *SMALL[1:]]
@@ -105,6 +114,152 @@ def test_init_from_of_another_task_is_refused(start):
         pretrained.load(str(start), Seq2SeqLM)
     with pytest.raises(ValueError, match="name a Other. Received: .*, a TextClassifier"):
         pretrained.load(str(start), type("Other", (keras_hub.models.Task,), {}))
+
+
+def save_language_model(directory, tokenizer, dataset, backward=False, **sizes):
+    backbone = CausalLMBackbone(tokenizer.vocabulary_size(), dropout=0.5, **sizes)
+    model = CausalLM(backbone, CausalLMPreprocessor(tokenizer, 8, backward=backward))
+    presets.save(model, directory, name="lm", dataset=dataset, dtype="float32")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def language_models(tmp_path_factory):
+    """Presets of a forward and a backward language model of subwords with two layers."""
+    dataset, folder = load_data(recipe().config), tmp_path_factory.mktemp("language_models")
+    tokenizer = train_subword_tokenizer(dataset.splits["train"]["text"], 300)
+    sizes = {"decoder": "gru", "units": 5, "num_layers": 2}
+    return [
+        save_language_model(
+            folder / name, tokenizer, dataset, bool(i), embedding_dim=6 + i, **sizes
+        )
+        for i, name in enumerate(("forward", "backward"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def language_model(language_models):
+    return language_models[0]
+
+
+def from_language_model(source, *overrides):
+    source = list(map(str, source)) if isinstance(source, list) else str(source)
+    values = {"data": {"name": "generated_reviews"}, "training": {"init_from": source}}
+    return SentimentRecipe(resolve(SentimentConfig, values, [TINY[0], *overrides], source="test"))
+
+
+def test_a_language_model_starts_a_classifier_with_its_states(language_model):
+    one = from_language_model(language_model)
+    settings = one.config.model
+    assert (settings.encoder, settings.bidirectional, settings.num_layers) == ("gru", False, 2)
+    assert (settings.dropout, settings.sequence_length) == (0.3, 128)  # the recipe's own
+    dataset = load_data(one.config)
+    model, source = built(one, dataset), zoo.load(language_model)
+    assert model.preprocessor.tokenizer.proto == source.preprocessor.tokenizer.proto
+    encoded = model.preprocessor.encode(dataset.splits["dev"]["text"][:3])
+    assert max(map(len, encoded)) > 8  # the window of the language model
+    x = model.preprocessor.collate(encoded, 24)
+    states, expected = (it.backbone.predict_on_batch(x) for it in (model, source))
+    np.testing.assert_allclose(states, expected, atol=1e-6)
+    assert np.abs(states).max() > 0.01
+    assert one.differences(model) == [
+        f"the embeddings and the encoder are those of {language_model}; new layers: pooling, logits"
+    ]
+
+
+def test_a_forward_and_a_backward_language_model_start_both_directions(language_models):
+    one = from_language_model(language_models)
+    dataset = load_data(one.config)
+    model, sources = built(one, dataset), list(map(zoo.load, language_models))
+    assert (model.backbone.embedding_dim, model.backbone.bidirectional) == (13, True)
+    texts = sorted(dataset.splits["dev"]["text"], key=len)[:3]
+    encoded = model.preprocessor.encode(texts)
+    states = model.backbone.predict_on_batch(model.preprocessor.collate(encoded, 96))
+    for direction, source in enumerate(sources):
+        ids = source.preprocessor.encode(texts)
+        x = model.preprocessor.collate(ids, 96)
+        for row, expected in enumerate(source.backbone.predict_on_batch(x)):
+            found = states[row, : len(ids[row]), 5 * direction : 5 * direction + 5]
+            found = found[::-1] if direction else found
+            np.testing.assert_allclose(found, expected[: len(ids[row])], atol=1e-6)
+
+
+def test_gradual_unfreezing_trains_one_layer_more_at_a_time(language_model):
+    settings = ["training.gradual_unfreezing=1", "training.epochs=4", "training.weight_decay=0.1"]
+    one = from_language_model(language_model, *settings, "model.pooling=concat")
+    dataset = load_data(one.config)
+    model = built(one, dataset)
+    x, y = one.examples(model, dataset.splits["train"], 0).collate(np.arange(8), 16)
+    compile_model(
+        model,
+        one.config.training,
+        4,
+        frozen_steps=one.frozen_epochs(model),  # a batch each
+        **one.compile_options(model),
+    )
+    recurrent = model.backbone.get_layer("recurrent").stack
+    layers = [model.get_layer("logits"), recurrent[1][0], recurrent[0][0]]
+    layers.append(model.backbone.token_embedding)
+    before = [layer.get_weights() for layer in layers]
+    for epoch in range(4):
+        keras.Model.fit(model, x, y, batch_size=8, verbose=0)
+        moved = [
+            not all(map(np.array_equal, layer.get_weights(), weights))
+            for layer, weights in zip(layers, before, strict=True)
+        ]
+        assert moved == [True] * (epoch + 1) + [False] * (3 - epoch)
+
+
+@pytest.mark.once
+def test_gradual_unfreezing_needs_epochs_and_something_pretrained(language_model):
+    settings = ["training.gradual_unfreezing=2", "training.epochs=6"]
+    one = from_language_model(language_model, *settings)
+    with pytest.raises(ValueError, match="of 2 layers is trained as a whole from epoch 7 on: set "):
+        built(one, load_data(one.config))
+    with pytest.raises(ConfigError, match="set model.backbone or training.init_from"):
+        recipe("training.gradual_unfreezing=1")
+    with pytest.raises(ConfigError, match="give one of them. Received: gradual_unfreezing=2, tra"):
+        from_language_model(language_model, settings[0], "training.trainable_layers=1")
+
+
+def test_layer_decay_of_recurrent_layers(language_model):
+    one = from_language_model(language_model, "training.layer_decay=0.5")
+    model = built(one, load_data(one.config))
+    factors = one.rate_factors(model)
+    assert factors.pop(model.backbone.token_embedding.embeddings.path) == 0.125
+    assert sorted(factors.values()) == [0.25] * 3 + [0.5] * 3
+
+
+@pytest.mark.once
+def test_a_language_model_that_does_not_fit_is_refused(language_model, tmp_path):
+    one = from_language_model(language_model, "model.units=7", "model.bidirectional=true")
+    with pytest.raises(ValueError, match="set model.units=5 model.bidirectional=False. Received: "):
+        built(one, load_data(one.config))
+    dataset = load_data(one.config)
+    characters = train_character_tokenizer(dataset.splits["train"]["text"])
+    names = []
+    for i, (options, message) in enumerate(
+        (
+            ({"decoder": "transformer", "units": 8}, "must be a plain stack .* a causal Transf"),
+            ({"attention": "bahdanau"}, "must be a plain stack .* with attention bahdanau"),
+            ({"num_layers": 2, "residual": True}, "must be a plain stack .* with residual layers"),
+            ({}, "must read subwords: .* with a CharacterTokenizer"),
+            ({"backward": True}, r"\(backward\)"),
+        )
+    ):
+        sizes = {"embedding_dim": 8, "units": 4} | options
+        names.append(save_language_model(tmp_path / str(i), characters, dataset, **sizes))
+        with pytest.raises(ValueError, match=message):
+            from_language_model(names[-1]).prepare(dataset)
+    for pair, message in (
+        ([language_model, language_model], r"in this order: .* \(forward\), .* \(forward\)"),
+        ([language_model, names[-1]], "set model.decoder=lstm model.units=4"),
+        ([names[-2], names[-1]], "must read subwords"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_language_model(pair).prepare(dataset)
+    with pytest.raises(ValueError, match="a TextClassifier or a CausalLM; .* and .* list them"):
+        pretrained.load("lstm_bahdanau_cmudict_g2p_en", TextClassifier, CausalLM)
 
 
 def test_examples_vary_by_epoch_only_with_sampling():

@@ -16,6 +16,8 @@ from tests.small_recipe import load_data
 from zoo import presets
 from zoo.data.batches import Batches
 from zoo.data.planning import plan_batches
+from zoo.models import CausalLM, CausalLMBackbone, CausalLMPreprocessor
+from zoo.tokenizers import train_spaced_word_tokenizer
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
@@ -149,6 +151,38 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         other.build(dataset, other.prepare(dataset), "float32")
+
+
+def test_language_models_of_words_start_a_tagger(tmp_path):
+    dataset = load_data(config())
+    texts = [" ".join(words) for words in dataset.splits["train"]["tokens"]]
+    tokenizer = train_spaced_word_tokenizer(texts[:20])
+    presets_of = []
+    for backward in (False, True):
+        backbone = CausalLMBackbone(
+            tokenizer.vocabulary_size(), embedding_dim=6 + backward, units=5, num_layers=2
+        )
+        model = CausalLM(backbone, CausalLMPreprocessor(tokenizer, 8, backward=backward))
+        presets_of.append(str(tmp_path / str(backward)))
+        presets.save(model, presets_of[-1], name="lm", dataset=dataset, dtype="float32")
+    values = {"data": {"name": "generated_slots"}, "training": {"init_from": presets_of}}
+    one = TaggingRecipe(resolve(TaggingConfig, values, TINY[1:2], source="test"))
+    model = one.build(dataset, one.prepare(dataset), "float32")
+    assert (model.backbone.word_dim, model.backbone.units) == (13, 5)
+    words = model.preprocessor.tokenizer
+    assert not words.lowercase and words.encode(["play"])[0] > 1
+    assert words.vocabulary_size() > tokenizer.vocabulary_size() - 1  # train has more
+    sentences = [text.split() for text in texts[:3]]
+    x = model.preprocessor.collate(model.preprocessor.encode(sentences), 16)
+    states = model.backbone.predict_on_batch(x)
+    for direction, source in enumerate(map(zoo.load, presets_of)):
+        ids = source.preprocessor.encode(texts[:3])
+        rows = [np.pad(row, (0, 16 - len(row))) for row in ids]
+        inputs = {"token_ids": np.array(rows, "int32"), "padding_mask": x["padding_mask"]}
+        for row, expected in enumerate(source.backbone.predict_on_batch(inputs)):
+            found = states[row, : len(ids[row]), 5 * direction : 5 * direction + 5]
+            found = found[::-1] if direction else found
+            np.testing.assert_allclose(found, expected[: len(ids[row])], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_all_mistakes_are_in_one_message():
         ("description=7", "description: must be a string. Received: 7"),
         (
             "model.pooling=bahdanow",
-            "model.pooling: must be one of last, max, mean, bahdanau, ",
+            "model.pooling: must be one of last, max, mean, concat, bahdanau, ",
         ),
         (
             "tracking.register_as=a/b",

@@ -169,8 +169,8 @@ def embedding(frozen_steps, **settings):
         TrainingConfig(**settings),
         10,
         loss="mse",
-        frozen=[vectors.embeddings],
-        frozen_steps=frozen_steps,
+        frozen_steps={vectors.embeddings.path: frozen_steps},
+        undecayed=[vectors.embeddings.path],
     )
     return model, vectors
 

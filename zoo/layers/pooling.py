@@ -16,6 +16,7 @@ class SequencePooling(keras.layers.Layer):
       each).
     - `max`: the maximum of each unit. The weight of a step is its share of the maxima.
     - `mean`: the mean state.
+    - `concat`: these three, one after the other. The weight of a step is its mean weight in them.
     - `bahdanau`, `luong_general`, `scaled_dot`, and names given by
       `zoo.choices.register_attention`: attention of a learned query to the states.
     - `multi_head`: the mean state after residual self-attention. The weight of a step, for each
@@ -24,8 +25,8 @@ class SequencePooling(keras.layers.Layer):
     Args:
         pooling: One of these names.
         bidirectional: bool. Whether the second half of the units is of the backward direction,
-            whose last state is at the first step. Only `last` depends on it. Defaults to
-            `False`.
+            whose last state is at the first step. Only `last` and `concat` depend on it.
+            Defaults to `False`.
         num_heads: int. Heads of `multi_head`. Defaults to `4`.
         dropout: float. Dropout rate of the attention weights. Defaults to `0.0`.
 
@@ -35,9 +36,10 @@ class SequencePooling(keras.layers.Layer):
         training: bool.
 
     Returns:
-        A pair: the vector `[batch, units]`, and the weights `[batch, heads, time]` (several
-        heads only for `multi_head`), which sum to one over the valid steps and are zero at
-        padding. The vector of a row without valid steps is zero (for `multi_head` only finite).
+        A pair: the vector `[batch, units]` (`[batch, 3 * units]` for `concat`), and the weights
+        `[batch, heads, time]` (several heads only for `multi_head`), which sum to one over the
+        valid steps and are zero at padding. The vector of a row without valid steps is zero (for
+        `multi_head` only finite).
 
     Raises:
         ValueError: if `pooling` is unknown, or the units cannot be divided among the heads.
@@ -45,6 +47,7 @@ class SequencePooling(keras.layers.Layer):
     References:
         - A learned query over recurrent states: Yang et al. 2016, "Hierarchical Attention
           Networks", equations 5 to 7.
+        - `concat`: Howard and Ruder 2018, "Universal language model fine-tuning", section 3.3.
         - Self-attention: Vaswani et al. 2017, section 3.2.2.
     """
 
@@ -83,7 +86,15 @@ class SequencePooling(keras.layers.Layer):
         if self.pooling == "max":
             return self._max(states, mask)
         if self.pooling == "mean":
-            return _weighted_sum(mask / lengths, states), (mask / lengths)[:, None, :]
+            return self._mean(states, mask, lengths)
+        if self.pooling == "concat":
+            parts = (
+                self._last(states, mask),
+                self._max(states, mask),
+                self._mean(states, mask, lengths),
+            )
+            vectors, weights = zip(*parts, strict=True)
+            return ops.concatenate(vectors, axis=-1), sum(weights) / len(weights)
         if self.pooling == "multi_head":
             return self._multi_head(states, mask, lengths, training)
         query = ops.broadcast_to(
@@ -120,6 +131,10 @@ class SequencePooling(keras.layers.Layer):
         any_valid = ops.cast(ops.max(mask, axis=1, keepdims=True), states.dtype)  # [batch, 1]
         return largest[:, 0] * any_valid, ops.mean(shares, axis=-1)[:, None, :]
 
+    def _mean(self, states, mask, lengths):
+        weights = mask / lengths
+        return _weighted_sum(weights, states), weights[:, None, :]
+
     def _multi_head(self, states, mask, lengths, training):
         attended, weights = self.attention(
             states,
@@ -142,6 +157,7 @@ class SequencePooling(keras.layers.Layer):
     def compute_output_spec(self, states, padding_mask, training=None):
         batch, time, units = states.shape
         heads = self.num_heads if self.pooling == "multi_head" else 1
+        units = 3 * units if self.pooling == "concat" else units
         return (
             keras.KerasTensor((batch, units), dtype=self.compute_dtype),
             keras.KerasTensor((batch, heads, time), dtype="float32"),

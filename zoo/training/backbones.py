@@ -1,4 +1,4 @@
-"""KerasHub encoders of `model.backbone`: loading, freezing, learning rates by layer."""
+"""Pretrained encoders: loading those of KerasHub, freezing, learning rates by layer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import keras
 import keras_hub
 
 from zoo.models.pretrained import check_encoder_class
+from zoo.training.schema import FineTuningConfig
 
 
 def load_tokenizer(source: str) -> keras_hub.tokenizers.Tokenizer:
@@ -61,7 +62,7 @@ def freeze(backbone: keras_hub.models.Backbone, trainable_layers: int | None) ->
     """Freezes an encoder, except its last layers.
 
     Args:
-        backbone: A backbone of the zoo around a KerasHub encoder.
+        backbone: A backbone of the zoo, around a KerasHub encoder too.
         trainable_layers: Number of layers to train: the last ones. `None` trains all, and the
             embeddings too; `0` none.
 
@@ -88,7 +89,7 @@ def rate_factors(model: keras_hub.models.Task, decay: float | None) -> dict[str,
     down to the embeddings.
 
     Args:
-        model: A task around a KerasHub encoder.
+        model: A task with a backbone of the zoo, around a KerasHub encoder too.
         decay: float. `None` for one rate.
 
     Returns:
@@ -109,20 +110,63 @@ def rate_factors(model: keras_hub.models.Task, decay: float | None) -> dict[str,
     }
 
 
+def unfreezing_epochs(
+    backbone: keras_hub.models.Backbone, settings: FineTuningConfig
+) -> dict[str, int]:
+    """The first epochs, in which each weight of an encoder stays as it is (gradual unfreezing).
+
+    With `training.gradual_unfreezing` of `k`, the first `k` epochs train what is above the encoder,
+    and every `k` epochs another layer joins, the last one first, the embeddings at the end.
+
+    Args:
+        backbone: A backbone of the zoo, around a KerasHub encoder too.
+        settings: The section `training`.
+
+    Returns:
+        The epochs by the path of the weight; none without gradual unfreezing.
+
+    Raises:
+        ValueError: if there are too few epochs to train the embeddings at all.
+
+    References:
+        - Howard and Ruder 2018, "Universal language model fine-tuning", section 3.3.
+    """
+    each = settings.gradual_unfreezing
+    if each is None:
+        return {}
+    groups = _layer_groups(backbone)
+    if settings.epochs <= each * len(groups):
+        raise ValueError(
+            f"With gradual unfreezing this encoder of {len(groups) - 1} layers is trained as a "
+            f"whole from epoch {each * len(groups) + 1} on: set training.epochs to at least that, "
+            f"or training.gradual_unfreezing lower or to null. Received: "
+            f"training.epochs={settings.epochs}, training.gradual_unfreezing={each}"
+        )
+    return {
+        variable.path: each * depth
+        for depth, group in enumerate(reversed(groups), 1)
+        for layer in group
+        for variable in layer.trainable_variables
+    }
+
+
 def _layer_groups(backbone) -> list[list[keras.Layer]]:
     """The embeddings with what belongs to no layer; then each layer, the lowest first."""
-    encoder = getattr(backbone, "pretrained", None)
-    if encoder is None:
-        raise ValueError(
-            "training.layer_decay and training.trainable_layers are for a KerasHub encoder: set "
-            "model.backbone, or leave both null. Received: a backbone without one"
-        )
-    named = {
-        layer.name: layer
-        for part in ("embed_tokens", "encode_tokens")
-        for layer in backbone.get_layer(part).layers
-    }
-    layers = [[named.pop(name)] for name in encoder.layer_names]
+    if backbone.pretrained is not None:
+        named = {
+            layer.name: layer
+            for part in ("embed_tokens", "encode_tokens")
+            for layer in backbone.get_layer(part).layers
+        }
+        layers = [[named.pop(name)] for name in backbone.pretrained.layer_names]
+        return [list(named.values()), *layers]
+    named = {layer.name: layer for layer in backbone.layers if layer.weights}
+    named.pop("attention", None)  # of a tagger: above the encoder
+    if backbone.encoder == "transformer":
+        layers = [[named.pop(f"transformer_layer_{i}")] for i in range(backbone.num_layers)]
+        layers[-1].append(named.pop("norm"))
+    else:
+        layers = named.pop("recurrent").stack
     return [list(named.values()), *layers]
 
 

@@ -73,7 +73,9 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     task = row.pipeline_tag.replace("-", " ") if row else config.recipe
     rows = len(next(iter(dataset.splits["train"].values()), []))
     labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
-    start = f", starting from {config.training.init_from}" if config.training.init_from else ""
+    source = config.training.init_from
+    source = " and ".join(source) if isinstance(source, list) else source
+    start = f", starting from {source}" if source else ""
     if teachers := getattr(config.training, "teachers", []):
         start += f", taught by {', '.join(Path(teacher).name for teacher in teachers)}"
     return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."

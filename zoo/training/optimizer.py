@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import keras
@@ -129,8 +129,8 @@ def compile_model(
     total_steps: int,
     rate_factors: dict[str, float] | None = None,
     *,
-    frozen: Sequence[keras.Variable] = (),
-    frozen_steps: int = 0,
+    frozen_steps: Mapping[str, int] | None = None,
+    undecayed: Collection[str] = (),
     **options,
 ):
     """Compiles a model and builds its optimizer.
@@ -141,9 +141,9 @@ def compile_model(
         total_steps: int. Number of updates of the weights, at which the schedule ends.
         rate_factors: The factor of the learning rate of variables, by their paths; others have
             1. Defaults to `None`: 1 for all.
-        frozen: Trainable weights that keep their present values for the first `frozen_steps` steps.
-            They have no weight decay.
-        frozen_steps: int. Defaults to `0`.
+        frozen_steps: The number of steps for which a trainable weight keeps its present value, by
+            its path. Defaults to `None`: 0 for all.
+        undecayed: Paths of weights without weight decay, besides biases. Defaults to none.
         **options: Other arguments of `keras.Model.compile`, such as `loss`. With
             `training.r_drop` the model must be trained on batches `in_pairs`.
     """
@@ -166,13 +166,14 @@ def compile_model(
         var_list=[
             weight
             for weight in model.trainable_weights
-            if len(weight.shape) < 2 or any(weight is one for one in frozen)
+            if len(weight.shape) < 2 or weight.path in undecayed
         ]
     )
     if rate_factors is not None:
         optimizer.factors = [rate_factors.get(it.path, 1.0) for it in model.trainable_variables]
-    for weight in frozen if frozen_steps else ():
-        weight.constraint = Frozen(weight, optimizer, frozen_steps)
+    for weight in model.trainable_weights:
+        if steps := (frozen_steps or {}).get(weight.path):
+            weight.constraint = Frozen(weight, optimizer, steps)
     if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.

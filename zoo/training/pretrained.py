@@ -1,6 +1,6 @@
 """Models that a recipe names: `training.init_from`, `training.teacher`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,25 +15,27 @@ from zoo.training.schema import RecipeConfig
 
 
 def load(
-    source: str, task: type[keras_hub.models.Task], key: str = "training.init_from"
+    source: str, *tasks: type[keras_hub.models.Task], key: str = "training.init_from"
 ) -> keras_hub.models.Task:
-    """Loads a model of a given class.
+    """Loads a model of given classes.
 
     Args:
         source: A model, as `zoo.load` takes it.
-        task: The class of the model.
+        *tasks: The classes that it may have.
         key: The key of the recipe that names it. Defaults to `"training.init_from"`.
 
     Raises:
         ValueError: if it is of another class.
     """
     model = zoo.load(source)
-    if not isinstance(model, task):
-        row = task_of(task)  # None for a task of another package
-        remedy = f"; `zoo ls --task {row.name}` lists them" if row else ""
+    if not isinstance(model, tasks):
+        names = " or a ".join(task.__name__ for task in tasks)
+        rows = filter(None, map(task_of, tasks))  # without tasks of other packages
+        commands = " and ".join(f"`zoo ls --task {row.name}`" for row in rows)
+        verb = "lists" if len(tasks) == 1 else "list"
+        remedy = f"; {commands} {verb} them" if commands else ""
         raise ValueError(
-            f"{key} must name a {task.__name__}{remedy}. "
-            f"Received: {source!r}, a {type(model).__name__}"
+            f"{key} must name a {names}{remedy}. Received: {source!r}, a {type(model).__name__}"
         )
     return model
 
@@ -76,7 +78,16 @@ def check_same_sizes(
     Raises:
         ValueError: if an argument differs; names the settings the recipe needs.
     """
-    expected, received = source.get_config(), target.get_config()
+    check_settings(source.get_config(), target.get_config(), keys, names)
+
+
+def check_settings(
+    expected: Mapping[str, Any],
+    received: Mapping[str, Any],
+    keys: Iterable[str],
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Checks settings of a model against those of `training.init_from`; see `check_same_sizes`."""
     different = [key for key in keys if expected[key] != received[key]]
     if not different:
         return

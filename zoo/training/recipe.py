@@ -120,12 +120,16 @@ class Recipe(ABC):
     def compile_options(self, model: keras_hub.models.Task) -> dict[str, Any]:
         """Arguments of `keras.Model.compile`: `loss`, `weighted_metrics` and others."""
 
-    def frozen_weights(self, model: keras_hub.models.Task) -> tuple[Sequence[keras.Variable], int]:
-        """Trainable weights to keep unchanged at first, and the number of epochs.
+    def frozen_epochs(self, model: keras_hub.models.Task) -> dict[str, int]:
+        """The first epochs, in which a trainable weight stays as it is, by its path.
 
         Defaults to none.
         """
-        return (), 0
+        return {}
+
+    def undecayed_weights(self, model: keras_hub.models.Task) -> list[str]:
+        """The paths of weights without weight decay, besides biases. Defaults to none."""
+        return []
 
     def describe_data(
         self, model: keras_hub.models.Task, dataset: Dataset
@@ -248,6 +252,10 @@ class Recipe(ABC):
         """
         sources = getattr(self.config.training, "teachers", [])
         return [Teacher(source, self.Task) for source in sources]
+
+    def differences(self, model: keras_hub.models.Task) -> list[str]:
+        """What a new model lacks of that of `training.init_from`, a line each, to be printed."""
+        return pretrained.differences(self.initial_model, model, self.config.training.init_from)
 
     @functools.cached_property
     def initial_model(self) -> keras_hub.models.Task | None:

@@ -196,25 +196,40 @@ class TrainingConfig(Section):
 
 
 class FineTuningConfig(TrainingConfig):
-    """Training of recipes whose model may have a KerasHub encoder, `model.backbone`."""
+    """Training of recipes whose encoder may be pretrained: `model.backbone` or `init_from`."""
 
+    init_from: str | list[str] | None = None  # type: ignore[assignment]
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
     trainable_layers: Annotated[int, Field(ge=0, le=1000)] | None = None
+    gradual_unfreezing: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.gradual_unfreezing is not None and self.trainable_layers is not None:
+            yield Conflict(
+                "gradual_unfreezing trains all layers in the end, and trainable_layers only some: "
+                "give one of them",
+                gradual_unfreezing=self.gradual_unfreezing,
+                trainable_layers=self.trainable_layers,
+            )
 
 
 def backbone_conflicts(config: "RecipeConfig") -> Iterator[Conflict]:
-    """Settings that a KerasHub encoder makes meaningless, and those that need one.
+    """Settings that a KerasHub encoder makes meaningless, and those of a pretrained encoder.
 
     Args:
         config: A recipe with `FineTuningConfig`, and `backbone` and `own_encoder` in `model`.
     """
     model, training = config.model, config.training  # type: ignore[attr-defined]
     if model.backbone is None:
-        keys = ("layer_decay", "trainable_layers")
+        keys = ("layer_decay", "trainable_layers", "gradual_unfreezing")
         given = {f"training__{key}": getattr(training, key) for key in keys}
         given = {key: value for key, value in given.items() if value is not None}
         if given and training.init_from is None:
-            yield Conflict("only a KerasHub encoder has them: set model.backbone", **given)
+            yield Conflict(
+                "they are for a pretrained encoder: set model.backbone or training.init_from",
+                **given,
+            )
         return
     is_path = "://" not in model.backbone and ("/" in model.backbone or model.backbone[0] in ".~")
     if is_path and not Path(model.backbone).is_dir():

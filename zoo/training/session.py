@@ -22,7 +22,7 @@ from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
-from zoo.training.pretrained import differences, with_labels_of
+from zoo.training.pretrained import with_labels_of
 from zoo.training.pruning import Pruned
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -100,8 +100,8 @@ class Session:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
             model = self.recipe.build(self.dataset, preprocessor, config.training.precision)
-            if source := config.training.init_from:
-                for line in differences(self.recipe.initial_model, model, source):
+            if config.training.init_from:
+                for line in self.recipe.differences(model):
                     say(line)
         if config.evaluation.beat_initial:
             self._measure_initial()
@@ -199,14 +199,14 @@ class Session:
         steps = min(steps, settings.max_steps or steps)
         updates = max(steps // settings.accumulate, 1)
         self._training_model = self.recipe.training_model(model)
-        frozen, epochs = self.recipe.frozen_weights(model)
+        frozen = self.recipe.frozen_epochs(model)
         compile_model(
             self._training_model,
             settings,
             updates,
             self.recipe.rate_factors(model),
-            frozen=frozen,
-            frozen_steps=epochs * len(batches),
+            frozen_steps={path: epochs * len(batches) for path, epochs in frozen.items()},
+            undecayed=self.recipe.undecayed_weights(model),
             **self.recipe.compile_options(model),
         )
 

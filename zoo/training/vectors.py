@@ -1,10 +1,9 @@
 """Pretrained word vectors in recipes: `model.word_vectors`, `freeze_vectors`, `vector_words`."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
-import keras
 import keras_hub
 import numpy as np
 
@@ -51,8 +50,10 @@ class VectorsRecipe(Recipe):
     def vector_sizes(self, dataset: Dataset) -> dict[str, int | None]:
         """The arguments `vector_dim` and `trained_words` of the backbone."""
         if self.initial_model is not None:
-            backbone = self.initial_model.backbone
-            return {name: getattr(backbone, name) for name in ("vector_dim", "trained_words")}
+            known = self.initial_model.backbone.get_config()
+            return {"vector_dim": 0, "trained_words": None} | {
+                name: known[name] for name in ("vector_dim", "trained_words") if name in known
+            }
         _, trained, vectors = self._vocabulary(dataset)
         return {"vector_dim": vectors.size if vectors else 0, "trained_words": trained}
 
@@ -84,11 +85,15 @@ class VectorsRecipe(Recipe):
         specials = tokenizer.vocabulary_size() - len(matrix)
         return np.pad(matrix, ((specials, 0), (0, 0)))
 
-    def frozen_weights(self, model: keras_hub.models.Task) -> tuple[Sequence[keras.Variable], int]:
-        layer, epochs = model.backbone.word_vectors, self._settings.freeze_vectors
-        if layer is None or isinstance(epochs, str):  # always: not trainable
-            return (), 0
-        return layer.trainable_variables, epochs
+    def frozen_epochs(self, model: keras_hub.models.Task) -> dict[str, int]:
+        epochs = self._settings.freeze_vectors
+        if isinstance(epochs, str):  # always: not trainable
+            return {}
+        return dict.fromkeys(self.undecayed_weights(model), epochs)
+
+    def undecayed_weights(self, model: keras_hub.models.Task) -> list[str]:
+        layer = model.backbone.word_vectors
+        return [] if layer is None else [weight.path for weight in layer.trainable_variables]
 
     def describe_data(
         self, model: keras_hub.models.Task, dataset: Dataset

@@ -26,6 +26,8 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
             of a text in `fit`. Defaults to `128`.
         start: str. The token before the first of a text, such as a line break for a model of the
             characters of one long text. Defaults to `None`: the end token.
+        backward: bool. Whether texts are read from their last token to the first, as an encoder
+            needs it for its backward direction. Defaults to `False`.
 
     Raises:
         ValueError: if the tokenizer does not know the start token.
@@ -34,9 +36,10 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
     backbone_cls = CausalLMBackbone
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
 
-    def __init__(self, tokenizer, sequence_length=128, start=None, **kwargs):
+    def __init__(self, tokenizer, sequence_length=128, start=None, backward=False, **kwargs):
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
         self.start = start
+        self.backward = backward
 
     def build(self, input_shape):
         self.packer = keras_hub.layers.StartEndPacker(
@@ -91,8 +94,9 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
         return keras.utils.pack_x_y_sample_weight(found, labels, weights)
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Token ids of each text, without start and end."""
-        return [list(ids) for ids in self.tokenizer.encode(texts)]
+        """Token ids of each text in the order of reading, without start and end."""
+        step = -1 if self.backward else 1
+        return [list(ids)[::step] for ids in self.tokenizer.encode(texts)]
 
     def collate(
         self, encoded: Sequence[Sequence[int]], length: int
@@ -114,4 +118,4 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
         return {"token_ids": token_ids, "padding_mask": mask}, labels, mask.astype("float32")
 
     def get_config(self):
-        return super().get_config() | {"start": self.start}
+        return super().get_config() | {"start": self.start, "backward": self.backward}

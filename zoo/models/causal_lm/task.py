@@ -239,7 +239,7 @@ class CausalLM(keras_hub.models.CausalLM):
                 `None`.
 
         Returns:
-            For each text float32 `[tokens + 1]`.
+            For each text float32 `[tokens + 1]`, in the order in which the model reads.
 
         Raises:
             TypeError: if `texts` is not a list of strings.
@@ -359,7 +359,8 @@ class CausalLM(keras_hub.models.CausalLM):
         if method == "attention":
             return self._attention(ids, read, words)
         (found,) = self._log_probabilities([ids], 1)
-        bits = np.maximum(-found / np.log(2), 0)  # without -0.0
+        bits = np.maximum(-found[:-1] / np.log(2), 0)  # without the end, and without -0.0
+        bits = bits[::-1] if self.preprocessor.backward else bits
         tokens = ["".join(read[i] for i in word) for word in words]
         return Surprisal(tokens, [bits[list(word)].sum() for word in words], text)
 

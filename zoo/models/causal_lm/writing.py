@@ -147,10 +147,16 @@ def encode_prefixes(preprocessor: Any, prefixes: Sequence[str]) -> list[list[int
     """Token ids of each prefix, after the start token.
 
     Raises:
-        ValueError: if the tokenizer has no token for a character. Of unknown words, which have
-            one, it warns.
+        ValueError: if the model reads backward, or the tokenizer has no token for a character. Of
+            unknown words, which have one, it warns.
     """
-    encoded = require_preprocessor(preprocessor).encode(prefixes)
+    if require_preprocessor(preprocessor).backward:
+        raise ValueError(
+            "A backward language model reads texts from their end and continues no prefix: it "
+            "starts the backward direction of an encoder, with training.init_from, and `score` "
+            f"measures it. Received: {', '.join(map(repr, prefixes))}"
+        )
+    encoded = preprocessor.encode(prefixes)
     tokenizer = preprocessor.tokenizer
     for prefix, ids in zip(prefixes, encoded, strict=True):
         if tokenizer.unk_token_id not in ids:

@@ -68,9 +68,10 @@ class TextClassifier(keras_hub.models.TextClassifier):
         preprocessor: A `TextClassifierPreprocessor`, or `None`.
         labels: The names of the labels, in the order of their ids. Defaults to
             `("negative", "positive")`, or to `label_0`, `label_1`, … where `num_classes` is not 2.
-        pooling: The pooling of the hidden states to one vector: `"last"`, `"max"`, `"mean"`, or
-            the attention `"bahdanau"`, `"luong_general"`, `"scaled_dot"` or `"multi_head"`; see
-            `zoo.layers.SequencePooling`. Defaults to `"bahdanau"`.
+        pooling: The pooling of the hidden states to one vector: `"last"`, `"max"`, `"mean"`,
+            `"concat"` (these three), or the attention `"bahdanau"`, `"luong_general"`,
+            `"scaled_dot"` or `"multi_head"`; see `zoo.layers.SequencePooling`. Defaults to
+            `"bahdanau"`.
         dropout: float. Dropout rate of the pooled vector. Defaults to `0.0`.
         num_classes: int. The number of labels. Defaults to that of `labels`.
         temperature: float. `infer`, `score` and `explain` divide the logits by it, and so do

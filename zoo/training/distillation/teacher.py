@@ -73,7 +73,7 @@ class Teacher:
         Raises:
             ValueError: if it is of another task.
         """
-        return pretrained.load(self.source, self.task, self.key)
+        return pretrained.load(self.source, self.task, key=self.key)
 
     def answers(
         self,
