@@ -48,6 +48,7 @@ def test_known_labels_keep_the_head_and_must_beat_the_model(tune):
     }
     assert recipe["training"]["init_from"] == "bilstm_bahdanau_nsmc_ko"
     assert recipe["training"]["learning_rate"] == pytest.approx(0.002 / 4)
+    assert recipe["training"]["gradual_unfreezing"] == 1
     assert recipe["evaluation"] == {"metric": "accuracy", "beat_initial": True}
     assert recipe["tracking"]["name"] == "bilstm_bahdanau_nsmc_ko_mine"
     assert said == ""
@@ -74,6 +75,7 @@ def test_changes(tune):
     content = reviews(header="side,review,verdict").replace("\n1", "\n2")
     recipe, _ = tune("bilstm_bahdanau_sst2_en", content, "a b.csv", *words)
     assert recipe["seed"] == 7 and recipe["training"]["epochs"] == 2
+    assert "gradual_unfreezing" not in recipe["training"]  # of an encoder of two groups of layers
     assert recipe["data"]["label"] == "side" and recipe["evaluation"]["behaviour"] == "en"
     assert recipe["tracking"]["name"] == "bilstm_bahdanau_sst2_en_a_b"
 

@@ -29,6 +29,7 @@ TRAINING = ("optimizer", "weight_decay", "label_smoothing", "clip_norm")
 TRAINING += ("flip", "doubly_stochastic", "speed", "noise", "coverage")
 # Settings of its vocabulary, which is that of the model.
 LEARNED = ("vocabulary_size", "least_count", "alphabet")
+WITH_HEADS = ("text_classifier", "token_classifier")
 UNEQUAL = 0.8  # share of the most frequent label from which accuracy says little
 
 
@@ -73,7 +74,7 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
         model: The model.
         files: A file, or the two text files of a translation.
         name: Name of the tuned model.
-        given: Keys of the section `data` that the user states, such as `text`.
+        given: The values of keys that the user states, such as `data.text`.
 
     Raises:
         WrongUse: if the files are not of the model's task, or too small.
@@ -97,7 +98,7 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
     found.add("data", "train", train if len(train) > 1 else train[0])
     for key, (value, reason) in data.keys.items():
         found.add("data", key, value, reason)
-    if "dev" not in given:
+    if "data.dev" not in given:
         share = 0.2 if data.rows < FEW_ROWS and task != "causal_lm" else 0.1
         found.add("data", "dev_fraction", share, "held out of train, to measure both models")
     if (longer := _longer(model, data.texts)) is not None:
@@ -105,7 +106,7 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
     for key, value in base.get("tokenizer", {}).items():
         if key not in LEARNED:
             found.add("tokenizer", key, value)
-    _add_training(found, model, base)
+    _add_training(found, model, base, given.get("training.epochs"))
     notes = _add_evaluation(found, model, data)
     found.add("tracking", "name", name)
     language = guess_language(data.texts)
@@ -150,7 +151,9 @@ def _longer(model: FoundModel, texts: list[str]) -> tuple[int, str] | None:
     return (needed, f"for texts longer than {known} tokens") if needed > known else None
 
 
-def _add_training(found: Proposal, model: FoundModel, recipe: dict[str, Any]) -> None:
+def _add_training(
+    found: Proposal, model: FoundModel, recipe: dict[str, Any], stated: int | None
+) -> None:
     base = recipe.get("training", {})
     rate = base.get("learning_rate", DEFAULT_RATE)
     epochs = 20 if found.rows < FEW_ROWS else 10 if found.rows < MANY_ROWS else 3
@@ -166,7 +169,11 @@ def _add_training(found: Proposal, model: FoundModel, recipe: dict[str, Any]) ->
     for key in TRAINING:
         if key in base:
             found.add("training", key, base[key])
+    epochs = stated or epochs
     found.add("training", "epochs", epochs, "at most")
+    layers = (model.config("config.json") or {}).get("num_layers")
+    if model.task.name in WITH_HEADS and layers and epochs > layers + 1:
+        found.add("training", "gradual_unfreezing", 1, "first the head, then a layer more an epoch")
     found.add("training", "patience", 3, "epochs without a better dev score before it stops")
     found.add("training", "batch_size", batch, why)
     known = f"a quarter of {rate:g}, of its training" if "learning_rate" in base else "small"
@@ -272,7 +279,7 @@ def _spoken(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> 
 def _tagged(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> Data:
     if not is_tagged(files[0]):
         raise _wrong_files(model, files)
-    columns = read_tagged(files[0], given.get("column", "upos"))
+    columns = read_tagged(files[0], given.get("data.column", "upos"))
     tags = Counter(tag for row in columns["tags"] for tag in row)
     rows = len(columns["tokens"])
     seen = f"{rows:,} sentences of {tags.total():,} words, {len(tags)} tags"
@@ -283,7 +290,7 @@ def _texts(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> D
     file = files[0]
     if is_tagged(file) or not (table_format(file) or file.is_dir() or is_text(file)):
         raise _wrong_files(model, files)
-    keys, column = {}, given.get("text", "text")
+    keys, column = {}, given.get("data.text", "text")
     if table_format(file):
         roles = Roles.of(file)
         if (text := _stated(roles, given, "text") or roles.text) is None:
@@ -321,15 +328,15 @@ def _table(model: FoundModel, files: Sequence[Path]) -> Roles:
 
 def _stated(roles: Roles, given: dict[str, Any], key: str) -> Column | None:
     """The column that the user names with `data.KEY`."""
-    if key not in given:
+    if (name := given.get(f"data.{key}")) is None:
         return None
     names = [column.name for column in roles.columns]
-    if given[key] not in names:
+    if name not in names:
         raise WrongUse(
-            f"data.{key} must name a column.{did_you_mean(str(given[key]), names)} "
-            f"Received: {given[key]!r} of {', '.join(names)}"
+            f"data.{key} must name a column.{did_you_mean(str(name), names)} "
+            f"Received: {name!r} of {', '.join(names)}"
         )
-    return roles.columns[names.index(given[key])]
+    return roles.columns[names.index(name)]
 
 
 def _wrong_files(model: FoundModel, files: Sequence[Path]) -> WrongUse:

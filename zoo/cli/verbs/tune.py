@@ -56,7 +56,7 @@ def run(args: Namespace) -> None:
     from zoo.training import config
 
     values = dict(map(_read_change, changes))
-    given = {path[1]: value for path, value in values.items() if path[0] == "data" and path[1:]}
+    given = {".".join(path): value for path, value in values.items()}
     name = args.name or _name(model, files[0])
     tuning = propose(model, files, name, given)
     proposal = tuning.proposal
