@@ -57,6 +57,7 @@ def test_known_labels_keep_the_head_and_must_beat_the_model(tune):
 def test_new_labels_are_said(tune):
     recipe, said = tune("bilstm_bahdanau_sst2_en", reviews(("down", "up", "negative")))
     assert recipe["evaluation"] == {"metric": "accuracy", "gate": 0.34}
+    assert recipe["training"]["learning_rate"] == 0.002  # of its training
     assert "note: new labels, which give it a new head: down, up; " in said
 
 

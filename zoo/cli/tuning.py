@@ -22,7 +22,7 @@ from zoo.tags import tagging_scheme
 
 LEAST_ROWS = 20
 FEW_ROWS, MANY_ROWS = 1000, 20_000
-RATE = 0.25  # of the learning rate that the model was trained with
+RATE = 0.25  # of the learning rate that the model was trained with, if it keeps its head
 DEFAULT_RATE = 0.001  # where that is not known
 # Settings of the recipe of the model that are kept.
 TRAINING = ("optimizer", "weight_decay", "label_smoothing", "clip_norm")
@@ -106,8 +106,10 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
     for key, value in base.get("tokenizer", {}).items():
         if key not in LEARNED:
             found.add("tokenizer", key, value)
-    _add_training(found, model, base, given.get("training.epochs"))
-    notes = _add_evaluation(found, model, data)
+    known = labels_of(model)
+    new = [label for label in data.labels if label not in known]
+    _add_training(found, model, base, bool(new), given.get("training.epochs"))
+    notes = _add_evaluation(found, model, data, new)
     found.add("tracking", "name", name)
     language = guess_language(data.texts)
     languages = model.card.languages if model.card else ()
@@ -152,7 +154,11 @@ def _longer(model: FoundModel, texts: list[str]) -> tuple[int, str] | None:
 
 
 def _add_training(
-    found: Proposal, model: FoundModel, recipe: dict[str, Any], stated: int | None
+    found: Proposal,
+    model: FoundModel,
+    recipe: dict[str, Any],
+    has_new_head: bool,
+    stated: int | None,
 ) -> None:
     base = recipe.get("training", {})
     rate = base.get("learning_rate", DEFAULT_RATE)
@@ -174,14 +180,17 @@ def _add_training(
     layers = (model.config("config.json") or {}).get("num_layers")
     if model.task.name in WITH_HEADS and layers and epochs > layers + 1:
         found.add("training", "gradual_unfreezing", 1, "first the head, then a layer more an epoch")
-    found.add("training", "patience", 3, "epochs without a better dev score before it stops")
+    found.add("training", "patience", 5, "epochs without a better dev score before it stops")
     found.add("training", "batch_size", batch, why)
-    known = f"a quarter of {rate:g}, of its training" if "learning_rate" in base else "small"
-    found.add("training", "learning_rate", rate * RATE, known)
+    if has_new_head:
+        found.add("training", "learning_rate", rate, "as in its training, for the new head")
+    else:
+        known = f"a quarter of {rate:g}, of its training" if "learning_rate" in base else "small"
+        found.add("training", "learning_rate", rate * RATE, known)
     found.add("training", "schedule", "cosine", "down to 0")
 
 
-def _add_evaluation(found: Proposal, model: FoundModel, data: Data) -> list[str]:
+def _add_evaluation(found: Proposal, model: FoundModel, data: Data, new: list[str]) -> list[str]:
     """Metric and gate; returns notes on labels that are new."""
     task, share = model.task.name, 0.0
     if data.labels:
@@ -189,8 +198,6 @@ def _add_evaluation(found: Proposal, model: FoundModel, data: Data) -> list[str]
     if task == "text_classifier":
         metric = "accuracy" if share < UNEQUAL else "macro_f1"
         found.add("evaluation", "metric", metric, f"the most frequent label has {share:.0%}")
-    known = labels_of(model)
-    new = [label for label in data.labels if label not in known]
     if not new:
         why = f"registered only if better than {model.source} on dev"
         found.add("evaluation", "beat_initial", True, why)
@@ -201,7 +208,7 @@ def _add_evaluation(found: Proposal, model: FoundModel, data: Data) -> list[str]
         found.add("evaluation", "gate", round(share + 0.01, 2), "more than the most frequent label")
     return [
         f"new labels, which give it a new head: {_listed(new)}; {model.source} has "
-        f"{_listed(known)}, and cannot be compared. {gate[0].upper()}{gate[1:]}"
+        f"{_listed(labels_of(model))}, and cannot be compared. {gate[0].upper()}{gate[1:]}"
     ]
 
 
