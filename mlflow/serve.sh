@@ -7,7 +7,7 @@ set -eu
 umask 077
 : "${MLFLOW_BACKEND_STORE_URI:?set it to the address of the database}"
 : "${MLFLOW_ARTIFACTS_DESTINATION:?set it to a bucket, such as s3://mlflow, or a folder}"
-: "${MLFLOW_AUTH_ADMIN_PASSWORD:?set it to the password of the account admin, 12 characters or more}"
+: "${MLFLOW_AUTH_ADMIN_PASSWORD:?set it to the password of the account admin}"
 : "${MLFLOW_FLASK_SERVER_SECRET_KEY:?set it to a random text, and keep it}"
 export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 

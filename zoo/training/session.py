@@ -320,6 +320,11 @@ class Session:
         data = self.dataset
         return ", ".join(f"{split} {num_rows(data, split):,}" for split in data.splits)
 
+    def _is_trained(self, checkpoint) -> bool:
+        settings = self.config.training
+        limits = (settings.epochs, settings.max_steps, settings.patience)
+        return checkpoint.progress().is_over(*limits)
+
     def _clean_up(self, checkpoint, error) -> None:
         """Keeps a resumable checkpoint and prints the command to resume; removes any other."""
         if isinstance(error, LeaseError):  # it is another process' now
@@ -328,6 +333,8 @@ class Session:
             checkpoint.remove()
             return
         command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
+        if isinstance(error, MlflowException) and self._is_trained(checkpoint):
+            command = "zoo track push"
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:
