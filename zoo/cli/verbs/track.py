@@ -9,7 +9,7 @@ over: `zoo run … --resume` goes on with it.
 from argparse import ArgumentParser, Namespace
 
 from zoo.cli import backend, output, recipe_files
-from zoo.cli.errors import Failure
+from zoo.cli.errors import Failure, command
 
 EXAMPLES = """\
   zoo track push --dry-run
@@ -54,5 +54,5 @@ def run(args: Namespace) -> None:
     if failed:
         raise Failure(
             f"{len(failed)} of {len(unsent)} runs could not be sent; they are kept.",
-            hint=f"zoo run {failed[0].label} --resume {failed[0].run_id[:8]}",
+            hint=command("zoo", "run", failed[0].label, "--resume", failed[0].run_id[:8]),
         )
