@@ -213,7 +213,13 @@ class Session:
     def _measure_initial(self) -> None:
         """Scores the model of `training.init_from` on dev, for the gate."""
         source, metric = self.config.training.init_from, self.config.evaluation.metric
-        scores = self.recipe.initial_model.score(self.dataset.splits["dev"])
+        model = self.recipe.initial_model
+        if not isinstance(model, self.recipe.Task):
+            raise ValueError(
+                f"evaluation.beat_initial compares two models of one task: set it false. Received: "
+                f"training.init_from={source!r}, a {type(model).__name__}"
+            )
+        scores = model.score(self.dataset.splits["dev"])
         if metric not in scores:
             raise ValueError(
                 f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
