@@ -129,6 +129,7 @@ class CaptioningConfig(RecipeConfig):
         return "bleu_4" if self.data.name else "rouge_l"
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
         if self.training.init_from and self.model.weights:
             yield Conflict(
                 "training.init_from includes the weights of the CNN: set one of the two null",

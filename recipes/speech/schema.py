@@ -165,6 +165,7 @@ class SpeechConfig(RecipeConfig):
         return "wer" if self.data.name else "cer"
 
     def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
         if self.tokenizer.alphabet and self.training.init_from:
             yield Conflict(
                 "a model to start from has its own alphabet: leave alphabet null",

@@ -47,8 +47,11 @@ SIZES = (
     "vector_dim",
     "trained_words",
 )
-# Where one of these differs, only the backbone is copied.
-HEAD_SETTINGS = ("tags", "head", "scheme", "intents")
+# The layers of each head, by the settings that both models must share for them to be copied.
+HEAD_LAYERS = {
+    ("tags", "head", "scheme"): ("potentials", "crf"),
+    ("intents",): ("pooling", "intent"),
+}
 
 
 class TaggingRecipe(EncoderRecipe):
@@ -127,8 +130,11 @@ class TaggingRecipe(EncoderRecipe):
             if not pretrained.backbone.pretrained:  # else the backbone was made of its config
                 check_same_sizes(pretrained.backbone, backbone, SIZES)
             backbone.set_weights(pretrained.backbone.get_weights())
-            if all(getattr(pretrained, name) == getattr(model, name) for name in HEAD_SETTINGS):
-                model.set_weights(pretrained.get_weights())
+            for settings_of_head, layers in HEAD_LAYERS.items():
+                same = [getattr(pretrained, it) == getattr(model, it) for it in settings_of_head]
+                for layer in model.layers:
+                    if all(same) and layer.name in layers:
+                        layer.set_weights(pretrained.get_layer(layer.name).get_weights())
         self.set_vectors(model, dataset)
         self.freeze(model)
         return model

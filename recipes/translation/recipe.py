@@ -62,7 +62,7 @@ class TranslationRecipe(Recipe):
                 pretrained.tokenizer,
                 length,
                 length,
-                pretrained.source_tokenizer,
+                pretrained.source_tokenizer if pretrained.has_two_tokenizers else None,
                 lowercase=pretrained.lowercase,
             )
         train = dataset.splits["train"]
@@ -87,7 +87,8 @@ class TranslationRecipe(Recipe):
             dtype=dtype,
             **settings.decoder(),
         )
-        languages = dataset.languages if len(dataset.languages) == 2 else None
+        known = getattr(self.initial_model, "languages", None)
+        languages = dataset.languages if len(dataset.languages) == 2 else known
         model = Seq2SeqLM(
             backbone,
             preprocessor,

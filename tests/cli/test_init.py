@@ -48,7 +48,7 @@ def test_reviews(init):
     assert "120 rows with the columns id, review, verdict" in shown
     assert "data.text=review  11 words on average, en" in shown
     assert "data.label=verdict  2 values: neg (80), pos (40)" in shown
-    assert "training.init_from=bilstm_bahdanau_" in shown and "_en data.train=reviews.csv" in shown
+    assert "zoo tune bilstm_bahdanau_" in shown and "_en reviews.csv" in shown
     assert shown.endswith("next: zoo run my.yaml\n")
 
 

@@ -1,5 +1,7 @@
 """Tagging recipe: schema, examples, losses, report."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from zoo.tokenizers import train_spaced_word_tokenizer
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
 from zoo.training.losses import SentenceCrossentropy
+from zoo.training.pretrained import with_labels_of
 
 QUICKSTART = FOLDER / "tagging" / "quickstart.yaml"
 TINY = [
@@ -135,6 +138,16 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     again = same.build(dataset, same.prepare(dataset), "float32")
     for found, expected in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+    # Without intents the layers of the tags are copied, and with other tags those of the intents.
+    splits = {split: {**it} for split, it in dataset.splits.items()}
+    del splits["train"]["intent"]
+    without = replace(dataset, splits=splits)
+    found = same.build(without, same.prepare(dataset), "float32")
+    crf, expected = (it.get_layer("crf").get_weights() for it in (found, model))
+    assert not found.intents and np.array_equal(crf[0], expected[0])
+    fewer = with_labels_of(model, replace(dataset, labels=dataset.labels[2:]))
+    assert fewer.labels == tuple(model.tags)
+    assert with_labels_of(model, replace(dataset, labels=("X",))).labels == ("X",)
     other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         other.build(dataset, other.prepare(dataset), "float32")

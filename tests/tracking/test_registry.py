@@ -41,6 +41,14 @@ def test_gate_result_as_text():
     )
 
 
+def test_a_rival_must_be_surpassed():
+    gate = Gate("accuracy", 0.8, rival="tiny_en")
+    assert not gate.check({"accuracy": 0.8}).passed and gate.check({"accuracy": 0.81}).passed
+    assert str(gate.check({"accuracy": 0.8})) == "accuracy 0.8 > 0.8 of tiny_en: failed"
+    result = Gate("loss", 0.8, "min", "tiny_en").check({"loss": 0.7})
+    assert str(result) == "loss 0.7 < 0.8 of tiny_en: passed"
+
+
 def test_gate_on_an_unmeasured_metric():
     with pytest.raises(ValueError, match="Did you mean `accuracy`.*Received: metric='acuracy'"):
         Gate("acuracy", 0.8).check({"accuracy": 0.9})

@@ -170,6 +170,8 @@ def test_fine_tuning_brings_sizes_along_or_records_no_run(run, client, tmp_path,
     data = reviews(tmp_path, header="text,label")
     data.write_text(data.read_text().replace("positive", "good"))
     own = ["data.options={}", f"data.train={data}"]
+    with pytest.raises(ConfigError, match="there is no model to beat: set training.init_from"):
+        run(*own, "evaluation.beat_initial=true")
     with pytest.raises(ValueError, match="set model.units=5. Received: model.units=7"):
         run(*own, f"training.init_from={start}", "model.units=7")
     (experiment,) = client.search_experiments(filter_string="name = 'sentiment'")

@@ -17,7 +17,7 @@ from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint, CheckpointError, TrainerState
 from zoo.training.config import ConfigError
 from zoo.training.loop import TrainingError
-from zoo.training.schema import DataConfig, TrainingConfig
+from zoo.training.schema import DataConfig
 
 
 def checkpoints(home):
@@ -372,8 +372,7 @@ def test_user_files(run, client, tmp_path, capsys):
     ],
 )
 def test_is_over(progress, expected):
-    settings = TrainingConfig(epochs=5, patience=2, max_steps=7)
-    assert loop._is_over(progress, settings) is expected
+    assert progress.is_over(epochs=5, max_steps=7, patience=2) is expected
 
 
 @pytest.mark.once

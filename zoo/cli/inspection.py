@@ -1,6 +1,5 @@
 """Looks at a user's files and proposes a recipe for them, with the reasons."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,26 +7,18 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from zoo.cli.columns import Column, Roles, named_pair
 from zoo.cli.errors import WrongUse
 from zoo.data import read_parallel, read_tagged, read_texts
 from zoo.data.languages import guess_language
-from zoo.data.tables import read_rows, table_format
+from zoo.data.tables import table_format
 from zoo.data.text_files import is_text
 from zoo.tags import tagging_scheme
 
-AUDIO = re.compile(r"\.(wav|flac|ogg|mp3|aiff?)$", re.IGNORECASE)
-IMAGES = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?)$", re.IGNORECASE)
-# Usual names of columns, which decide among several candidates.
-TEXTS = ("text", "review", "sentence", "document", "comment", "content", "message", "title")
-LABELS = ("label", "class", "category", "sentiment", "rating", "stars", "score", "target", "intent")
-TRANSCRIPTS = ("transcript", "transcription", "text", "sentence", "words")
-SPEAKERS = ("speaker", "speaker_id", "client_id", "voice")
-SOURCES, TARGETS = ("source", "src", "input"), ("target", "tgt", "output", "translation")
-MOST_LABELS = 50
-MOST_LABEL_WORDS = 4
 MOST_SYMBOLS = 200  # different phones, or the like
 UNSPACED = ("ja", "zh", "th")  # languages without spaces between words
 SHORT, LONG = 32, 512  # limits of the proposed length of a sequence, in tokens
+LANES = "parts of the text that are read side by side"
 MANY_CHARACTERS = 3_000_000  # of which a language model reads subwords
 
 
@@ -64,53 +55,20 @@ class Proposal:
     def add(self, section: str, key: str, value: Any, reason: str = "") -> None:
         self.settings.append(Setting(section, key, value, reason))
 
+    def replace(self, section: str, key: str, value: Any) -> None:
+        """Sets a key to a value that the user states; of a key without section, `""`."""
+        self.settings = [it for it in self.settings if (it.section, it.key) != (section, key)]
+        places = [i for i, it in enumerate(self.settings) if it.section == section]
+        place = places[-1] + 1 if places else len(self.settings) * bool(section)
+        self.settings.insert(place, Setting(section, key, value))
+
     def values(self) -> dict[str, Any]:
         """The content of the recipe file."""
         values: dict[str, Any] = {"recipe": self.recipe}
         for setting in self.settings:
-            values.setdefault(setting.section, {})[setting.key] = setting.value
+            section = values.setdefault(setting.section, {}) if setting.section else values
+            section[setting.key] = setting.value
         return values
-
-
-@dataclass
-class Column:
-    """A column of a table, with its values as strings."""
-
-    name: str
-    values: list[str]
-
-    @property
-    def words(self) -> float:
-        """Mean number of words of a value."""
-        return mean(len(value.split()) for value in self.values)
-
-    @property
-    def characters(self) -> float:
-        """Mean number of characters of a value."""
-        return mean(map(len, self.values))
-
-    @property
-    def counts(self) -> Counter[str]:
-        return Counter(value.strip() for value in self.values)
-
-    @property
-    def is_image(self) -> bool:
-        return all(IMAGES.search(value.strip()) for value in self.values)
-
-    @property
-    def is_audio(self) -> bool:
-        return all(AUDIO.search(value.strip()) for value in self.values)
-
-    @property
-    def is_number(self) -> bool:
-        return all(re.fullmatch(r"\s*-?\d+([.,]\d+)?\s*", value) for value in self.values)
-
-    @property
-    def is_label(self) -> bool:
-        """True if few values occur again and again."""
-        counts = self.counts
-        few = 2 <= len(counts) <= min(MOST_LABELS, len(self.values) / 2)
-        return few and "" not in counts and self.words <= MOST_LABEL_WORDS
 
 
 def propose(files: Sequence[Path]) -> Proposal:
@@ -127,15 +85,10 @@ def propose(files: Sequence[Path]) -> Proposal:
         found.settings.insert(0, Setting("data", "train", [str(file) for file in files]))
         return found
     (file,) = files
-    if len(files) == 1 and _is_tagged(file):
+    if len(files) == 1 and is_tagged(file):
         found = _tagging(file)
     elif table_format(file):
-        rows = read_rows(file)
-        columns = [
-            Column(name, ["" if row.get(name) is None else _text(row[name]) for row in rows])
-            for name in rows[0]
-        ]
-        found = _of_table(file, columns)
+        found = _of_table(file, Roles.of(file))
     elif file.is_dir() or is_text(file):
         found = _language_modeling(file)
     else:
@@ -149,11 +102,7 @@ def propose(files: Sequence[Path]) -> Proposal:
     return found
 
 
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _is_tagged(file: Path) -> bool:
+def is_tagged(file: Path) -> bool:
     """True if a file has a word per line, by its suffix and its blank lines."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     if suffixes[-1:] in ([".conllu"], [".conll"]):
@@ -167,28 +116,19 @@ def _is_tagged(file: Path) -> bool:
     return "" in head[:-1] and len(columns) == 1 and columns != {1}
 
 
-def _of_table(file: Path, columns: list[Column]) -> Proposal:
+def _of_table(file: Path, roles: Roles) -> Proposal:
     """The recipe of a table: by its columns of images, recordings, labels and texts."""
-    names = ", ".join(column.name for column in columns)
-    seen = f"{len(columns[0].values):,} rows with the columns {names}"
-    images = [column for column in columns if column.is_image]
-    audio = [column for column in columns if column.is_audio]
-    labels = [column for column in columns if column.is_label and column not in (*images, *audio)]
-    texts = [
-        column
-        for column in columns
-        if column not in (*labels, *images, *audio) and not column.is_number
-    ]
-    if audio and (spoken := _named(columns, TRANSCRIPTS) or next(iter(texts), None)):
-        return _speech(seen, audio[0], spoken, _named(columns, SPEAKERS))
-    pair = [_named(texts, names) for names in (SOURCES, TARGETS)]
-    if images and texts:
-        return _captioning(seen, images[0], _longest(texts, ("caption", *TEXTS)))
-    if texts and labels and not all(pair):
-        label = _named(labels, LABELS) or min(labels, key=lambda it: len(it.counts))
-        return _sentiment(seen, _longest(texts, TEXTS), label)
-    if len(texts) >= 2:
-        source, target = [column for column in pair if column] if all(pair) else texts[:2]
+    seen = str(roles)
+    text, label = roles.text, roles.label
+    if roles.audio and roles.transcript:
+        return _speech(seen, roles.audio[0], roles.transcript, roles.speaker)
+    if roles.images and roles.caption:
+        return _captioning(seen, roles.images[0], roles.caption)
+    pair = named_pair(roles.texts) or roles.texts[:2]
+    if text and label and not named_pair(roles.texts):
+        return _sentiment(seen, text, label)
+    if len(pair) == 2:
+        source, target = pair
         found = _translation(source.values, target.values, f"{seen}; two of texts, none of labels")
         found.settings[0:0] = [
             Setting("data", "source", source.name, "column to translate from"),
@@ -205,16 +145,6 @@ def _of_table(file: Path, columns: list[Column]) -> Proposal:
     )
 
 
-def _named(columns: list[Column], names: Sequence[str]) -> Column | None:
-    """The column with the first of these names."""
-    known = {column.name.lower(): column for column in reversed(columns)}
-    return next((known[name] for name in names if name in known), None)
-
-
-def _longest(columns: list[Column], names: Sequence[str]) -> Column:
-    return _named(columns, names) or max(columns, key=lambda column: column.characters)
-
-
 def _sentiment(seen: str, text: Column, label: Column) -> Proposal:
     counts, rows = label.counts, len(label.values)
     listed = ", ".join(f"{name} ({count:,})" for name, count in counts.most_common(6))
@@ -226,7 +156,7 @@ def _sentiment(seen: str, text: Column, label: Column) -> Proposal:
     found.add("data", "label", label.name, f"{len(counts)} values: {listed}{more}")
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     _add_units(found, rows, ("embedding_dim", "units"))
-    found.add("model", "sequence_length", _length(text.values, language), _longest_reason())
+    found.add("model", "sequence_length", length_of(text.values, language), _longest_reason())
     _add_training(found, rows)
     share = counts.most_common(1)[0][1] / rows
     found.add("evaluation", "metric", "accuracy" if share < 0.8 else "macro_f1", _balance(share))
@@ -251,7 +181,7 @@ def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
     found = Proposal("translation", seen, f"pairs of texts ({pair}): translation")
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     _add_units(found, rows, ("embedding_dim", "units"))
-    length = max(map(_length, (source, target), languages))
+    length = max(map(length_of, (source, target), languages))
     found.add("model", "sequence_length", length, _longest_reason())
     _add_training(found, rows, small=30)
     found.add("evaluation", "metric", "chrf", "moves from the first epochs, in any language")
@@ -310,7 +240,7 @@ def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     found.add("model", "image_size", [128, 128], "faster than the default of 224")
     _add_units(found, rows, ("embedding_dim", "units"))
-    found.add("model", "sequence_length", _length(caption.values, language), _longest_reason())
+    found.add("model", "sequence_length", length_of(caption.values, language), _longest_reason())
     _add_training(found, rows, small=20)
     found.add("evaluation", "metric", "rouge_l", "moves from the first epochs")
     return found
@@ -355,11 +285,15 @@ def _language_modeling(path: Path) -> Proposal:
     found.add("model", "sequence_length", SHORT if tokens < 200_000 else 2 * SHORT)
     found.add("training", "epochs", 20 if tokens < 1_000_000 else 10, "at most")
     found.add("training", "patience", 3, "epochs without a better dev score before it stops")
-    lanes = min(max(tokens // (20 * SHORT), 1), 32)
-    found.add("training", "batch_size", lanes, "parts of the text that are read side by side")
+    found.add("training", "batch_size", lanes_for(tokens), LANES)
     found.add("training", "learning_rate", 0.003)
     found.add("evaluation", "metric", "bits_per_character", "the same for any vocabulary")
     return found
+
+
+def lanes_for(tokens: int) -> int:
+    """Number of parts of a text that a language model reads side by side."""
+    return min(max(tokens // (20 * SHORT), 1), 32)
 
 
 def _size(texts: list[str]) -> str:
@@ -376,7 +310,7 @@ def _add_units(found: Proposal, rows: int, keys: Sequence[str]) -> None:
         found.add("model", key, units)
 
 
-def _length(texts: list[str], language: str | None) -> int:
+def length_of(texts: list[str], language: str | None) -> int:
     """Number of subwords, about, that 95 % of the texts do not exceed, in multiples of 32."""
     unspaced = language in UNSPACED
     sizes = sorted(len(text) if unspaced else 1.6 * len(text.split()) for text in texts)
@@ -409,6 +343,7 @@ def lines_of(proposal: Proposal) -> Iterator[str]:
         value = yaml.safe_dump(
             setting.value, default_flow_style=True, allow_unicode=True, width=10_000
         )
-        line = f"  {setting.key}: {value.removesuffix(chr(10)).removesuffix(chr(10) + '...')}"
+        indent = "  " if section else ""
+        line = f"{indent}{setting.key}: {value.removesuffix(chr(10)).removesuffix(chr(10) + '...')}"
         reason = " ".join(setting.reason.split())
         yield f"{line:28} # {reason}" if reason else line

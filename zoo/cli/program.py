@@ -34,7 +34,9 @@ GROUPS = {
     "training": {
         "init": "look at a file of yours and write a recipe for it",
         "run": "train, evaluate, track and register a model from a recipe",
+        "tune": "train a published model further on a file of yours",
         "sweep": "search settings of a recipe: several runs, the hopeless ones stopped early",
+        "track": "send runs that a tracking server could not take to the end",
         "runs": "close runs of killed processes, and remove what they left",
         "presets": "enter the pretrained models in the tracking store",
         "registry": "list, compare, promote and roll back registered models",

@@ -8,9 +8,13 @@ import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.cli.errors import WrongUse, command
 from zoo.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.training.schema import RecipeSpec
 
 GROUP = "zoo.recipes"
 DEFAULT = "quickstart"
@@ -93,6 +97,15 @@ def find(name: str) -> RecipeFile:
         near = did_you_mean(wanted, [file.full_name for file in files])
         raise WrongUse(f"There is no recipe `{name}`.{near}", hint="zoo recipes")
     return _only(found, wanted)
+
+
+def spec_of(recipe: str) -> "RecipeSpec":
+    """The installed recipe of a name, such as `sentiment`.
+
+    Raises:
+        WrongUse: if there is none, or more than one distribution has it.
+    """
+    return find(recipe).entry_point.load()
 
 
 def _own(name: str) -> RecipeFile:

@@ -19,6 +19,7 @@ class GateResult:
         threshold: The required value.
         mode: `"max"` if greater is better, `"min"` if less is.
         passed: Whether the value reaches the threshold. NaN never passes.
+        rival: The model whose value the threshold is. Defaults to `None`: a fixed number.
     """
 
     metric: str
@@ -26,11 +27,15 @@ class GateResult:
     threshold: float
     mode: Mode
     passed: bool
+    rival: str | None = None
 
     def __str__(self) -> str:
-        sign = "≥" if self.mode == "max" else "≤"
+        signs = {"max": "≥", "min": "≤"} if self.rival is None else {"max": ">", "min": "<"}
+        of = "" if self.rival is None else f" of {self.rival}"
         verdict = "passed" if self.passed else "failed"
-        return f"{self.metric} {self.value:.4g} {sign} {self.threshold:.4g}: {verdict}"
+        return (
+            f"{self.metric} {self.value:.4g} {signs[self.mode]} {self.threshold:.4g}{of}: {verdict}"
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Gate:
         metric: Name of a metric of the model's `score`.
         threshold: The required value.
         mode: `"max"` if greater is better, `"min"` if less is. Defaults to `"max"`.
+        rival: A model whose value the threshold is, which must be surpassed, not only reached.
+            Defaults to `None`: the threshold is a fixed number.
 
     Raises:
         ValueError: if `mode` is neither.
@@ -49,6 +56,7 @@ class Gate:
     metric: str
     threshold: float
     mode: Mode = "max"
+    rival: str | None = None
 
     def __post_init__(self):
         if self.mode not in ("max", "min"):
@@ -72,7 +80,9 @@ class Gate:
             )
         value = float(metrics[self.metric])
         passed = not_worse(value, self.threshold, self.mode)
-        return GateResult(self.metric, value, self.threshold, self.mode, passed)
+        if self.rival is not None and value == self.threshold:
+            passed = False
+        return GateResult(self.metric, value, self.threshold, self.mode, passed, self.rival)
 
 
 def not_worse(value: float, other: float, mode: str) -> bool:

@@ -3,7 +3,8 @@
 MLflow 3.17 also serves an assistant with a shell, an AI gateway that calls other servers with
 stored keys, and jobs that run on the machine; on the loopback interface none asks for a password.
 Here every address that tracking does not need is answered with 404 before MLflow sees it, and so is
-whatever a later version adds. `mlflow server --app-name zoo` starts it for a team.
+whatever a later version adds. `mlflow server --app-name zoo-accounts` starts it for a team, with
+MLflow's accounts, and `--app-name zoo` without, behind a proxy that asks for a password.
 
 Imports MLflow when the app is made, and nothing else of the zoo.
 """
@@ -11,7 +12,7 @@ Imports MLflow when the app is made, and nothing else of the zoo.
 import hmac
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ _RESOURCES = frozenset(
     "artifacts datasets experiments get-trace-artifact logged-models metrics model-versions "
     "registered-models runs server-info traces upload-artifact".split()
 )
+_ACCOUNTS = frozenset({"users", "roles"})
 _OF_THE_GATEWAY = "create-promptlab-run"  # among the runs
 # The page of runs asks for the endpoints of a gateway, and reports an error if it gets none.
 _GATEWAYS = "/ajax-api/2.0/mlflow/gateway-proxy"
@@ -56,11 +58,30 @@ def create_app() -> "TrackingServer":
     """The app, for uvicorn and as the entry point `zoo` of `mlflow server --app-name`."""
     os.environ.update(LOCKED)
     from mlflow.server import fastapi_app
+
+    return _reduced(fastapi_app.app)
+
+
+def create_app_with_accounts() -> "TrackingServer":
+    """The app that asks for an account of MLflow (HTTP basic), the entry point `zoo-accounts`.
+
+    Raises:
+        mlflow.exceptions.MlflowException: if there is neither an account nor the password of one to
+            create, `MLFLOW_AUTH_ADMIN_PASSWORD`; or no `MLFLOW_FLASK_SERVER_SECRET_KEY`.
+    """
+    os.environ.update(LOCKED)
+    from mlflow.server import auth  # needs mlflow[auth]
+
+    return _reduced(auth.create_app(), accounts=True)
+
+
+def _reduced(app: "Channel", accounts: bool = False) -> "TrackingServer":
+    from mlflow.server import app as flask_app
     from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 
     prefix = os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/")
-    page = Path(fastapi_app.flask_app.static_folder or "", "index.html")
-    return TrackingServer(fastapi_app.app, page.read_text("utf-8"), prefix)
+    page = Path(flask_app.static_folder or "", "index.html")
+    return TrackingServer(app, page.read_text("utf-8"), prefix, accounts)
 
 
 class TrackingServer:
@@ -70,10 +91,13 @@ class TrackingServer:
         app: MLflow's app.
         page: The HTML of its page.
         prefix: The path that all addresses begin with, such as `"/token"`. Defaults to none.
+        accounts: Whether MLflow has accounts, whose addresses are then served too. Defaults to
+            `False`.
     """
 
-    def __init__(self, app: Channel, page: str, prefix: str = ""):
+    def __init__(self, app: Channel, page: str, prefix: str = "", accounts: bool = False):
         self.app, self.prefix = app, prefix
+        self.resources = _RESOURCES | _ACCOUNTS if accounts else _RESOURCES
         self.page = page.replace("<head>", f"<head>{_SHUT}", 1)
 
     async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
@@ -84,7 +108,7 @@ class TrackingServer:
         path = _without(scope["path"], self.prefix)
         if path == _GATEWAYS and scope["method"] == "GET":
             return await _answer(send, 200, '{"endpoints": []}', b"application/json")
-        if path is None or not is_served(path):
+        if path is None or not is_served(path, self.resources):
             return await _answer(send, 404, _NOT_FOUND)
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         origin = headers.get(b"origin")
@@ -95,7 +119,7 @@ class TrackingServer:
         return await self.app(scope, receive, send)
 
 
-def is_served(path: str) -> bool:
+def is_served(path: str, resources: Collection[str] = _RESOURCES) -> bool:
     """True if tracking, the registry or their pages need an address."""
     if ".." in path.split("/"):
         return False
@@ -107,7 +131,7 @@ def is_served(path: str) -> bool:
     service, resource, rest = found.groups()
     if service == "mlflow-artifacts":
         return True
-    return resource in _RESOURCES and not (rest or "").startswith(_OF_THE_GATEWAY)
+    return resource in resources and not (rest or "").startswith(_OF_THE_GATEWAY)
 
 
 def _without(path: str, prefix: str) -> str | None:

@@ -80,6 +80,17 @@ class TrainerState:
         """A metric on the dev split after each finished epoch."""
         return [one[f"dev/{metric}"] for _, one in self.history if f"dev/{metric}" in one]
 
+    def is_over(self, epochs: int, max_steps: int | None, patience: int | None) -> bool:
+        """True if training has ended, by the settings of its recipe."""
+        if self.batch:  # the current epoch must be finished and evaluated
+            return False
+        best = -1 if self.best_epoch is None else self.best_epoch
+        return (
+            self.epoch >= epochs
+            or (max_steps is not None and self.step >= max_steps)
+            or (patience is not None and self.epoch - 1 - best >= patience)
+        )
+
     def best_weights(self) -> str:
         """The name of the best weights: `epoch 7`, or `the average of epochs 3 to 7`."""
         if self.averaged:

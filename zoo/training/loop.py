@@ -63,7 +63,7 @@ def train(
         zoo.training.checkpoint.CheckpointError: if a checkpoint cannot be written.
     """
     settings, evaluation = config.training, config.evaluation
-    while not _is_over(progress, settings):
+    while not progress.is_over(settings.epochs, settings.max_steps, settings.patience):
         start = time.perf_counter()
         data = examples(progress.epoch)
         plan = plan_batches(
@@ -236,14 +236,3 @@ def _is_better(progress: TrainerState, measured: dict[str, float], evaluation) -
         best_loss = math.inf if progress.best_loss is None else progress.best_loss
         return measured.get("loss", math.inf) < best_loss
     return value > best if evaluation.mode == "max" else value < best
-
-
-def _is_over(progress, settings) -> bool:
-    if progress.batch:  # the current epoch must be finished and evaluated
-        return False
-    best = -1 if progress.best_epoch is None else progress.best_epoch
-    return (
-        progress.epoch >= settings.epochs
-        or progress.step >= (settings.max_steps or math.inf)
-        or progress.epoch - 1 - best >= (settings.patience or math.inf)
-    )

@@ -1,12 +1,14 @@
 """Models that a recipe names: `training.init_from`, `training.teacher`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras_hub
 import numpy as np
 
 import zoo
+from zoo.data import Dataset
 from zoo.tasks import task_of
 from zoo.training.config import resolve
 from zoo.training.schema import RecipeConfig
@@ -36,6 +38,17 @@ def load(
             f"{key} must name a {names}{remedy}. Received: {source!r}, a {type(model).__name__}"
         )
     return model
+
+
+def with_labels_of(model: keras_hub.models.Task, dataset: Dataset) -> Dataset:
+    """The dataset with the labels of a model that is trained further, if it knows all of the data.
+
+    The model then keeps its head, also where some of its labels do not occur in the data.
+    """
+    known = getattr(model, "labels", None) or getattr(model, "tags", None) or ()
+    if dataset.labels and set(dataset.labels) <= set(known):
+        return replace(dataset, labels=tuple(known))
+    return dataset
 
 
 def with_settings(config: RecipeConfig, settings: dict[str, Any]) -> RecipeConfig:

@@ -48,6 +48,8 @@ class Recipe(ABC):
         config: The same, with the settings of `model` that were not given taken from the model of
             `training.init_from`.
         class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
+        initial_scores: Scores on dev of the model of `training.init_from`, before it is trained
+            further, set by the session with `evaluation.beat_initial`; `{}` without.
         Task: Class of the model. `training.init_from` accepts models of this class only.
     """
 
@@ -56,6 +58,7 @@ class Recipe(ABC):
     def __init__(self, config: RecipeConfig):
         self.config = config
         self.class_weights: dict[str, float] = {}
+        self.initial_scores: dict[str, float] = {}
         settings = getattr(config, "model", None)
         if config.training.init_from and settings is not None:
             fields = type(settings).model_fields
@@ -198,12 +201,15 @@ class Recipe(ABC):
 
         They compare the scores of the dev split, and `behaviour/…` where behaviour is measured.
         The metric of the first also decides between the model and the present champion. Defaults
-        to `evaluation.gate` alone.
+        to those of `evaluation.gate` and `evaluation.beat_initial`.
         """
-        evaluation = self.config.evaluation
-        if evaluation.gate is None:
-            return []
-        return [Gate(evaluation.metric, evaluation.gate, evaluation.mode)]
+        evaluation, gates = self.config.evaluation, []
+        if evaluation.gate is not None:
+            gates.append(Gate(evaluation.metric, evaluation.gate, evaluation.mode))
+        if self.initial_scores:
+            value, rival = self.initial_scores[evaluation.metric], self.config.training.init_from
+            gates.append(Gate(evaluation.metric, value, evaluation.mode, rival))
+        return gates
 
     def compare(
         self, models: dict[str, keras_hub.models.Task], columns: Columns, run: Run

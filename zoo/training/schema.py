@@ -288,6 +288,7 @@ class EvaluationConfig(Section):
 
     metric: str | None = None
     gate: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = None
+    beat_initial: bool = False
     test: bool = False
     samples: Annotated[int, Field(ge=0, le=100_000)] = 50
 
@@ -316,6 +317,15 @@ class RecipeConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     variants: dict[Name, list[str]] = {}
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.evaluation.beat_initial and self.training.init_from is None:
+            yield Conflict(
+                "there is no model to beat: set training.init_from, or beat_initial false",
+                evaluation__beat_initial=self.evaluation.beat_initial,
+                training__init_from=self.training.init_from,
+            )
 
     def cost_conflicts(self) -> Iterator[Conflict]:
         """Yields the sizes of a model that would take more memory than any machine has."""

@@ -16,12 +16,13 @@ from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
-from zoo.training.display import Display
+from zoo.training.display import Display, format_metrics
 from zoo.training.finish import Finish, RunResult, in_float32, num_rows, teaching
 from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.optimizer import compile_model
+from zoo.training.pretrained import with_labels_of
 from zoo.training.pruning import Pruned
 from zoo.training.recipe import Recipe, TrainingExamples
 
@@ -85,6 +86,8 @@ class Session:
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
+        if config.training.init_from:
+            self.dataset = with_labels_of(self.recipe.initial_model, self.dataset)
         tags = {"recipe": self.label, "task": self.dataset.task, "seed": config.seed}
         tags["command"] = naming.command(self.label, self.overrides, keras.config.backend())
         tags[DIGEST_TAG] = config_digest(
@@ -100,6 +103,8 @@ class Session:
             if config.training.init_from:
                 for line in self.recipe.differences(model):
                     say(line)
+        if config.evaluation.beat_initial:
+            self._measure_initial()
         self._columns = self.recipe.training_columns(self.dataset, self.display)
         tags |= teaching(self.recipe, self.dataset) | self.tags
         pruned = None
@@ -127,6 +132,8 @@ class Session:
                         model, progress = self._start(checkpoint)
                     else:
                         model, progress = self._resume(checkpoint, run)
+                    if scores := self.recipe.initial_scores:
+                        run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
                     self._train(model, progress, checkpoint, run)
                     finish = Finish(
                         self.recipe,
@@ -202,6 +209,24 @@ class Session:
             undecayed=self.recipe.undecayed_weights(model),
             **self.recipe.compile_options(model),
         )
+
+    def _measure_initial(self) -> None:
+        """Scores the model of `training.init_from` on dev, for the gate."""
+        source, metric = self.config.training.init_from, self.config.evaluation.metric
+        model = self.recipe.initial_model
+        if not isinstance(model, self.recipe.Task):
+            raise ValueError(
+                f"evaluation.beat_initial compares two models of one task: set it false. Received: "
+                f"training.init_from={source!r}, a {type(model).__name__}"
+            )
+        scores = model.score(self.dataset.splits["dev"])
+        if metric not in scores:
+            raise ValueError(
+                f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
+                f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
+            )
+        self.recipe.initial_scores = scores
+        self.display.say(f"{source} on dev, before: {format_metrics(scores)}")
 
     # Train
 
@@ -301,6 +326,11 @@ class Session:
         data = self.dataset
         return ", ".join(f"{split} {num_rows(data, split):,}" for split in data.splits)
 
+    def _is_trained(self, checkpoint) -> bool:
+        settings = self.config.training
+        limits = (settings.epochs, settings.max_steps, settings.patience)
+        return checkpoint.progress().is_over(*limits)
+
     def _clean_up(self, checkpoint, error) -> None:
         """Keeps a resumable checkpoint and prints the command to resume; removes any other."""
         if isinstance(error, LeaseError):  # it is another process' now
@@ -309,6 +339,8 @@ class Session:
             checkpoint.remove()
             return
         command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
+        if isinstance(error, MlflowException) and self._is_trained(checkpoint):
+            command = "zoo track push"
         if isinstance(error, Exception):
             error.hint = getattr(error, "hint", None) or command  # type: ignore[attr-defined]
         else:

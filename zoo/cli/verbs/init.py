@@ -77,12 +77,9 @@ def run(args: Namespace) -> None:
             print(f"  {setting.section}.{setting.key}={value}  {setting.reason}")
     print(f"rows: {sizes}")
     if start := _published(proposal):
-        columns = [f"data.{name}={getattr(resolved.data, name)}" for name in ("text", "label")]
-        command = ["zoo", "run", "sentiment/quickstart", f"training.init_from={start}"]
-        command += [f"data.train={args.files[0]}", *columns]
         print(
             "few rows: a published model that is trained further may be better:\n  "
-            + shlex.join(command)
+            + shlex.join(["zoo", "tune", start, str(args.files[0])])
         )
     print(f"wrote {args.output}\nnext: zoo run {output}")
 
