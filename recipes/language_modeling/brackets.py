@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from keras import ops
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zoo.data.generated_brackets import KINDS, Bracket, closing_brackets
@@ -75,40 +76,47 @@ def by_depth(outcomes: Sequence[Outcome]) -> dict[str, tuple[float, int]]:
     return groups
 
 
-def draw_outcomes(outcomes: dict[str, Sequence[Outcome]]) -> Figure:
-    """Draws the accuracy of closing brackets against distance and depth, a line for each model.
+def draw_outcomes(outcomes: Sequence[Outcome]) -> Figure:
+    """Draws the accuracy of closing brackets of a model against distance and depth.
 
     Args:
-        outcomes: The outcomes of each model, by its name, on the same texts.
+        outcomes: The outcomes of the model.
     """
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
-    for axes, group in zip(panels, (by_distance, by_depth), strict=True):
-        for (name, found), color in zip(outcomes.items(), COLORS, strict=False):
-            groups = group(found)
-            shares = [share for share, _ in groups.values()]
-            axes.plot(list(groups), shares, "o-", ms=4, color=color, label=name)
-            if len(outcomes) == 1:
-                for label, (share, count) in groups.items():
-                    axes.annotate(
-                        f"{share:.0%}\n({count:,})",
-                        (label, share),
-                        (0, 6),
-                        textcoords="offset points",
-                        ha="center",
-                        fontsize=7,
-                    )
-        axes.axhline(1 / len(KINDS), color="#7a8194", linestyle=":")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.margins(x=0.08)
-    panels[0].text(0, 1 / len(KINDS), "a guess", fontsize=8, color="#7a8194", va="bottom")
+    for axes, groups in zip(panels, (by_distance(outcomes), by_depth(outcomes)), strict=True):
+        draw_groups(axes, {"model": groups})
+        for label, (share, count) in groups.items():
+            axes.annotate(
+                f"{share:.0%}\n({count:,})",
+                (label, share),
+                (0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
     panels[0].set(
         xlabel="characters since the bracket was opened",
         ylabel="closing brackets right",
-        ylim=(0, 1.2 if len(outcomes) == 1 else 1.05),
-        yticks=[0, 0.25, 0.5, 0.75, 1],
+        ylim=(0, 1.2),
     )
     panels[1].set(xlabel="brackets that are open")
-    if len(outcomes) > 1:
-        panels[0].legend(frameon=False, fontsize=8, loc="lower left")
     return figure
+
+
+def draw_groups(axes: Axes, groups: dict[str, dict[str, tuple[float, int]]]) -> None:
+    """Draws the accuracy of groups of closing brackets, a line for each model, and that of a guess.
+
+    Args:
+        axes: Where to draw.
+        groups: For each model the groups, as `by_distance` returns them.
+    """
+    for (name, found), color in zip(groups.items(), COLORS, strict=False):
+        shares = [share for share, _ in found.values()]
+        axes.plot(list(found), shares, "o-", ms=4, color=color, label=name)
+    guess = 1 / len(KINDS)
+    axes.axhline(guess, color="#7a8194", linestyle=":")
+    axes.text(0, guess - 0.02, "a guess", fontsize=8, color="#7a8194", va="top")
+    axes.set(ylim=(0, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.08)

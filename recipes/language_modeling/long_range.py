@@ -11,7 +11,7 @@ from recipes.language_modeling.brackets import (
     accuracy,
     bracket_outcomes,
     by_distance,
-    draw_outcomes,
+    draw_groups,
 )
 from zoo.data import Columns
 from zoo.models import CausalLM
@@ -20,8 +20,8 @@ from zoo.tracking import Run
 
 STEPS = 64  # over which gradients are followed
 ROWS = 32  # parts of the text in which they are measured
-SHOWN = (1, 8, 16, 32, 64)  # steps in the table
-SMALLEST = 1e-12  # of the scale of the figure
+SHOWN = (8, 64)  # steps in the table
+SMALLEST = 1e-10  # of the scale of the figure
 
 
 def compare(
@@ -37,28 +37,36 @@ def compare(
 
     Returns:
         Columns of the table: scores; accuracy of closing brackets by distance; the norm of the
-        gradient some steps back, relative to that of the last step.
+        gradient some steps back, relative to that of the last step, before and after training.
     """
     texts = columns["text"]
     scores = [model.score(columns) for model in models.values()]
     table = {name: [round(score[name], 4) for score in scores] for name in scores[0]}
+    groups = {}
     if has_brackets:
         outcomes = {name: bracket_outcomes(model, texts) for name, model in models.items()}
-        run.log_figure(draw_outcomes(outcomes), "figures/brackets.png")
+        groups = {name: by_distance(found) for name, found in outcomes.items()}
         table["brackets right"] = [round(accuracy(found), 4) for found in outcomes.values()]
-        groups = [by_distance(found) for found in outcomes.values()]
-        for label, (_, count) in groups[0].items():
+        for label, (_, count) in next(iter(groups.values())).items():
             name = f"brackets right after {label} ({count:,})"
-            table[name] = [round(group[label][0], 4) for group in groups]
+            table[name] = [round(group[label][0], 4) for group in groups.values()]
     recurrent = {name: model for name, model in models.items() if model.backbone.carries_state}
-    flows = {name: gradient_flow(model, texts) for name, model in recurrent.items()}
-    if flows:
-        run.log_figure(draw_flows(flows), "figures/gradient.png")
+    trained = {name: gradient_flow(model, texts) for name, model in recurrent.items()}
+    new = {name: gradient_flow(_new(model), texts) for name, model in recurrent.items()}
+    if groups or trained:
+        run.log_figure(draw_memory(groups, new, trained), "figures/memory.png")
     for steps in SHOWN:
-        table[f"gradient {steps} steps back"] = [
-            f"{flows[name][steps]:.1e}" if name in flows else "" for name in models
-        ]
+        for state, flows in (("new", new), ("trained", trained)):
+            table[f"gradient {steps} steps back, {state}"] = [
+                f"{flows[name][steps]:.1e}" if name in flows else "" for name in models
+            ]
     return table
+
+
+def _new(model: CausalLM) -> CausalLM:
+    """A model of the same sizes with initial weights."""
+    backbone = type(model.backbone).from_config(model.backbone.get_config())
+    return CausalLM(backbone, model.preprocessor)
 
 
 def gradient_flow(model: CausalLM, texts: Sequence[str]) -> np.ndarray:
@@ -97,14 +105,37 @@ def gradient_flow(model: CausalLM, texts: Sequence[str]) -> np.ndarray:
     return norms / norms[0]
 
 
-def draw_flows(flows: dict[str, np.ndarray]) -> Figure:
-    """Draws the gradient by the number of steps back, a line for each model, on a log scale."""
-    figure = Figure(figsize=(7, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for (name, flow), color in zip(flows.items(), COLORS, strict=False):
-        axes.semilogy(np.maximum(flow, SMALLEST), color=color, label=name)
-    axes.set(xlabel="steps back", ylabel="gradient, relative", ylim=(SMALLEST, 20))
-    axes.grid(color="#eceef2")
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+def draw_memory(
+    groups: dict[str, dict[str, tuple[float, int]]],
+    new: dict[str, np.ndarray],
+    trained: dict[str, np.ndarray],
+) -> Figure:
+    """Draws what models remember beside how far their gradients reach.
+
+    Args:
+        groups: The accuracy of closing brackets by distance of each model; may be empty.
+        new, trained: The gradient by the number of steps back of each recurrent model, with
+            initial weights and after training; may be empty.
+    """
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    panels = figure.subplots(1, bool(groups) + bool(trained), squeeze=False)[0]
+    if groups:
+        draw_groups(panels[0], groups)
+        panels[0].set(
+            xlabel="characters since the bracket was opened", ylabel="closing brackets right"
+        )
+    if trained:
+        axes = panels[-1]
+        for name, color in zip(groups or trained, COLORS, strict=False):
+            if name in trained:
+                axes.semilogy(new[name], ":", color=color)
+                axes.semilogy(trained[name], color=color, label=name)
+        axes.set(
+            xlabel="steps back",
+            ylabel="gradient, relative (dotted: before training)",
+            ylim=(SMALLEST, 10),
+        )
+        axes.grid(color="#eceef2")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].legend(frameon=False, fontsize=8)
     return figure

@@ -171,7 +171,7 @@ class LanguageModelingRecipe(Recipe):
         settings, texts = self.config.evaluation, columns["text"]
         if self._has_brackets:
             outcomes = bracket_outcomes(model, texts)
-            run.log_figure(draw_outcomes({"model": outcomes}), "figures/brackets.png")
+            run.log_figure(draw_outcomes(outcomes), "figures/brackets.png")
         if samples:
             if not model.preprocessor.backward:
                 log_samples(model, texts, settings, self.config.seed, run, "samples.json")

@@ -222,7 +222,7 @@ def test_brackets_are_compared_with_each_other_only(model):
         it for text in texts for it in closing_brackets(text)
     ]
     assert 0 <= accuracy(outcomes) <= 1
-    figure = draw_outcomes({"model": outcomes})
+    figure = draw_outcomes(outcomes)
     assert len(figure.axes) == 2
 
 
@@ -234,9 +234,9 @@ def test_study_compares_memory_and_gradients(model):
     one = recipe("model.decoder=simple_rnn", "model.attention=scaled_dot")
     models = {"lstm": model, "attention": built(one, load_data(one.config))}
     table = one.compare(models, texts, run)
-    assert logged == ["figures/brackets.png", "figures/gradient.png"]
+    assert logged == ["figures/memory.png"]
     assert all(len(values) == 2 for values in table.values())
-    assert {"perplexity", "brackets right", "gradient 64 steps back"} <= set(table)
+    assert {"perplexity", "brackets right", "gradient 64 steps back, new"} <= set(table)
     flow = gradient_flow(model, texts["text"])
     assert flow.shape == (65,) and flow[0] == 1
     assert flow[64] < flow[16] < flow[1] < 1  # of a new LSTM, whose gates are half open
