@@ -48,7 +48,8 @@ class Recipe(ABC):
         config: The same, with the settings of `model` that were not given taken from the model of
             `training.init_from`.
         class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
-        Task: Class of the model. `training.init_from` accepts models of this class only.
+        Task: Class of the model. `training.init_from` accepts models of this class only, where
+            `initial_model` is not overridden.
     """
 
     Task: ClassVar[type[keras_hub.models.Task]]
