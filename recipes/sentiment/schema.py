@@ -170,7 +170,7 @@ class SentimentEvaluation(EvaluationConfig):
 
 
 class SentimentTraining(FineTuningConfig, SoftLabelTraining):
-    """Training of a classifier, with a teacher, or of a KerasHub encoder."""
+    """Training of a classifier, with a teacher, or of a pretrained encoder."""
 
     class_weights: ClassWeights = None
 

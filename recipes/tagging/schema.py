@@ -161,7 +161,7 @@ class TaggingEvaluation(EvaluationConfig):
 
 
 class TaggingTraining(FineTuningConfig, SoftLabelTraining):
-    """Training of a tagger, with a teacher, or of a KerasHub encoder."""
+    """Training of a tagger, with a teacher, or of a pretrained encoder."""
 
     class_weights: ClassWeights = None
 

@@ -1,7 +1,8 @@
-"""KerasHub encoders in recipes: loading, refusals, learning rates by layer, frozen layers."""
+"""Pretrained encoders in recipes: loading, refusals, learning rates by layer, frozen layers."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import keras_hub
@@ -16,7 +17,7 @@ from recipes.tagging.recipe import TaggingRecipe
 from recipes.tagging.schema import TaggingConfig
 from tests.small_recipe import SMALL, load_data
 from tests.tiny_bert import save_tiny_bert, tiny_encoder
-from zoo.models import TextClassifier, TextClassifierBackbone
+from zoo.models import TextClassifier, TextClassifierBackbone, TokenClassifierBackbone
 from zoo.training import backbones
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, load
@@ -122,6 +123,23 @@ def test_init_from_a_model_with_an_encoder(bert, tmp_path):
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert len(one.rate_factors(second)) > 10
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (TextClassifierBackbone, {"encoder": "transformer", "embedding_dim": 4}),
+        (TextClassifierBackbone, {"vector_dim": 3}),
+        (TokenClassifierBackbone, {"character_vocabulary_size": 9, "attention": "bahdanau"}),
+    ],
+)
+def test_layers_of_encoders_of_the_zoo(kind, options):
+    backbone = kind(vocabulary_size=20, num_layers=2, units=4, **options)
+    factors = backbones.rate_factors(SimpleNamespace(backbone=backbone), 0.5)
+    assert set(factors.values()) == {0.5, 0.25, 0.125}
+    left = {it.path for it in backbone.trainable_variables} - set(factors)
+    assert all("attention" in path for path in left) and bool(left) == ("attention" in options)
 
 
 def classifier():

@@ -261,7 +261,7 @@ def test_a_language_model_that_does_not_fit_is_refused(language_model, tmp_path)
             from_language_model(names[-1]).prepare(dataset)
     for pair, message in (
         ([language_model, language_model], r"in this order: .* \(forward\), .* \(forward\)"),
-        ([language_model, names[-1]], "set model.decoder=lstm model.units=4"),
+        ([language_model, names[-1]], "the same decoder, units, num_layers: .* 'units': 5"),
         ([names[-2], names[-1]], "must read subwords"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -170,6 +170,8 @@ def test_language_models_of_words_start_a_tagger(tmp_path):
     one = TaggingRecipe(resolve(TaggingConfig, values, TINY[1:2], source="test"))
     model = one.build(dataset, one.prepare(dataset), "float32")
     assert (model.backbone.word_dim, model.backbone.units) == (13, 5)
+    (line,) = one.differences(model)
+    assert "new layers: character_features, " in line and line.endswith("crf")
     words = model.preprocessor.tokenizer
     assert not words.lowercase and words.encode(["play"])[0] > 1
     assert words.vocabulary_size() > tokenizer.vocabulary_size() - 1  # train has more

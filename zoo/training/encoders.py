@@ -11,6 +11,9 @@ from zoo.training.language_models import check_language_models
 from zoo.training.schema import FineTuningConfig
 from zoo.training.vectors import VectorsRecipe
 
+# Layers with the weights of a language model.
+STARTED = ("token_embedding", "word_embedding", "recurrent")
+
 
 class EncoderRecipe(VectorsRecipe):
     """Recipe of a model with the settings of `zoo.training.schema.FineTuningConfig`.
@@ -48,7 +51,11 @@ class EncoderRecipe(VectorsRecipe):
             return super().differences(model)
         source = self._training.init_from
         names = " and ".join(source) if isinstance(source, list) else source
-        fresh = [it.name for it in model.layers if it.weights and it is not model.backbone]
+        fresh = [
+            layer.name
+            for layer in (*model.backbone.layers, *model.layers)
+            if layer.weights and layer is not model.backbone and layer.name not in STARTED
+        ]
         return [
             f"the embeddings and the encoder are those of {names}; new layers: {', '.join(fresh)}"
         ]

@@ -7,7 +7,6 @@ import numpy as np
 
 from zoo.layers import RecurrentEncoder
 from zoo.models import CausalLM
-from zoo.training.pretrained import check_same_sizes
 
 # Settings that a forward and a backward language model of one encoder must share.
 SHARED = ("decoder", "units", "num_layers")
@@ -50,17 +49,19 @@ def check_language_models(models: Sequence[CausalLM], names: Sequence[str]) -> N
             "An encoder starts from a forward language model, or from a forward and a backward "
             f"one, in this order: training.init_from=[FORWARD,BACKWARD]. Received: {listed}"
         )
-    if len(models) == 2:
-        first, second = models
-        check_same_sizes(second.backbone, first.backbone, SHARED)
-        if first.preprocessor.tokenizer.get_vocabulary() != (
-            second.preprocessor.tokenizer.get_vocabulary()
-        ):
-            raise ValueError(
-                "A forward and a backward language model of one encoder must have the same "
-                "vocabulary: train both on the same data with the same settings of the "
-                f"tokenizer. Received: {', '.join(map(repr, names))}"
-            )
+    sizes = [{key: getattr(model.backbone, key) for key in SHARED} for model in models]
+    if sizes[0] != sizes[-1]:
+        raise ValueError(
+            "A forward and a backward language model of one encoder must have the same "
+            f"{', '.join(SHARED)}: train one of them again. Received: {sizes[0]} and {sizes[-1]}"
+        )
+    first, last = (models[i].preprocessor.tokenizer.get_vocabulary() for i in (0, -1))
+    if first != last:
+        raise ValueError(
+            "A forward and a backward language model of one encoder must have the same "
+            "vocabulary: train both on the same data with the same settings of the tokenizer. "
+            f"Received: {', '.join(map(repr, names))}"
+        )
 
 
 def encoder_settings(models: Sequence[CausalLM], embedding: str) -> dict[str, Any]:

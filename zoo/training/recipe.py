@@ -50,7 +50,8 @@ class Recipe(ABC):
         class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
         initial_scores: Scores on dev of the model of `training.init_from`, before it is trained
             further, set by the session with `evaluation.beat_initial`; `{}` without.
-        Task: Class of the model. `training.init_from` accepts models of this class only.
+        Task: Class of the model. `training.init_from` accepts models of this class only, where
+            `initial_model` is not overridden.
     """
 
     Task: ClassVar[type[keras_hub.models.Task]]
