@@ -123,6 +123,10 @@ HOSTILE = {
         config(vocabulary_size=30_000_000, embedding_cutoffs=[10], embedding_factor=1e300),
         "vocabulary_size=30000000",
     ),
+    "no list of clusters": (
+        config(vocabulary_size=30_000_000, embedding_cutoffs=5),
+        "vocabulary_size=30000000",
+    ),
     "30,000 units": (
         config(units=30_000),
         "units=30000 in config.json.*and that needs 900,000,000",

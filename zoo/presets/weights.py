@@ -155,13 +155,11 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
 def _embedding(node: dict, size: float, width: float) -> float:
     """The weights of the embedding of a vocabulary, less where it is cut into clusters."""
     cutoffs, factor = node.get("embedding_cutoffs"), node.get("embedding_factor", 4)
-    if not cutoffs or not _numbers(node, ("embedding_cutoffs",)) or not _is_size(factor):
+    if not isinstance(cutoffs, list) or not all(map(_is_size, [*cutoffs, factor])):
         return size * width
-    shrink = 1.0 / min(max(factor, 1), 64)
-    clusters = itertools.pairwise([0, *cutoffs, size])
-    weights = sum(
-        max(end - first, 0) * width * shrink**c for c, (first, end) in enumerate(clusters)
-    )
+    factor = int(min(max(factor, 1), 64))
+    clusters = enumerate(itertools.pairwise([0, *cutoffs[:64], size]))
+    weights = sum(max(end - first, 0) * width // factor**c for c, (first, end) in clusters)
     return max(weights, size)
 
 

@@ -24,7 +24,7 @@ class MeanOfWeights:
 
     def build(self, variables):
         super().build(variables)  # type: ignore[misc]
-        if self.averages_late:
+        if self.averages_late and self.average_since is None:
             never = keras.initializers.Constant(NEVER)
             self.average_since = self.add_variable(  # type: ignore[attr-defined]
                 (), initializer=never, dtype="int32", name="average_since"

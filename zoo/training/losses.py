@@ -65,7 +65,10 @@ class TokenCrossentropy(keras.losses.Loss):
         shape, vocabulary = ops.shape(y_true), y_pred.shape[-1]
         logits = ops.cast(ops.reshape(y_pred, (-1, vocabulary)), "float32")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1, 1))
-        normalizer = ops.logsumexp(logits, axis=-1)  # [batch * time]
+        if keras.config.backend() == "torch":  # one pass over the logits in place of several
+            logits, normalizer = ops.log_softmax(logits, axis=-1), 0.0
+        else:
+            normalizer = ops.logsumexp(logits, axis=-1)  # [batch * time]
         target = ops.take_along_axis(logits, truth, axis=-1)[:, 0]
         if self.label_smoothing:
             rate = self.label_smoothing
