@@ -252,9 +252,9 @@ def _pairs(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> D
         return Data(f"{rows:,} pairs of lines", rows, {}, columns["source"], Counter())
     roles = _table(model, files)
     texts = [column for column in roles.columns if column in (*roles.texts, *roles.labels)]
-    first, second = (named_pair(texts) or [*roles.texts, None, None])[:2]
-    source = _stated(roles, given, "source") or first
-    target = _stated(roles, given, "target") or second
+    pair = named_pair(texts) or roles.texts[:2]
+    source = _stated(roles, given, "source") or next(iter(pair), None)
+    target = _stated(roles, given, "target") or next(iter(pair[1:]), None)
     if source is None or target is None or source is target:
         raise _no_columns(model, files, roles, "to read and one to write")
     keys = {"source": (source.name, "to read"), "target": (target.name, "to write")}
