@@ -43,7 +43,9 @@ import os, sys, traceback
 from pathlib import Path
 from zoo.tracking import prepare_store, start_run
 from zoo.tracking.environment import environment
+import zoo.tracking_store
 
+zoo.tracking_store.TIMEOUT_SECONDS = 120  # a busy machine takes its time for ten passwords at once
 prepare_store()
 environment()
 children = []
