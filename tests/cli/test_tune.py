@@ -151,6 +151,7 @@ def test_symbols_keep_their_vocabulary(tune):
             "the label 'up'",
         ),
         ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epoch=3"], "epochs"),
+        ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epochs=few"], "whole number"),
         (
             "bilstm_bahdanau_sst2_en",
             "m.csv",

@@ -39,11 +39,13 @@ pytestmark = [
 
 # Ten processes log a run each at the same time; the parent has imported what they need.
 TEN_RUNS = """
-import os, sys
+import os, sys, traceback
 from pathlib import Path
 from zoo.tracking import prepare_store, start_run
 from zoo.tracking.environment import environment
+import zoo.tracking_store
 
+zoo.tracking_store.TIMEOUT_SECONDS = 120  # a busy machine takes its time for ten passwords at once
 prepare_store()
 environment()
 children = []
@@ -56,7 +58,10 @@ for number in range(10):
                     run.log_metrics({f"train/{i}": number + step + i for i in range(20)}, step)
                 run.log_text(f"written by {number}", "notes.md")
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
     children.append(child)
 sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))

@@ -91,7 +91,7 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
         raise WrongUse(
             f"Too few {'characters' if task == 'causal_lm' else 'rows'}: at least {least} are "
             f"needed to train on and to measure. Received: {data.seen}",
-            hint=command("zoo", "eval", model.source, "--data", files[0]),
+            hint=command("zoo", "eval", model.source, "--dataset", files[0]),
         )
     train = [str(path) for path in files]
     found = Proposal(file.recipe, data.seen, f"{model.source} is a {task}", rows=data.rows)
@@ -158,7 +158,7 @@ def _add_training(
     model: FoundModel,
     recipe: dict[str, Any],
     has_new_head: bool,
-    stated: int | None,
+    stated: Any,
 ) -> None:
     base = recipe.get("training", {})
     rate = base.get("learning_rate", DEFAULT_RATE)
@@ -175,7 +175,7 @@ def _add_training(
     for key in TRAINING:
         if key in base:
             found.add("training", key, base[key])
-    epochs = stated or epochs
+    epochs = stated if isinstance(stated, int) else epochs
     found.add("training", "epochs", epochs, "at most")
     layers = (model.config("config.json") or {}).get("num_layers")
     if model.task.name in WITH_HEADS and layers and epochs > layers + 1:
@@ -202,13 +202,13 @@ def _add_evaluation(found: Proposal, model: FoundModel, data: Data, new: list[st
         why = f"registered only if better than {model.source} on dev"
         found.add("evaluation", "beat_initial", True, why)
         return []
-    gate = "evaluation.gate=… is the score from which it is registered"
+    gate = "Set evaluation.gate=… to the score from which it is registered"
     if share < UNEQUAL and (task == "text_classifier" or tagging_scheme(data.labels) is None):
-        gate = "it is registered if it beats the most frequent label"
+        gate = "It is registered if it beats the most frequent label"
         found.add("evaluation", "gate", round(share + 0.01, 2), "more than the most frequent label")
     return [
         f"new labels, which give it a new head: {_listed(new)}; {model.source} has "
-        f"{_listed(labels_of(model))}, and cannot be compared. {gate[0].upper()}{gate[1:]}"
+        f"{_listed(labels_of(model))}, and cannot be compared. {gate}"
     ]
 
 

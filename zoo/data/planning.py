@@ -77,6 +77,7 @@ def plan_batches(
     batch_size: int,
     *,
     batch_tokens: int | None = None,
+    multiple: int = 1,
     seed: int | None = None,
     epoch: int = 0,
 ) -> list[PlannedBatch]:
@@ -92,6 +93,8 @@ def plan_batches(
             `MAX_BATCH_STEPS` time steps, padding included; at least one.
         batch_tokens: int. Time steps in each batch, padding included: a batch has
             `batch_tokens // boundary` rows, and `batch_size` is ignored. Defaults to `None`.
+        multiple: int. The number of rows of a batch is a multiple of it, and at least that: the
+            number of devices that share a batch. Defaults to `1`.
         seed: int. Seed of the order of rows and batches, which depends on `(seed, epoch)` alone,
             so that any epoch can be planned again. Defaults to `None`, which keeps the order of
             the data within each bucket.
@@ -126,7 +129,8 @@ def plan_batches(
     for bucket, boundary in enumerate(boundaries):
         size = (batch_tokens or MAX_BATCH_STEPS) // int(boundary)
         if batch_tokens is None:
-            size = max(min(size, batch_size), 1)
+            size = min(size, batch_size)
+        size = max(size // multiple, 1) * multiple
         rows = np.flatnonzero(buckets == bucket)
         if random is not None:
             rows = random.permutation(rows)

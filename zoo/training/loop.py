@@ -12,6 +12,7 @@ from zoo.data.batches import Batches
 from zoo.data.planning import in_pairs, plan_batches
 from zoo.tracking.signals import raise_if_stopped
 from zoo.training.checkpoint import Checkpoint, TrainerState
+from zoo.training.devices import count_devices
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import (
     KeepRawWeights,
@@ -71,6 +72,7 @@ def train(
             progress.boundaries,
             settings.batch_size,
             batch_tokens=settings.batch_tokens,
+            multiple=count_devices(settings.devices),
             seed=None if data.in_order else config.seed,
             epoch=progress.epoch,
         )

@@ -208,7 +208,8 @@ class Recipe(ABC):
         if evaluation.gate is not None:
             gates.append(Gate(evaluation.metric, evaluation.gate, evaluation.mode))
         if self.initial_scores:
-            value, rival = self.initial_scores[evaluation.metric], self.config.training.init_from
+            value = self.initial_scores[str(evaluation.metric)]
+            rival = self.config.training.init_from
             gates.append(Gate(evaluation.metric, value, evaluation.mode, rival))
         return gates
 

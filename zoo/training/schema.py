@@ -177,10 +177,18 @@ class TrainingConfig(Section):
     jit: bool | None = None
     patience: Count | None = None
     max_steps: Count | None = None
+    devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 1
     checkpoint_every: Count = 500
     init_from: str | None = None
 
     def conflicts(self) -> Iterator[Conflict]:
+        if self.devices != "auto" and self.batch_size % self.devices and not self.batch_tokens:
+            yield Conflict(
+                "each device takes an equal part of a batch: set batch_size to a multiple of "
+                "devices",
+                batch_size=self.batch_size,
+                devices=self.devices,
+            )
         if self.optimizer == "adam" and self.weight_decay:
             yield Conflict(
                 "adam has no decoupled weight decay: set optimizer adamw, or weight_decay 0",

@@ -16,6 +16,7 @@ from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
 from zoo.training.config import DIGEST_TAG, config_digest
+from zoo.training.devices import count_devices, data_parallel
 from zoo.training.display import Display, format_metrics
 from zoo.training.finish import Finish, RunResult, in_float32, num_rows, teaching
 from zoo.training.lease import Lease, LeaseError
@@ -83,6 +84,7 @@ class Session:
             zoo.training.pruning.Pruned: if `after_epoch` gives the run up, which then has finished.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
+        devices = self._count_devices()
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
@@ -128,13 +130,14 @@ class Session:
                         checkpoint.hold(lease)
                     # Set here, because imports and MLflow draw random numbers too.
                     keras.utils.set_random_seed(config.seed)
-                    if manifest is None:
-                        model, progress = self._start(checkpoint)
-                    else:
-                        model, progress = self._resume(checkpoint, run)
                     if scores := self.recipe.initial_scores:
                         run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
-                    self._train(model, progress, checkpoint, run)
+                    with data_parallel(devices):
+                        if manifest is None:
+                            model, progress = self._start(checkpoint)
+                        else:
+                            model, progress = self._resume(checkpoint, run)
+                        self._train(model, progress, checkpoint, run)
                     finish = Finish(
                         self.recipe,
                         self.dataset,
@@ -194,6 +197,7 @@ class Session:
             boundaries,
             settings.batch_size,
             batch_tokens=settings.batch_tokens,
+            multiple=count_devices(settings.devices),
         )
         steps = settings.epochs * len(batches)
         steps = min(steps, settings.max_steps or steps)
@@ -299,6 +303,16 @@ class Session:
             self.after_epoch(progress.history)
 
     # Checks
+
+    def _count_devices(self) -> int:
+        settings = self.config.training
+        devices = count_devices(settings.devices)
+        if not settings.batch_tokens and settings.batch_size % devices:
+            raise ValueError(
+                f"Each of {devices} devices takes an equal part of a batch: set training.batch_size"
+                f" to a multiple of {devices}. Received: training.batch_size={settings.batch_size}"
+            )
+        return devices
 
     def _check_data(self, manifest) -> None:
         dataset = self.dataset
