@@ -32,9 +32,13 @@ from zoo.training.distillation.soft_labels import (
     soft_labels,
 )
 from zoo.training.encoders import EncoderRecipe
-from zoo.training.language_models import copy_recurrent_weights, encoder_settings, token_embeddings
+from zoo.training.language_models import (
+    check_encoder,
+    copy_language_models,
+    encoder_settings,
+)
 from zoo.training.losses import LabelCrossentropy, TokenCrossentropy
-from zoo.training.pretrained import check_same_sizes, check_settings
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.word_dropout import drop_words
 from zoo.vectors.subwords import split_words, subword_matrix
@@ -109,11 +113,12 @@ class SentimentRecipe(EncoderRecipe):
             dropout=settings.pooled_dropout,
         )
         if self.language_models:
-            expected = encoder_settings(self.language_models, "embedding_dim")
-            check_settings(expected, model.backbone.get_config(), expected)
-            model.backbone.token_embedding.set_weights([token_embeddings(self.language_models)])
+            check_encoder(self.language_models, model.backbone.get_config(), "embedding_dim")
             recurrent = model.backbone.get_layer("recurrent")
-            copy_recurrent_weights(self.language_models, recurrent)
+            embeddings = copy_language_models(
+                self.language_models, recurrent, model.backbone.embedding_dim
+            )
+            model.backbone.token_embedding.set_weights([embeddings])
         elif self.config.training.init_from:
             _copy_weights(self.initial_model, model)
         self.set_vectors(model, dataset)

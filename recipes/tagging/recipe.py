@@ -26,9 +26,13 @@ from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import UNLABELLED, pack
 from zoo.training.distillation.teacher import all_rows
 from zoo.training.encoders import EncoderRecipe
-from zoo.training.language_models import copy_recurrent_weights, encoder_settings, token_embeddings
+from zoo.training.language_models import (
+    check_encoder,
+    copy_language_models,
+    encoder_settings,
+)
 from zoo.training.losses import SentenceCrossentropy
-from zoo.training.pretrained import check_same_sizes, check_settings
+from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.word_dropout import drop_words
 
@@ -140,15 +144,14 @@ class TaggingRecipe(EncoderRecipe):
         return model
 
     def _copy_language_models(self, backbone: TokenClassifierBackbone) -> None:
-        expected = encoder_settings(self.language_models, "word_dim")
-        check_settings(expected, backbone.get_config(), expected)
-        known = token_embeddings(self.language_models)
+        check_encoder(self.language_models, backbone.get_config(), "word_dim")
+        recurrent = backbone.get_layer("recurrent")
+        known = copy_language_models(self.language_models, recurrent, backbone.word_dim)
         (table,) = backbone.word_embedding.get_weights()
         table[:2] = known[:2]  # padding and unknown
         words = known[len(SPECIAL) :]
         table[2 : 2 + len(words)] = words
         backbone.word_embedding.set_weights([table])
-        copy_recurrent_weights(self.language_models, backbone.get_layer("recurrent"))
 
     def _backbone(self, dataset, preprocessor, dtype) -> TokenClassifierBackbone:
         settings = self.config.model

@@ -188,6 +188,27 @@ def test_a_forward_and_a_backward_language_model_start_both_directions(language_
             np.testing.assert_allclose(found, expected[: len(ids[row])], atol=1e-6)
 
 
+@pytest.mark.once
+def test_smaller_embeddings_of_two_language_models(language_models):
+    one = from_language_model(language_models, "model.embedding_dim=9")
+    model, sources = built(one, load_data(one.config)), list(map(zoo.load, language_models))
+    first = model.backbone.get_layer("recurrent").stack[0]
+    kernels = np.concatenate([layer.get_weights()[0] for layer in first], axis=1)
+    (embeddings,) = model.backbone.token_embedding.get_weights()
+    assert embeddings.shape[1] == len(kernels) == 9
+    products = [
+        source.backbone.token_embedding.get_weights()[0]
+        @ source.backbone.stack.stack[0][0].get_weights()[0]
+        for source in sources
+    ]
+    left, values, right = np.linalg.svd(np.concatenate(products, axis=1), full_matrices=False)
+    nearest = left[:, :9] * values[:9] @ right[:9]
+    np.testing.assert_allclose(embeddings @ kernels, nearest, atol=1e-4)
+    with pytest.raises(ValueError, match="set model.embedding_dim=13. Received: .*=14"):
+        larger = from_language_model(language_models, "model.embedding_dim=14")
+        built(larger, load_data(larger.config))
+
+
 def test_gradual_unfreezing_trains_one_layer_more_at_a_time(language_model):
     settings = ["training.gradual_unfreezing=1", "training.epochs=4", "training.weight_decay=0.1"]
     one = from_language_model(language_model, *settings, "model.pooling=concat")

@@ -1,12 +1,13 @@
 """Encoders that start from language models (`training.init_from`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from zoo.layers import RecurrentEncoder
 from zoo.models import CausalLM
+from zoo.training.pretrained import check_settings
 
 # Settings that a forward and a backward language model of one encoder must share.
 SHARED = ("decoder", "units", "num_layers")
@@ -81,42 +82,77 @@ def encoder_settings(models: Sequence[CausalLM], embedding: str) -> dict[str, An
     }
 
 
-def token_embeddings(models: Sequence[CausalLM]) -> np.ndarray:
-    """The embedding of each token in all models side by side, `[tokens, size]`."""
-    tables = [np.array(model.backbone.token_embedding.embeddings) for model in models]
-    return np.concatenate(tables, axis=1)
-
-
-def copy_recurrent_weights(models: Sequence[CausalLM], encoder: RecurrentEncoder) -> None:
-    """Copies the recurrent layers of language models.
-
-    Each direction computes the states of its model. Of its inputs, those that the model lacks
-    have weights of zero at first: the embeddings and states of the other direction, and features
-    after them.
+def check_encoder(models: Sequence[CausalLM], received: Mapping[str, Any], embedding: str) -> None:
+    """Checks the settings of an encoder, whose embeddings may be smaller than `encoder_settings`.
 
     Args:
         models: A language model, or a forward and a backward one.
-        encoder: With the `encoder_settings` of the models. Its inputs begin with
-            `token_embeddings`.
+        received: The settings of the encoder.
+        embedding: The name of the size of the embeddings among these settings.
+
+    Raises:
+        ValueError: if they differ; names the settings the recipe needs.
     """
-    start = 0
+    expected = encoder_settings(models, embedding)
+    if received[embedding] < expected[embedding]:
+        del expected[embedding]
+    check_settings(expected, received, expected)
+
+
+def copy_language_models(
+    models: Sequence[CausalLM], encoder: RecurrentEncoder, size: int
+) -> np.ndarray:
+    """Copies the recurrent layers of language models, and returns the embeddings that fit them.
+
+    Each direction computes the states of its model: its embeddings are those of all models side by
+    side, and the inputs that its model lacks have weights of zero at first. With a smaller `size`
+    the product of embeddings and input kernels has a lower rank: that which is nearest by least
+    squares over all tokens (Eckart and Young 1936).
+
+    Args:
+        models: A language model, or a forward and a backward one.
+        encoder: With the `encoder_settings` of the models. Its inputs begin with the embeddings.
+        size: int. Size of the embeddings.
+
+    Returns:
+        The embedding of each token, floats `[tokens, size]`.
+    """
+    embeddings, kernels = _inputs(models, size)
     for direction, model in enumerate(models):
         for depth, layers in enumerate(encoder.stack):
             (source,), target = model.backbone.stack.stack[depth], layers[direction]
-            first = direction * source.units if depth else start
-            target.set_weights(
-                [
-                    _placed(value, weight.shape, first)
-                    for value, weight in zip(source.get_weights(), target.weights, strict=True)
-                ]
-            )
-        start += model.backbone.embedding_dim
+            kernel, *others = source.get_weights()
+            if depth:
+                kernel = _placed(kernel, target.weights[0].shape, direction * source.units)
+            else:
+                kernel = _placed(kernels[direction], target.weights[0].shape, 0)
+            target.set_weights([kernel, *others])
+    return embeddings
+
+
+def _inputs(models, size):
+    """Embeddings `[tokens, size]`, and the kernel of the first layer `[size, gates]` of each."""
+    tables = [np.array(model.backbone.token_embedding.get_weights()[0]) for model in models]
+    kernels = [model.backbone.stack.stack[0][0].get_weights()[0] for model in models]
+    table = np.concatenate(tables, axis=1)
+    if size == table.shape[1]:
+        starts = np.cumsum([0, *(len(kernel) for kernel in kernels)])
+        return table, [
+            _placed(kernel, (size, kernel.shape[1]), start)
+            for kernel, start in zip(kernels, starts, strict=False)
+        ]
+    product = np.concatenate([t @ k for t, k in zip(tables, kernels, strict=True)], axis=1)
+    product = product.astype("float64")
+    _, vectors = np.linalg.eigh(product.T @ product)  # in rising order
+    basis = vectors[:, -size:]  # [gates of all, size]
+    embeddings = product @ basis
+    scale = np.std(table) / np.std(embeddings)
+    kernels = np.split((basis / scale).T, len(models), axis=1)
+    return (embeddings * scale).astype("float32"), [it.astype("float32") for it in kernels]
 
 
 def _placed(value: np.ndarray, shape: Sequence[int], first: int) -> np.ndarray:
-    """A kernel as rows of a larger one of zeros, from `first` on; other weights as they are."""
-    if value.shape == tuple(shape):
-        return value
+    """A kernel as rows of a larger one of zeros, from `first` on."""
     larger = np.zeros(shape, value.dtype)
     larger[first : first + len(value)] = value
     return larger
