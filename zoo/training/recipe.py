@@ -257,7 +257,8 @@ class Recipe(ABC):
 
     def differences(self, model: keras_hub.models.Task) -> list[str]:
         """What a new model lacks of that of `training.init_from`, a line each, to be printed."""
-        return pretrained.differences(self.initial_model, model, self.config.training.init_from)
+        source = str(self.config.training.init_from)
+        return pretrained.differences(self.initial_model, model, source)
 
     @functools.cached_property
     def initial_model(self) -> keras_hub.models.Task | None:
