@@ -36,6 +36,10 @@ ANSWERS = {
 CONTINUATIONS = {
     "lstm_nsmc_ko": ("정말", " 슬프고 아름다운 영화"),
     "lstm_shakespeare_char": ("ROMEO:", "\nI will not "),
+    "lstm_wikitext2_en": (
+        "The film was released",
+        " in the United States on September 25 , 2011 . The film",
+    ),
 }
 NAMES = sorted(path.parent.name for path in PRETRAINED.glob("*/card.json"))
 

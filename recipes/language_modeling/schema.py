@@ -174,13 +174,22 @@ class LanguageModelingConfig(RecipeConfig):
                 evaluation__cache=self.evaluation.cache.model_dump(),
                 model__decoder="transformer",
             )
-        cutoffs, size = self.model.embedding_cutoffs, self.tokenizer.vocabulary_size
-        if cutoffs and cutoffs[-1] >= size:
-            yield Conflict(
-                "embedding_cutoffs must be below the size of the vocabulary: lower them, or set []",
-                model__embedding_cutoffs=cutoffs,
-                tokenizer__vocabulary_size=size,
-            )
+        cutoffs, tokenizer = self.model.embedding_cutoffs, self.tokenizer
+        if cutoffs and training.init_from is None:  # else the vocabulary is that of the model
+            if tokenizer.level != "words":
+                yield Conflict(
+                    "embedding_cutoffs need ids that are sorted by falling frequency: set level "
+                    "words, or embedding_cutoffs []",
+                    model__embedding_cutoffs=cutoffs,
+                    tokenizer__level=tokenizer.level,
+                )
+            if cutoffs[-1] >= tokenizer.vocabulary_size:
+                yield Conflict(
+                    "embedding_cutoffs must be below the size of the vocabulary: lower them, or "
+                    "set []",
+                    model__embedding_cutoffs=cutoffs,
+                    tokenizer__vocabulary_size=tokenizer.vocabulary_size,
+                )
         # A batch is a window of all lanes; a length is rounded up to a multiple of 8.
         if training.batch_size * -(-length // 8) * 8 > MAX_BATCH_STEPS:
             yield Conflict(

@@ -123,6 +123,10 @@ HOSTILE = {
         config(vocabulary_size=30_000_000, embedding_cutoffs=[10], embedding_factor=1e300),
         "vocabulary_size=30000000",
     ),
+    "clusters of a class without": (
+        config(vocabulary_size=30_000_000, embedding_cutoffs=[1, 2, 3], embedding_factor=64),
+        r"vocabulary_size=30000000.* that needs \d{3},000,000",
+    ),
     "no list of clusters": (
         config(vocabulary_size=30_000_000, embedding_cutoffs=5),
         "vocabulary_size=30000000",
@@ -216,4 +220,7 @@ def test_rare_tokens_may_have_fewer_weights():
     stored = Stored(weights=6_000_000, arrays=9)
     with pytest.raises(PresetError, match="vocabulary_size=100000.* that needs 51,200,000"):
         check_sizes("config.json", sizes, stored)
-    check_sizes("config.json", sizes | {"embedding_cutoffs": [2000, 10_000]}, stored)
+    clusters = {"embedding_cutoffs": [2000, 10_000]}
+    check_sizes("config.json", sizes | clusters, stored, has_clusters=True)
+    with pytest.raises(PresetError, match="vocabulary_size=100000"):  # of another class
+        check_sizes("config.json", sizes | clusters, stored)

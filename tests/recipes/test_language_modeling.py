@@ -175,12 +175,21 @@ def test_windows_begin_elsewhere_in_each_epoch():
         (["model.decoder=transformer", "evaluation.sample_length=400"], "at most 384 tokens"),
         (["model.embedding_cutoffs=[9, 3]"], "embedding_cutoffs must rise"),
         (["model.embedding_cutoffs=[90, 8000]"], "below the size of the vocabulary"),
+        (["model.embedding_cutoffs=[9]"], "sorted by falling frequency: set level words"),
+        (["evaluation.cache={}", "model.decoder=transformer"], "cache is for recurrent decoders"),
         (["data.name=multi30k"], "name must be one of generated_brackets"),
     ],
 )
 def test_settings_that_do_not_fit(overrides, message):
     with pytest.raises(ConfigError, match=message):
         recipe("model.sequence_length=64", *overrides)
+
+
+@pytest.mark.once
+def test_clusters_of_a_model_that_is_trained_further():
+    settings = {"embedding_cutoffs": [3000, 12_000]}
+    values = {"training": {"init_from": "lstm_wikitext2_en"}, "model": settings}
+    assert resolve(LanguageModelingConfig, values, source="test").model.embedding_cutoffs
 
 
 @pytest.mark.once

@@ -26,6 +26,7 @@ CONFIG_FILE, TASK_FILE, SHARDS_FILE = "config.json", "task.json", "model.weights
 # Sources of the classes and functions that a configuration may name.
 _OUR_NAMES = ("zoo>", "keras_hub>")
 _OUR_MODULES = ("zoo.", "keras_hub.")
+_WITH_CLUSTERS = ("CausalLMBackbone", "zoo>CausalLMBackbone")  # of embeddings of several sizes
 _KERAS_MODULES = (
     "keras",
     "keras.activations",
@@ -174,8 +175,14 @@ def _check_sizes(directory, card, present, contents):
             f"Received: parameters={card.parameters:,}, and {stored.weights:,} in the files"
         )
     for file, content in contents.items():
-        for node in _nodes(content):
-            check_sizes(file, node, stored)
+        nodes = list(_nodes(content))
+        clustered = {
+            id(node.get("config"))
+            for node in nodes
+            if (node.get("class_name"), node.get("registered_name")) == _WITH_CLUSTERS
+        }
+        for node in nodes:
+            check_sizes(file, node, stored, has_clusters=id(node) in clustered)
 
 
 def _nodes(content):

@@ -114,13 +114,15 @@ def _arrays(path: Path, file: Any) -> Iterator[Any]:
             yield item
 
 
-def check_sizes(file: str, node: dict, stored: Stored) -> None:
+def check_sizes(file: str, node: dict, stored: Stored, has_clusters: bool = False) -> None:
     """Refuses an object's configuration that claims a larger model than the files hold.
 
     Args:
         file: Name of the JSON file, for the error.
         node: The configuration.
         stored: What the files hold.
+        has_clusters: bool. Whether the class cuts its vocabulary at `embedding_cutoffs`; of others
+            the key says nothing. Defaults to `False`.
     """
     layers = max([1, *_numbers(node, _LAYERS)])
     if layers > stored.arrays:
@@ -129,7 +131,7 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
     width = max([1, *(_numbers(node, ("embedding_dim", "word_dim")) or _numbers(node, ("units",)))])
     claims = {name: layers * size * size for name in _WIDTHS for size in _numbers(node, (name,))}
     claims |= {
-        name: _embedding(node, size, width)
+        name: _clusters(node, size, width) if has_clusters else size * width
         for name in _VOCABULARIES
         for size in _numbers(node, (name,))
     }
@@ -152,8 +154,8 @@ def check_sizes(file: str, node: dict, stored: Stored) -> None:
                 )
 
 
-def _embedding(node: dict, size: float, width: float) -> float:
-    """The weights of the embedding of a vocabulary, less where it is cut into clusters."""
+def _clusters(node: dict, size: float, width: float) -> float:
+    """The weights of the embedding of a vocabulary that may be cut into clusters."""
     cutoffs, factor = node.get("embedding_cutoffs"), node.get("embedding_factor", 4)
     if not isinstance(cutoffs, list) or not all(map(_is_size, [*cutoffs, factor])):
         return size * width
