@@ -188,7 +188,8 @@ def test_settings_that_do_not_fit(overrides, message):
 @pytest.mark.once
 def test_clusters_of_a_model_that_is_trained_further():
     settings = {"embedding_cutoffs": [3000, 12_000]}
-    values = {"training": {"init_from": "lstm_wikitext2_en"}, "model": settings}
+    values = {"data": {"name": "wikitext2"}, "training": {"init_from": "lstm_wikitext2_en"}}
+    values["model"] = settings
     assert resolve(LanguageModelingConfig, values, source="test").model.embedding_cutoffs
 
 
