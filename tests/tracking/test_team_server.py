@@ -109,7 +109,7 @@ def free_port():
 
 
 def wait_for(address, process, log):
-    for _ in range(1200):
+    for _ in range(6000):
         try:
             with build_opener().open(address, timeout=5):
                 return
