@@ -290,7 +290,7 @@ def test_a_database_of_an_older_version_is_upgraded(team, monkeypatch):
     from mlflow import MlflowClient
     from mlflow.store.db.utils import InitialBase, _get_alembic_config
 
-    from zoo.tracking import StoreError, prepare_store
+    from zoo.tracking import prepare_store
 
     team.run(f"psql -qc 'CREATE DATABASE old' {team.database}/mlflow")
     uri = f"{team.database}/old".replace("://", "+psycopg2://")
@@ -301,8 +301,6 @@ def test_a_database_of_an_older_version_is_upgraded(team, monkeypatch):
     older = list(ScriptDirectory.from_config(config).walk_revisions())[1].revision
     command.upgrade(config, older)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(StoreError, match="mlflow db upgrade"):
-        prepare_store()
     assert team.run(f"mlflow db upgrade {uri}").returncode == 0
-    prepare_store()
+    prepare_store()  # refuses any other version than that of the installed MLflow
     assert MlflowClient(uri).create_experiment("after") == "1"
