@@ -118,7 +118,7 @@ def train(
             f"dev {format_metrics(measured)}{'  best' if better else ''}"
         )
         if interval := settings.average_trigger:
-            scores = progress.scores(evaluation.metric)
+            scores = progress.scores(str(evaluation.metric))  # which is known by now
             if average_if_stuck(model, scores, interval, evaluation.mode):
                 display.say(f"{evaluation.metric} is stuck: averaging the weights from here on")
         checkpoint.save(model, progress)  # first, so that a failing store costs no epoch
