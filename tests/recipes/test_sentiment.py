@@ -1,5 +1,6 @@
 """Sentiment recipe: schema, `init_from`, examples, report."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,6 +96,16 @@ def test_init_from_of_other_sizes_names_the_settings(start):
         "The sizes of the model must be those of training.init_from: set model.encoder=lstm "
         "model.units=5. Received: model.encoder=gru model.units=7"
     )
+
+
+@pytest.mark.once
+def test_a_changed_model_to_start_from_is_noticed(start, tmp_path):
+    copy = shutil.copytree(start, tmp_path / "copy")
+    one = recipe(f"training.init_from={copy}")
+    (before,) = one.model_digests()
+    assert recipe(f"training.init_from={start}").model_digests() == [before]
+    (copy / "config.json").write_text("{}")
+    assert one.model_digests() != [before]
 
 
 def test_init_from_brings_sizes_along(start):

@@ -108,7 +108,7 @@ class RunManifest:
         overrides: Changes to its file.
         digest: Digest of the dataset.
         config: The resolved configuration.
-        teachers: Digests of the teachers.
+        models: Digests of the teachers, and of the models of `training.init_from`.
     """
 
     run_id: str
@@ -116,7 +116,7 @@ class RunManifest:
     overrides: list[str]
     digest: str
     config: dict
-    teachers: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
 
 
 class Checkpoint:

@@ -10,8 +10,11 @@ import keras
 import keras_hub
 import numpy as np
 
+from zoo import presets
 from zoo.data import Columns, Dataset
 from zoo.metrics import Behaviour, Calibration
+from zoo.presets.card import digest_of
+from zoo.presets.validation import hash_files
 from zoo.tracking import Gate, Run
 from zoo.training import pretrained
 from zoo.training.display import Display
@@ -254,6 +257,13 @@ class Recipe(ABC):
         """
         sources = getattr(self.config.training, "teachers", [])
         return [Teacher(source, self.Task) for source in sources]
+
+    def model_digests(self) -> list[str]:
+        """SHA-256 of the files of the teachers, and of the models of `training.init_from`."""
+        source = self.config.training.init_from
+        sources = source if isinstance(source, list) else [source] if source else []
+        started = [digest_of(hash_files(presets.resolve(it))) for it in sources]
+        return [teacher.digest for teacher in self.teachers] + started
 
     def differences(self, model: keras_hub.models.Task) -> list[str]:
         """What a new model lacks of that of `training.init_from`, a line each, to be printed."""

@@ -171,7 +171,7 @@ class Session:
             overrides=self.overrides,
             digest=dataset.digest,
             config=self.config.model_dump(),
-            teachers=[teacher.digest for teacher in self.recipe.teachers],
+            models=self.recipe.model_digests(),
         )
         checkpoint.create(manifest, in_float32(self.recipe, dataset, model), dataset)
         self._examples = self.recipe.examples(model, self._columns, 0)
@@ -329,11 +329,12 @@ class Session:
                 "the data, or run the recipe again from the start. Received: "
                 f"resume={manifest.run_id!r}"
             )
-        if manifest and manifest.teachers != [it.digest for it in self.recipe.teachers]:
+        if manifest and manifest.models != self.recipe.model_digests():
             raise CheckpointError(
-                "A teacher has changed since the run started, so the run cannot be resumed: "
-                "restore it, or run the recipe again from the start. Received: "
-                f"training.teacher={[it.source for it in self.recipe.teachers]}"
+                "A teacher, or the model to start from, has changed since the run started, so the "
+                "run cannot be resumed: restore it, or run the recipe again from the start. "
+                f"Received: training.teacher={[it.source for it in self.recipe.teachers]}, "
+                f"training.init_from={self.config.training.init_from!r}"
             )
 
     def _sizes(self) -> str:
