@@ -407,9 +407,13 @@ def test_a_backward_model_reads_from_the_end():
     explained = backward.explain("to be")
     assert explained.tokens == ["t", "o", " ", "b", "e"]
     np.testing.assert_allclose(explained.bits, -found[4::-1] / np.log(2), atol=1e-6)
-    with pytest.raises(ValueError, match="continues no prefix.* Received: 'to'"):
-        backward.infer(["to"])
-    with pytest.raises(ValueError, match="continues no prefix.* Received: 'to'"):
+    for write in (backward.infer, backward.generate, backward.preprocessor.generate_preprocess):
+        with pytest.raises(ValueError, match=r"continues no prefix.* Received: \['to'\]"):
+            write(["to"])
+    with pytest.raises(ValueError, match=r"continues no prefix.* Received: \['to'\]"):
         next(backward.stream("to"))
+    attentive = make("transformer", make_preprocessor(backward=True))
+    with pytest.raises(ValueError, match="use method='surprisal'.*backward=True"):
+        attentive.explain("to be", method="attention")
     config = backward.preprocessor.get_config()
     assert CausalLMPreprocessor.from_config(config).backward is True

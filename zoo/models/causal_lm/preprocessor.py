@@ -93,6 +93,24 @@ class CausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
         labels, weights = found.pop("labels"), found.pop("weights")
         return keras.utils.pack_x_y_sample_weight(found, labels, weights)
 
+    def generate_preprocess(self, x, sequence_length=None):
+        """The inputs of `generate`, as in KerasHub.
+
+        Raises:
+            ValueError: if texts are read from their end.
+        """
+        self.check_forward(x)
+        return super().generate_preprocess(x, sequence_length=sequence_length)
+
+    def check_forward(self, prefixes):
+        """Raises a `ValueError` if texts are read from their end, so that no prefix goes on."""
+        if self.backward:
+            raise ValueError(
+                "A backward language model reads texts from their end and continues no prefix: it "
+                "starts the backward direction of an encoder, with training.init_from, and `score` "
+                f"measures it. Received: {prefixes!r:.200}"
+            )
+
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
         """Token ids of each text in the order of reading, without start and end."""
         step = -1 if self.backward else 1

@@ -357,7 +357,7 @@ class CausalLM(keras_hub.models.CausalLM):
         Raises:
             TypeError: if `text` is not a string.
             ValueError: if it has no tokens, the method is unknown, or `"attention"` is asked of a
-                model without.
+                model without, or of one that reads backward.
 
         References:
             - Surprisal: Hale 2001, "A probabilistic Earley parser as a psycholinguistic model".
@@ -389,6 +389,12 @@ class CausalLM(keras_hub.models.CausalLM):
             raise ValueError(
                 "This model has no attention to explain; use method='surprisal'. "
                 "Received: method='attention'"
+            )
+        if method == "attention" and require_preprocessor(self.preprocessor).backward:
+            raise ValueError(
+                "A backward model predicts each word from those after it, which a map of attention "
+                "to earlier words cannot show; use method='surprisal'. "
+                "Received: method='attention', backward=True"
             )
         return method or "surprisal"
 

@@ -150,12 +150,7 @@ def encode_prefixes(preprocessor: Any, prefixes: Sequence[str]) -> list[list[int
         ValueError: if the model reads backward, or the tokenizer has no token for a character. Of
             unknown words, which have one, it warns.
     """
-    if require_preprocessor(preprocessor).backward:
-        raise ValueError(
-            "A backward language model reads texts from their end and continues no prefix: it "
-            "starts the backward direction of an encoder, with training.init_from, and `score` "
-            f"measures it. Received: {', '.join(map(repr, prefixes))}"
-        )
+    require_preprocessor(preprocessor).check_forward(prefixes)
     encoded = preprocessor.encode(prefixes)
     tokenizer = preprocessor.tokenizer
     for prefix, ids in zip(prefixes, encoded, strict=True):
