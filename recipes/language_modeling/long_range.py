@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 from keras import ops
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ SMALLEST = 1e-10  # of the scale of the figure
 
 
 def compare(
-    models: dict[str, CausalLM], columns: Columns, run: Run, has_brackets: bool
+    models: dict[str, CausalLM], columns: Columns, run: Run, has_brackets: bool, seed: int
 ) -> dict[str, list]:
     """Scores the models, and logs how far their gradients reach and what they remember.
 
@@ -34,6 +35,7 @@ def compare(
         columns: The dev split.
         run: The summary run of the study.
         has_brackets: Whether the texts are those of the bracket language, by characters.
+        seed: int. Seed of the weights of new models.
 
     Returns:
         Columns of the table: scores; accuracy of closing brackets by distance; the norm of the
@@ -52,7 +54,7 @@ def compare(
             table[name] = [round(group[label][0], 4) for group in groups.values()]
     recurrent = {name: model for name, model in models.items() if model.backbone.carries_state}
     trained = {name: gradient_flow(model, texts) for name, model in recurrent.items()}
-    new = {name: gradient_flow(_new(model), texts) for name, model in recurrent.items()}
+    new = {name: gradient_flow(_new(model, seed), texts) for name, model in recurrent.items()}
     if groups or trained:
         run.log_figure(draw_memory(groups, new, trained), "figures/memory.png")
     for steps in SHOWN:
@@ -63,8 +65,9 @@ def compare(
     return table
 
 
-def _new(model: CausalLM) -> CausalLM:
+def _new(model: CausalLM, seed: int) -> CausalLM:
     """A model of the same sizes with initial weights."""
+    keras.utils.set_random_seed(seed)
     backbone = type(model.backbone).from_config(model.backbone.get_config())
     return CausalLM(backbone, model.preprocessor)
 

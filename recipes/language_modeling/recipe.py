@@ -178,7 +178,7 @@ class LanguageModelingRecipe(Recipe):
             log_surprisal(model, texts, run)
 
     def compare(self, models: dict[str, CausalLM], columns: Columns, run: Run) -> dict[str, list]:
-        return long_range.compare(models, columns, run, self._has_brackets)
+        return long_range.compare(models, columns, run, self._has_brackets, self.config.seed)
 
     @property
     def _has_brackets(self) -> bool:
