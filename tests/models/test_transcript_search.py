@@ -27,7 +27,7 @@ GROUPS = {
     "two decoders": ("bahdanau", "joint"),
     "all": ("ctc", "bahdanau", "joint"),
 }
-FUSED = [("ctc", "transformer"), ("two decoders", "lstm")]
+FUSED = [("ctc", "transformer", None), ("two decoders", "lstm", None), ("ctc", "lstm", "\n")]
 
 
 @functools.cache
@@ -88,16 +88,16 @@ def expected_score(model, inputs, labels, share=None):
 
 
 @functools.cache
-def language_model(decoder="lstm"):
+def language_model(decoder="lstm", start=None):
     """A language model whose alphabet has more characters, in another order."""
-    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a"))
+    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a\n"), start=start)
     return test_causal_lm.make(decoder, preprocessor)
 
 
 def by_language_model(model, text):
     """The log-probability of a text with its end."""
-    tokenizer, end = model.preprocessor.tokenizer, model.preprocessor.end_token_id
-    ids = np.array([[end, *tokenizer.encode([text])[0], end]])
+    tokenizer, border = model.preprocessor.tokenizer, model.preprocessor.start_token_id
+    ids = np.array([[border, *tokenizer.encode([text])[0], border]])
     logits = test_causal_lm.logits(model, ids[:, :-1], np.ones(ids[:, :-1].shape, bool))[0]
     return -token_losses(logits, ids[0, 1:]).sum()
 
@@ -123,11 +123,11 @@ def test_a_wide_beam_finds_every_text_with_the_scores_of_the_members(name):
 
 
 @pytest.mark.parametrize(
-    "name, decoder",
-    [("all", "lstm"), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
+    "name, decoder, start",
+    [("all", "lstm", None), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
 )
-def test_a_language_model_adds_its_log_probability(name, decoder):
-    model, its = group(name), language_model(decoder)
+def test_a_language_model_adds_its_log_probability(name, decoder, start):
+    model, its = group(name), language_model(decoder, start)
     options = {"language_model": its, "language_model_weight": 0.7, "max_length": 3}
     if name == "all":
         options |= {"ctc_weight": 0.1}
@@ -149,9 +149,11 @@ def test_language_models_must_fit(tmp_path):
     model = group("ctc")
     foreign = test_causal_lm.make()  # of other texts
     words = CausalLMPreprocessor(train_spaced_word_tokenizer(["a b c"]))
+    backward = CausalLMPreprocessor(CharacterTokenizer("dcb a"), backward=True)
     for its, kind, message in (
         (foreign, ValueError, "every character that the recogniser writes.*one without"),
         (test_causal_lm.make("lstm", words), ValueError, "must predict characters.*a SpacedWord"),
+        (test_causal_lm.make("lstm", backward), ValueError, "from their start.*backward=True"),
         (member("joint"), ValueError, "must be a language model.*a SpeechToText"),
         ("nowhere", PresetError, "nowhere"),
     ):
