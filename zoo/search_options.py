@@ -214,7 +214,7 @@ class TranscriptionOptions(SearchOptions):
             with both, or ensembles of both. Defaults to `None`: that of the model.
         language_model: A `CausalLM` whose tokens are characters: a name or a directory, as for
             `zoo.load`, or the model itself. Adds the logarithm of the probability that it gives a
-            text to the score of the text ("shallow fusion"). Defaults to `""`: none.
+            text to the score of the text ("shallow fusion"). Defaults to `""`, or `None`: none.
         language_model_weight: float. The weight of the language model. Defaults to `0.3`.
         mbr: int. As in `SearchOptions`, with word errors in the place of chrF: the score is minus
             their mean number.
@@ -258,6 +258,14 @@ class TranscriptionOptions(SearchOptions):
             object.__setattr__(self, "words", tuple(words))
         if self.ctc_weight is not None:
             check_number("ctc_weight", self.ctc_weight, *SEARCH_BOUNDS["ctc_weight"])
+        model = self.language_model
+        if model is None:
+            object.__setattr__(self, "language_model", "")
+        elif not isinstance(model, str | Path) and not hasattr(model, "backbone"):
+            raise ValueError(
+                "`language_model` must be a `CausalLM`, or a name or a directory of one. "
+                f"Received: language_model={model!r:.200}"
+            )
         bounds = SEARCH_BOUNDS["language_model_weight"]
         check_number("language_model_weight", self.language_model_weight, *bounds)
         if not self.language_model and (given := self._changed("language_model_weight")):

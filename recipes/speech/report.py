@@ -56,6 +56,7 @@ def report(model: SpeechToText, columns: Columns, run: Run, samples: int) -> Non
     page = Recordings("Recordings of the dev split, most mistakes first", score_name="wrong words")
     with temporary_folder() as folder:
         for number, row in enumerate(rows):
+            is_drawn = number < NUM_FIGURES
             page.add(
                 audio[row],
                 predicted[row],
@@ -63,9 +64,9 @@ def report(model: SpeechToText, columns: Columns, run: Run, samples: int) -> Non
                 score=wrong[row],
                 references=[references[row]],
                 note=" · ".join(filter(None, (audio[row].name, speakers[row]))),
-                explained=model.explain(audio[row]) if number < NUM_FIGURES else None,
+                explained=model.explain(audio[row], predicted[row]) if is_drawn else None,
             )
-            if number < NUM_FIGURES:
+            if is_drawn:
                 (samples_of,) = model.preprocessor.read([audio[row]])
                 file = folder / f"{number + 1:02}.wav"
                 file.write_bytes(wav_bytes(samples_of, model.preprocessor.sampling_rate))

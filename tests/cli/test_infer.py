@@ -211,8 +211,10 @@ class SpeechToText:
     def infer(self, recordings, **options):
         return [Transcript(f"{len(recording) / 8_000:g} s") for recording in recordings]
 
-    def explain(self, recording):
+    def explain(self, recording, text):
         from zoo.explain import Spectrogram
+
+        assert text == self.infer([recording])[0].text  # what is printed is drawn
 
         return Spectrogram(np.zeros((9, 4)), 0.01, np.arange(1, 5), ["a"], [(0, 5)])
 

@@ -117,6 +117,8 @@ def test_utilities_by_hand():
     samples = [Hypothesis(text, -1.0, -1.0) for text in ("a b", "a b", "a c d", "")]
     scores = [it.score for it in with_utilities(samples, fewer_word_errors)]
     assert scores == pytest.approx([-4 / 3, -4 / 3, -7 / 3, -7 / 3])
+    for utility in (chrf, fewer_word_errors):
+        assert [it.score for it in with_utilities(samples[:1], utility)] == [0.0]
 
 
 @pytest.mark.once

@@ -94,7 +94,7 @@ def test_limits_that_no_text_satisfies_are_named(models, beam):
     assert str(caught.value) == (
         "No text was found that satisfies all limits: set a larger `beam` or `max_length`, or "
         f"fewer limits. Received: beam={beam}, no_repeat_ngram=1, prefix='eins zwei', "
-        "glossary=(('three', 'eins drei'),)"
+        "glossary=(('three', 'eins drei'),), for input number 2"
     )
 
 

@@ -27,7 +27,8 @@ GROUPS = {
     "two decoders": ("bahdanau", "joint"),
     "all": ("ctc", "bahdanau", "joint"),
 }
-FUSED = [("ctc", "transformer"), ("two decoders", "lstm")]
+LONG = {"max_length": 60}
+FUSED = [("ctc", "transformer", None), ("two decoders", "lstm", None), ("ctc", "lstm", "\n")]
 
 
 @functools.cache
@@ -88,16 +89,16 @@ def expected_score(model, inputs, labels, share=None):
 
 
 @functools.cache
-def language_model(decoder="lstm"):
+def language_model(decoder="lstm", start=None):
     """A language model whose alphabet has more characters, in another order."""
-    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a"))
+    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a\n"), start=start)
     return test_causal_lm.make(decoder, preprocessor)
 
 
 def by_language_model(model, text):
     """The log-probability of a text with its end."""
-    tokenizer, end = model.preprocessor.tokenizer, model.preprocessor.end_token_id
-    ids = np.array([[end, *tokenizer.encode([text])[0], end]])
+    tokenizer, border = model.preprocessor.tokenizer, model.preprocessor.start_token_id
+    ids = np.array([[border, *tokenizer.encode([text])[0], border]])
     logits = test_causal_lm.logits(model, ids[:, :-1], np.ones(ids[:, :-1].shape, bool))[0]
     return -token_losses(logits, ids[0, 1:]).sum()
 
@@ -123,11 +124,11 @@ def test_a_wide_beam_finds_every_text_with_the_scores_of_the_members(name):
 
 
 @pytest.mark.parametrize(
-    "name, decoder",
-    [("all", "lstm"), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
+    "name, decoder, start",
+    [("all", "lstm", None), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
 )
-def test_a_language_model_adds_its_log_probability(name, decoder):
-    model, its = group(name), language_model(decoder)
+def test_a_language_model_adds_its_log_probability(name, decoder, start):
+    model, its = group(name), language_model(decoder, start)
     options = {"language_model": its, "language_model_weight": 0.7, "max_length": 3}
     if name == "all":
         options |= {"ctc_weight": 0.1}
@@ -149,16 +150,22 @@ def test_language_models_must_fit(tmp_path):
     model = group("ctc")
     foreign = test_causal_lm.make()  # of other texts
     words = CausalLMPreprocessor(train_spaced_word_tokenizer(["a b c"]))
+    backward = CausalLMPreprocessor(CharacterTokenizer("dcb a"), backward=True)
     for its, kind, message in (
         (foreign, ValueError, "every character that the recogniser writes.*one without"),
         (test_causal_lm.make("lstm", words), ValueError, "must predict characters.*a SpacedWord"),
+        (test_causal_lm.make("lstm", backward), ValueError, "from their start.*backward=True"),
         (member("joint"), ValueError, "must be a language model.*a SpeechToText"),
         ("nowhere", PresetError, "nowhere"),
     ):
         with pytest.raises(kind, match=message):
             model.infer([SHORT], language_model=its)
-    with pytest.raises(ValueError, match="a position for each token.*max_length=128"):
-        make("ctc", 128).infer([SHORT], language_model=language_model("transformer"))
+    with pytest.raises(ValueError, match="a position for each token.*max_length=65"):
+        model.infer([SHORT], language_model=language_model("transformer"), max_length=65)
+    for wrong in (["a"], [], 3):
+        with pytest.raises(ValueError, match="must be a `CausalLM`.*Received: language_model="):
+            model.infer([SHORT], language_model=wrong)
+    assert TranscriptionOptions(language_model=None) == TranscriptionOptions()
     with pytest.raises(ValueError, match="needs a `language_model`.*language_model_weight=0.1"):
         model.infer([SHORT], language_model_weight=0.1)
     with pytest.raises(
@@ -209,6 +216,44 @@ def test_limits_seeds_and_groups_hold(name):
     (diverse,) = model.infer(RECORDINGS[:1], beam=6, n_best=3, groups=3, diversity=2.0)
     texts = [it.text for it in diverse.hypotheses]
     assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["ctc", "two frame rates"])
+def test_texts_by_ctc_are_as_long_as_the_recording(name):
+    model = group(name)  # whose preprocessors would have at most 12 tokens
+    recording = np.tile(RECORDINGS[0], 2)
+    options = {"length_penalty": 1.0, "min_length": 16}
+    found, fixed = (model.infer([recording], **options, **it)[0].text for it in ({}, LONG))
+    assert found == fixed
+    limit = [it.default_max_length(*it._collate([SHORT], 64)) for it in (model, member("joint"))]
+    assert limit == [23 if "frame" in name else 17, 12]
+    # Others beside a recording do not change its limit, and so not the numbers of its draws.
+    options = {"temperature": 1.0, "seed": 1, "n_best": 2}
+    (alone,) = model.infer([SHORT], **options)
+    assert model.infer([SHORT, recording], **options)[0].hypotheses == alone.hypotheses
+
+
+@pytest.mark.once
+def test_impossible_drawn_texts_are_named_by_their_options():
+    options = {"temperature": 1.0, "seed": 1, "min_length": 20, "mbr": 2}  # of fewer steps
+    with pytest.raises(
+        ValueError, match="larger `n_best`, `mbr` or `max_length`.*number [12]$"
+    ) as it:
+        member("ctc").infer(RECORDINGS[:2], **options)
+    assert "beam" not in str(it.value)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["joint", "two decoders"])
+def test_a_given_transcript_is_explained(name):
+    model = group(name)
+    found = model.explain(RECORDINGS[0], "ab c")
+    assert found.text == "ab c" and [it[0] for it in found.words] == ["ab", "c"]
+    (own,) = model.infer(RECORDINGS[:1])
+    assert model.explain(RECORDINGS[0], own.text).words == model.explain(RECORDINGS[0]).words
+    with pytest.raises(ValueError, match="`text` must have characters.*text='x'"):
+        model.explain(RECORDINGS[0], "x")
 
 
 @pytest.mark.once
@@ -294,7 +339,7 @@ def test_recognisers_must_fit_each_other():
     ):
         with pytest.raises(ValueError, match=message):
             TranscriptEnsemble([first, SpeechToText(first.backbone, preprocessor)])
-    with pytest.raises(ValueError, match="`coverage_penalty` needs a model with attention"):
+    with pytest.raises(ValueError, match="is for one recogniser.*Received: coverage_penalty=0.1$"):
         group("two decoders").infer(RECORDINGS, coverage_penalty=0.1)
     with pytest.raises(ValueError, match="`glossary` needs texts as inputs"):
         first.infer(RECORDINGS, glossary="a=b")

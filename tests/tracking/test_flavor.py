@@ -109,6 +109,20 @@ def test_one_string_with_options(directory, fake):
     assert fake.asked == [(["so?"], 7)]
 
 
+def test_options_name_no_files(preset, tmp_path, fake):
+    from mlflow import pyfunc
+
+    flavor.save_model(preset, tmp_path / "recogniser", task="speech_to_text")
+    model = pyfunc.load_model(str(tmp_path / "recogniser"))
+    for params, message in (
+        ({"language_model": "hf://them/model"}, "names no `language_model`.*'hf://them/model'"),
+        ({"words": "/etc/passwd"}, "`words` of a request must be one of.*'/etc/passwd'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.predict([b"sound"], params=params)
+    assert fake.asked == []
+
+
 def test_wrong_column_is_refused(directory, fake):
     from mlflow import pyfunc
 

@@ -34,7 +34,6 @@ HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_INPUTS = 1024  # of one request
 MAX_REQUESTS = 256  # in progress at a time
 MAX_EXPLANATIONS = 4
-WORD_LISTS = ("auto", "none")
 INVALID, BUSY, INTERNAL = "INVALID_PARAMETER_VALUE", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"
 # What the zoo and MLflow raise for inputs and options that are wrong.
 USER_ERRORS = (ValueError, TypeError, LookupError)
@@ -80,17 +79,6 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
         return self._batcher.infer([read_input(one, self.task) for one in inputs], **options)
 
     def _check_options(self, options):
-        if options.get("language_model"):  # a path or an address
-            raise ValueError(
-                "A request names no `language_model`: leave it out. "
-                f"Received: {options['language_model']!r:.80}"
-            )
-        words = options.get("words")
-        if words is not None and words not in WORD_LISTS:  # else the path of a file
-            raise ValueError(
-                f"`words` of a request must be one of {', '.join(WORD_LISTS)}. "
-                f"Received: {words!r:.80}"
-            )
         for name in options:
             if name not in self.task.options:
                 raise ValueError(

@@ -27,6 +27,7 @@ from zoo.tracking.environment import package_version
 
 FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
+WORD_LISTS = ("auto", "none")
 COLUMNS = ("text", "image", "audio", 0, "0")  # MLflow passes a list as the unnamed column 0
 REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
 
@@ -154,18 +155,34 @@ class TextModel:
                 series, a list of strings, or one string. For images and recordings: a data frame
                 with the column `image` or `audio`, or a list, of the bytes of files or other
                 inputs of `infer`.
-            params: Options of the model's `infer`, such as `batch_size`.
+            params: Options of the model's `infer`, such as `batch_size`; none of them names a file
+                or a model to load, because servers pass what requests ask.
 
         Returns:
             A data frame with one row per input. Its columns are the fields of the answer; nested
             fields are JSON strings.
 
         Raises:
-            ValueError: if a data frame lacks that column.
+            ValueError: if a data frame lacks that column, or an option names a file or a model.
             TypeError: if the input has another type.
         """
-        results = self.model.infer(to_list(model_input, self.column), **(params or {}))
+        options = params or {}
+        _check_loads_nothing(options)
+        results = self.model.infer(to_list(model_input, self.column), **options)
         return pd.DataFrame([_row(result.to_dict()) for result in results])
+
+
+def _check_loads_nothing(options: dict[str, Any]) -> None:
+    if options.get("language_model"):  # a path or an address
+        raise ValueError(
+            "A request names no `language_model`: leave it out. "
+            f"Received: {options['language_model']!r:.80}"
+        )
+    words = options.get("words")
+    if words is not None and words not in WORD_LISTS:  # else the path of a file
+        raise ValueError(
+            f"`words` of a request must be one of {', '.join(WORD_LISTS)}. Received: {words!r:.80}"
+        )
 
 
 def to_list(model_input: Any, column: str | None = None) -> list:

@@ -61,7 +61,7 @@ class AudioReader:
             words=[(word.text, word.start, word.end) for word in answer.words],
             score=answer.score,
             hypotheses=[hypothesis.text for hypothesis in answer.hypotheses[1:]],
-            explained=model.explain(recording) if len(self.page) < MAX_DRAWN else None,
+            explained=model.explain(recording, answer.text) if len(self.page) < MAX_DRAWN else None,
             note=path,
         )
 

@@ -13,10 +13,10 @@ def with_utilities(
 ) -> list[Hypothesis]:
     """Samples with their expected utility as the score: the mean over the other samples.
 
-    Samples that have the same text have the same utility.
+    Samples that have the same text have the same utility; a single sample has utility 0.
 
     Args:
-        samples: At least two, drawn from the model.
+        samples: At least one, drawn from the model.
         utility: From a text and others to how good it is where each of them is right.
 
     Returns:
@@ -29,9 +29,9 @@ def with_utilities(
     utilities = {}
     for text in counts:
         others = counts - Counter([text])
-        each = utility(text, list(others))
+        each = utility(text, list(others)) if others else []
         total = sum(count * one for count, one in zip(others.values(), each, strict=True))
-        utilities[text] = total / (len(samples) - 1)
+        utilities[text] = total / max(len(samples) - 1, 1)
     return [replace(sample, score=utilities[sample.text]) for sample in samples]
 
 

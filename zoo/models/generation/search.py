@@ -28,6 +28,7 @@ class TextSearch:
 
     takes_glossary = False  # if its inputs are texts
     utility = staticmethod(chrf)  # by which minimum Bayes risk compares texts
+    coverage_rule = "needs a model with attention"
     preprocessor: Any
 
     def members(self):
@@ -76,8 +77,8 @@ class TextSearch:
         options = options or SearchOptions()
         if options.coverage_penalty and not self.has_attention:
             raise ValueError(
-                "`coverage_penalty` needs a model with attention; leave it at 0. "
-                f"Received: coverage_penalty={options.coverage_penalty}, attention='none'"
+                f"`coverage_penalty` {self.coverage_rule}; leave it at 0. "
+                f"Received: coverage_penalty={options.coverage_penalty}"
             )
         require_preprocessor(self.preprocessor)
         if options.glossary and not self.takes_glossary:
@@ -269,13 +270,15 @@ class TextSearch:
     def _programs(self):
         return {}
 
-    def hypotheses(self, found: Hypotheses, row: int, options=None) -> list[Hypothesis]:
+    def hypotheses(self, found: Hypotheses, row: int, options=None, place=None) -> list[Hypothesis]:
         """The hypotheses of one input as text, best first; those that exist.
 
         Args:
             found: What a `search` returned.
             row: int. The row of the input.
             options: The `SearchOptions` of the search. Defaults to `None`: its defaults.
+            place: int. The place of the input among all that were asked, for the error. Defaults
+                to `None`: it is not named.
 
         Raises:
             ValueError: if the search found no text that satisfies the limits.
@@ -285,8 +288,10 @@ class TextSearch:
         possible = ~(found.log_probabilities[row] <= LOWEST / 2)
         if not possible.any():
             raise ValueError(
-                "No text was found that satisfies all limits: set a larger `beam` or `max_length`, "
-                f"or fewer limits. Received: {_described(options)}"
+                "No text was found that satisfies all limits: set a larger "
+                f"{'`n_best`, `mbr`' if options.draws else '`beam`'} or `max_length`, or fewer "
+                f"limits. Received: {_described(options)}"
+                f"{'' if place is None else f', for input number {place + 1}'}"
             )
         hypotheses = [
             Hypothesis(
@@ -330,11 +335,16 @@ class TextSearch:
 
 
 def _described(options):
-    """The options that limit texts, as far as they are given, and the size of the beam."""
-    names = ("max_length", "min_length", "no_repeat_ngram", "prefix", "forbidden", "glossary")
+    """The options that limit texts, as far as they are given, and those of the beam or the draws.
+
+    The size of a beam is named in any case.
+    """
+    names = ("temperature", "top_k", "top_p", "n_best", "mbr", "max_length", "min_length")
+    names = (*names, "no_repeat_ngram", "prefix", "forbidden", "glossary", "words")
     given, plain = vars(options), vars(type(options)())
-    names = [name for name in (*names, "words") if name in given and given[name] != plain[name]]
-    return ", ".join(f"{name}={given[name]!r:.200}" for name in ("beam", *names))
+    names = [name for name in names if name in given and given[name] != plain[name]]
+    shown = names if options.draws else ["beam", *names]
+    return ", ".join(f"{name}={given[name]!r:.200}" for name in shown)
 
 
 def contains(token_ids: list[int], sequence: list[int]) -> bool:

@@ -104,7 +104,10 @@ class CaptionWriter(TextSearch):
     def _captions(self, grids, batch, search, options):
         rows = batch.rows + batch.rows[-1:] * batch.num_filling
         found = search(*(fill(grid, batch.num_filling) for grid in grids), rows=rows)
-        return [Caption.of(self.hypotheses(found, n, options)) for n in range(len(batch.rows))]
+        return [
+            Caption.of(self.hypotheses(found, n, options, place))
+            for n, place in enumerate(batch.rows)
+        ]
 
 
 def _is_single_image(images):

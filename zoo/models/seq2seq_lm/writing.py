@@ -143,7 +143,7 @@ class TextWriter(TextSearch):
                 inputs = self._collate([encoded[i] for i in places], batch.length)
                 found = run_search(*inputs, rows=places, **given)
                 return [
-                    Translation.of(self.hypotheses(found, i, options))
+                    Translation.of(self.hypotheses(found, i, options, places[i]))
                     for i in range(len(batch.rows))
                 ]
 

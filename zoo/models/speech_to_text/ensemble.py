@@ -32,12 +32,11 @@ class TranscriptEnsemble(TranscriptWriter):
     """
 
     has_attention = False  # that all share
+    coverage_rule = "is for one recogniser: those of an ensemble attend to steps of their own"
 
     def __init__(self, members: Sequence[SpeechToText]):
         self._members = check_members(members, SpeechToText, "transcribe recordings", _differences)
-        self.preprocessor = min(
-            (it.preprocessor for it in self._members), key=lambda it: it.sequence_length
-        )
+        self.preprocessor = self._members[0].preprocessor
 
     def members(self):
         return self._members

@@ -1,4 +1,4 @@
-"""Heads of a recogniser: their part in a search, and where they find the tokens of a text."""
+"""CTC posteriors, forced alignment and attention weights of a recogniser."""
 
 import functools
 from typing import Any

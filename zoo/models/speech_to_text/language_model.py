@@ -1,4 +1,4 @@
-"""A language model of characters, as the search of a recogniser asks it."""
+"""A character language model in the tokens of a recogniser, for shallow fusion."""
 
 import pkgutil
 from pathlib import Path
@@ -15,13 +15,16 @@ from zoo.tokenizers import CharacterTokenizer
 class LanguageModel:
     """A `CausalLM` of characters that reads and predicts the tokens of a recogniser.
 
+    A transcript ends with the token that separates texts in the training of the model: its end
+    token or, where it has one, its `start`.
+
     Args:
         model: A `CausalLM` with a `CharacterTokenizer`.
         tokenizer: The `CharacterTokenizer` of the recogniser.
 
     Raises:
-        ValueError: if the tokens of the model are no characters, or it does not know one that the
-            recogniser writes.
+        ValueError: if the tokens of the model are no characters, it reads texts from their end, or
+            it does not know a character that the recogniser writes.
     """
 
     def __init__(self, model: Any, tokenizer: CharacterTokenizer):
@@ -33,6 +36,11 @@ class LanguageModel:
                 "with a tokenizer of characters, such as lstm_shakespeare_char, or train one. "
                 f"Received: a {type(its).__name__}"
             )
+        if preprocessor.backward:
+            raise ValueError(
+                "`language_model` must read texts from their start, as a recogniser writes them: "
+                "name a forward one. Received: one with backward=True"
+            )
         letters = tokenizer.get_vocabulary()[len(tokenizer.special_tokens) :]
         if unknown := [letter for letter in letters if its.unknown_characters(letter)]:
             raise ValueError(
@@ -41,8 +49,9 @@ class LanguageModel:
                 f"Received: one without {', '.join(map(repr, unknown))}"
             )
         special = [its.unk_token_id] * len(tokenizer.special_tokens)
-        special[tokenizer.start_token_id] = preprocessor.start_token_id
-        special[tokenizer.end_token_id] = preprocessor.end_token_id
+        # A model of one long text has read its `start` between texts, and never an end token.
+        for token in (tokenizer.start_token_id, tokenizer.end_token_id):
+            special[token] = preprocessor.start_token_id
         self.model = model
         self.ids = np.array([*special, *(ids[0] for ids in its.encode(letters))], "int32")
 

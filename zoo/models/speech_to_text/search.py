@@ -62,8 +62,12 @@ class TranscriptSearch(TextSearch):
     def _language_models(self):
         return {}
 
-    def default_max_length(self, *encoder_inputs):
-        return self.preprocessor.sequence_length
+    def default_max_length(self, audio, audio_length):
+        """That of the decoders; of CTC alone the steps of the longest encoder, and the end."""
+        limits = [it.preprocessor.sequence_length for it in self.members() if it.has_decoder]
+        if limits:
+            return min(limits)
+        return max(it.backbone.num_steps(audio.shape[1]) for it in self.members()) + 1
 
     def _options(self, search) -> TranscriptionOptions:
         require_preprocessor(self.preprocessor)

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.decoding import ctc
 from zoo.decoding.blocking import LOWEST
 from zoo.metrics.speech import speech_scores
-from zoo.models.batching import bucket_size, pad, predict, run_batches
+from zoo.models.batching import bucket_size, pad, predict, run_batches, run_by_length
 from zoo.models.checks import check_columns, check_texts, require_preprocessor, warn_of_fewer
 from zoo.models.generation import Hypothesis
 from zoo.models.speech_to_text.answers import Transcription
@@ -90,7 +90,7 @@ class TranscriptWriter(TranscriptSearch):
             ]
 
         lengths = list(map(self.preprocessor.length, recordings))
-        return run_batches(run, lengths, batch_size, MIN_LENGTH)
+        return run_by_length(run, lengths, batch_size, MIN_LENGTH, None)
 
     @takes_transcription_options
     def score(
@@ -192,16 +192,21 @@ class TranscriptWriter(TranscriptSearch):
 
         return run_batches(place_words, frames, batch_size, MIN_LENGTH)
 
-    def explain(self, recording: Any):
-        """Explains the transcript of `infer`: which part of the recording is each character.
+    def explain(self, recording: Any, text: str | None = None):
+        """Explains a transcript: which part of the recording is each character.
 
         Args:
             recording: One recording, as for `infer`.
+            text: str. The transcript, such as one that `infer` has found with options. Defaults to
+                `None`: that of `infer`.
 
         Returns:
             A `zoo.explain.Spectrogram`, which `.save("alignment.png")` draws: of CTC the most
             probable alignment of the characters, of a decoder its attention weights. Of several
             models it is that by which `infer` times words.
+
+        Raises:
+            ValueError: if the model cannot write a character of the text.
         """
         from zoo.explain import Spectrogram
 
@@ -209,10 +214,10 @@ class TranscriptWriter(TranscriptSearch):
         inputs = self._collate(
             [samples], bucket_size(self.preprocessor.length(samples), MIN_LENGTH)
         )
-        decode = self._decoder(self._options({}))
+        decode = self._decoder(self._options({})) if text is None else self._given(text)
         (found,) = self._write(decode, [samples], inputs, [0])
         answer = self._transcription(samples, found)
-        model, spans = self._witness(), found.spans
+        model, spans = self._aligner(), found.spans
         backbone = model.backbone
         count = -(-len(samples) // backbone.hop_length)
         features = predict(model._features, list(inputs))[0, :count].astype("float32")
@@ -230,8 +235,13 @@ class TranscriptWriter(TranscriptSearch):
             [(word.text, word.start, word.end) for word in answer.words],
         )
 
-    def _witness(self):
-        """The member that says where words are: the first with a CTC head, if there is one."""
+    def _given(self, text):
+        """As `_decoder`, of one recording: returns a text, with a score that stands for nothing."""
+        found = [Hypothesis(text, 0.0, 0.0)], self.token_ids("text", text)
+        return lambda *_: [found]
+
+    def _aligner(self):
+        """The alignment model: the first member with a CTC head, or else the first."""
         return next((it for it in self.members() if it.ctc is not None), self.members()[0])
 
     def text(self, token_ids) -> str:
@@ -276,7 +286,7 @@ class TranscriptWriter(TranscriptSearch):
     def _by_tokens(self, options, search, inputs, all_steps, rows):
         found, answers = search(*inputs, rows=rows), []
         for row in range(len(all_steps)):
-            hypotheses = self.hypotheses(found, row, options)
+            hypotheses = self.hypotheses(found, row, options, rows[row])
             written = map(self._written, found.tokens[row])
             answers.append((hypotheses, self._first(written, hypotheses[0].text)))
         return answers
@@ -294,7 +304,7 @@ class TranscriptWriter(TranscriptSearch):
             inputs: The encoder inputs of the batch.
             rows: The places of the recordings, and of those that fill the batch.
         """
-        model = self._witness()
+        model = self._aligner()
         steps = [None] * len(recordings)
         if model.ctc is not None:
             steps = model.ctc_steps(recordings, inputs)
@@ -314,10 +324,10 @@ class TranscriptWriter(TranscriptSearch):
 
     def _transcription(self, samples, found, n_best=None):
         hypotheses, pieces, spans, weights = found
-        backbone = self._witness().backbone
+        backbone = self._aligner().backbone
         seconds = backbone.samples_per_step / backbone.sampling_rate
         duration = len(samples) / backbone.sampling_rate
-        words = []  # nothing says where
+        words = []  # without an alignment
         if spans is not None:
             words = words_of_spans(pieces, spans, seconds, duration)
         elif weights is not None:
