@@ -81,6 +81,14 @@ def test_changes(tune):
     assert recipe["tracking"]["name"] == "bilstm_bahdanau_sst2_en_a_b"
 
 
+def test_changes_of_keys_within_keys(tune):
+    words = ["size=3000", "theta=2", "weight=0.2"]
+    changes = [f"evaluation.cache.{word}" for word in words]
+    recipe, _ = tune("lstm_nsmc_ko", "a film\n" * 100, "novel.txt", *changes)
+    cache = {"size": 3000, "theta": 2, "weight": 0.2}
+    assert recipe["evaluation"] == {"beat_initial": True, "cache": cache}
+
+
 @pytest.mark.parametrize(
     ("model", "name", "content", "recipe", "data"),
     [
@@ -152,6 +160,7 @@ def test_symbols_keep_their_vocabulary(tune):
         ),
         ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epoch=3"], "epochs"),
         ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epochs=few"], "whole number"),
+        ("lstm_nsmc_ko", "m.txt", "a\n" * 200, ["training={epochs: 3}"], "as training.KEY=VALUE"),
         (
             "bilstm_bahdanau_sst2_en",
             "m.csv",
