@@ -8,7 +8,9 @@ KEY.SUB=VALUE changes it.
 
 import re
 import shlex
+import unicodedata
 from argparse import ArgumentParser, Namespace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,9 @@ def run(args: Namespace) -> None:
     path = Path(f"{name}.yaml")
     config.resolve(spec.Config, proposal.values(), source=str(path))  # reports mistakes
     words = shlex.join(["zoo", "tune", args.model, *args.words])
-    text = f"# {words}\n#\n# {files[0].name}: {proposal.seen}.\n\n"
-    text += "\n".join(lines_of(proposal)) + "\n"
+    head = f"{words}\n\n{files[0].name}: {proposal.seen}.".splitlines()  # of several lines each
+    text = "".join(f"# {line}".rstrip() + "\n" for line in head)
+    text += "\n" + "\n".join(lines_of(proposal)) + "\n"
     for note in tuning.notes:
         output.say(f"note: {note}")
     if args.print:
@@ -103,9 +106,14 @@ def _changed(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
 
 
 def _name(model: models.FoundModel, file: Path) -> str:
+    """The name of the model with that of the file; letters that names lack become a digest."""
     known = model.card.name if model.card else model.directory.name
-    stem = file.name.partition(".")[0] or "tuned"
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", f"{known}_{stem}").strip("_-") or "tuned"
+    stem = unicodedata.normalize("NFC", file.name.partition(".")[0])
+    kept = [re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_-") for part in (known, stem)]
+    parts = [kept[0], kept[1] or "tuned"]
+    if any(letter.isalnum() and not letter.isascii() for letter in stem):
+        parts.append(sha256(stem.encode("utf-8", "surrogateescape")).hexdigest()[:6])
+    return "_".join(filter(None, parts))
 
 
 def _write(path: Path, text: str) -> Path:
