@@ -44,7 +44,7 @@ if store.scheme == "s3":
         if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
             raise
         region, options = s3.meta.region_name, {}
-        if region not in (None, "us-east-1", "aws-global"):  # the default, which S3 refuses to be told
+        if region not in (None, "us-east-1", "aws-global"):  # S3 refuses its default
             options["CreateBucketConfiguration"] = {"LocationConstraint": region}
         s3.create_bucket(Bucket=store.netloc, **options)
 

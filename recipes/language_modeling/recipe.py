@@ -88,8 +88,8 @@ class LanguageModelingRecipe(Recipe):
             dtype=dtype,
             **settings.backbone(),
         )
-        settings_of_cache, start = self.config.evaluation.cache, self.initial_model
-        cache = settings_of_cache.model_dump() if settings_of_cache else start and start.cache
+        stated, start = self.config.evaluation.cache, self.initial_model
+        cache = stated.model_dump() if stated else start and start.cache
         model = CausalLM(backbone, preprocessor, cache=cache)
         if self.config.training.init_from:
             pretrained = self.initial_model

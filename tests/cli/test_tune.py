@@ -97,9 +97,8 @@ def test_tags_of_another_scheme_are_new(tune):
     content = "".join(f"The\tO\n{w}\tI-object_name\n\n" for w in WORDS * 3)  # IO, the model BIO
     recipe, said = tune("bilstm_attention_snips_en", content, "m.conll")
     assert "which give it a new head: I-object_name, O; " in said
-    assert (
-        "evaluation" not in recipe and recipe["training"]["learning_rate"] == 0.002
-    )  # not a quarter
+    assert "evaluation" not in recipe
+    assert recipe["training"]["learning_rate"] == 0.002  # not a quarter of it
 
 
 def test_layers_that_stay_as_they_are(tune):
