@@ -12,8 +12,21 @@ umask 077
 export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 # The bucket, unless it exists; and the settings of the accounts, which are in the same database.
+# They hold its password: the file is removed when the server ends.
 MLFLOW_AUTH_CONFIG_PATH=$(mktemp)
 export MLFLOW_AUTH_CONFIG_PATH
+server=
+stop() {
+  if [ -n "$server" ]; then
+    kill -TERM "$server" 2>/dev/null || true
+    wait "$server" || true
+  fi
+  exit "$1"
+}
+trap 'rm -f "$MLFLOW_AUTH_CONFIG_PATH"' EXIT
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
 python - <<'END'
 import configparser
 import os
@@ -22,10 +35,18 @@ from urllib.parse import urlsplit
 store = urlsplit(os.environ["MLFLOW_ARTIFACTS_DESTINATION"])
 if store.scheme == "s3":
     import boto3
+    from botocore.exceptions import ClientError
 
     s3 = boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL"))
-    if store.netloc not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=store.netloc)
+    try:
+        s3.head_bucket(Bucket=store.netloc)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+        region, options = s3.meta.region_name, {}
+        if region not in (None, "us-east-1", "aws-global"):  # S3 refuses its default
+            options["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        s3.create_bucket(Bucket=store.netloc, **options)
 
 config = configparser.ConfigParser(interpolation=None)
 config["mlflow"] = {
@@ -38,4 +59,6 @@ with open(os.environ["MLFLOW_AUTH_CONFIG_PATH"], "w") as file:
     config.write(file)
 END
 
-exec mlflow server --app-name zoo-accounts --workers 1 "$@"
+mlflow server --app-name zoo-accounts --workers 1 "$@" &
+server=$!
+wait "$server"

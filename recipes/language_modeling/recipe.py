@@ -88,8 +88,9 @@ class LanguageModelingRecipe(Recipe):
             dtype=dtype,
             **settings.backbone(),
         )
-        cache = self.config.evaluation.cache
-        model = CausalLM(backbone, preprocessor, cache=cache and cache.model_dump())
+        stated, start = self.config.evaluation.cache, self.initial_model
+        cache = stated.model_dump() if stated else start and start.cache
+        model = CausalLM(backbone, preprocessor, cache=cache)
         if self.config.training.init_from:
             pretrained = self.initial_model
             check_same_sizes(pretrained.backbone, backbone, SIZES)

@@ -1,5 +1,9 @@
 """`zoo tune`: the columns and settings it finds for each task, mistakes, and a run."""
 
+import json
+import re
+import unicodedata
+
 import pytest
 import yaml
 
@@ -81,6 +85,66 @@ def test_changes(tune):
     assert recipe["tracking"]["name"] == "bilstm_bahdanau_sst2_en_a_b"
 
 
+def test_changes_of_keys_within_keys(tune):
+    words = ["size=3000", "theta=2", "weight=0.2"]
+    changes = [f"evaluation.cache.{word}" for word in words]
+    recipe, _ = tune("lstm_nsmc_ko", "a film\n" * 100, "novel.txt", *changes)
+    cache = {"size": 3000, "theta": 2, "weight": 0.2}
+    assert recipe["evaluation"] == {"beat_initial": True, "cache": cache}
+
+
+def test_tags_of_another_scheme_are_new(tune):
+    content = "".join(f"The\tO\n{w}\tI-object_name\n\n" for w in WORDS * 3)  # IO, the model BIO
+    recipe, said = tune("bilstm_attention_snips_en", content, "m.conll")
+    assert "which give it a new head: I-object_name, O; " in said
+    assert "evaluation" not in recipe
+    assert recipe["training"]["learning_rate"] == 0.002  # not a quarter of it
+
+
+def test_layers_that_stay_as_they_are(tune):
+    recipe, _ = tune(
+        "bilstm_bahdanau_nsmc_ko",
+        reviews(texts="정말 {word} 영화였어요"),
+        "m.csv",
+        "training.trainable_layers=1",
+    )
+    assert recipe["training"]["trainable_layers"] == 1
+    assert "gradual_unfreezing" not in recipe["training"]
+
+
+def test_names_of_files_in_other_letters(tune):
+    texts = reviews(texts="정말 {word} 영화였어요")
+    names = [
+        "리뷰.csv",
+        unicodedata.normalize("NFD", "리뷰.csv"),
+        "영화.csv",
+        "영화_a.csv",
+        "_.csv",
+    ]
+    found = [tune("bilstm_bahdanau_nsmc_ko", texts, it)[0]["tracking"]["name"] for it in names]
+    known = "bilstm_bahdanau_nsmc_ko_"
+    assert found[0] == found[1] != found[2]
+    assert all(re.fullmatch(known + "tuned_[0-9a-f]{6}", it) for it in found[:3])
+    assert re.fullmatch(known + "a_[0-9a-f]{6}", found[3]) and found[4] == known + "tuned"
+
+
+def test_a_header_of_two_lines(tune):
+    content = reviews(header='id,"the\nreview",verdict', texts="a film")
+    recipe, _ = tune("bilstm_bahdanau_sst2_en", content, "m.csv", "description='a\n\n  b'")
+    assert recipe["data"]["text"] == "the\nreview" and recipe["description"] == "a\nb"
+
+
+def test_labels_as_they_are_read(tune):
+    rows = [{"text": f"a {w} film {i}", "good": i % 2 == 0} for i, w in enumerate(WORDS * 6)]
+    content = "\n".join(map(json.dumps, rows))
+    _, said = tune("bilstm_bahdanau_sst2_en", content, "m.jsonl")
+    assert "which give it a new head: true, false; " in said
+    composed, apart = (unicodedata.normalize(form, "déjà vu") for form in ("NFC", "NFD"))
+    rows = [row | {"good": apart} for row in rows[:30]] + [row | {"good": 1} for row in rows[30:]]
+    _, said = tune("bilstm_bahdanau_sst2_en", "\n".join(map(json.dumps, rows)), "m.jsonl")
+    assert f"which give it a new head: {composed}, 1; " in said
+
+
 @pytest.mark.parametrize(
     ("model", "name", "content", "recipe", "data"),
     [
@@ -152,6 +216,7 @@ def test_symbols_keep_their_vocabulary(tune):
         ),
         ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epoch=3"], "epochs"),
         ("bilstm_bahdanau_sst2_en", "m.csv", reviews(), ["training.epochs=few"], "whole number"),
+        ("lstm_nsmc_ko", "m.txt", "a\n" * 200, ["training={epochs: 3}"], "as training.KEY=VALUE"),
         (
             "bilstm_bahdanau_sst2_en",
             "m.csv",

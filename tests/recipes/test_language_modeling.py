@@ -20,6 +20,7 @@ from recipes.language_modeling.recipe import LanguageModelingRecipe
 from recipes.language_modeling.report import beginnings
 from recipes.language_modeling.schema import LanguageModelingConfig
 from tests.small_recipe import load_data
+from zoo import presets
 from zoo.data.batches import Batches
 from zoo.data.generated_brackets import closing_brackets
 from zoo.data.planning import plan_batches
@@ -191,6 +192,17 @@ def test_clusters_of_a_model_that_is_trained_further():
     values = {"data": {"name": "wikitext2"}, "training": {"init_from": "lstm_wikitext2_en"}}
     values["model"] = settings
     assert resolve(LanguageModelingConfig, values, source="test").model.embedding_cutoffs
+
+
+@pytest.mark.once
+def test_the_cache_of_a_model_that_is_trained_further(tmp_path):
+    one = recipe("evaluation.cache={size: 7}")
+    dataset = load_data(one.config)
+    start = tmp_path / "start"
+    presets.save(built(one, dataset), start, name="start", dataset=dataset, dtype="float32")
+    for overrides, size in ([], 7), (["evaluation.cache={size: 5}"], 5):
+        again = built(recipe(f"training.init_from={start}", *overrides), dataset)
+        assert again.cache.size == size
 
 
 @pytest.mark.once

@@ -1,6 +1,7 @@
 """Tagging recipe: schema, examples, losses, report."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -148,6 +149,10 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     fewer = with_labels_of(model, replace(dataset, labels=dataset.labels[2:]))
     assert fewer.labels == tuple(model.tags)
     assert with_labels_of(model, replace(dataset, labels=("X",))).labels == ("X",)
+    bioes = SimpleNamespace(tags=["O", "B-X", "I-X", "E-X", "S-X"])  # forbids B-X before O
+    for known in (["B-X", "I-X", "O"], ["O", "S-X"]):
+        labels = with_labels_of(bioes, replace(dataset, labels=tuple(known))).labels
+        assert labels == (tuple(bioes.tags) if "S-X" in known else tuple(known))
     other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         other.build(dataset, other.prepare(dataset), "float32")

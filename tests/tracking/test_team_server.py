@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import (
     HTTPBasicAuthHandler,
     HTTPPasswordMgrWithDefaultRealm,
@@ -100,6 +101,13 @@ class Team:
             text=True,
             timeout=300,
         )
+
+
+def in_environment(address):
+    """The settings of PostgreSQL's clients for the server of an address."""
+    parts = urlsplit(address)
+    settings = {"HOST": parts.hostname, "USER": parts.username, "PASSWORD": parts.password}
+    return {f"PG{name}": value for name, value in settings.items()} | {"PGPORT": str(parts.port)}
 
 
 def free_port():
@@ -272,9 +280,9 @@ def test_a_backup_can_be_restored(team, tmp_path):
     from mlflow import MlflowClient
 
     source, copy = f"{team.database}/mlflow", f"{team.database}/copy"
-    dump = f"pg_dump --format=custom --file={tmp_path}/mlflow.dump {source}"
-    restore = f"pg_restore --no-owner --dbname={copy} {tmp_path}/mlflow.dump"
-    result = team.run(f"{dump} && psql -qc 'CREATE DATABASE copy' {source} && {restore}")
+    dump = f"pg_dump --format=custom --file={tmp_path}/mlflow.dump mlflow"
+    restore = f"pg_restore --no-owner --dbname=copy {tmp_path}/mlflow.dump"
+    result = team.run(f"{dump} && createdb copy && {restore}", **in_environment(source))
     assert result.returncode == 0, result.stderr
     clients = [MlflowClient(uri.replace("://", "+psycopg2://")) for uri in (source, copy)]
     names = [[it.name for it in client.search_experiments()] for client in clients]
@@ -301,6 +309,7 @@ def test_a_database_of_an_older_version_is_upgraded(team, monkeypatch):
     older = list(ScriptDirectory.from_config(config).walk_revisions())[1].revision
     command.upgrade(config, older)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert team.run(f"mlflow db upgrade {uri}").returncode == 0
+    without = uri.replace(f":{PASSWORD}@", "@")  # which every user of the machine can read
+    assert team.run(f"mlflow db upgrade {without}", **in_environment(uri)).returncode == 0
     prepare_store()  # refuses any other version than that of the installed MLflow
     assert MlflowClient(uri).create_experiment("after") == "1"

@@ -1,6 +1,7 @@
 """What the columns of a user's table hold: texts, labels, images or recordings."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Roles:
         return cls(columns, images, audio, labels, texts)
 
     def __str__(self) -> str:
-        names = ", ".join(column.name for column in self.columns)
+        names = ", ".join(" ".join(column.name.split()) for column in self.columns)
         return f"{len(self.columns[0].values):,} rows with the columns {names}"
 
     @property
@@ -143,4 +144,8 @@ def longest(columns: list[Column], names: Sequence[str]) -> Column | None:
 
 
 def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    """A value as `zoo.data` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return unicodedata.normalize("NFC", text)

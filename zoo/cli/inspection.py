@@ -55,12 +55,21 @@ class Proposal:
     def add(self, section: str, key: str, value: Any, reason: str = "") -> None:
         self.settings.append(Setting(section, key, value, reason))
 
-    def replace(self, section: str, key: str, value: Any) -> None:
-        """Sets a key to a value that the user states; of a key without section, `""`."""
-        self.settings = [it for it in self.settings if (it.section, it.key) != (section, key)]
-        places = [i for i, it in enumerate(self.settings) if it.section == section]
-        place = places[-1] + 1 if places else len(self.settings) * bool(section)
-        self.settings.insert(place, Setting(section, key, value))
+    def update(self, values: dict[str, Any]) -> None:
+        """Takes the changed content of the recipe file over; the rest keeps its reasons."""
+        self.recipe = values["recipe"]
+        found = [
+            Setting("", key, value)
+            for key, value in values.items()
+            if key != "recipe" and not isinstance(value, dict)
+        ]
+        for section, keys in values.items():
+            if isinstance(keys, dict):
+                found += [Setting(section, key, value) for key, value in keys.items()]
+        reasons = {(it.section, it.key, str(it.value)): it.reason for it in self.settings}
+        for it in found:
+            it.reason = reasons.get((it.section, it.key, str(it.value)), "")
+        self.settings = found
 
     def values(self) -> dict[str, Any]:
         """The content of the recipe file."""

@@ -108,7 +108,9 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
             found.add("tokenizer", key, value)
     known = labels_of(model)
     new = [label for label in data.labels if label not in known]
-    _add_training(found, model, base, bool(new), given.get("training.epochs"))
+    if task == "token_classifier" and tagging_scheme(data.labels) != tagging_scheme(known):
+        new = sorted(data.labels)
+    _add_training(found, model, base, bool(new), given)
     notes = _add_evaluation(found, model, data, new)
     found.add("tracking", "name", name)
     language = guess_language(data.texts)
@@ -158,7 +160,7 @@ def _add_training(
     model: FoundModel,
     recipe: dict[str, Any],
     has_new_head: bool,
-    stated: Any,
+    given: dict[str, Any],
 ) -> None:
     base = recipe.get("training", {})
     rate = base.get("learning_rate", DEFAULT_RATE)
@@ -175,10 +177,12 @@ def _add_training(
     for key in TRAINING:
         if key in base:
             found.add("training", key, base[key])
-    epochs = stated if isinstance(stated, int) else epochs
+    if isinstance(stated := given.get("training.epochs"), int):
+        epochs = stated
     found.add("training", "epochs", epochs, "at most")
     layers = (model.config("config.json") or {}).get("num_layers")
-    if model.task.name in WITH_HEADS and layers and epochs > layers + 1:
+    is_partial = given.get("training.trainable_layers") is not None
+    if model.task.name in WITH_HEADS and layers and epochs > layers + 1 and not is_partial:
         found.add("training", "gradual_unfreezing", 1, "first the head, then a layer more an epoch")
     found.add("training", "patience", 5, "epochs without a better dev score before it stops")
     found.add("training", "batch_size", batch, why)

@@ -109,8 +109,8 @@ def resolve(
         )
     file, values, mistakes = values, copy.deepcopy(values), []
     given: set[KeyPath] = set()
-    for override in overrides:
-        if mistake := _override(values, override, given):
+    for change in overrides:
+        if mistake := override(values, change, given):
             mistakes.append(mistake)
     for path in _outdated(schema, file, values, given):
         if not any(key[: len(path)] == path for key in given):
@@ -166,12 +166,12 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _override(values: dict, override: str, given: set[KeyPath]) -> str | None:
+def override(values: dict, change: str, given: set[KeyPath]) -> str | None:
     """Applies one override, adds its keys to `given`; returns the mistake in it, or `None`."""
-    key, equals, text = override.partition("=")
+    key, equals, text = change.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        return f"an override is written KEY.SUB=VALUE. Received: {override!r}"
+        return f"an override is written KEY.SUB=VALUE. Received: {change!r}"
     try:
         value = read_yaml(text)
     except yaml.YAMLError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 import zoo
 from zoo.data import Dataset
+from zoo.tags import tagging_scheme
 from zoo.tasks import task_of
 from zoo.training.config import resolve
 from zoo.training.schema import RecipeConfig
@@ -43,9 +44,13 @@ def load(
 def with_labels_of(model: keras_hub.models.Task, dataset: Dataset) -> Dataset:
     """The dataset with the labels of a model that is trained further, if it knows all of the data.
 
-    The model then keeps its head, also where some of its labels do not occur in the data.
+    The model then keeps its head, also where some of its labels do not occur in the data. A tagger
+    of BIOES does not know the tags of BIO: it forbids many sequences of them.
     """
-    known = getattr(model, "labels", None) or getattr(model, "tags", None) or ()
+    tags = getattr(model, "tags", None) or ()
+    known = getattr(model, "labels", None) or tags
+    if tags and tagging_scheme(tags) != tagging_scheme(dataset.labels):
+        return dataset
     if dataset.labels and set(dataset.labels) <= set(known):
         return replace(dataset, labels=tuple(known))
     return dataset

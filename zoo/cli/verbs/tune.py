@@ -8,7 +8,9 @@ KEY.SUB=VALUE changes it.
 
 import re
 import shlex
+import unicodedata
 from argparse import ArgumentParser, Namespace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +57,24 @@ def run(args: Namespace) -> None:
     from zoo.cli.tuning import propose
     from zoo.training import config
 
-    values = dict(map(_read_change, changes))
-    given = {".".join(path): value for path, value in values.items()}
+    stated = _changed({}, changes)
+    given = {
+        f"{section}.{key}": value
+        for section, keys in stated.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    }
     name = args.name or _name(model, files[0])
     tuning = propose(model, files, name, given)
     proposal = tuning.proposal
-    for (section, *keys), value in values.items():
-        for key in reversed(keys[1:]):
-            value = {key: value}
-        proposal.replace(section if keys else "", keys[0] if keys else section, value)
+    proposal.update(_changed(proposal.values(), changes))
     spec = tuning.file.entry_point.load()
     path = Path(f"{name}.yaml")
     config.resolve(spec.Config, proposal.values(), source=str(path))  # reports mistakes
     words = shlex.join(["zoo", "tune", args.model, *args.words])
-    text = f"# {words}\n#\n# {files[0].name}: {proposal.seen}.\n\n"
-    text += "\n".join(lines_of(proposal)) + "\n"
+    head = f"{words}\n\n{files[0].name}: {proposal.seen}.".splitlines()  # of several lines each
+    text = "".join(f"# {line}".rstrip() + "\n" for line in head)
+    text += "\n" + "\n".join(lines_of(proposal)) + "\n"
     for note in tuning.notes:
         output.say(f"note: {note}")
     if args.print:
@@ -83,26 +88,32 @@ def run(args: Namespace) -> None:
     run(spec, str(path), output=args.output, progress=not args.no_progress)
 
 
-def _read_change(text: str) -> tuple[tuple[str, ...], Any]:
-    """The path and the value of `KEY.SUB=VALUE`."""
-    import yaml
+def _changed(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """The content of a recipe file, after changes `KEY.SUB=VALUE` to it."""
+    from zoo.training.config import override
 
-    from zoo.training.config import read_yaml
-    from zoo.training.mistakes import one_line
-
-    key, _, value = text.partition("=")
-    try:
-        return tuple(key.split(".")), read_yaml(value)
-    except yaml.YAMLError as error:
-        raise WrongUse(
-            f"{key}: the value is not valid YAML: {one_line(error)}. Received: {value!r}"
-        ) from None
+    for change in changes:
+        key = change.partition("=")[0]
+        if isinstance(values.get(key), dict):
+            raise WrongUse(
+                f"{key} has more keys than one: change them one by one, as {key}.KEY=VALUE. "
+                f"Received: {change!r}",
+                hint=NEXT,
+            )
+        if mistake := override(values, change, set()):
+            raise WrongUse(mistake, hint=NEXT)
+    return values
 
 
 def _name(model: models.FoundModel, file: Path) -> str:
+    """The name of the model with that of the file; letters that names lack become a digest."""
     known = model.card.name if model.card else model.directory.name
-    stem = file.name.partition(".")[0] or "tuned"
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", f"{known}_{stem}").strip("_-") or "tuned"
+    stem = unicodedata.normalize("NFC", file.name.partition(".")[0])
+    kept = [re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_-") for part in (known, stem)]
+    parts = [kept[0], kept[1] or "tuned"]
+    if any(letter.isalnum() and not letter.isascii() for letter in stem):
+        parts.append(sha256(stem.encode("utf-8", "surrogateescape")).hexdigest()[:6])
+    return "_".join(filter(None, parts))
 
 
 def _write(path: Path, text: str) -> Path:
