@@ -85,7 +85,7 @@ class Session:
             zoo.training.pruning.Pruned: if `after_epoch` gives the run up, which then has finished.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
-        devices = self._count_devices()
+        devices = self._count_devices(manifest)
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
@@ -317,9 +317,18 @@ class Session:
 
     # Checks
 
-    def _count_devices(self) -> int:
+    def _count_devices(self, manifest) -> int:
         settings = self.config.training
-        devices = count_devices(settings.devices)
+        try:
+            devices = count_devices(settings.devices)
+        except ValueError as error:
+            if manifest is None:
+                raise
+            raise CheckpointError(
+                f"The batches of the run are planned for the {settings.devices} devices it started "
+                "on: resume it on JAX where there are as many, or run the recipe again from the "
+                f"start. Received: resume={manifest.run_id!r}. {error}"
+            ) from error
         if not settings.batch_tokens and settings.batch_size % devices:
             raise ValueError(
                 f"Each of {devices} devices takes an equal part of a batch: set training.batch_size"
