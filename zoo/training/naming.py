@@ -73,7 +73,7 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     task = row.pipeline_tag.replace("-", " ") if row else config.recipe
     rows = len(next(iter(dataset.splits["train"].values()), []))
     labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
-    source = config.training.init_from or []
+    source: str | list[str] = config.training.init_from or []
     sources = [source] if isinstance(source, str) else source
     # Of an absolute path the name only: cards are published.
     names = [Path(it).name if Path(it).is_absolute() else it for it in sources]
