@@ -8,7 +8,11 @@ import sys
 import keras
 import pytest
 
+from recipes import sentiment
 from zoo.data.planning import plan_batches
+from zoo.training import loop
+from zoo.training import run as run_recipe
+from zoo.training.checkpoint import Checkpoint, CheckpointError
 from zoo.training.config import ConfigError
 from zoo.training.devices import count_devices, data_parallel
 
@@ -81,6 +85,26 @@ def test_batches_are_multiples_of_the_devices():
     assert sum(batch.num_real for batch in plan) == 6
     plan = plan_batches([100] * 5, [104], 6, batch_tokens=110, multiple=2)
     assert [len(batch.indices) for batch in plan] == [2, 2, 2]
+
+
+@pytest.mark.once
+def test_a_run_is_resumed_on_as_many_devices(run, client, home, monkeypatch):
+    def stop(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Steps, "on_epoch_end", stop)
+        run("training.devices=auto", "training.checkpoint_every=1")
+    (folder,) = (home / "checkpoints").iterdir()
+    checkpoint = Checkpoint(folder.name)
+    manifest = checkpoint.read_manifest()
+    assert manifest.config["training"]["devices"] == count_devices("auto")
+    logged = client.get_run(folder.name).data.params["training.devices"]
+    assert logged == str(count_devices("auto"))
+    manifest.config["training"]["devices"] = 16
+    checkpoint.write_manifest(manifest)
+    with pytest.raises(CheckpointError, match="planned for the 16 devices it started on.*resume="):
+        run_recipe(sentiment.RECIPE, "quickstart", resume=folder.name)
 
 
 def test_mistakes(run):

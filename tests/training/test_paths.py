@@ -26,6 +26,11 @@ def test_paths_of_existing_files_are_absolute(tmp_path, monkeypatch):
     found = resolve(CAPTIONING, "quickstart", tables).data
     assert (found.train, found.images) == (str(tmp_path / "b.tsv"), str(tmp_path / "images"))
     assert resolve(sentiment.RECIPE).data.train is None
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "lstm_wikitext2_en").mkdir()  # the name of a pretrained model, which goes first
+    pair = ["training.init_from=[mine, lstm_wikitext2_en]"]
+    found = resolve(sentiment.RECIPE, "quickstart", pair).training.init_from
+    assert found == [str(tmp_path / "mine"), "lstm_wikitext2_en"]
 
 
 def test_an_interrupted_run_is_resumed_in_another_folder(client, home, tmp_path, monkeypatch):
@@ -61,3 +66,33 @@ def test_an_interrupted_run_is_resumed_in_another_folder(client, home, tmp_path,
     card = (output / "card.json").read_text("utf-8")
     assert "data.train=mine.csv" in json.loads(card)["training"]["command"]
     assert str(tmp_path) not in card
+
+
+def test_a_run_that_starts_from_a_model_is_resumed_in_another_folder(
+    run, client, home, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run("training.max_steps=1", output="start", progress=False)
+    second = tmp_path / "second"
+    second.mkdir()
+    count = loop._Steps.on_train_batch_end
+
+    def stopping(self, batch, logs=None):
+        count(self, batch, logs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Steps, "on_train_batch_end", stopping)
+        changes = ["training.init_from=start", "evaluation.beat_initial=true", "description=''"]
+        run(*changes, "training.checkpoint_every=1", "training.max_steps=3", progress=False)
+    (folder,) = (home / "checkpoints").iterdir()
+    monkeypatch.chdir(second)
+    output = second / "preset"
+    result = run_recipe(
+        sentiment.RECIPE, "quickstart", resume=folder.name, output=output, progress=False
+    )
+    (before,) = client.get_metric_history(folder.name, "initial/accuracy")
+    (gate,) = result.gates
+    assert f"{before.value:.4g}"[:5] in str(gate)
+    assert "starting from start" in result.card.description
+    assert str(tmp_path) not in (output / "card.json").read_text("utf-8")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from urllib.request import urlopen
 
 import pytest
@@ -13,6 +14,9 @@ import pytest
 from zoo.cli import main
 from zoo.tracking import StoreError
 from zoo.tracking.run import Run
+from zoo.training import loop
+from zoo.training.checkpoint import Checkpoint
+from zoo.training.finish import Finish
 
 pytestmark = pytest.mark.once
 
@@ -99,14 +103,72 @@ def test_training_goes_on_and_what_was_not_sent_is_pushed(server, monkeypatch, c
     assert "Nothing to send" in capsys.readouterr().out
 
 
-def test_an_interrupted_training_is_not_sent(run, capsys, monkeypatch):
-    from zoo.training import loop
+def test_an_interrupted_training_is_not_sent(run, client, home, tmp_path, capsys, monkeypatch):
+    from recipes import sentiment
+    from zoo.training import run as run_recipe
 
-    def stop(*arguments, **options):
-        raise KeyboardInterrupt
+    def resume(*changes):
+        run_recipe(sentiment.RECIPE, "quickstart", changes, resume=run_id, progress=False)
 
-    monkeypatch.setattr(loop._Steps, "on_train_batch_begin", stop, raising=True)
-    with pytest.raises(KeyboardInterrupt):
-        run("training.checkpoint_every=1")
+    preset = tmp_path / "preset"
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(7, patch)  # in the first epoch, of 13 batches
+        run("training.epochs=1", "training.checkpoint_every=5", output="preset")
+    (folder,) = (home / "checkpoints").iterdir()
+    run_id = folder.name
+    assert Checkpoint(run_id).progress().step == 5
     assert main(["track", "push"]) == 0
     assert "Nothing to send" in capsys.readouterr().out
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(15, patch)  # in the second epoch
+        resume("training.epochs=3", "tracking.register_as=mine")
+    progress = Checkpoint(run_id).progress()
+    assert (progress.epoch, progress.batch) == (1, 0)
+    assert main(["track", "push"]) == 0
+    assert "Nothing to send" in capsys.readouterr().out
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(Finish, "run", raise_store_error)
+        resume("training.epochs=1")
+    manifest = Checkpoint(run_id).read_manifest()
+    assert manifest.output == str(preset)
+    assert manifest.config["tracking"]["register_as"] == "mine"
+    assert manifest.overrides[-3:] == [
+        "training.epochs=3",
+        "tracking.register_as=mine",
+        "training.epochs=1",
+    ]
+    assert main(["track", "push", "--dry-run"]) == 0
+    assert "(sentiment/quickstart): would be sent" in capsys.readouterr().out
+
+    other = "jax" if manifest.backend != "jax" else "torch"
+    Checkpoint(run_id).write_manifest(replace(manifest, backend=other))
+    assert main(["track", "push"]) == 1
+    said = capsys.readouterr().err
+    assert f"choose it with --backend {other}. Received: backend={manifest.backend}" in said
+    assert f"zoo track push --backend {other}" in said
+    Checkpoint(run_id).write_manifest(manifest)
+
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert main(["track", "push"]) == 0
+    assert (preset / "card.json").is_file() and not folder.exists()
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def stop_at(step, monkeypatch):
+    """Makes training stop at a step, before the checkpoint of that step."""
+    count = loop._Steps.on_train_batch_end
+
+    def stopping(self, batch, logs=None):
+        if self.step_before + batch + 1 == step:
+            raise KeyboardInterrupt
+        count(self, batch, logs)
+
+    monkeypatch.setattr(loop._Steps, "on_train_batch_end", stopping)
+
+
+def raise_store_error(*arguments):
+    raise StoreError("the server is away")

@@ -96,7 +96,7 @@ def others_hidden() -> Iterator[None]:
     its own tokenizers and some preprocessing layers; without JAX or torch, nothing. Afterwards
     other modules can import the hidden packages.
     """
-    used = _current()
+    used = current()
     packages = {package for name in BACKENDS if name != used for package in PACKAGES[name]}
     hiding = _Hiding(sys.meta_path, packages | set(UNUSED))
     sys.meta_path[:] = [hiding]
@@ -121,8 +121,8 @@ class _Hiding(MetaPathFinder):
         return next((spec for spec in found if spec is not None), None)
 
 
-def _current() -> str:
-    """The backend that Keras will choose when it is imported."""
+def current() -> str:
+    """The backend that Keras has chosen, or will choose when it is imported."""
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"

@@ -109,6 +109,10 @@ class RunManifest:
         digest: Digest of the dataset.
         config: The resolved configuration.
         models: Digests of the teachers, and of the models of `training.init_from`.
+        backend: The Keras backend; `None` in a checkpoint of an earlier version.
+        output: Absolute path of the directory in which to save the preset too, or `None`.
+        initial_scores: Scores of the model of `training.init_from`, with
+            `evaluation.beat_initial`.
     """
 
     run_id: str
@@ -117,16 +121,19 @@ class RunManifest:
     digest: str
     config: dict
     models: list[str] = field(default_factory=list)
+    backend: str | None = None
+    output: str | None = None
+    initial_scores: dict[str, float] = field(default_factory=dict)
 
 
 class Checkpoint:
     """Files of one run, in `checkpoints/RUN` of the zoo's home.
 
-    `recipe.yaml` (the `RunManifest`) and `model/` (a preset: tokenizer and architecture) are
-    written once, `state.npz` (model, optimizer, seeds, `TrainerState`) at each checkpoint,
-    `best.npz` whenever the model is the best so far, and with `training.average_last` the weights
-    of that many last epochs, `epoch-00001.npz` and so on. After training, `finishing/` holds the
-    final preset and marks of the steps that are done.
+    `model/` (a preset: tokenizer and architecture) is written once, `recipe.yaml` (the
+    `RunManifest`) also when the run is resumed, `state.npz` (model, optimizer, seeds,
+    `TrainerState`) at each checkpoint, `best.npz` whenever the model is the best so far, and with
+    `training.average_last` the weights of that many last epochs, `epoch-00001.npz` and so on.
+    After training, `finishing/` holds the final preset and marks of the steps that are done.
 
     Args:
         run_id: Id of the run.
@@ -232,11 +239,19 @@ class Checkpoint:
         Raises:
             CheckpointError: if it cannot be written.
         """
+        self.write_manifest(manifest)
+        with self._writing(MODEL_FOLDER) as path:
+            presets.save(model, path, name="model", dataset=dataset, dtype="float32")
+
+    def write_manifest(self, manifest: RunManifest) -> None:
+        """Writes the manifest, in place of the previous one.
+
+        Raises:
+            CheckpointError: if it cannot be written; the previous one is then intact.
+        """
         text = yaml.safe_dump(asdict(manifest), sort_keys=False, allow_unicode=True)
         with self._writing(RECIPE_FILE) as path, atomic_write(path) as temporary:
             temporary.write_text(text, "utf-8")
-        with self._writing(MODEL_FOLDER) as path:
-            presets.save(model, path, name="model", dataset=dataset, dtype="float32")
 
     def read_manifest(self) -> RunManifest:
         """Reads the manifest.

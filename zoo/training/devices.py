@@ -6,6 +6,8 @@ from typing import Literal
 
 import keras
 
+from zoo.training.schema import RecipeConfig
+
 
 def count_devices(setting: int | Literal["auto"]) -> int:
     """The number of devices to train on.
@@ -34,6 +36,17 @@ def count_devices(setting: int | Literal["auto"]) -> int:
             f"CPU into N of them. Received: training.devices={setting}"
         )
     return setting
+
+
+def with_devices(config: RecipeConfig) -> RecipeConfig:
+    """The configuration with the number of devices in place of `training.devices=auto`.
+
+    The plan of batches depends on it, so a run that is resumed must find the same number.
+    """
+    if config.training.devices != "auto":
+        return config
+    settings = {"devices": count_devices("auto")}
+    return config.model_copy(update={"training": config.training.model_copy(update=settings)})
 
 
 @contextmanager

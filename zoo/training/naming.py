@@ -73,9 +73,11 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     task = row.pipeline_tag.replace("-", " ") if row else config.recipe
     rows = len(next(iter(dataset.splits["train"].values()), []))
     labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
-    source = config.training.init_from
-    source = " and ".join(source) if isinstance(source, list) else source
-    start = f", starting from {source}" if source else ""
+    source: str | list[str] = config.training.init_from or []
+    sources = [source] if isinstance(source, str) else source
+    # Of an absolute path the name only: cards are published.
+    names = [Path(it).name if Path(it).is_absolute() else it for it in sources]
+    start = f", starting from {' and '.join(names)}" if names else ""
     if teachers := getattr(config.training, "teachers", []):
         start += f", taught by {', '.join(Path(teacher).name for teacher in teachers)}"
     return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."

@@ -17,6 +17,7 @@ from zoo.presets.card import digest_of
 from zoo.presets.validation import hash_files
 from zoo.tracking import Gate, Run
 from zoo.training import pretrained
+from zoo.training.devices import with_devices
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Teacher
 from zoo.training.schema import RecipeConfig
@@ -49,7 +50,7 @@ class Recipe(ABC):
 
     Attributes:
         config: The same, with the settings of `model` that were not given taken from the model of
-            `training.init_from`.
+            `training.init_from`, and `training.devices=auto` counted.
         class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
         initial_scores: Scores on dev of the model of `training.init_from`, before it is trained
             further, set by the session with `evaluation.beat_initial`; `{}` without.
@@ -60,7 +61,7 @@ class Recipe(ABC):
     Task: ClassVar[type[keras_hub.models.Task]]
 
     def __init__(self, config: RecipeConfig):
-        self.config = config
+        config = self.config = with_devices(config)
         self.class_weights: dict[str, float] = {}
         self.initial_scores: dict[str, float] = {}
         settings = getattr(config, "model", None)

@@ -55,7 +55,8 @@ def run(
         overrides: Changes to the file, each `key.sub=value`.
         resume: Id of an interrupted run to resume from its checkpoint with its own
             configuration; its first characters suffice.
-        output: A new or empty directory in which to save the preset too.
+        output: A new or empty directory in which to save the preset too. Defaults to that of the
+            run to resume, if it had one.
         progress: bool. Whether to show a progress bar on a terminal. Defaults to `True`.
         seeds: Two or more seeds to run the file with; the best model on dev is the result.
             Defaults to none: the seed of the file.
@@ -78,8 +79,7 @@ def run(
     if seeds:
         _check_seeds(label, seeds, overrides, resume)
     output = None if output is None else Path(output)
-    if output is not None and output.exists() and not _is_empty(output):
-        raise FileExistsError(f"The output must be a new or empty directory. Received: {output}")
+    _check_output(output)
     if resume is not None:
         from zoo.training.checkpoint import Checkpoint  # NumPy
         from zoo.training.lease import refuse_if_held
@@ -88,7 +88,10 @@ def run(
         refuse_if_held(checkpoint.folder)
         manifest = checkpoint.read_manifest()
         config = _resumed_config(spec, manifest, label, overrides)
-        changes = [*manifest.overrides, *overrides]
+        changes = [*(it for it in manifest.overrides if it not in overrides), *overrides]
+        if output is None and manifest.output:
+            output = Path(manifest.output)
+            _check_output(output)
         return _run_one(spec, label, config, changes, manifest, output, progress)
     config = _resolve_file(spec, file, label, overrides)
     if seeds:
@@ -287,8 +290,9 @@ def _check_variants(spec, file, label, config, overrides) -> None:
         raise ConfigError(label, mistakes)
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _check_output(path: Path | None) -> None:
+    if path is not None and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"The output must be a new or empty directory. Received: {path}")
 
 
 def _summary(result: "RunResult", label: str) -> str:

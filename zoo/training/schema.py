@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from zoo import data
 from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
+from zoo.presets.builtin import PRETRAINED
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -79,6 +80,13 @@ def _absolute(value: Any) -> Any:
     if isinstance(value, str) and value and Path(value).exists():
         return str(Path(value).absolute())
     return value
+
+
+def absolute_preset(source: str) -> str:
+    """The absolute path of a preset's folder; names of pretrained models and URIs as they are."""
+    is_name = "/" not in source and (PRETRAINED / source).is_dir()
+    is_path = bool(source) and ":/" not in source and Path(source).is_dir() and not is_name
+    return str(Path(source).absolute()) if is_path else source
 
 
 class DataConfig(Section):
@@ -180,6 +188,14 @@ class TrainingConfig(Section):
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 1
     checkpoint_every: Count = 500
     init_from: str | None = None
+
+    def with_absolute_paths(self) -> Self:
+        source: Any = self.init_from
+        if isinstance(source, list):
+            source = [absolute_preset(one) for one in source]
+        elif source is not None:
+            source = absolute_preset(source)
+        return super().with_absolute_paths().model_copy(update={"init_from": source})
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.devices != "auto" and self.batch_size % self.devices and not self.batch_tokens:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -84,7 +85,7 @@ class Session:
             zoo.training.pruning.Pruned: if `after_epoch` gives the run up, which then has finished.
         """
         config, tracking, say = self.config, self.config.tracking, self.display.say
-        devices = self._count_devices()
+        devices = self._count_devices(manifest)
         self._check_data(manifest)
         say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
@@ -106,7 +107,7 @@ class Session:
                 for line in self.recipe.differences(model):
                     say(line)
         if config.evaluation.beat_initial:
-            self._measure_initial()
+            self._measure_initial(manifest)
         self._columns = self.recipe.training_columns(self.dataset, self.display)
         tags |= teaching(self.recipe, self.dataset) | self.tags
         pruned = None
@@ -130,12 +131,14 @@ class Session:
                         checkpoint.hold(lease)
                     # Set here, because imports and MLflow draw random numbers too.
                     keras.utils.set_random_seed(config.seed)
-                    if scores := self.recipe.initial_scores:
+                    scores = self.recipe.initial_scores
+                    if scores and not (manifest and manifest.initial_scores):
                         run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
                     with data_parallel(devices):
                         if manifest is None:
-                            model, progress = self._start(checkpoint)
+                            model, progress = self._start(checkpoint, output)
                         else:
+                            checkpoint.write_manifest(replace(manifest, **self._settings(output)))
                             model, progress = self._resume(checkpoint, run)
                         self._train(model, progress, checkpoint, run)
                     finish = Finish(
@@ -161,17 +164,26 @@ class Session:
 
     # Prepare
 
-    def _start(self, checkpoint) -> tuple[keras.Model, TrainerState]:
+    def _settings(self, output) -> dict:
+        """What the manifest says of the process that runs, which may change at a resume."""
+        return {
+            "overrides": self.overrides,
+            "config": self.config.model_dump(),
+            "backend": keras.config.backend(),
+            "output": None if output is None else str(output.absolute()),
+            "initial_scores": self.recipe.initial_scores,
+        }
+
+    def _start(self, checkpoint, output) -> tuple[keras.Model, TrainerState]:
         dataset, settings = self.dataset, self.config.training
         preprocessor = self.recipe.prepare(dataset)
         model = self.recipe.build(dataset, preprocessor, settings.precision)
         manifest = RunManifest(
             run_id=checkpoint.run_id,
             label=self.label,
-            overrides=self.overrides,
             digest=dataset.digest,
-            config=self.config.model_dump(),
             models=self.recipe.model_digests(),
+            **self._settings(output),
         )
         checkpoint.create(manifest, in_float32(self.recipe, dataset, model), dataset)
         self._examples = self.recipe.examples(model, self._columns, 0)
@@ -214,8 +226,8 @@ class Session:
             **self.recipe.compile_options(model),
         )
 
-    def _measure_initial(self) -> None:
-        """Scores the model of `training.init_from` on dev, for the gate."""
+    def _measure_initial(self, manifest) -> None:
+        """Scores the model of `training.init_from` on dev, for the gate; once in a run."""
         source, metric = self.config.training.init_from, self.config.evaluation.metric
         model = self.recipe.initial_model
         if not isinstance(model, self.recipe.Task):
@@ -223,13 +235,14 @@ class Session:
                 f"evaluation.beat_initial compares two models of one task: set it false. Received: "
                 f"training.init_from={source!r}, a {type(model).__name__}"
             )
-        scores = model.score(self.dataset.splits["dev"])
+        known = manifest.initial_scores if manifest else {}
+        scores = known or model.score(self.dataset.splits["dev"])
         if metric not in scores:
             raise ValueError(
                 f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
                 f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
             )
-        self.recipe.initial_scores = scores
+        self.recipe.initial_scores = {name: float(scores[name]) for name in scores}
         self.display.say(f"{source} on dev, before: {format_metrics(scores)}")
 
     # Train
@@ -304,9 +317,18 @@ class Session:
 
     # Checks
 
-    def _count_devices(self) -> int:
+    def _count_devices(self, manifest) -> int:
         settings = self.config.training
-        devices = count_devices(settings.devices)
+        try:
+            devices = count_devices(settings.devices)
+        except ValueError as error:
+            if manifest is None:
+                raise
+            raise CheckpointError(
+                f"The batches of the run are planned for the {settings.devices} devices it started "
+                "on: resume it on JAX where there are as many, or run the recipe again from the "
+                f"start. Received: resume={manifest.run_id!r}. {error}"
+            ) from error
         if not settings.batch_tokens and settings.batch_size % devices:
             raise ValueError(
                 f"Each of {devices} devices takes an equal part of a batch: set training.batch_size"

@@ -1,26 +1,11 @@
 """Runs whose training has ended, but whose model the tracking store does not have yet."""
 
-from dataclasses import dataclass
-
 from zoo.home import home
 from zoo.training.checkpoint import STATE_FILE, Checkpoint, CheckpointError, RunManifest
 from zoo.training.lease import LeaseError, refuse_if_held
 
 
-@dataclass(frozen=True)
-class Unsent:
-    """A run to be sent.
-
-    Attributes:
-        manifest: Identity of the run.
-        epochs: Number of finished epochs whose metrics the store may lack.
-    """
-
-    manifest: RunManifest
-    epochs: int
-
-
-def find_unsent() -> list[Unsent]:
+def find_unsent() -> list[RunManifest]:
     """Finds the runs, by their checkpoints. Those in progress and damaged ones are left out."""
     found = []
     for state in sorted((home() / "checkpoints").glob(f"*/{STATE_FILE}")):
@@ -32,5 +17,5 @@ def find_unsent() -> list[Unsent]:
             continue
         settings = manifest.config["training"]
         if progress.is_over(*(settings[name] for name in ("epochs", "max_steps", "patience"))):
-            found.append(Unsent(manifest, len(progress.unlogged)))
+            found.append(manifest)
     return found

@@ -13,7 +13,7 @@ from zoo.data import Dataset
 from zoo.data.dataset import splits_digest
 from zoo.data.unlabelled import is_dataset, load_unlabelled
 from zoo.tasks import TASKS
-from zoo.training.schema import Count, DataConfig, RecipeConfig, TrainingConfig
+from zoo.training.schema import Count, DataConfig, RecipeConfig, TrainingConfig, absolute_preset
 
 UNLABELLED_SPLIT = "unlabelled"
 
@@ -76,7 +76,7 @@ class DistilledTraining(TrainingConfig):
         return [self.teacher] if isinstance(self.teacher, str) else self.teacher
 
     def with_absolute_paths(self) -> Self:
-        found = [_absolute_preset(source) for source in self.teachers]
+        found = [absolute_preset(source) for source in self.teachers]
         teacher = found[0] if isinstance(self.teacher, str) else found or None
         return super().with_absolute_paths().model_copy(update={"teacher": teacher})
 
@@ -101,9 +101,3 @@ class DistilledRecipe(RecipeConfig):
                 data__unlabelled=self.data.unlabelled,
                 training__teacher=self.training.teacher,
             )
-
-
-def _absolute_preset(source: str) -> str:
-    """The absolute path of a preset's folder that is written as a path; other sources as is."""
-    is_path = "/" in source and ":/" not in source and Path(source).is_dir()
-    return str(Path(source).absolute()) if is_path else source
