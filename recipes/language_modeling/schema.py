@@ -35,6 +35,7 @@ from zoo.training.schema import (
 SPECIAL_TOKENS, SUBWORD_BASE = 4, 300  # ids that a vocabulary has in any case
 POSITIONS, MAX_SAMPLE = 512, 384  # positions of a Transformer, and tokens after a prefix
 Penalty = Annotated[float, Field(ge=0, le=1000)]
+Cutoff = Annotated[int, Field(ge=1, le=MAX_VOCABULARY)]
 
 
 class LanguageModelingData(DataConfig):
@@ -86,7 +87,7 @@ class ModelConfig(Section):
     attention_span: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 64
     num_heads: Heads = 4
     tie_embeddings: bool = True
-    embedding_cutoffs: Annotated[list[int], Field(max_length=8)] = []
+    embedding_cutoffs: Annotated[list[Cutoff], Field(max_length=8)] = []
     embedding_factor: Annotated[int, Field(ge=2, le=64)] = 4
     residual: bool = False
     embedding_dropout: Share = 0.0

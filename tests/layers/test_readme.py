@@ -25,5 +25,5 @@ def test_the_snippets_run():
 
 def test_its_images_exist():
     pictures = re.findall(r"!\[.+?\]\((.+?)\)", README.read_text("utf-8"))
-    assert len(pictures) >= 9
+    assert len(pictures) >= 8
     assert all((README.parent / picture).is_file() for picture in pictures)

@@ -72,6 +72,8 @@ def serve(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A background job ignores SIGINT, and what it starts would too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     serve.temporary = tmp_path / "tmp"

@@ -74,13 +74,16 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     rows = len(next(iter(dataset.splits["train"].values()), []))
     labels = f", {len(dataset.labels)} labels" if dataset.labels else ""
     source: str | list[str] = config.training.init_from or []
-    sources = [source] if isinstance(source, str) else source
-    # Of an absolute path the name only: cards are published.
-    names = [Path(it).name if Path(it).is_absolute() else it for it in sources]
+    names = list(map(source_name, [source] if isinstance(source, str) else source))
     start = f", starting from {' and '.join(names)}" if names else ""
     if teachers := getattr(config.training, "teachers", []):
         start += f", taught by {', '.join(Path(teacher).name for teacher in teachers)}"
     return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."
+
+
+def source_name(source: str) -> str:
+    """A model as a recipe names it; of an absolute path the last part: cards are published."""
+    return Path(source).name if Path(source).is_absolute() else source
 
 
 def languages(dataset: Dataset) -> tuple[str, ...]:

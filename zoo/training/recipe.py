@@ -20,6 +20,7 @@ from zoo.training import pretrained
 from zoo.training.devices import with_devices
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Teacher
+from zoo.training.naming import source_name
 from zoo.training.schema import RecipeConfig
 
 
@@ -213,7 +214,7 @@ class Recipe(ABC):
             gates.append(Gate(evaluation.metric, evaluation.gate, evaluation.mode))
         if self.initial_scores:
             value = self.initial_scores[str(evaluation.metric)]
-            rival = self.config.training.init_from
+            rival = source_name(str(self.config.training.init_from))
             gates.append(Gate(evaluation.metric, value, evaluation.mode, rival))
         return gates
 

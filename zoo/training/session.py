@@ -243,7 +243,8 @@ class Session:
                 f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
             )
         self.recipe.initial_scores = {name: float(scores[name]) for name in scores}
-        self.display.say(f"{source} on dev, before: {format_metrics(scores)}")
+        name = naming.source_name(str(source))
+        self.display.say(f"{name} on dev, before: {format_metrics(scores)}")
 
     # Train
 
