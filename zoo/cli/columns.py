@@ -1,4 +1,4 @@
-"""What the columns of a user's table hold: texts, labels, images or recordings."""
+"""Roles of the columns of a user's table: texts, labels, images or recordings."""
 
 import re
 import unicodedata

@@ -50,7 +50,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Data:
-    """What was found in the files.
+    """Findings in the files.
 
     Attributes:
         seen: In words.

@@ -268,7 +268,7 @@ class Recipe(ABC):
         return [teacher.digest for teacher in self.teachers] + started
 
     def differences(self, model: keras_hub.models.Task) -> list[str]:
-        """What a new model lacks of that of `training.init_from`, a line each, to be printed."""
+        """Lines to print: the parts of the model of `training.init_from` that a new model lacks."""
         source = str(self.config.training.init_from)
         return pretrained.differences(self.initial_model, model, source)
 

@@ -165,7 +165,7 @@ class Session:
     # Prepare
 
     def _settings(self, output) -> dict:
-        """What the manifest says of the process that runs, which may change at a resume."""
+        """Fields of the manifest that describe the process, and may change at a resume."""
         return {
             "overrides": self.overrides,
             "config": self.config.model_dump(),

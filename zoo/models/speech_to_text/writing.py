@@ -24,7 +24,7 @@ takes_transcription_options = functools.partial(takes_search_options, options=Tr
 
 
 class Written(NamedTuple):
-    """What was found for a recording.
+    """Result of the search for a recording.
 
     Attributes:
         hypotheses: Texts with their scores, best first.
@@ -296,7 +296,7 @@ class TranscriptWriter(TranscriptSearch):
         return next(ids for ids in written if self.text(ids) == text)
 
     def _write(self, decode, recordings, inputs, rows) -> list[Written]:
-        """What is found for recordings.
+        """Results of the search for recordings.
 
         Args:
             decode: See `_decoder`.
