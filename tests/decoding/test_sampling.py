@@ -5,6 +5,7 @@ from keras import ops
 
 from tests.decoding.conftest import END, SOURCE, START
 from zoo.decoding import compiled, sample, score
+from zoo.decoding.draws import Draws
 
 MASK = np.ones((2, SOURCE), bool)
 
@@ -26,6 +27,17 @@ def test_greedy_takes_the_most_probable_token_at_each_step(model):
         np.testing.assert_allclose(found.log_probabilities[source, 0], gains.sum(), atol=1e-5)
         np.testing.assert_allclose(found.attention[source, 0, : len(tokens)], attention, atol=1e-6)
         assert np.all(found.attention[source, 0, len(tokens) :] == 0)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_text_of_a_blocked_token_is_impossible(model, drawn):
+    uniform = np.full((2, 6), 0.5, "float32")
+    sampler = Draws(ops.convert_to_tensor(uniform)) if drawn else "greedy"
+    others = np.array([[token] for token in range(5) if token != END], "int32")
+    blocked = draw(model, sampler=sampler, min_length=3, forbidden=others)
+    assert (blocked.log_probabilities < -5e8).all()
+    possible = draw(model, sampler=sampler, forbidden=others)  # the end alone
+    assert (possible.lengths == 1).all() and (possible.log_probabilities > -50).all()
 
 
 def test_samples_follow_the_model(model):

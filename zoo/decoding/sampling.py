@@ -5,7 +5,7 @@ from keras import ops
 
 from zoo.checks import check_integer
 from zoo.decoding import loops
-from zoo.decoding.blocking import Limits, limit, next_nodes
+from zoo.decoding.blocking import LOWEST, Limits, limit, next_nodes
 from zoo.decoding.checks import checked_attention, checked_mask
 from zoo.decoding.draws import Draws
 from zoo.decoding.hypotheses import Hypotheses, start_tokens, top_k, write_step
@@ -76,6 +76,9 @@ def sample(
         nodes = variables.get("nodes")
         allowed = limit(logits, index, variables["tokens"], end_id, limits, nodes)
         logit, tokens = choose(logits, allowed, index)
+        # Where all tokens are blocked, a blocked one is chosen: the text is then impossible.
+        chosen = ops.take_along_axis(allowed, ops.expand_dims(tokens, -1), axis=-1)[:, 0]
+        logit = ops.where(chosen > LOWEST / 2, logit, LOWEST)
         tokens = ops.where(is_open, tokens, pad_id)
         ended = ops.logical_or(variables["finished"], tokens == end_id)
         gains = (logit - normalizer) * ops.cast(is_open, "float32")
