@@ -6,7 +6,7 @@ from keras import ops
 from tests.compiled import call, compiled
 from zoo.choices import CELLS
 from zoo.layers import RecurrentEncoder
-from zoo.layers.recurrence import run_recurrent
+from zoo.layers.recurrence import dispatch, run_recurrent
 
 LENGTHS = np.array([6, 3, 0, 1])
 MASK = np.arange(6)[None, :] < LENGTHS[:, None]
@@ -174,6 +174,29 @@ def test_gradients_of_the_states_equal_those_of_keras_masked_layers(cell):
     assert len(trained[0]) == len(trained[1]) >= 5
     for name, other in trained[0].items():
         np.testing.assert_allclose(trained[1][name], other, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="cuDNN is called on JAX")
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_cudnn_gets_the_weights_and_states_in_its_order(mask, monkeypatch):
+    from jax.experimental import rnn
+
+    def reference(x, h, c, weights, lengths, **sizes):  # without a GPU: JAX's own reference
+        sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "num_layers")}
+        parts = rnn.unpack_lstm_weights(weights, *sizes.values(), bidirectional=False)
+        return rnn.lstm_ref(x, h, c, *parts, lengths, **sizes, dropout=0.0, bidirectional=False)
+
+    monkeypatch.setattr(rnn, "lstm", reference)
+    layer = keras.layers.LSTM(4, return_sequences=True, return_state=True)
+    layer.build((4, 6, 5))
+    values = np.random.default_rng(1).normal(size=(2, 4, 4)).astype("float32")
+    arguments = layer, ops.convert_to_tensor(sequences()), mask, list(values), True
+    hidden, states = run_recurrent(*arguments)
+    monkeypatch.setattr(dispatch, "cudnn_applies", lambda layer, inputs: True)
+    by_cudnn, states_by_cudnn = run_recurrent(*arguments)
+    valid = np.ones((4, 6), bool) if mask is None else mask
+    np.testing.assert_allclose(by_cudnn[valid], hidden[valid], atol=1e-6)
+    np.testing.assert_allclose(states_by_cudnn, states, atol=1e-6)
 
 
 def test_padding_anywhere_is_skipped():

@@ -2,14 +2,16 @@
 
 Keras' own layers are the default. For a plain SimpleRNN, LSTM or GRU there are faster
 implementations with the same weights, values and gradients: torch's fused kernels, which Keras
-does not use on a CPU; on TensorFlow a hand-written gradient, which computes the gradients of the
-input and recurrent kernels in one multiplication each instead of one at every step; and on every
-backend lengths in place of masks, because a mask disables Keras' fast paths.
+does not use on a CPU; cuDNN for an LSTM on JAX with a GPU; on TensorFlow a hand-written gradient,
+which computes the gradients of the input and recurrent kernels in one multiplication each instead
+of one at every step; and on every backend lengths in place of masks, because a mask disables Keras'
+fast paths.
 """
 
 import keras
 from keras import ops
 
+from zoo.layers.recurrence.cudnn import cudnn_applies, cudnn_recurrence
 from zoo.layers.recurrence.portable import portable_recurrence, portable_simple_rnn
 from zoo.layers.recurrence.tensorflow import tensorflow_recurrence
 from zoo.layers.recurrence.torch import torch_recurrence
@@ -74,6 +76,8 @@ def run_recurrent(
         hidden, states = torch_recurrence(*arguments)
     elif backend == "tensorflow" and is_gated and not _has_gpu():
         hidden, states = tensorflow_recurrence(*arguments)
+    elif cudnn_applies(layer, inputs):
+        hidden, states = cudnn_recurrence(*arguments)
     elif is_gated and (needs_own or (backend == "jax" and not _has_gpu())):
         hidden, states = portable_recurrence(*arguments)
     elif needs_own:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.recurrence.weights import hold_gates, layer_weights
+from zoo.layers.recurrence.weights import layer_weights, with_padding_hold
 
 
 def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kernel=None):
@@ -27,10 +27,7 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kerne
     function = torch._VF.rnn_tanh
     if isinstance(layer, keras.layers.LSTM):
         function = torch._VF.lstm
-        if padding_hold is not None:  # one more input feature, whose weights set the gates
-            gates = ops.cast(hold_gates(layer.units), inputs.dtype)
-            inputs = torch.cat([inputs, padding_hold], dim=-1)
-            kernel = torch.cat([kernel, gates[None, :]])
+        inputs, kernel = with_padding_hold(layer, inputs, kernel, padding_hold)
     elif isinstance(layer, keras.layers.GRU):
         function = torch._VF.gru
         # Keras orders the gates z, r, h; torch r, z, n. Both have two biases (reset_after).

@@ -22,3 +22,17 @@ def layer_weights(layer, dtype, recurrent_kernel=None):
 def hold_gates(units):
     """Gate logits, `[4 * units]`, with which an LSTM holds its cell state: i closed, f open."""
     return np.repeat([-SATURATED, SATURATED, 0, 0], units).astype("float32")
+
+
+def with_padding_hold(layer, inputs, kernel, padding_hold):
+    """Inputs and kernel of an LSTM that holds its cell state where `padding_hold` is one.
+
+    It becomes one more input feature, whose weights set the gates.
+    """
+    if padding_hold is None:
+        return inputs, kernel
+    gates = ops.cast(hold_gates(layer.units), inputs.dtype)
+    return (
+        ops.concatenate([inputs, padding_hold], axis=-1),
+        ops.concatenate([kernel, gates[None, :]], axis=0),
+    )
