@@ -70,6 +70,7 @@ class TaggingRecipe(EncoderRecipe):
 
     Task = TokenClassifier
     config: TaggingConfig
+    _has_states = False  # of language models, in the training columns
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
@@ -241,9 +242,20 @@ class TaggingRecipe(EncoderRecipe):
         return [*super().model_digests(), *map(digest, names)]
 
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
-        if not self.teachers:
-            return dataset.splits["train"]
-        return taught(self.rows(dataset), self.teachers, dataset.labels, display)
+        """The rows of train, those of teachers, and the states of language models at the words."""
+        columns = dataset.splits["train"]
+        if self.teachers:
+            columns = taught(self.rows(dataset), self.teachers, dataset.labels, display)
+        if models := self._frozen_models("float32"):
+            preprocessor = self.prepare(dataset)
+            states = string_embeddings.word_states(models, preprocessor, columns["tokens"], display)
+            if states is not None:
+                self._has_states = True
+                columns = columns | {"text_states": states}
+        return columns
+
+    def training_model(self, model: TokenClassifier) -> keras.Model:
+        return model.after_language_models() if self._has_states else model
 
     def _language(self, dataset: Dataset) -> str | None:
         return self.config.data.language or next(iter(dataset.languages), None)
@@ -286,10 +298,17 @@ class TaggingRecipe(EncoderRecipe):
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [tags and [tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}
-        soft_tags = columns.get("teacher")
+        soft_tags, states = columns.get("teacher"), columns.get("text_states")
+        preprocessor = model.preprocessor
 
         def collate(rows, length):
-            x = model.preprocessor.collate([encoded[row] for row in rows], length)
+            taken = [encoded[row] for row in rows]
+            if states:
+                x = preprocessor.collate_words(taken, length)
+                found = [states[row] for row in rows]
+                x["text_states"] = string_embeddings.pad_states(found, length)
+            else:
+                x = preprocessor.collate(taken, length)
             tags = np.zeros(x["padding_mask"].shape, "int32")
             for i, row in enumerate(rows):
                 if truth[row] is None:
@@ -310,8 +329,8 @@ class TaggingRecipe(EncoderRecipe):
                     y["intent"] = pack(y["intent"], soft)
             return x, y
 
-        lengths = list(map(model.preprocessor.length, encoded))
         words = list(map(len, columns["tokens"]))
+        lengths = words if states else list(map(preprocessor.length, encoded))
         return TrainingExamples(lengths, collate, tokens=words)
 
     def compile_options(self, model: TokenClassifier) -> dict:

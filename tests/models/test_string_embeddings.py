@@ -179,3 +179,21 @@ def test_a_sentence_has_a_limit_of_characters(made):
         model.infer([["a" * (MAX_CHARACTERS - 1), "b"]])
     with pytest.raises(ValueError, match="`num_models` must be 1 or 2"):
         ContextualTokenClassifierPreprocessor(model.preprocessor.tokenizer, "ab", num_models=3)
+
+
+def test_training_without_the_language_models_gives_their_outputs(made):
+    """With the states of both models at each word as an input."""
+    _, model = made
+    sentences = [SENTENCES[0], ["a"]]
+    states, batch = features(model, sentences)
+    expected = keras.Model.predict_on_batch(model, batch)["tags"]
+    after = model.after_language_models()
+    inputs = model.preprocessor.collate_words(model.preprocessor.encode(sentences), 8)
+    padded = np.pad(states, ((0, 0), (0, 8 - states.shape[1]), (0, 0)))
+    found = after.predict_on_batch(inputs | {"text_states": padded})["tags"]
+    for row, words in enumerate(sentences):
+        count = len(words)
+        np.testing.assert_allclose(found[row, :count], expected[row, :count], atol=1e-5)
+    weights = {id(weight) for reader in model.backbone.language_models for weight in reader.weights}
+    assert {id(it) for it in after.weights} | weights == {id(it) for it in model.weights}
+    assert not weights & {id(it) for it in after.weights}

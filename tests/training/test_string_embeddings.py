@@ -1,5 +1,8 @@
 """Language models whose states are features of a tagger: which fit, and what starts from one."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ from tests.weights import assign_normal
 from zoo import presets
 from zoo.models import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.tokenizers import train_character_tokenizer, train_spaced_word_tokenizer
-from zoo.training import pretrained
+from zoo.training import pretrained, string_embeddings
 from zoo.training.config import ConfigError, resolve
 from zoo.training.string_embeddings import load_language_models, unknown_share
 
@@ -43,12 +46,13 @@ def build(recipe, dataset):
 
 
 @pytest.mark.once
-def test_a_tagger_reads_language_models_and_starts_another_one(tmp_path):
+def test_a_tagger_reads_language_models_and_starts_another_one(tmp_path, monkeypatch):
     sources = [str(tmp_path / name) for name in ("forward", "backward")]
     for backward, source in enumerate(sources):
         model = language_model(bool(backward), input_dropout=0.5, temporal_regularization=1.0)
         presets.save(model, source, name="lm", dataset="none", dtype="float32")
-    one = recipe(model={"language_models": sources, "language_dim": 3})
+    settings = {"model": {"language_models": sources, "language_dim": 3}}
+    one = recipe(**settings)
     dataset = load_data(one.config)
     model = build(one, dataset)
     for reader, source in zip(model.backbone.language_models, sources, strict=True):
@@ -65,6 +69,19 @@ def test_a_tagger_reads_language_models_and_starts_another_one(tmp_path):
     assert list(examples.lengths) == characters
     x, y = examples.collate(np.arange(4), 64)
     assert x["text_ids"].shape == (4, 2, 64) and y["tags"].shape == x["word_ids"].shape == (4, 16)
+    assert one.training_model(model) is model
+    # In a run they read the sentences once, before the first epoch.
+    said = []
+    columns = one.training_columns(
+        dataset, SimpleNamespace(say=said.append, work=Mock(), batch=Mock())
+    )
+    assert "reading 40 sentences" in said[0] and "characters/s" in said[1]
+    examples = one.examples(model, columns, 0)
+    assert list(examples.lengths) == list(map(len, columns["tokens"]))
+    x, _ = examples.collate(np.arange(4), 16)
+    assert x["text_states"].shape == (4, 16, 8) and set(x) == set(one.training_model(model).input)
+    monkeypatch.setattr(string_embeddings, "MAX_STATES", 99)
+    assert "text_states" not in recipe(**settings).training_columns(dataset, Mock())
 
     presets.save(model, tmp_path / "tagger", name="it", dataset=dataset, dtype="float32")
     again = recipe(training={"init_from": str(tmp_path / "tagger")}, model={})

@@ -110,6 +110,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         self.word_vectors = None
+        text_states = None
 
         if own:
             # === Layers ===
@@ -155,8 +156,9 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                 for name in ("text_ids", "text_places"):
                     shape = (len(language_models), None)
                     inputs[name] = keras.Input(shape, dtype="int32", name=name)
-                read = string_embeddings(language_models, inputs["text_ids"], inputs["text_places"])
-                parts.append(project(read) if project else read)
+                text = inputs["text_ids"], inputs["text_places"]
+                text_states = string_embeddings(language_models, *text)
+                parts.append(project(text_states) if project else text_states)
             features = parts[0]
             if len(parts) > 1:
                 features = keras.layers.Concatenate(dtype=dtype, name="features")(parts)
@@ -191,6 +193,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         states = drop(states)
         super().__init__(inputs=inputs, outputs=states, dtype=dtype, **kwargs)
         self.attention_output = weights  # [batch, words, words]
+        self.text_states = text_states  # [batch, words, units of the language models], or `None`
         self.features = features  # [batch, words, features before the encoder]
 
         # === Config ===

@@ -109,8 +109,12 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
         quarter, half = -(-length // 4), -(-length // 2)  # each word has a character and a space
         return self._collate(encoded, quarter if longest <= quarter else half, length)
 
+    def collate_words(self, encoded, length):
+        """The inputs of a backbone without language models, padded to `length` words."""
+        return super().collate([known for *known, _ in encoded], length)
+
     def _collate(self, encoded, num_words, num_characters):
-        batch = super().collate([known for *known, _ in encoded], num_words)
+        batch = self.collate_words(encoded, num_words)
         shape = (len(encoded), self.num_models)
         text_ids = np.full((*shape, num_characters), PADDING, "int32")
         places = np.zeros((*shape, num_words), "int32")

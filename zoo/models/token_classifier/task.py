@@ -476,8 +476,32 @@ class TokenClassifier(keras_hub.models.Task):
         return (
             keras.Model(inputs, features),
             keras.Model([features, *others], self._hidden),
-            keras.Model([self._states, inputs["padding_mask"]], self.output),
+            self._head,
         )
+
+    @property
+    def _head(self):
+        """The model from hidden states or weights, and the padding mask, to potentials."""
+        return keras.Model([self._states, self.backbone.input["padding_mask"]], self.output)
+
+    def after_language_models(self) -> keras.Model:
+        """The model without its language models, whose states at the words are an input.
+
+        For training: they are frozen, so that their states are the same in each epoch. It shares
+        all other weights.
+
+        Returns:
+            A model with the input `text_states`, `[batch, words, units of the language models]`,
+            in place of `text_ids` and `text_places`.
+        """
+        known = self.backbone.input | {"text_states": self.backbone.text_states}
+        known = {name: known[name] for name in known if name not in ("text_ids", "text_places")}
+        inputs = {
+            name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+            for name, tensor in known.items()
+        }
+        hidden = keras.Model(list(known.values()), self._hidden)(list(inputs.values()))
+        return keras.Model(inputs, self._head([hidden, inputs["padding_mask"]]))
 
     @property
     def _unembedded(self):
