@@ -96,13 +96,15 @@ class Tagger:
         labels = {"tags": model.tags, "intents": model.intents, "scheme": model.scheme}
         if not model.backbone.language_models:
             return signature(self, meanings) | labels
-        step = "the step of it at which the row has the last character of each word"
         meanings["text_ids"] = (
             f"{preprocessor.start_token_id}, then the words with single spaces between, each "
-            "character as its place in `text_characters` of this file, counted from 4 (1 if "
-            "unknown); a second row has the characters in reverse; 0 for padding"
+            "character as its place in `text_characters` of this file, counted from 4, 1 if "
+            "unknown; in a second row the characters in reverse; 0 for padding"
         )
-        meanings["text_places"] = f"{step}, in a second row the first; 0 for padding"
+        meanings["text_places"] = (
+            "the index in a row of `text_ids` of the last character of each word, in a second row "
+            "of its first character; 0 for padding"
+        )
         characters = {"text_characters": preprocessor.text_characters}
         return signature(self, meanings) | labels | characters
 
