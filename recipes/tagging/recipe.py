@@ -22,6 +22,7 @@ from zoo.models.token_classifier import (
     ContextualTokenClassifierPreprocessor,
     EncoderTokenClassifierPreprocessor,
 )
+from zoo.models.token_classifier.parts import after_language_models
 from zoo.models.token_classifier.string_embeddings import DIRECTIONS, frozen_copy
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import SpacedWordTokenizer, WordTokenizer, train_word_tokenizer
@@ -255,7 +256,7 @@ class TaggingRecipe(EncoderRecipe):
         return columns
 
     def training_model(self, model: TokenClassifier) -> keras.Model:
-        return model.after_language_models() if self._has_states else model
+        return after_language_models(model) if self._has_states else model
 
     def _language(self, dataset: Dataset) -> str | None:
         return self.config.data.language or next(iter(dataset.languages), None)

@@ -16,6 +16,7 @@ from zoo.models import (
 )
 from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 from zoo.models.token_classifier.contextual import MAX_CHARACTERS
+from zoo.models.token_classifier.parts import after_language_models
 from zoo.models.token_classifier.string_embeddings import (
     DIRECTIONS,
     frozen_copy,
@@ -187,7 +188,7 @@ def test_training_without_the_language_models_gives_their_outputs(made):
     sentences = [SENTENCES[0], ["a"]]
     states, batch = features(model, sentences)
     expected = keras.Model.predict_on_batch(model, batch)["tags"]
-    after = model.after_language_models()
+    after = after_language_models(model)
     inputs = model.preprocessor.collate_words(model.preprocessor.encode(sentences), 8)
     padded = np.pad(states, ((0, 0), (0, 8 - states.shape[1]), (0, 0)))
     found = after.predict_on_batch(inputs | {"text_states": padded})["tags"]

@@ -57,8 +57,16 @@ def with_language_models(config: dict) -> dict:
     """The config of a backbone, with its serialized language models, if it has any, built.
 
     They get the dtype of the backbone.
+
+    Raises:
+        ValueError: if there are more than two.
     """
     models = config.get("language_models") or ()
+    if len(models) > len(DIRECTIONS):
+        raise ValueError(
+            "A tagger reads at most a forward and a backward language model. Received: "
+            f"{len(models)} of them"
+        )
     return config | {"language_models": [_built(one, config.get("dtype")) for one in models]}
 
 
