@@ -12,8 +12,9 @@ import pytest
 
 from tests.weights import assign_normal
 from zoo import exporting
-from zoo.exporting import exporter, formats
+from zoo.exporting import adapters, exporter, formats
 from zoo.models import (
+    CausalLMBackbone,
     TextClassifier,
     TextClassifierBackbone,
     TextClassifierPreprocessor,
@@ -21,6 +22,7 @@ from zoo.models import (
     TokenClassifierBackbone,
     TokenClassifierPreprocessor,
 )
+from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 from zoo.tokenizers import train_subword_tokenizer, train_word_tokenizer
 
 README = Path(__file__).parents[1] / "recipes" / "tagging" / "README.md"
@@ -177,6 +179,21 @@ def test_softmax_head_follows_the_scheme(tmp_path):
     np.testing.assert_allclose(confidences, answer.confidences, atol=1e-5)
     for before, tag in zip(["O", *tags], tags, strict=False):
         assert not tag.startswith("I-") or before[1:] == tag[1:]
+
+
+@on_tensorflow
+def test_language_models_are_exported_with_their_tagger(monkeypatch, tmp_path):
+    monkeypatch.setattr(adapters, "MAX_WORDS", 12)
+    readers = [CausalLMBackbone(9, "simple_rnn", embedding_dim=3, units=4) for _ in range(2)]
+    model = make_tagger(characters="none", encoder="simple_rnn", language_models=readers)
+    model.preprocessor = ContextualTokenClassifierPreprocessor(
+        model.preprocessor.tokenizer, " aeht", start="h", character_length=0
+    )
+    assert exporting.export(model, tmp_path / "tagger").difference <= 1e-5
+    description = json.loads((tmp_path / "tagger/assets.extra/model.json").read_text("utf-8"))
+    assert description["inputs"]["text_ids"]["shape"] == ["batch", 2, "text"]
+    assert description["inputs"]["text_ids"]["meaning"].startswith("7, then the words")
+    assert description["text_characters"][7 - 4] == "h"
 
 
 @on_tensorflow

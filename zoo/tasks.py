@@ -266,7 +266,7 @@ _ROWS = (
     Task(
         name="token_classifier",
         model="zoo.models.token_classifier.task:TokenClassifier",
-        answer="zoo.models.token_classifier.task:Tagging",
+        answer="zoo.models.token_classifier.answers:Tagging",
         input="words",
         input_name="text",
         read_file="zoo.data:read_tagged",

@@ -1,5 +1,6 @@
 """Tagging recipe: trains a `TokenClassifier`."""
 
+import functools
 import itertools
 from collections.abc import Iterable
 
@@ -12,15 +13,21 @@ from recipes.tagging.schema import ModelConfig, TaggingConfig
 from zoo.data import Columns, Dataset
 from zoo.models import (
     CausalLM,
+    CausalLMBackbone,
     TokenClassifier,
     TokenClassifierBackbone,
     TokenClassifierPreprocessor,
 )
-from zoo.models.token_classifier import EncoderTokenClassifierPreprocessor
+from zoo.models.token_classifier import (
+    ContextualTokenClassifierPreprocessor,
+    EncoderTokenClassifierPreprocessor,
+)
+from zoo.models.token_classifier.parts import after_language_models
+from zoo.models.token_classifier.string_embeddings import DIRECTIONS, frozen_copy
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import SpacedWordTokenizer, WordTokenizer, train_word_tokenizer
 from zoo.tokenizers.spaced_words import SPECIAL
-from zoo.training import backbones
+from zoo.training import backbones, string_embeddings
 from zoo.training.class_weights import class_weights
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import UNLABELLED, pack
@@ -32,7 +39,7 @@ from zoo.training.language_models import (
     encoder_settings,
 )
 from zoo.training.losses import SentenceCrossentropy
-from zoo.training.pretrained import check_same_sizes
+from zoo.training.pretrained import check_same_sizes, digest
 from zoo.training.recipe import TrainingExamples
 from zoo.training.word_dropout import drop_words
 
@@ -50,6 +57,7 @@ SIZES = (
     "num_heads",
     "vector_dim",
     "trained_words",
+    "language_dim",
 )
 # The layers of each head, by the settings that both models must share for them to be copied.
 HEAD_LAYERS = {
@@ -63,6 +71,7 @@ class TaggingRecipe(EncoderRecipe):
 
     Task = TokenClassifier
     config: TaggingConfig
+    _has_states = False  # of language models, in the training columns
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
@@ -76,7 +85,25 @@ class TaggingRecipe(EncoderRecipe):
                 source.tokenizer, source.pieces, source.language, source.sequence_length
             )
         length = 0 if model.characters == "none" else model.character_length
-        return TokenClassifierPreprocessor(self.tokenizer(dataset), length)
+        tokenizer = self.tokenizer(dataset)
+        if self.readers:
+            source = self.readers[0].preprocessor
+            characters = source.tokenizer.get_vocabulary()[len(source.tokenizer.special_tokens) :]
+            return ContextualTokenClassifierPreprocessor(
+                tokenizer, "".join(characters), source.start, len(self.readers), length
+            )
+        if start and isinstance(start.preprocessor, ContextualTokenClassifierPreprocessor):
+            config = start.preprocessor.get_config()
+            return ContextualTokenClassifierPreprocessor(
+                tokenizer, config["text_characters"], config["start"], config["num_models"], length
+            )
+        return TokenClassifierPreprocessor(tokenizer, length)
+
+    @functools.cached_property
+    def readers(self) -> list[CausalLM]:
+        """The language models of characters that `model.language_models` names."""
+        sources = self.config.model.language_models
+        return string_embeddings.load_language_models(sources) if sources else []
 
     def train_tokenizer(self, dataset: Dataset) -> WordTokenizer:
         settings = self.config.tokenizer
@@ -182,15 +209,54 @@ class TaggingRecipe(EncoderRecipe):
             units=settings.units,
             num_layers=settings.num_layers,
             bidirectional=settings.bidirectional,
+            language_models=self._frozen_models(dtype),
+            language_dim=settings.language_dim,
             **attention,
             dtype=dtype,
             **self.vector_sizes(dataset),
         )
 
+    def _frozen_models(self, dtype) -> list[CausalLMBackbone]:
+        """Copies of the language models whose states are features, or of those to start from."""
+        start = self.initial_model
+        known = getattr(start.backbone, "language_models", []) if start else []
+        models = [model.backbone for model in self.readers] or known
+        return [frozen_copy(*pair, dtype) for pair in zip(models, DIRECTIONS, strict=False)]
+
+    def describe_data(
+        self, model: TokenClassifier, dataset: Dataset
+    ) -> tuple[list[str], dict[str, float]]:
+        """The coverage by word vectors, and by the characters of language models."""
+        lines, metrics = super().describe_data(model, dataset)
+        if self.readers:
+            units = sum(reader.backbone.units for reader in self.readers)
+            unknown = string_embeddings.unknown_share(self.readers, dataset.splits["dev"]["tokens"])
+            lines.append(
+                f"states of {' and '.join(self.config.model.language_models)} are features "
+                f"({units:,} a word, frozen); {unknown:.2%} of the characters of dev are unknown"
+            )
+            metrics["language_models/dev_unknown"] = unknown
+        return lines, metrics
+
+    def model_digests(self) -> list[str]:
+        names = self.config.model.language_models
+        return [*super().model_digests(), *map(digest, names)]
+
     def training_columns(self, dataset: Dataset, display: Display) -> Columns:
-        if not self.teachers:
-            return dataset.splits["train"]
-        return taught(self.rows(dataset), self.teachers, dataset.labels, display)
+        """The rows of train, those of teachers, and the states of language models at the words."""
+        columns = dataset.splits["train"]
+        if self.teachers:
+            columns = taught(self.rows(dataset), self.teachers, dataset.labels, display)
+        if models := self._frozen_models("float32"):
+            preprocessor = self.prepare(dataset)
+            states = string_embeddings.word_states(models, preprocessor, columns["tokens"], display)
+            if states is not None:
+                self._has_states = True
+                columns = columns | {"text_states": states}
+        return columns
+
+    def training_model(self, model: TokenClassifier) -> keras.Model:
+        return after_language_models(model) if self._has_states else model
 
     def _language(self, dataset: Dataset) -> str | None:
         return self.config.data.language or next(iter(dataset.languages), None)
@@ -218,7 +284,7 @@ class TaggingRecipe(EncoderRecipe):
         if isinstance(model, CausalLM):
             return encoder_settings(self.language_models, "word_dim")
         known = super().settings_of(model)
-        del known["backbone"]  # in a recipe, the source of one
+        del known["backbone"], known["language_models"]  # in a recipe, sources of them
         if model.backbone.pretrained:
             left_out = (*ModelConfig.own_encoder, "pieces")
             known = {name: known[name] for name in known if name not in left_out}
@@ -228,16 +294,22 @@ class TaggingRecipe(EncoderRecipe):
         rng = np.random.default_rng([self.config.seed, epoch])
         encoded = model.preprocessor.encode(columns["tokens"])
         if share := self._word_dropout:
-            words, characters = zip(*encoded, strict=True)
-            words = drop_words(words, share, rng)
-            encoded = list(zip(words, characters, strict=True))
+            dropped = drop_words([words for words, *_ in encoded], share, rng)
+            encoded = [(words, *rest) for words, (_, *rest) in zip(dropped, encoded, strict=True)]
         tag_ids = {tag: i for i, tag in enumerate(model.tags)}
         truth = [tags and [tag_ids[tag] for tag in tags] for tags in columns["tags"]]
         intent_ids = {intent: i for i, intent in enumerate(model.intents)}
-        soft_tags = columns.get("teacher")
+        soft_tags, states = columns.get("teacher"), columns.get("text_states")
+        preprocessor = model.preprocessor
 
         def collate(rows, length):
-            x = model.preprocessor.collate([encoded[row] for row in rows], length)
+            taken = [encoded[row] for row in rows]
+            if states:
+                x = preprocessor.collate_words(taken, length)
+                found = [states[row] for row in rows]
+                x["text_states"] = string_embeddings.pad_states(found, length)
+            else:
+                x = preprocessor.collate(taken, length)
             tags = np.zeros(x["padding_mask"].shape, "int32")
             for i, row in enumerate(rows):
                 if truth[row] is None:
@@ -258,8 +330,8 @@ class TaggingRecipe(EncoderRecipe):
                     y["intent"] = pack(y["intent"], soft)
             return x, y
 
-        lengths = list(map(model.preprocessor.length, encoded))
         words = list(map(len, columns["tokens"]))
+        lengths = words if states else list(map(preprocessor.length, encoded))
         return TrainingExamples(lengths, collate, tokens=words)
 
     def compile_options(self, model: TokenClassifier) -> dict:

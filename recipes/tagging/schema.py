@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -39,9 +39,12 @@ from zoo.training.schema import (
     Size,
     SizeOrNone,
     VectorsConfig,
+    absolute_preset,
     backbone_conflicts,
     one_of,
 )
+
+Source = Annotated[str, Field(min_length=1)]  # of a model: a name, a directory or an address
 
 
 class TaggingData(DistilledData):
@@ -101,7 +104,7 @@ class TokenizerConfig(Section):
 class ModelConfig(VectorsConfig):
     """Architecture of the tagger."""
 
-    paths = frozenset({"backbone"})
+    paths = VectorsConfig.paths | {"backbone"}
     # Settings that `backbone` replaces.
     own_encoder: ClassVar[tuple[str, ...]] = (
         "word_dim",
@@ -109,19 +112,23 @@ class ModelConfig(VectorsConfig):
         "character_dim",
         "character_units",
         "character_length",
+        "language_models",
+        "language_dim",
         "encoder",
         "units",
         "num_layers",
         "bidirectional",
     )
 
-    backbone: Annotated[str, Field(min_length=1)] | None = None
+    backbone: Source | None = None
     pieces: Annotated[str, one_of(PIECES)] = "first"
     word_dim: SizeOrNone = 100
     characters: Annotated[str, one_of(CHARACTERS)] = "cnn"
     character_dim: Size = 32
     character_units: Size = 64
     character_length: Annotated[int, Field(ge=1, le=256)] = 24
+    language_models: Annotated[list[Source], Field(max_length=2)] = []
+    language_dim: Size | None = None
     encoder: Annotated[str, one_of(ENCODERS)] = "lstm"
     units: Size = 128
     num_layers: Layers = 1
@@ -130,6 +137,10 @@ class ModelConfig(VectorsConfig):
     num_heads: Heads = 4
     dropout: Share = 0.4
     head: Annotated[str, one_of(HEADS)] = "crf"
+
+    def with_absolute_paths(self) -> Self:
+        models = [absolute_preset(one) for one in self.language_models]
+        return super().with_absolute_paths().model_copy(update={"language_models": models})
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.backbone is None and self.pieces != "first":
@@ -180,6 +191,20 @@ class TaggingConfig(DistilledRecipe):
         yield from backbone_conflicts(self)
         yield from self.model.vector_conflicts("word_dim", self.training)
         yield from weight_conflicts(self.training)
+        has_start = self.training.init_from is not None
+        if self.model.language_dim and not (self.model.language_models or has_start):
+            yield Conflict(
+                "language_dim is the size of a projection of the states of language_models: set "
+                "these too, or leave it null",
+                model__language_dim=self.model.language_dim,
+            )
+        if self.model.language_models and has_start:
+            yield Conflict(
+                "a model to start from has its own language models, or none: leave out "
+                "language_models, or init_from",
+                model__language_models=self.model.language_models,
+                training__init_from=self.training.init_from,
+            )
         if self.model.head == "crf" and self.training.label_smoothing:
             yield Conflict(
                 "a CRF does not support label smoothing: set model.head=softmax, or "

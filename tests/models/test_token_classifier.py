@@ -16,7 +16,13 @@ from tests.variants import variants
 from tests.weights import assign_normal, without_seeds
 from zoo import presets
 from zoo.choices import ENCODERS, TAGGER_ATTENTIONS
-from zoo.models import TokenClassifier, TokenClassifierBackbone, TokenClassifierPreprocessor
+from zoo.models import (
+    CausalLMBackbone,
+    TokenClassifier,
+    TokenClassifierBackbone,
+    TokenClassifierPreprocessor,
+)
+from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 from zoo.tokenizers import train_word_tokenizer
 from zoo.training.losses import SentenceCrossentropy
 
@@ -32,6 +38,7 @@ VARIANTS |= {
 VARIANTS |= {
     "lstm characters": {"characters": "lstm"},
     "words alone": {"characters": "none"},
+    "language models": {"language_models": 2},
     "softmax": {"head": "softmax"},
     "no scheme, no intents": {"scheme": None, "intents": (), "bidirectional": False},
 }
@@ -48,6 +55,15 @@ def make(variant):
     length = 0 if options.get("characters") == "none" else 6
     tokenizer = train_word_tokenizer(SENTENCES, jamo=True)
     preprocessor = TokenClassifierPreprocessor(tokenizer, length)
+    if count := options.pop("language_models", 0):
+        characters = "".join(sorted({*" .atehcswdo나는"}))
+        preprocessor = ContextualTokenClassifierPreprocessor(
+            tokenizer, characters, num_models=count, character_length=length
+        )
+        options["language_models"] = [
+            CausalLMBackbone(4 + len(characters), embedding_dim=3, units=4 + i, name=f"lm_{i}")
+            for i in range(count)
+        ]
     backbone = TokenClassifierBackbone(
         tokenizer.vocabulary_size(),
         tokenizer.character_vocabulary_size(),
@@ -72,7 +88,8 @@ def models():
 
 def known_answers(model):
     """Potentials of the first two words, and logits of the intents."""
-    batch = model.preprocessor.collate(model.preprocessor.encode(SENTENCES), 8)
+    encoded = model.preprocessor.encode(SENTENCES)
+    batch = model.preprocessor.collate(encoded, max(map(model.preprocessor.length, encoded)))
     found = keras.Model.predict_on_batch(model, batch)
     parts = [np.asarray(found["tags"], "float32")[:2, :2]]
     if model.intents:
@@ -136,7 +153,7 @@ def test_texts_are_split_and_lists_of_words_are_not(models):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "variant", ["encoder gru", "attention multi_head", "words alone", "softmax"]
+    "variant", ["encoder gru", "attention multi_head", "words alone", "softmax", "language models"]
 )
 def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
     model = models(variant)
@@ -268,7 +285,7 @@ def test_a_pointer_needs_attention_and_numbers(models, variant, tags, options, m
         TokenClassifier(models(variant).backbone, tags=tags, head="pointer", **options)
 
 
-@variants(["words alone", "encoder lstm"], everywhere=("encoder lstm",))
+@variants(["words alone", "language models", "encoder lstm"], everywhere=("encoder lstm",))
 def test_taggers_without_attention_explain_too(models, variant):
     explained = models(variant).explain("the cat")
     assert explained.weights is None and np.shape(explained.effects) == (3, 2)

@@ -138,6 +138,7 @@ HOSTILE = {
     "wide embedding": (config(embedding_dim=10**9), "embedding_dim"),
     "huge number": (config(units=1e300), "units=1e\\+300"),
     "5,000 layers": (config(num_layers=5_000), "num_layers=5000 in config.json.* arrays"),
+    "wide projection": (config(language_dim=10**9), "language_dim=1000000000"),
     "positions": (config(max_sequence_length=10**9), "max_sequence_length"),
     "a million labels": (task(labels=[f"l{i}" for i in range(10**5)]), "labels=100000 names"),
     "long sequences": (preprocessor(sequence_length=10**12), "at most 1,048,576.*sequence_length"),

@@ -64,6 +64,9 @@ class Tagger:
         names = ("word_ids", "padding_mask", *outputs)
         self.shapes: dict[str, tuple[str | int, ...]] = dict.fromkeys(names, ("batch", "words"))
         self.shapes["character_ids"] = ("batch", "words", "characters")
+        num_models = len(model.backbone.language_models)
+        self.shapes["text_ids"] = ("batch", num_models, "text")
+        self.shapes["text_places"] = ("batch", num_models, "words")
         if model.intents:
             outputs["intents"] = _probabilities(model.output["intent"])
             self.shapes["intents"] = ("batch", len(model.intents))
@@ -91,7 +94,19 @@ class Tagger:
                 f"and the last {length // 2} characters; 0 for padding"
             )
         labels = {"tags": model.tags, "intents": model.intents, "scheme": model.scheme}
-        return signature(self, meanings) | labels
+        if not model.backbone.language_models:
+            return signature(self, meanings) | labels
+        meanings["text_ids"] = (
+            f"{preprocessor.start_token_id}, then the words with single spaces between, each "
+            "character as its place in `text_characters` of this file, counted from 4, 1 if "
+            "unknown; in a second row the characters in reverse; 0 for padding"
+        )
+        meanings["text_places"] = (
+            "the index in a row of `text_ids` of the last character of each word, in a second row "
+            "of its first character; 0 for padding"
+        )
+        characters = {"text_characters": preprocessor.text_characters}
+        return signature(self, meanings) | labels | characters
 
     def sentences(self, random: np.random.Generator) -> list[list[str]]:
         tokenizer = self.model.preprocessor.tokenizer
@@ -106,7 +121,8 @@ class Tagger:
 
     def batch(self, sentences: list[list[str]]) -> dict[str, np.ndarray]:
         preprocessor = self.model.preprocessor
-        return preprocessor.collate(preprocessor.encode(sentences), max(map(len, sentences)))
+        encoded = preprocessor.encode(sentences)
+        return preprocessor.collate(encoded, max(map(preprocessor.length, encoded)))
 
     def expected(self, sentences: list[list[str]]) -> list[tuple[list[str], list[float]]]:
         answers = self.model.infer(sentences, batch_size=len(sentences))

@@ -76,8 +76,13 @@ def with_encoder(config: dict) -> dict:
     encoder = config.get("encoder")
     if not isinstance(encoder, dict):
         return config
-    inner = encoder["config"] | {key: config[key] for key in ("dtype",) if config.get(key)}
-    return config | {"encoder": keras.saving.deserialize_keras_object(encoder | {"config": inner})}
+    return config | {"encoder": deserialize(encoder, config.get("dtype"))}
+
+
+def deserialize(backbone: dict, dtype: Any = None) -> keras_hub.models.Backbone:
+    """A serialized backbone, built; with a dtype or dtype policy of its own if one is given."""
+    inner = backbone["config"] | ({"dtype": dtype} if dtype else {})
+    return keras.saving.deserialize_keras_object(backbone | {"config": inner})
 
 
 def check_encoder_class(backbone_class: type) -> None:

@@ -31,7 +31,10 @@ _WIDTHS = (
     *("units", "decoder_units", "embedding_dim", "word_dim"),
     *("character_dim", "character_units", "widths"),
 )
-_OTHERS = ("character_vocabulary_size", "intermediate_dim", "max_sequence_length", "num_heads")
+_OTHERS = (
+    *("character_vocabulary_size", "intermediate_dim", "max_sequence_length", "num_heads"),
+    "language_dim",
+)
 _LENGTHS = (
     *("sequence_length", "encoder_sequence_length", "decoder_sequence_length"),
     *("character_length", "image_size"),

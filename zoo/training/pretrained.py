@@ -9,6 +9,9 @@ import numpy as np
 
 import zoo
 from zoo.data import Dataset
+from zoo.presets import resolve as resolve_preset
+from zoo.presets.card import digest_of
+from zoo.presets.validation import hash_files
 from zoo.tags import tagging_scheme
 from zoo.tasks import task_of
 from zoo.training.config import resolve
@@ -39,6 +42,11 @@ def load(
             f"{key} must name a {names}{remedy}. Received: {source!r}, a {type(model).__name__}"
         )
     return model
+
+
+def digest(source: str) -> str:
+    """SHA-256 of the files of a model, as `zoo.load` takes it."""
+    return digest_of(hash_files(resolve_preset(source)))
 
 
 def with_labels_of(model: keras_hub.models.Task, dataset: Dataset) -> Dataset:

@@ -10,11 +10,8 @@ import keras
 import keras_hub
 import numpy as np
 
-from zoo import presets
 from zoo.data import Columns, Dataset
 from zoo.metrics import Behaviour, Calibration
-from zoo.presets.card import digest_of
-from zoo.presets.validation import hash_files
 from zoo.tracking import Gate, Run
 from zoo.training import pretrained
 from zoo.training.devices import with_devices
@@ -264,8 +261,7 @@ class Recipe(ABC):
         """SHA-256 of the files of the teachers, and of the models of `training.init_from`."""
         source = self.config.training.init_from
         sources = source if isinstance(source, list) else [source] if source else []
-        started = [digest_of(hash_files(presets.resolve(it))) for it in sources]
-        return [teacher.digest for teacher in self.teachers] + started
+        return [teacher.digest for teacher in self.teachers] + list(map(pretrained.digest, sources))
 
     def differences(self, model: keras_hub.models.Task) -> list[str]:
         """Lines to print: the parts of the model of `training.init_from` that a new model lacks."""

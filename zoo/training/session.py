@@ -98,8 +98,9 @@ class Session:
         )
         if tracking.study:
             tags["study"] = tracking.study
-        backbone = getattr(getattr(config, "model", None), "backbone", None)
-        if (config.training.init_from or backbone) and manifest is None:
+        architecture = getattr(config, "model", None)
+        others = [getattr(architecture, key, None) for key in ("backbone", "language_models")]
+        if (config.training.init_from or any(others)) and manifest is None:
             # A model that does not fit is reported before a run is recorded.
             preprocessor = self.recipe.prepare(self.dataset)
             model = self.recipe.build(self.dataset, preprocessor, config.training.precision)
@@ -354,8 +355,9 @@ class Session:
             )
         if manifest and manifest.models != self.recipe.model_digests():
             raise CheckpointError(
-                "A teacher, or the model to start from, has changed since the run started, so the "
-                "run cannot be resumed: restore it, or run the recipe again from the start. "
+                "A teacher, a language model, or the model to start from has changed since the run "
+                "started, so the run cannot be resumed: restore it, or run the recipe again from "
+                "the start. "
                 f"Received: training.teacher={[it.source for it in self.recipe.teachers]}, "
                 f"training.init_from={self.config.training.init_from!r}"
             )

@@ -17,6 +17,11 @@ from zoo.layers.attention import make_attention
 from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 from zoo.models.pretrained import PretrainedEncoder, with_encoder
+from zoo.models.token_classifier.string_embeddings import (
+    serialize,
+    string_embeddings,
+    with_language_models,
+)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -24,9 +29,10 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
     """Word embeddings and character features, followed by a recurrent or Transformer encoder.
 
     Inputs: `word_ids`, integers `[batch, words]`; `padding_mask`, booleans `[batch, words]`,
-    true on the first words of each row; and, of a model with character features,
-    `character_ids`, integers `[batch, words, characters]`. Output: the hidden states
-    `[batch, words, features]`.
+    true on the first words of each row; of a model with character features `character_ids`,
+    integers `[batch, words, characters]`; and of one with language models `text_ids`, integers
+    `[batch, models, characters]`, and `text_places`, integers `[batch, models, words]`. Output:
+    the hidden states `[batch, words, features]`.
 
     Around a KerasHub encoder the inputs are `token_ids` and `token_mask`, `[batch, tokens]`;
     `padding_mask`; and `alignment`, floats `[batch, words, tokens]`, the weight of each token in
@@ -58,6 +64,10 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             embeddings; they are the weights of the layer `word_vectors`. Defaults to `0`: none.
         trained_words: int. Words whose id is not below it have no trained embedding of their
             own, but that of the unknown word. Defaults to `None`: all have one.
+        language_models: A `CausalLMBackbone` of characters, or a forward and a backward one: their
+            states at each word are features too, and their weights are not trained; see
+            `string_embeddings`. Defaults to none.
+        language_dim: int. Size of a trained projection of these states. Defaults to `None`: none.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
     Raises:
@@ -65,7 +75,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
 
     References:
         - Words and characters: Lample et al. 2016; Ma and Hovy 2016. Trained and pretrained
-          embeddings side by side: Dozat and Manning 2017.
+          embeddings side by side: Dozat and Manning 2017. States of language models: Akbik et al.
+          2018.
     """
 
     def __init__(
@@ -85,6 +96,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         dropout=0.0,
         vector_dim=0,
         trained_words=None,
+        language_models=(),
+        language_dim=None,
         dtype=None,
         **kwargs,
     ):
@@ -97,6 +110,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         self.word_vectors = None
+        text_states = None
 
         if own:
             # === Layers ===
@@ -113,6 +127,11 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                     dtype=dtype,
                     name="character_features",
                 )
+            for model in language_models:
+                model.trainable = False
+            project = language_dim and keras.layers.Dense(
+                language_dim, dtype=dtype, name="language_projection"
+            )
             encode = build_encoder(
                 encoder,
                 units,
@@ -127,15 +146,23 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             # === Functional graph ===
             word_ids = keras.Input((None,), dtype="int32", name="word_ids")
             inputs = {"word_ids": word_ids, "padding_mask": padding_mask}
-            states = embed(word_ids, self.word_embedding, self.word_vectors)
+            parts = [embed(word_ids, self.word_embedding, self.word_vectors)]
             if characters != "none":
                 inputs["character_ids"] = keras.Input(
                     (None, None), dtype="int32", name="character_ids"
                 )
-                spelled = self.character_features(inputs["character_ids"])
-                states = keras.layers.Concatenate(dtype=dtype, name="features")([states, spelled])
-            features = states
-            states = drop(states)
+                parts.append(self.character_features(inputs["character_ids"]))
+            if language_models:
+                for name in ("text_ids", "text_places"):
+                    shape = (len(language_models), None)
+                    inputs[name] = keras.Input(shape, dtype="int32", name=name)
+                text = inputs["text_ids"], inputs["text_places"]
+                text_states = string_embeddings(language_models, *text)
+                parts.append(project(text_states) if project else text_states)
+            features = parts[0]
+            if len(parts) > 1:
+                features = keras.layers.Concatenate(dtype=dtype, name="features")(parts)
+            states = drop(features)
             if encoder == "transformer":
                 states = keras.layers.Dense(units, dtype=dtype, name="projection")(states)
                 positions = keras_hub.layers.SinePositionEncoding(dtype=dtype, name="positions")
@@ -166,7 +193,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         states = drop(states)
         super().__init__(inputs=inputs, outputs=states, dtype=dtype, **kwargs)
         self.attention_output = weights  # [batch, words, words]
-        self.features = features  # [batch, words, word_dim + vector_dim + character_units]
+        self.text_states = text_states  # [batch, words, units of the language models], or `None`
+        self.features = features  # [batch, words, features before the encoder]
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
@@ -185,6 +213,8 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         self.dropout = dropout
         self.vector_dim = vector_dim
         self.trained_words = trained_words
+        self.language_models = list(language_models)
+        self.language_dim = language_dim
 
     def get_config(self):
         if self.pretrained is not None:
@@ -210,8 +240,10 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             "dropout": self.dropout,
             "vector_dim": self.vector_dim,
             "trained_words": self.trained_words,
+            "language_models": serialize(self.language_models),
+            "language_dim": self.language_dim,
         }
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config(with_encoder(config))
+        return super().from_config(with_language_models(with_encoder(config)))

@@ -117,6 +117,11 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         return values[..., : self.num_words(encoded)]
 
     def call(self, x, y=None, sample_weight=None):
+        batch = in_python(self._pack, [x], self._outputs())
+        return keras.utils.pack_x_y_sample_weight(batch, y, sample_weight)
+
+    def _outputs(self) -> dict[str, tuple[str, tuple]]:
+        """The dtype and the shape of each array of a call."""
         length, spelled = self.sequence_length, self.character_length
         outputs: dict[str, tuple[str, tuple]] = {
             "word_ids": ("int32", (None, length)),
@@ -124,8 +129,7 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         }
         if spelled:
             outputs["character_ids"] = ("int32", (None, length, spelled))
-        batch = in_python(self._pack, [x], outputs)
-        return keras.utils.pack_x_y_sample_weight(batch, y, sample_weight)
+        return outputs
 
     def _pack(self, sentences):
         length = self.sequence_length
@@ -238,16 +242,14 @@ class EncoderTokenClassifierPreprocessor(TokenClassifierPreprocessor):
             "alignment": alignment,
         }
 
-    def call(self, x, y=None, sample_weight=None):
+    def _outputs(self):
         length = self.sequence_length
-        outputs = {
+        return {
             "token_ids": ("int32", (None, length)),
             "token_mask": ("bool", (None, length)),
             "padding_mask": ("bool", (None, length)),
             "alignment": ("float32", (None, length, length)),
         }
-        batch = in_python(self._pack, [x], outputs)
-        return keras.utils.pack_x_y_sample_weight(batch, y, sample_weight)
 
     def _pack(self, sentences):
         encoded = self._adapter.encode_sentences([self.words(one) for one in sentences])

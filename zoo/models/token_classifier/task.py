@@ -2,23 +2,20 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
-from keras import ops
 
 from zoo.checks import MAX_BEAM, check_integer
 from zoo.choices import HEADS, check, check_choice, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
-from zoo.explain.effects import Flip
 from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
 from zoo.layers.pointing import ITSELF
 from zoo.metrics import tagging_scores
-from zoo.models.batching import bucket_size, predict, rows_within, run_batches
+from zoo.models.batching import predict, rows_within, run_batches
 from zoo.models.checks import (
     check_columns,
     check_names,
@@ -26,96 +23,17 @@ from zoo.models.checks import (
     warn_of_fewer,
 )
 from zoo.models.explaining import chosen_methods
-from zoo.models.gradients import gradient_times_input, log_odds
 from zoo.models.pipelines import holds_text, in_python, join_words, name_ids, split_words
+from zoo.models.token_classifier.answers import Answer, Span, Tagging
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
+from zoo.models.token_classifier.explaining import MIN_LENGTH, TaggingExplainer
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
 from zoo.tags import SCHEMES, bio_constraints, spans
 from zoo.unicode import compose
 
-MIN_LENGTH = 16  # words
 # Most words of a sentence, and where each attends to all: 4 heads then take 256 MB.
 MAX_WORDS, MAX_ATTENDING_WORDS = 16_384, 4096
 SMALLEST = 1e-30  # probability in a loss, which stays finite
-
-
-@dataclass(frozen=True)
-class Span:
-    """A span of words that the tags mark.
-
-    Attributes:
-        type: The tag without its prefix `B-`, `I-`, …; `"_"` if the tags are prefixes alone.
-        start: The index of the first word.
-        end: The index after the last word.
-        text: The words, with spaces between.
-    """
-
-    type: str
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Tagging:
-    """The tags of one sentence.
-
-    Attributes:
-        tokens: The words.
-        tags: The tag of each word.
-        confidences: The probability of each tag; the marginal probability in a CRF.
-        spans: The spans that the tags mark; empty without a scheme.
-        intent: The intent of the sentence; `None` without intents.
-        hypotheses: The `n_best` sequences of tags with their probabilities; `None` if `n_best`
-            is 1.
-    """
-
-    tokens: list[str]
-    tags: list[str]
-    confidences: list[float]
-    spans: list[Span]
-    intent: str | None = None
-    hypotheses: list[tuple[list[str], float]] | None = None
-
-    def to_dict(self) -> dict:
-        answer = asdict(self)
-        for name in ("intent", "hypotheses"):
-            if answer[name] is None:
-                del answer[name]
-        return answer
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """The tags of one sentence, as arrays.
-
-    Attributes:
-        ids: The best tags, `[words]`.
-        marginals: `[words, tags]`.
-        intents: Probabilities, `[intents]`, or `None`.
-    """
-
-    ids: np.ndarray
-    marginals: np.ndarray
-    intents: np.ndarray | None
-
-    @classmethod
-    def of(cls, outputs, row, count):
-        """The answer in one row of a batch, for a sentence of `count` words."""
-        intents = None
-        if "intent" in outputs:
-            logits = outputs["intent"][row].astype("float32")
-            intents = np.exp(logits - logits.max())
-            intents /= intents.sum()
-        marginals = outputs["marginals"][row, :count].astype("float32")
-        return cls(outputs["best"][row, :count], marginals, intents)
-
-    def probabilities(self, whole):
-        """Those of the intent, if there is one, and of the tags of `whole`."""
-        found = self.marginals[np.arange(len(whole.ids)), whole.ids]
-        if self.intents is None:
-            return found
-        return np.concatenate([self.intents[whole.intents.argmax()][None], found])
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -191,12 +109,12 @@ class TokenClassifier(keras_hub.models.Task):
         if intents:
             pool = SequencePooling("bahdanau", backbone.bidirectional, dtype=dtype, name="pooling")
             vector, weights = pool(states, inputs["padding_mask"])
-            self._intent_attention = weights  # [batch, 1, words]
+            self.intent_attention = weights  # [batch, 1, words]
             outputs["intent"] = keras.layers.Dense(len(intents), dtype=dtype, name="intent")(vector)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self._hidden, self._states = hidden, states  # the same, inside and outside the backbone
+        self.hidden, self.states = hidden, states  # the same, inside and outside the backbone
         self.tags = tags
         self.head = head
         self.scheme = scheme
@@ -327,7 +245,7 @@ class TokenClassifier(keras_hub.models.Task):
             marginal probabilities. With intents also `intent`, `[sentences, intents]`.
         """
         encoded = self.preprocessor.encode(self._words(sentences))
-        answers = self._decode_each(encoded, batch_size)
+        answers = self.decode_each(encoded, batch_size)
         tags = [answer.marginals for answer in answers]
         found = {"tags": np.concatenate([np.zeros((0, len(self.tags)), "float32"), *tags])}
         if self.intents:
@@ -388,110 +306,20 @@ class TokenClassifier(keras_hub.models.Task):
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: {sentence!r}")
         (encoded,) = self.preprocessor.encode([words])
-        masked = []
-        if "occlusion" in methods:
-            masked = [self.preprocessor.masked(encoded, i) for i in range(len(words))]
-        whole, *others = self._decode_each([encoded, *masked])
-        tags = [self.tags[i] for i in whole.ids]
-        intent = None if whole.intents is None else self.intents[int(whole.intents.argmax())]
-        weights: Any = None
-        effects: Any = None
-        flips: list[Flip] = []
-        if "attention" in methods:
-            weights = self._attention(encoded)
-        if "occlusion" in methods:
-            effects = np.stack([whole.probabilities(whole) - it.probabilities(whole)
-                                for it in others], axis=1)  # fmt: skip
-            flips = [
-                Flip(column, words[column], answer, row)
-                for column, other in enumerate(others)
-                for row, answer in self._changes(whole, other)
-            ]
-        if "gradient" in methods:
-            effects = self._gradient(encoded, whole)
-        return Alignment(
-            words,
-            [*([intent] if intent else []), *map("/".join, zip(words, tags, strict=True))],
-            weights,
-            text=" ".join(words),
-            translation=" ".join(tags),
-            effects=effects,
-            method="gradient" if "gradient" in methods else "occlusion",
-            measured="what the probability of a tag (or of the intent) loses when a word is masked",
-            flips=flips,
-            title=intent or "",
-            spans=[(span.type, span.start, span.end) for span in self._spans(words, tags)],
-        )
-
-    def _attention(self, encoded):
-        """The weights of the words for the intent, if there is one, and for each word."""
-        count, inputs = self._one(encoded)
-        rows = keras.tree.flatten(predict(self._explainer, inputs))
-        rows = [one.astype("float32")[0, :count, :count] for one in rows]
-        return np.concatenate(rows)  # [answers, words]
-
-    def _gradient(self, encoded, answer):
-        """Gradient × input of the log-odds of the intent and of each tag, `[answers, words]`."""
-        count, inputs = self._one(encoded)
-        embed, encode, head = self._stages
-        others = [ops.convert_to_tensor(inputs[name]) for name in self._unembedded]
-        mask = ops.convert_to_tensor(inputs["padding_mask"])
-
-        def function(features):
-            outputs = head([encode([features, *others]), mask])
-            odds = [log_odds(outputs["tags"][0, :count], answer.ids)]
-            if self.intents:
-                odds.insert(0, log_odds(outputs["intent"], answer.intents.argmax()[None]))
-            return ops.concatenate(odds)
-
-        products = gradient_times_input(function, predict(embed, inputs).astype("float32"))
-        return self.preprocessor.by_word(products[:, 0], encoded)
-
-    def _one(self, encoded):
-        """The number of words and the padded inputs of one encoded sentence."""
-        length = bucket_size(self.preprocessor.length(encoded), MIN_LENGTH)
-        inputs = self.preprocessor.collate([encoded], length)
-        return self.preprocessor.num_words(encoded), inputs
-
-    def _changes(self, whole, other):
-        """The rows of an explanation that differ, each with the other answer."""
-        first = bool(self.intents)
-        if first and whole.intents.argmax() != other.intents.argmax():
-            yield 0, self.intents[int(other.intents.argmax())]
-        for row in np.flatnonzero(whole.ids != other.ids):
-            yield int(row) + first, self.tags[other.ids[row]]
+        return self._explanation.explain(words, encoded, methods)
 
     @built_once
-    def _explainer(self):
-        weights = [self.backbone.attention_output]
-        if self.intents:
-            weights.insert(0, self._intent_attention)
-        return keras.Model(self.input, weights)
+    def _explanation(self):
+        return TaggingExplainer(self)
 
-    @built_once
-    def _stages(self):
-        """The model in three: to features of words, to hidden states or weights, to potentials."""
-        inputs, features = self.backbone.input, self.backbone.features
-        others = [inputs[name] for name in self._unembedded]
-        return (
-            keras.Model(inputs, features),
-            keras.Model([features, *others], self._hidden),
-            keras.Model([self._states, inputs["padding_mask"]], self.output),
-        )
-
-    @property
-    def _unembedded(self):
-        """The names of the inputs that say what the embedded ones are."""
-        return sorted({"padding_mask", "token_mask", "alignment"} & set(self.backbone.input))
-
-    def _decode_each(self, encoded, batch_size=64):
+    def decode_each(self, encoded: Sequence[Any], batch_size: int = 64) -> list[Answer]:
         """The best tags, their marginals and the intents of each encoded sentence."""
 
         def run(batch):
             inputs = self.preprocessor.collate(batch.take(encoded), batch.length)
             outputs = self._decode(inputs)
             return [
-                _Answer.of(outputs, row, self.preprocessor.num_words(encoded[place]))
+                Answer.of(outputs, row, self.preprocessor.num_words(encoded[place]))
                 for row, place in enumerate(batch.rows)
             ]
 
@@ -594,12 +422,13 @@ class TokenClassifier(keras_hub.models.Task):
             list(words),
             tags,
             [float(confidence) for confidence in confidences],
-            self._spans(words, tags),
+            self.spans_of(words, tags),
             intent,
             hypotheses,
         )
 
-    def _spans(self, words, tags):
+    def spans_of(self, words: Sequence[str], tags: Sequence[str]) -> list[Span]:
+        """The spans that tags mark; none without a scheme."""
         if self.scheme is None:
             return []
         return [

@@ -1,0 +1,200 @@
+"""Contextual string embeddings: what a tagger reads of its language models."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tests.weights import assign_normal
+from zoo import presets
+from zoo.models import (
+    CausalLM,
+    CausalLMBackbone,
+    CausalLMPreprocessor,
+    TokenClassifier,
+    TokenClassifierBackbone,
+)
+from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
+from zoo.models.token_classifier.contextual import MAX_CHARACTERS
+from zoo.models.token_classifier.parts import after_language_models
+from zoo.models.token_classifier.string_embeddings import (
+    DIRECTIONS,
+    frozen_copy,
+    string_embeddings,
+)
+from zoo.tokenizers import train_character_tokenizer, train_word_tokenizer
+
+SENTENCES = [["The", "cat", "sat", "."], ["é", "", "나는"], [], ["a"]]
+TEXT = "The cat sat.\nA cat; a ç é\n"
+TAGS = ("A", "B", "C")
+
+
+def make(units=(4, 5), cell="lstm"):
+    """The language models and a tagger with their states, with the same weights everywhere."""
+    characters = train_character_tokenizer([TEXT])
+    readers = []
+    for backward, size in enumerate(units):
+        backbone = CausalLMBackbone(
+            characters.vocabulary_size(), cell, embedding_dim=3, units=size, input_dropout=0.5
+        )
+        preprocessor = CausalLMPreprocessor(characters, 8, start="\n", backward=bool(backward))
+        readers.append(CausalLM(backbone, preprocessor))
+    for seed, reader in enumerate(readers):
+        assign_normal(reader.backbone.weights, scale=1 + seed)
+    words = train_word_tokenizer([["The", "cat", "sat", "é"]])
+    preprocessor = ContextualTokenClassifierPreprocessor(
+        words, "".join(characters.get_vocabulary()[4:]), "\n", len(units), 0, sequence_length=6
+    )
+    copies = [
+        frozen_copy(*it) for it in zip([it.backbone for it in readers], DIRECTIONS, strict=False)
+    ]
+    backbone = TokenClassifierBackbone(
+        words.vocabulary_size(),
+        word_dim=3,
+        characters="none",
+        encoder="simple_rnn",
+        units=4,
+        dropout=0.3,
+        language_models=copies,
+        language_dim=2,
+    )
+    return readers, TokenClassifier(backbone, preprocessor, TAGS, "softmax")
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make()
+
+
+def features(model, sentences, length=None):
+    """The states that the tagger reads, `[sentences, words, units of both models]`."""
+    encoded = model.preprocessor.encode(sentences)
+    batch = model.preprocessor.collate(
+        encoded, length or max(map(model.preprocessor.length, encoded))
+    )
+    inputs = [model.backbone.input[name] for name in ("text_ids", "text_places")]
+    reader = keras.Model(inputs, string_embeddings(model.backbone.language_models, *inputs))
+    return reader.predict_on_batch([batch["text_ids"], batch["text_places"]]), batch
+
+
+def test_a_word_has_the_states_of_the_language_models_at_its_ends(made):
+    """Each prefix and each suffix, read by the models themselves."""
+    (forward, backward), model = made
+    words = SENTENCES[0]
+    found, batch = features(model, [words])
+    assert found.shape[2] == 9
+    for i in range(len(words)):
+        prefix, suffix = " ".join(words[: i + 1]), " ".join(words[i:])
+        for reader, text, state in (
+            (forward, prefix, found[0, i, :4]),
+            (backward, suffix, found[0, i, 4:]),
+        ):
+            inputs, _, _ = reader.preprocessor.collate(
+                reader.preprocessor.encode([text]), len(text) + 1
+            )
+            assert inputs["token_ids"][0, 0] == reader.preprocessor.tokenizer.token_to_id("\n")
+            expected = reader.backbone.predict_on_batch(inputs)[0, -1]
+            np.testing.assert_allclose(state, expected, atol=1e-6)
+
+
+def test_padding_and_other_sentences_change_nothing(made):
+    _, model = made
+    found, batch = features(model, SENTENCES)
+    longer, _ = features(model, SENTENCES, 64)
+    for row, words in enumerate(SENTENCES):
+        count = len(words)
+        assert batch["padding_mask"][row].sum() == count
+        np.testing.assert_allclose(found[row, :count], longer[row, :count], atol=1e-6)
+    together = model.infer(SENTENCES, batch_size=3)
+    for words, answer in zip(SENTENCES, together, strict=True):
+        (alone,) = model.infer([words])
+        assert alone.tokens == words
+        np.testing.assert_allclose(alone.confidences, answer.confidences, atol=1e-5)
+
+
+def test_training_leaves_the_language_models_as_they_are():
+    _, model = make(units=(4,), cell="simple_rnn")
+    (reader,) = model.backbone.language_models
+    before = [np.array(weight) for weight in reader.get_weights()]
+    head = np.array(model.backbone.get_layer("language_projection").get_weights()[0])
+    assert all(it.path.startswith("forward_language_model/") for it in reader.weights)
+    assert not any("language_model/" in weight.path for weight in model.trainable_weights)
+    encoded = model.preprocessor.encode(SENTENCES[:2])
+    x = model.preprocessor.collate(encoded, 16)
+    jit = keras.config.backend() == "jax"
+    model.compile(keras.optimizers.SGD(1.0, momentum=0.9), "auto", jit_compile=jit)
+    keras.Model.train_on_batch(model, x, {"tags": np.array([[0, 1, 2, 0], [1, 1, 2, 0]], "int32")})
+    for one, same in zip(before, reader.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert not np.allclose(head, model.backbone.get_layer("language_projection").get_weights()[0])
+    assert not any("language_model_" in weight.path for weight in model.optimizer.variables)
+
+
+def test_a_preset_holds_its_language_models(made, tmp_path):
+    _, model = made
+    presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
+    again = zoo.load(tmp_path / "it")
+    assert not any("language_model/" in weight.path for weight in again.trainable_weights)
+    assert again.preprocessor.get_config() == model.preprocessor.get_config()
+    for one, same in zip(model.infer(SENTENCES), again.infer(SENTENCES), strict=True):
+        assert one.tags == same.tags
+        np.testing.assert_allclose(one.confidences, same.confidences, atol=1e-6)
+
+
+@pytest.mark.once
+def test_ids_and_places_of_both_directions(made):
+    _, model = made
+    preprocessor = model.preprocessor
+    one, other, empty, _ = preprocessor.encode(SENTENCES)
+    known = preprocessor._reader
+    batch = preprocessor.collate([one, other, empty], 16)
+    (ids, back), (ends, firsts) = batch["text_ids"][0], batch["text_places"][0]
+    line = known.token_to_id("\n")
+    assert ids.tolist() == [line, *known.encode(["The cat sat ."])[0], 0, 0]
+    assert back.tolist() == [line, *known.encode([". tas tac ehT"])[0], 0, 0]
+    assert ends.tolist()[:4] == [3, 7, 11, 13] and firsts.tolist()[:4] == [13, 9, 5, 1]
+    # The decomposed é is one character; an empty word, and one without known characters, unknown.
+    space = known.token_to_id(" ")
+    expected = [line, known.token_to_id("é"), space, 1, space, 1, 1]
+    assert batch["text_ids"][1, 0, :7].tolist() == expected
+    assert preprocessor.length(other) == 7 and preprocessor.length(empty) == 0
+    assert batch["word_ids"].shape == (3, 4) and batch["text_places"].shape == (3, 2, 4)
+    letters = preprocessor.encode([["a"] * 8])
+    assert preprocessor.collate(letters, 16)["word_ids"].shape == (1, 8)
+    (_, _, text) = preprocessor.masked(one, 1)
+    assert text == [one[2][0], [1], *one[2][2:]]
+
+
+@pytest.mark.once
+def test_a_call_has_a_fixed_shape_and_drops_words_beyond(made):
+    _, model = made
+    batch = model.preprocessor([["a"], ["b" * 30, "c" * 20, "d"], ["x"] * 9])
+    assert batch["text_ids"].shape == (3, 2, 48) and batch["text_places"].shape == (3, 2, 6)
+    assert batch["padding_mask"].sum(axis=1).tolist() == [1, 1, 6]
+
+
+@pytest.mark.once
+def test_a_sentence_has_a_limit_of_characters(made):
+    _, model = made
+    with pytest.raises(ValueError, match="at most 16,384 characters: split.*in 2 words"):
+        model.infer([["a" * (MAX_CHARACTERS - 1), "b"]])
+    with pytest.raises(ValueError, match="`num_models` must be 1 or 2"):
+        ContextualTokenClassifierPreprocessor(model.preprocessor.tokenizer, "ab", num_models=3)
+
+
+def test_training_without_the_language_models_gives_their_outputs(made):
+    """With the states of both models at each word as an input."""
+    _, model = made
+    sentences = [SENTENCES[0], ["a"]]
+    states, batch = features(model, sentences)
+    expected = keras.Model.predict_on_batch(model, batch)["tags"]
+    after = after_language_models(model)
+    inputs = model.preprocessor.collate_words(model.preprocessor.encode(sentences), 8)
+    padded = np.pad(states, ((0, 0), (0, 8 - states.shape[1]), (0, 0)))
+    found = after.predict_on_batch(inputs | {"text_states": padded})["tags"]
+    for row, words in enumerate(sentences):
+        count = len(words)
+        np.testing.assert_allclose(found[row, :count], expected[row, :count], atol=1e-5)
+    weights = {id(weight) for reader in model.backbone.language_models for weight in reader.weights}
+    assert {id(it) for it in after.weights} | weights == {id(it) for it in model.weights}
+    assert not weights & {id(it) for it in after.weights}
