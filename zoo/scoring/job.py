@@ -118,8 +118,8 @@ def _planned(folder: Path, settings: dict[str, Any]) -> Table:
     for name, value in settings.items():
         if plan["settings"].get(name) != value:
             raise ScoringError(
-                f"The parts that are done have another {name}. {remedy}. Received: {value!r:.200}; "
-                f"before: {plan['settings'].get(name)!r:.200}",
+                f"The parts that are done had other settings. {remedy}. Received: {name} "
+                f"{value!r:.200}; before: {plan['settings'].get(name)!r:.200}",
                 f"rm -r {folder}",
                 exit_code=2,
             )

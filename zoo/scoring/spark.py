@@ -38,7 +38,7 @@ def require_spark() -> None:
     if not (shutil.which("java") if not home else shutil.which("java", path=f"{home}/bin")):
         raise ScoringError(
             "Spark needs Java 17 or later: install it, or set JAVA_HOME to its folder. "
-            f"Received: JAVA_HOME={home or ''}, and no `java` there",
+            f"Received: no `java` in {f'{home}/bin' if home else 'PATH'}",
             "apt-get install openjdk-17-jre-headless",
         )
 

@@ -160,7 +160,7 @@ def _check(args: Namespace) -> None:
     for path in (args.input, args.output):
         if ":/" in str(path):
             raise WrongUse(
-                "INPUT and OUTPUT are paths that all machines see: copy or mount others. "
+                "INPUT and OUTPUT must be paths of files: copy or mount what is elsewhere. "
                 f"Received: {path}",
                 hint=NEXT,
             )
@@ -183,7 +183,7 @@ def _look(args: Namespace, column: str, task: "Task", added: dict[str, str]) -> 
         raise WrongUse(
             f"The table has no column `{column}`.{did_you_mean(column, table.columns)} "
             f"Received: {', '.join(table.columns)}",
-            hint=f"--column {next(iter(table.columns))}",
+            hint="zoo score … --column NAME",
         )
     if taken := [name for name in added if name in table.columns]:
         raise WrongUse(
