@@ -166,4 +166,6 @@ def _failed(what: str, error: Exception, log: Path) -> ScoringError:
     reason = ": ".join(found[-1]) if found else str(error).strip().partition("\n")[0]
     if "Java gateway process exited" in reason or "UnsupportedClassVersionError" in reason:
         reason = "Java 17 or later is needed, or Java stopped"
-    return ScoringError(f"{what}: {reason}. All messages are in {log}", f"tail {log}")
+    return ScoringError(
+        f"{what}: {reason.removesuffix('.')}. All messages are in {log}", f"tail {log}"
+    )
