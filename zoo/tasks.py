@@ -5,11 +5,10 @@ listing, loading) reads this table. Importing it imports neither Keras nor any o
 names classes and functions as `"module:Name"`, which `pkgutil.resolve_name` imports.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from zoo.checks import MAX_BATCH, MAX_BEAM, MAX_CACHE, MAX_LENGTH
 from zoo.sampling_options import SAMPLING_BOUNDS, SamplingOptions
@@ -297,10 +296,3 @@ def task_of(model_class: type) -> Task | None:
     """The task of a model's class, or `None` for a class that is not in the table."""
     path = f"{model_class.__module__}:{model_class.__qualname__}"
     return next((task for task in _ROWS if task.model == path), None)
-
-
-def flat(value: Any) -> Any:
-    """A field of an answer as a cell of a table: what is nested is a JSON string."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return json.dumps(value, ensure_ascii=False)

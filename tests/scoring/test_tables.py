@@ -89,7 +89,9 @@ def test_a_folder_is_one_table(tmp_path):
         (folder / name).write_text(f"n\n{rows}")
     assert rows_of(folder, 2)[1] == [[{"n": "1"}, {"n": "2"}], [{"n": "3"}]]
     (folder / "part-3.csv").write_text("m\n4\n")
-    with pytest.raises(TableError, match="must have the columns n. Received: m in .*part-3.csv"):
+    with pytest.raises(
+        TableError, match=r"columns: n \(string\). Received: m \(string\) in .*part-3.csv"
+    ):
         look_through(folder, 2, "line")
 
 

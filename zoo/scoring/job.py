@@ -82,7 +82,7 @@ def opened(
             changed, or another process works at it.
     """
     folder = folder_of(output)
-    unfinished = (folder / PLAN).is_file()
+    unfinished = (folder / PLAN).is_file() and any(folder.glob("part-*.json"))
     if unfinished and not resume:
         raise ScoringError(
             "An earlier command has scored a part of the table: --resume goes on with it. To start "

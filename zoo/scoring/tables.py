@@ -48,8 +48,8 @@ class Table:
     Attributes:
         format: One of `FORMATS`.
         files: Path, size and time of change of each file, in order.
-        columns: The names of the columns; of JSON lines, the keys in order of appearance, with the
-            kind of their values (see `kind_of`).
+        columns: The kinds of values of each column by its name: of JSON lines, the keys in order of
+            appearance and `kind_of` their values; of Parquet, the types of Arrow.
         parts: The parts, in order.
     """
 
@@ -152,15 +152,16 @@ class _Found:
         else:
             self.parts.append(Part(len(self.parts), str(file.absolute()), start, 1))
 
-    def add_columns(self, file: Path, names: list[str]) -> None:
+    def add_columns(self, file: Path, names: list[str], kinds: list[str]) -> None:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise TableError(f"Columns must have different names. Received: {twice} in {file}")
-        if self.columns and list(self.columns) != names:
+        columns = dict(zip(names, kinds, strict=True))
+        if self.columns and list(self.columns.items()) != list(columns.items()):
             raise TableError(
-                f"All files of a table must have the columns {', '.join(self.columns)}. "
-                f"Received: {', '.join(names)} in {file}"
+                f"All files of a table must have the same columns: {_shown(self.columns)}. "
+                f"Received: {_shown(columns)} in {file}"
             )
-        self.columns = dict.fromkeys(names, "string")
+        self.columns = columns
 
 
 def _look_csv(file: Path, found: _Found) -> None:
@@ -168,7 +169,7 @@ def _look_csv(file: Path, found: _Found) -> None:
     header = next(rows, None)
     if header is None:
         raise TableError(f"The first line must name the columns. Received: an empty file, {file}")
-    found.add_columns(file, header[1])
+    found.add_columns(file, header[1], ["string"] * len(header[1]))
     for start, cells in rows:
         if cells or len(header[1]) == 1:
             found.add_row(file, start)
@@ -187,10 +188,10 @@ def _look_parquet(file: Path, found: _Found) -> None:
 
     try:
         metadata = pq.read_metadata(file)
-        names = pq.read_schema(file).names
+        schema = pq.read_schema(file)
     except (ArrowException, OSError) as error:
         raise TableError(f"{file} is no Parquet file: {_first_line(error)}") from None
-    found.add_columns(file, names)
+    found.add_columns(file, schema.names, list(map(str, schema.types)))
     for start in range(0, metadata.num_rows, found.part_rows):
         rows = min(found.part_rows, metadata.num_rows - start)
         found.parts.append(Part(len(found.parts), str(file.absolute()), start, rows))
@@ -341,6 +342,10 @@ def _joined(one: str | None, other: str | None) -> Any:
     if one is None or other is None or one == other:
         return one or other
     return "number" if {one, other} == {"integer", "number"} else "json"
+
+
+def _shown(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items())
 
 
 def _first_line(error: Exception) -> str:

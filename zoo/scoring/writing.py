@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.scoring.tables import Rows
-from zoo.tasks import Task, flat
+from zoo.tasks import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,22 +76,21 @@ def _write_parquet(path: Path, chunks: Iterable[Chunk], schema: "pa.Schema") -> 
 
     with pq.ParquetWriter(path, schema) as writer:
         for rows, added in chunks:
-            names = schema.names[len(schema.names) - len(added[0]) :]
-            if isinstance(rows, list):
-                given = schema.names[: -len(names)]
-                arrays = [
-                    pa.array(
-                        [_fitting(row.get(name), schema.field(name).type) for row in rows],
-                        schema.field(name).type,
-                    )
-                    for name in given
-                ]
-            else:
-                arrays = rows.columns
-            for name in names:
-                values = [_text(flat(row[name])) for row in added]
-                arrays = [*arrays, pa.array(values, schema.field(name).type)]
+            fields = list(schema)
+            own = len(fields) - len(added[0])
+            arrays = _arrays(rows, fields[:own]) if isinstance(rows, list) else rows.columns
+            arrays = [*arrays, *_arrays(added, fields[own:])]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _arrays(rows: Rows, fields: list["pa.Field"]) -> list["pa.Array"]:
+    """The values of each field."""
+    import pyarrow as pa
+
+    return [
+        pa.array([_fitting(row.get(field.name), field.type) for row in rows], field.type)
+        for field in fields
+    ]
 
 
 def _join_parquet(parts: list[Path], path: Path) -> None:
@@ -144,7 +143,7 @@ def _cell(value: Any) -> Any:
     """A value as a cell of CSV."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list | dict):
+    if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False, default=_other)
     return _other(value) if isinstance(value, bytes) else value
 
@@ -159,17 +158,13 @@ def _other(value: Any) -> str:
 
 
 def _fitting(value: Any, type: "pa.DataType") -> Any:
-    """A value of JSON or CSV for an Arrow column."""
+    """A value for an Arrow column: in one of texts, other values are JSON."""
     import pyarrow as pa
 
     if value is None or not pa.types.is_string(type):
         return value
-    return _text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _text(value: Any) -> Any:
-    """A text without bytes and halves of surrogate pairs that Unicode does not have."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs are no characters
 
 
 def _encoded(text: str) -> bytes:

@@ -10,6 +10,7 @@ module as the loader. Nothing is pickled and no code is stored with the model, s
 0  positive         0.97  {"negative": 0.03, "positive": 0.97}
 """
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +22,7 @@ from mlflow import pyfunc
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-from zoo.tasks import TASKS, flat
+from zoo.tasks import TASKS
 from zoo.tracking.environment import package_version
 
 FLAVOR = "zoo"
@@ -203,4 +204,9 @@ def to_list(model_input: Any, column: str | None = None) -> list:
 
 
 def _row(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: flat(value) for name, value in result.items()}
+    return {
+        name: value
+        if value is None or isinstance(value, str | int | float | bool)
+        else json.dumps(value, ensure_ascii=False)
+        for name, value in result.items()
+    }

@@ -12,6 +12,7 @@ process (1).
 """
 
 import hashlib
+import os
 import sys
 import threading
 import time
@@ -308,7 +309,8 @@ def _progress(
         def watch() -> None:
             deadline: float | None = time.monotonic() + SECONDS_TO_GET_WORKERS
             while not ended.wait(0.5):
-                for number in [it for it in left if count_file(job.folder, it).is_file()]:
+                names = set(os.listdir(job.folder))
+                for number in [it for it in left if count_file(job.folder, it).name in names]:
                     bar.advance(shown, left.pop(number))
                 if deadline and time.monotonic() > deadline:
                     deadline = None
