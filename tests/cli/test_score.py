@@ -212,7 +212,7 @@ def test_options_of_the_model(cluster, cards, model, table, tmp_path):
 
 
 def test_sentences_and_files(tmp_path):
-    read_words = worker.reader_of(TASKS["token_classifier"], None, tmp_path, 10)
+    read_words = worker.reader_of(TASKS["token_classifier"], None, "", 10)
     assert read_words(["a", "b"]) == ["a", "b"] and read_words("a b") == "a b"
     for value, message in {
         (): "must have words",
@@ -229,7 +229,7 @@ def test_sentences_and_files(tmp_path):
         class preprocessor:  # noqa: N801 (an attribute of a model)
             size = (4, 4)
 
-    read_image = worker.reader_of(TASKS["image_to_text"], Captioner, tmp_path, 10)
+    read_image = worker.reader_of(TASKS["image_to_text"], Captioner, str(tmp_path / "in.csv"), 10)
     assert read_image("white.png").shape == (4, 4, 3)
     assert read_image((tmp_path / "white.png").read_bytes()).mean() == 255
     for value in (None, "", 3, b"no image"):

@@ -75,8 +75,9 @@ def score_part(work: Work, part: Part) -> None:
     if work.key not in _models:
         _models.clear()
         _models[work.key] = work.load()
-    model, errors, rows = _models[work.key], [], 0
-    task = TASKS[work.task]
+    model, task = _models[work.key], TASKS[work.task]
+    errors: list[str] = []
+    rows = 0
 
     def chunks() -> Iterator[writing.Chunk]:
         nonlocal rows
@@ -99,33 +100,39 @@ def score_part(work: Work, part: Part) -> None:
 
 def _scored(chunk, work: Work, part: Part, task: Task, model: Any) -> Iterator[dict[str, Any]]:
     """The added columns of each row."""
+    inputs, errors = _read(chunk, work, reader_of(task, model, part.file, work.max_characters))
+    answers = dict(zip(inputs, infer(model, list(inputs.values()), work.options), strict=True))
+    for row in range(len(inputs) + len(errors)):
+        answer: Any = errors.get(row) or answers[row]
+        failed = isinstance(answer, str)
+        found = {} if failed else answer.to_dict()
+        if work.as_json:
+            fields = {"json": found or None}
+        else:
+            fields = {name: found.get(name) for name in task.outputs}
+        fields["error"] = answer if failed else None
+        yield {work.prefix + name: value for name, value in fields.items()}
+
+
+def _read(chunk, work: Work, read: Callable[[Any], Any]) -> tuple[dict[int, Any], dict[int, str]]:
+    """The inputs and the errors, each by the number of the row."""
     if isinstance(chunk, list):
         values = [row.get(work.column) for row in chunk]
-        notes = [_note(row, work) for row in chunk]
+        errors = {i: note for i, row in enumerate(chunk) if (note := _note(row, work))}
     else:
-        values = chunk.column(work.column).to_pylist()
-        notes = [None] * len(values)
+        values, errors = chunk.column(work.column).to_pylist(), {}
     inputs: dict[int, Any] = {}
-    errors: dict[int, str] = {row: note for row, note in enumerate(notes) if note}
-    read = reader_of(task, model, Path(part.file).parent, work.max_characters)
     for row, value in enumerate(values):
         if row not in errors:
             try:
                 inputs[row] = read(value)
             except (*INPUT_ERRORS, OSError) as error:
-                errors[row] = str(error)
-    answers = dict(zip(inputs, infer(model, list(inputs.values()), work.options), strict=True))
-    for row in range(len(values)):
-        answer = answers.get(row, errors.get(row))
-        error = answer if isinstance(answer, str) else None
-        found = {} if error else answer.to_dict()
-        if work.as_json:
-            fields: dict[str, Any] = {"json": found or None}
-        else:
-            fields = {name: found.get(name) for name in task.outputs}
-        yield {work.prefix + name: value for name, value in fields.items()} | {
-            work.prefix + "error": error
-        }
+                errors[row] = _message(error)
+    return inputs, errors
+
+
+def _message(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _note(row: dict[Any, Any], work: Work) -> str | None:
@@ -145,17 +152,17 @@ def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any
         return list(model.infer(inputs, **options))
     except INPUT_ERRORS as error:
         if len(inputs) == 1:
-            return [str(error) or type(error).__name__]
+            return [_message(error)]
     return [infer(model, [one], options)[0] for one in inputs]
 
 
-def reader_of(task: Task, model: Any, folder: Path, limit: int) -> Callable[[Any], Any]:
+def reader_of(task: Task, model: Any, table: str, limit: int) -> Callable[[Any], Any]:
     """A function that turns a value of the column into an input of `infer`, or raises its error.
 
     Args:
         task: The model's task.
         model: The model.
-        folder: Where relative paths of images and recordings begin.
+        table: The file of the table, in whose folder relative paths of images and recordings begin.
         limit: int. Most characters of a text.
     """
 
@@ -191,7 +198,7 @@ def reader_of(task: Task, model: Any, folder: Path, limit: int) -> Callable[[Any
             raise ValueError(
                 f"A path or the bytes of a file are needed. Received: {type(value).__name__}"
             )
-        source = value if isinstance(value, bytes) else str(folder / value)
+        source = value if isinstance(value, bytes) else str(Path(table).parent / value)
         if task.input == "image":
             from zoo.images import read_image
 
