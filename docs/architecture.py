@@ -45,7 +45,7 @@ FLOORS = (
     ("presets",),
     ("zoo",),
     ("exporting", "importing", "tracking"),
-    ("training", "serving"),
+    ("training", "serving", "scoring"),
     ("cli", "recipes"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -59,7 +59,7 @@ COLUMNS = {
     "layers": 0.75, "decoding": 2.05, "tokenizers": 3.35, "metrics": 4.65, "explain": 5.95,
     "data": 7.25, "models": 3.35, "presets": 3.35, "zoo": 3.35, "exporting": 2.05,
     "importing": 0.75, "tracking": 4.4, "training": 5.75, "tracking_store": 6.3, "cli": 3.35,
-    "recipes": 7.25, "vectors": 4.9, "serving": 4.4,
+    "recipes": 7.25, "vectors": 4.9, "serving": 4.4, "scoring": 7.1,
 }  # fmt: skip
 WIDTH, BOX_WIDTH, BOX_HEIGHT, FLOOR_HEIGHT = 8.0, 1.1, 0.36, 0.72
 INK, LINE, FILL, BAND = "#1f2430", "#5b6b8c", "#e3eafa", "#f6f7f9"

@@ -132,22 +132,23 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def bounded_lines(stream: BinaryIO, name: object) -> Iterator[bytes]:
+def bounded_lines(stream: BinaryIO, name: object, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
     """Yields the lines of a stream with their ends, none of which takes much memory.
 
     Args:
         stream: Bytes.
         name: Name of the stream in an error.
+        limit: int. Most bytes of a line. Defaults to `MAX_LINE_BYTES`.
 
     Raises:
-        LongLineError: before a line of more than `MAX_LINE_BYTES` is read whole.
+        LongLineError: before a longer line is read whole.
     """
     number = 0
-    while line := stream.readline(MAX_LINE_BYTES + 1):
+    while line := stream.readline(limit + 1):
         number += 1
-        if len(line) > MAX_LINE_BYTES:
+        if len(line) > limit:
             raise LongLineError(
-                f"{name}, line {number}: a line may have at most {MAX_LINE_BYTES:,} bytes. Split "
+                f"{name}, line {number}: a line may have at most {limit:,} bytes. Split "
                 "the text into paragraphs or sentences, one a line; if the whole file is one line, "
                 "its lines may end in another way than by \\n. Received: a longer line that begins "
                 f"with {line[:40]!r}"

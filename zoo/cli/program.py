@@ -27,6 +27,7 @@ GROUPS = {
         "chat": "talk to a model in the terminal",
         "eval": "measure a model on a dataset",
         "explain": "draw what speaks for and against an answer",
+        "score": "answer a column of a table, on all cores or a Spark cluster",
         "serve": "answer requests over HTTP, with a page to try a model by hand",
         "export": "export a model to a SavedModel or ONNX graph",
         "import": "import an LSTM, GRU or CRF of torch, Keras 2 or TensorFlow Addons",
