@@ -319,10 +319,15 @@ class AttentiveDecoder(keras.layers.Layer):
             The attentional vectors `[rows, units]`, the next state, and the attention weights
             `[rows, source]`, `None` with attention `"none"`.
         """
-        return self._step(inputs, state, constants, masks=[None] * self.num_layers)
+        output, state, weights = self._step(inputs, state, constants, [None] * self.num_layers)
+        return output if self.input_feeding else self.combine(output), state, weights
 
     def _step(self, inputs, state, constants, masks, training=None):
-        """One step, for training too: each layer's inputs are multiplied by its dropout mask."""
+        """One step, for training too: each layer's inputs are multiplied by its dropout mask.
+
+        Returns what `step` does, except that the output is the input of `combine` unless the next
+        step needs its result.
+        """
         parts = [ops.cast(inputs, self.compute_dtype)]
         position = ops.cast(state["position"], "int32")
         if self._attends_first:
@@ -339,10 +344,10 @@ class AttentiveDecoder(keras.layers.Layer):
             recurrent.append(list(states))
         if not self._attends_first:
             context, weights = self._attend_once(hidden, constants, position, training)
-        output = self.combine(_join([context, hidden]))
+        output = _join([context, hidden])
         state = RecurrentDecoderState(recurrent=recurrent, position=position + 1)
         if self.input_feeding:
-            state["fed"] = output
+            output = state["fed"] = self.combine(output)
         return output, state, weights
 
     def _all_steps_in_turn(self, inputs, state, constants, masks, training):
@@ -357,9 +362,12 @@ class AttentiveDecoder(keras.layers.Layer):
             parts = [output] if weights is None else [output, weights]
             return _join([ops.cast(part, dtype) for part in parts]), state
 
-        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, units (+ source)]
-        outputs = ops.cast(both[..., : self.units], self.compute_dtype)
-        return outputs, None if self.attention is None else both[..., self.units :]
+        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, features (+ source)]
+        features = self.units if self.input_feeding else self.combine.kernel.shape[0]
+        outputs = ops.cast(both[..., :features], self.compute_dtype)
+        if not self.input_feeding:
+            outputs = self.combine(outputs)
+        return outputs, None if self.attention is None else both[..., features:]
 
     def _all_steps_at_once(self, inputs, state, constants, masks, training):
         hidden = inputs
