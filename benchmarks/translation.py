@@ -40,6 +40,8 @@ from torch import nn  # noqa: E402
 from zoo.decoding import beam_search, compiled  # noqa: E402
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone  # noqa: E402
 from zoo.training.losses import TokenCrossentropy  # noqa: E402
+from zoo.training.optimizer import compile_model  # noqa: E402
+from zoo.training.schema import TrainingConfig  # noqa: E402
 
 HEADS, HIDDEN, SMOOTHING, CLIP = 4, 512, 0.1, 1.0
 START, NEVER = 2, -1
@@ -254,12 +256,8 @@ def zoo_contestant(name):
         **MODELS[name],
     )
     model = Seq2SeqLM(backbone)
-    model.compile(
-        keras.optimizers.Adam(1e-4, global_clipnorm=CLIP),
-        TokenCrossentropy(SMOOTHING),
-        weighted_metrics=[],
-        jit_compile=options.backend == "jax",  # as in recipes
-    )
+    settings = TrainingConfig(optimizer="adam", learning_rate=1e-4, clip_norm=CLIP)
+    compile_model(model, settings, 1000, loss=TokenCrossentropy(SMOOTHING), weighted_metrics=[])
 
     def train(source, previous, following):
         masks = np.ones(source.shape, bool), np.ones(previous.shape, bool)
