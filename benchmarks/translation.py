@@ -5,8 +5,9 @@
 
 Both have the same weights, and the difference of their logits is printed first. All take turns in
 one process. Prints the median speed: tokens per second of a training step (forward, backward,
-clipping and Adam), and sentences per second of greedy decoding to a fixed length. The Transformer
-of plain torch has no cache, so each step runs over all earlier tokens again.
+clipping and Adam), and sentences per second of greedy decoding to a fixed length. Both are given
+the masks of padding, though nothing is padded; the GRUs of plain torch ignore them. The Transformer of
+plain torch has no cache, so each step runs over all earlier tokens again.
 """
 
 import argparse
@@ -40,6 +41,8 @@ from torch import nn  # noqa: E402
 from zoo.decoding import beam_search, compiled  # noqa: E402
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone  # noqa: E402
 from zoo.training.losses import TokenCrossentropy  # noqa: E402
+from zoo.training.optimizer import compile_model  # noqa: E402
+from zoo.training.schema import TrainingConfig  # noqa: E402
 
 HEADS, HIDDEN, SMOOTHING, CLIP = 4, 512, 0.1, 1.0
 START, NEVER = 2, -1
@@ -113,21 +116,22 @@ class PlainRecurrent(nn.Module):
         keys = None if self.kind == "none" else memory @ self.key
         return memory, keys, last, torch.tanh(self.bridge(last))
 
-    def attend(self, query, memory, keys):
-        """`query` is `[batch, target, units]`."""
+    def attend(self, query, memory, keys, mask):
+        """`query` is `[batch, target, units]`, `mask` `[batch, source]`."""
         if self.kind == "bahdanau":
             hidden = torch.tanh((query @ self.query)[:, :, None] + keys[:, None])
             scores = (hidden @ self.score)[..., 0]
         else:
             scores = query @ keys.transpose(1, 2)
+        scores = scores.masked_fill(~mask[:, None], float("-inf"))
         return torch.softmax(scores, dim=-1) @ memory
 
-    def steps(self, embedded, state, memory, keys, last):
+    def steps(self, embedded, state, memory, keys, last, mask):
         """Returns the attentional vectors of the given target steps, and the last state."""
         if self.kind == "bahdanau":
             outputs = []
             for step in embedded.split(1, dim=1):
-                context = self.attend(state[:, None], memory, keys)
+                context = self.attend(state[:, None], memory, keys, mask)
                 _, state = self.decoder(torch.cat([step, context], dim=-1), state[None])
                 state = state[0]
                 outputs.append(self.combine(torch.cat([context, state[:, None]], dim=-1)))
@@ -137,21 +141,21 @@ class PlainRecurrent(nn.Module):
             embedded = torch.cat([embedded, context], dim=-1)
         hidden, state = self.decoder(embedded, state[None].contiguous())
         if self.kind != "none":
-            context = self.attend(hidden, memory, keys)
+            context = self.attend(hidden, memory, keys, mask)
         return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))), state[0]
 
-    def forward(self, source, previous):
+    def forward(self, source, previous, mask):
         memory, keys, last, state = self.encode(source)
-        outputs, _ = self.steps(self.embedding(previous), state, memory, keys, last)
+        outputs, _ = self.steps(self.embedding(previous), state, memory, keys, last, mask)
         return outputs @ self.embedding.weight.T
 
     @torch.inference_mode()
-    def greedy(self, source, length):
+    def greedy(self, source, mask, length):
         memory, keys, last, state = self.encode(source)
         tokens = torch.full((len(source), 1), START)
         generated = []
         for _ in range(length):
-            outputs, state = self.steps(self.embedding(tokens), state, memory, keys, last)
+            outputs, state = self.steps(self.embedding(tokens), state, memory, keys, last, mask)
             tokens = (outputs @ self.embedding.weight.T).argmax(dim=-1)
             generated.append(tokens)
         return torch.cat(generated, dim=1)
@@ -215,28 +219,35 @@ class PlainTransformer(nn.Module):
     def embed(self, tokens):
         return self.embedding(tokens) * self.scale + self.positions[:, : tokens.shape[1]]
 
-    def encode(self, source):
+    def encode(self, source, mask):
         states = self.embed(source)
         for layer in self.encoder:
-            states = layer(states)
+            states = layer(states, src_key_padding_mask=~mask)
         return self.norms[0](states)
 
-    def decode(self, previous, memory):
+    def decode(self, previous, memory, mask):
         length = previous.shape[1]
-        mask = torch.full((length, length), float("-inf")).triu(1)
+        later = torch.ones((length, length), dtype=torch.bool).triu(1)
         states = self.embed(previous)
         for layer in self.decoder:
-            states = layer(states, memory, tgt_mask=mask, tgt_is_causal=True)
+            states = layer(
+                states,
+                memory,
+                tgt_mask=later,
+                tgt_is_causal=True,
+                memory_key_padding_mask=~mask,
+            )
         return self.norms[1](states)
 
-    def forward(self, source, previous):
-        return self.decode(previous, self.encode(source)) @ self.embedding.weight.T
+    def forward(self, source, previous, mask):
+        memory = self.encode(source, mask)
+        return self.decode(previous, memory, mask) @ self.embedding.weight.T
 
     @torch.inference_mode()
-    def greedy(self, source, length):
-        memory, tokens = self.encode(source), torch.full((len(source), 1), START)
+    def greedy(self, source, mask, length):
+        memory, tokens = self.encode(source, mask), torch.full((len(source), 1), START)
         for _ in range(length):
-            logits = self.decode(tokens, memory)[:, -1:] @ self.embedding.weight.T
+            logits = self.decode(tokens, memory, mask)[:, -1:] @ self.embedding.weight.T
             tokens = torch.cat([tokens, logits.argmax(dim=-1)], dim=1)
         return tokens[:, 1:]
 
@@ -254,12 +265,8 @@ def zoo_contestant(name):
         **MODELS[name],
     )
     model = Seq2SeqLM(backbone)
-    model.compile(
-        keras.optimizers.Adam(1e-4, global_clipnorm=CLIP),
-        TokenCrossentropy(SMOOTHING),
-        weighted_metrics=[],
-        jit_compile=options.backend == "jax",  # as in recipes
-    )
+    settings = TrainingConfig(optimizer="adam", learning_rate=1e-4, clip_norm=CLIP)
+    compile_model(model, settings, 1000, loss=TokenCrossentropy(SMOOTHING), weighted_metrics=[])
 
     def train(source, previous, following):
         masks = np.ones(source.shape, bool), np.ones(previous.shape, bool)
@@ -300,11 +307,13 @@ def plain_contestant(model):
     )
     optimizer = torch.optim.Adam(plain.parameters(), 1e-4)
 
+    mask = torch.ones(options.batch, options.length, dtype=torch.bool)
+
     def train(source, previous, following):
-        logits = plain(torch.tensor(source), torch.tensor(previous))
+        logits = plain(torch.tensor(source), torch.tensor(previous), mask)
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1), torch.tensor(following).flatten().long(),
-            label_smoothing=SMOOTHING,
+            label_smoothing=SMOOTHING, ignore_index=0,
         )  # fmt: skip
         optimizer.zero_grad()
         loss.backward()
@@ -313,7 +322,7 @@ def plain_contestant(model):
         return loss.item()
 
     def decode(source):
-        return plain.greedy(torch.tensor(source), options.length).numpy()
+        return plain.greedy(torch.tensor(source), mask, options.length).numpy()
 
     return plain, train, decode
 

@@ -83,6 +83,30 @@ def test_weight_decay_is_decoupled_and_excludes_biases():
     np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
 
 
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="there is a fused kernel on torch")
+@pytest.mark.parametrize("is_contiguous", [True, False])
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5, "weight_decay": 0.1, "accumulate": 2}])
+def test_fused_adam_is_that_of_keras(options, is_contiguous):
+    model = compiled(optimizer="adamw", **options)
+    assert type(model.optimizer).__name__ == "FusedAdam"
+    if not is_contiguous:
+        kernel = model.layers[0].kernel
+        kernel._value = kernel.value.data.T.contiguous().T.requires_grad_()
+    plain = keras.optimizers.Adam.from_config(model.optimizer.get_config())
+    model.layers[0].bias.assign([3.0, -2.0])
+    weights = model.trainable_variables
+    twins = [keras.Variable(np.array(weight)) for weight in weights]
+    plain.exclude_from_weight_decay(var_list=twins[1:])
+    plain.build(twins)
+    rng = np.random.default_rng(0)
+    for scale in (1.0, 0.01, 10.0, 0.0):
+        grads = [rng.normal(0, scale, weight.shape).astype("float32") for weight in weights]
+        for optimizer, variables in ((model.optimizer, weights), (plain, twins)):
+            optimizer.apply([keras.ops.array(grad) for grad in grads], variables)
+    for found, expected in zip(weights, twins, strict=True):
+        np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
+
+
 def test_gradients_are_clipped_by_their_global_norm():
     model = compiled(clip_norm=0.01, learning_rate=1.0)
     before = model.get_weights()

@@ -12,7 +12,7 @@ from zoo.layers.decoder_state import (
     encoder_vector,
     encoder_vector_shape,
 )
-from zoo.layers.recurrence import run_recurrent, scan
+from zoo.layers.recurrence import cell_of, run_recurrent, scan
 from zoo.layers.recurrent import make_recurrent
 from zoo.layers.tensors import as_float
 
@@ -319,10 +319,16 @@ class AttentiveDecoder(keras.layers.Layer):
             The attentional vectors `[rows, units]`, the next state, and the attention weights
             `[rows, source]`, `None` with attention `"none"`.
         """
-        return self._step(inputs, state, constants, masks=[None] * self.num_layers)
+        cells = [layer.cell for layer in self.stack]
+        output, state, weights = self._step(inputs, state, constants, cells)
+        return output if self.input_feeding else self.combine(output), state, weights
 
-    def _step(self, inputs, state, constants, masks, training=None):
-        """One step, for training too: each layer's inputs are multiplied by its dropout mask."""
+    def _step(self, inputs, state, constants, cells, training=None):
+        """One step, for training too, with the cell of each layer as a function.
+
+        Returns what `step` does, except that the output is the input of `combine` unless the next
+        step needs its result.
+        """
         parts = [ops.cast(inputs, self.compute_dtype)]
         position = ops.cast(state["position"], "int32")
         if self._attends_first:
@@ -333,33 +339,38 @@ class AttentiveDecoder(keras.layers.Layer):
             parts.append(state["fed"])
         hidden = _join(parts)
         recurrent = []
-        for layer, mask, states in zip(self.stack, masks, state["recurrent"], strict=True):
-            hidden = hidden if mask is None else hidden * mask[:, 0]
-            hidden, states = layer.cell(hidden, list(states))
+        for cell, states in zip(cells, state["recurrent"], strict=True):
+            hidden, states = cell(hidden, list(states))
             recurrent.append(list(states))
         if not self._attends_first:
             context, weights = self._attend_once(hidden, constants, position, training)
-        output = self.combine(_join([context, hidden]))
+        output = _join([context, hidden])
         state = RecurrentDecoderState(recurrent=recurrent, position=position + 1)
         if self.input_feeding:
-            state["fed"] = output
+            output = state["fed"] = self.combine(output)
         return output, state, weights
 
     def _all_steps_in_turn(self, inputs, state, constants, masks, training):
         # The loop returns outputs and weights as one tensor, so both have the wider dtype.
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        cells = [cell_of(layer, self.compute_dtype, training) for layer in self.stack]
+        cells = list(map(_masked, cells, masks))
 
         def step(step_inputs, state):
-            state = keras.tree.map_structure(lambda x: ops.cast(x, self.compute_dtype), state) | {
-                "position": state["position"]
-            }
-            output, state, weights = self._step(step_inputs, state, constants, masks, training)
+            if dtype != self.compute_dtype:
+                position = state["position"]
+                state = keras.tree.map_structure(lambda x: ops.cast(x, self.compute_dtype), state)
+                state["position"] = position
+            output, state, weights = self._step(step_inputs, state, constants, cells, training)
             parts = [output] if weights is None else [output, weights]
             return _join([ops.cast(part, dtype) for part in parts]), state
 
-        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, units (+ source)]
-        outputs = ops.cast(both[..., : self.units], self.compute_dtype)
-        return outputs, None if self.attention is None else both[..., self.units :]
+        both = scan(step, ops.cast(inputs, dtype), state)  # [batch, target, features (+ source)]
+        features = self.units if self.input_feeding else self.combine.kernel.shape[0]
+        outputs = ops.cast(both[..., :features], self.compute_dtype)
+        if not self.input_feeding:
+            outputs = self.combine(outputs)
+        return outputs, None if self.attention is None else both[..., features:]
 
     def _all_steps_at_once(self, inputs, state, constants, masks, training):
         hidden = inputs
@@ -488,6 +499,13 @@ class AttentiveDecoder(keras.layers.Layer):
         if attention == "none":  # files of version 0.1.0 may have an order, without effect
             config = config | {"order": None}
         return super().from_config(config)
+
+
+def _masked(cell, mask):
+    """A cell whose inputs are multiplied by a dropout mask `[batch, 1, features]`, or `None`."""
+    if mask is None:
+        return cell
+    return lambda inputs, states: cell(inputs * mask[:, 0], states)
 
 
 def _join(parts):

@@ -65,15 +65,17 @@ class TokenCrossentropy(keras.losses.Loss):
         shape, vocabulary = ops.shape(y_true), y_pred.shape[-1]
         logits = ops.cast(ops.reshape(y_pred, (-1, vocabulary)), "float32")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1, 1))
-        if keras.config.backend() == "torch":  # one pass over the logits in place of several
-            logits, normalizer = ops.log_softmax(logits, axis=-1), 0.0
-        else:
-            normalizer = ops.logsumexp(logits, axis=-1)  # [batch * time]
+        if keras.config.backend() == "torch":
+            from zoo.training.torch_crossentropy import TokenCrossentropyFunction
+
+            truth = (truth[:, 0] % vocabulary).long()  # an index of -1 is the last one
+            losses = TokenCrossentropyFunction.apply(logits, truth, self.label_smoothing)
+            return ops.reshape(losses, shape)
         target = ops.take_along_axis(logits, truth, axis=-1)[:, 0]
         if self.label_smoothing:
             rate = self.label_smoothing
             target = (1 - rate) * target + rate * ops.mean(logits, axis=-1)
-        return ops.reshape(normalizer - target, shape)
+        return ops.reshape(ops.logsumexp(logits, axis=-1) - target, shape)
 
     def get_config(self):
         return super().get_config() | {"label_smoothing": self.label_smoothing}

@@ -32,12 +32,21 @@ def _with_dense_gradients(optimizer):
     return Dense
 
 
+def _adam():
+    """Adam in the class that is fastest on the backend."""
+    if keras.config.backend() == "torch":
+        from zoo.training.torch_adam import FusedAdam
+
+        return FusedAdam
+    return _Adam
+
+
 _Adam = _with_dense_gradients(keras.optimizers.Adam)
 _SGD = _with_dense_gradients(keras.optimizers.SGD)
 # With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS: dict[str, Callable] = {
-    "adamw": _Adam,
-    "adam": _Adam,
+    "adamw": _adam(),
+    "adam": _adam(),
     "sgd": functools.partial(_SGD, momentum=0.9),
 }
 
@@ -63,7 +72,7 @@ class LayerwiseSGD(MeanOfWeights, _RateFactors, _SGD):  # type: ignore[misc, val
     """SGD with a factor of the learning rate for each variable, and the mean of the weights."""
 
 
-# Keras has a faster Adam and SGD on torch, which no subclass is.
+# On torch these update one weight after the other, unlike Keras' SGD and `FusedAdam`.
 _EXTENDED: dict[str, Callable] = {
     "adamw": LayerwiseAdam,
     "adam": LayerwiseAdam,

@@ -1,7 +1,6 @@
 """LSTM by cuDNN, on JAX with a GPU."""
 
 import keras
-from keras import ops
 
 from zoo.layers.recurrence.weights import layer_weights, with_padding_hold
 

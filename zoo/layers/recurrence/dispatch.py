@@ -14,7 +14,7 @@ from keras import ops
 from zoo.layers.recurrence.cudnn import cudnn_applies, cudnn_recurrence
 from zoo.layers.recurrence.portable import portable_recurrence, portable_simple_rnn
 from zoo.layers.recurrence.tensorflow import tensorflow_recurrence
-from zoo.layers.recurrence.torch import torch_recurrence
+from zoo.layers.recurrence.torch import torch_cell, torch_recurrence
 from zoo.layers.tensors import device, last_valid
 
 # The classes that the fast implementations compute. A derived class may compute anything.
@@ -90,6 +90,23 @@ def run_recurrent(
         initial = ops.zeros_like(states[0]) if initial_state is None else initial_state[0]
         states = [last_valid(hidden, mask, initial), *states[1:]]
     return hidden, states
+
+
+def cell_of(layer, dtype, training=None):
+    """The cell of a recurrent layer for the steps of one loop.
+
+    Args:
+        layer: As in `run_recurrent`, built.
+        dtype: Of the inputs and states.
+        training: bool or `None`.
+
+    Returns:
+        Function of inputs `[batch, features]` and the list of the states `[batch, units]`, which
+        returns the hidden state `[batch, units]` and the list of the next states.
+    """
+    if keras.config.backend() == "torch" and _is_plain(layer, training):
+        return torch_cell(layer, dtype)
+    return layer.cell
 
 
 def _is_plain(layer, training):

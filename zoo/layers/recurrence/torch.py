@@ -22,22 +22,17 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kerne
     """
     import torch
 
-    kernel, recurrent_kernel, bias = layer_weights(layer, inputs.dtype, recurrent_kernel)
-    recurrent_bias = torch.zeros_like(bias)
-    function = torch._VF.rnn_tanh
-    if isinstance(layer, keras.layers.LSTM):
-        function = torch._VF.lstm
+    kernel, recurrent_kernel, bias, recurrent_bias = _torch_weights(
+        layer, inputs.dtype, recurrent_kernel
+    )
+    is_lstm = isinstance(layer, keras.layers.LSTM)
+    if is_lstm:
         inputs, kernel = with_padding_hold(layer, inputs, kernel, padding_hold)
-    elif isinstance(layer, keras.layers.GRU):
-        function = torch._VF.gru
-        # Keras orders the gates z, r, h; torch r, z, n. Both have two biases (reset_after).
-        kernel, recurrent_kernel = _swap_gates(kernel), _swap_gates(recurrent_kernel)
-        bias, recurrent_bias = _swap_gates(bias)
-    count = 2 if isinstance(layer, keras.layers.LSTM) else 1
+    count = 2 if is_lstm else 1
     if initial_state is None:
         initial_state = [inputs.new_zeros(inputs.shape[0], layer.units)] * count
     initial_state = [state[None].contiguous() for state in initial_state]  # [1, batch, units]
-    hidden, *states = function(
+    hidden, *states = getattr(torch._VF, _kind(layer))(
         inputs.contiguous(),
         initial_state if count == 2 else initial_state[0],
         [kernel.T.contiguous(), recurrent_kernel.T.contiguous(), bias, recurrent_bias],
@@ -49,6 +44,48 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kerne
         True,  # batch_first
     )
     return hidden, [state[0] for state in states]
+
+
+def torch_cell(layer, dtype):
+    """One step of the same, for loops that compute the inputs of a step from the one before.
+
+    Args:
+        layer: As above.
+        dtype: Of the inputs and states.
+
+    Returns:
+        Function of inputs `[batch, features]` and the list of the states `[batch, units]`, which
+        returns the hidden state and the list of the next states.
+    """
+    import torch
+
+    kernel, recurrent_kernel, *biases = _torch_weights(layer, dtype)
+    weights = kernel.T.contiguous(), recurrent_kernel.T.contiguous(), *biases
+    function = getattr(torch._VF, f"{_kind(layer)}_cell")
+
+    def step(inputs, states):
+        if len(states) == 2:
+            states = function(inputs, list(states), *weights)
+        else:
+            states = [function(inputs, states[0], *weights)]
+        return states[0], list(states)
+
+    return step
+
+
+def _kind(layer):
+    if isinstance(layer, keras.layers.LSTM):
+        return "lstm"
+    return "gru" if isinstance(layer, keras.layers.GRU) else "rnn_tanh"
+
+
+def _torch_weights(layer, dtype, recurrent_kernel=None):
+    """The two kernels, with Keras' axes, and the two biases, in torch's order of gates."""
+    kernel, recurrent_kernel, bias = layer_weights(layer, dtype, recurrent_kernel)
+    if not isinstance(layer, keras.layers.GRU):
+        return kernel, recurrent_kernel, bias, ops.zeros_like(bias)
+    # Keras orders the gates z, r, h; torch r, z, n. Both have two biases (reset_after).
+    return _swap_gates(kernel), _swap_gates(recurrent_kernel), *_swap_gates(bias)
 
 
 def _swap_gates(weights):
