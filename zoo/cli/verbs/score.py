@@ -333,7 +333,7 @@ def _report(path: Path, counts: list, scored: int, seconds: float) -> None:
     rows = sum(count.rows for count in counts)
     errors = sum(count.errors for count in counts)
     first = next((count.first_error for count in counts if count.errors), "")
-    speed = f", {scored / seconds:,.0f} rows/s" if scored else ""
+    speed = f", {scored / seconds:,.0f} rows/s" if scored > seconds else ""
     if errors == rows:
         raise Failure(f"No row could be answered: {first} Received: {path}, with {rows:,} rows")
     print(f"{path}: {rows:,} rows, {errors:,} with an error, in {seconds:,.1f} s{speed}")
