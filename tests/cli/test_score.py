@@ -144,6 +144,7 @@ def test_resuming_scores_the_parts_that_are_left(cluster, table, tmp_path, kind,
     words = ["score", "tiny_en", str(source), str(path), *WORDS]
     cluster.limit = 1
     assert main(words) == 130
+    assert "Parts that are done: 1. --resume goes on" in capsys.readouterr().err
     folder = job.folder_of(path)
     assert not path.exists() and (folder / "part-000000.json").is_file()
     (folder / f".part-0123-part-000002{kind}").write_text("half")  # of a process that was killed

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from zoo.cli import main
+from zoo.cli import backend, main
 from zoo.tracking import StoreError
 from zoo.tracking.run import Run
 from zoo.training import loop
@@ -90,7 +90,8 @@ def test_training_goes_on_and_what_was_not_sent_is_pushed(server, monkeypatch, c
     monkeypatch.setattr(Run, "log_epochs", log_epochs)
     server()
     assert main(["track", "push", "--dry-run"]) == 0
-    assert "(sentiment/quickstart): would be sent" in capsys.readouterr().out
+    would = f"(sentiment/quickstart, trained on {backend.current()}): would be sent"
+    assert would in capsys.readouterr().out
     assert main(["track", "push"]) == 0
     assert "registered: quickstart version 1, champion" in capsys.readouterr().out
     client = MlflowClient()
@@ -141,7 +142,8 @@ def test_an_interrupted_training_is_not_sent(run, client, home, tmp_path, capsys
         "training.epochs=1",
     ]
     assert main(["track", "push", "--dry-run"]) == 0
-    assert "(sentiment/quickstart): would be sent" in capsys.readouterr().out
+    would = f"(sentiment/quickstart, trained on {backend.current()}): would be sent"
+    assert would in capsys.readouterr().out
 
     other = "jax" if manifest.backend != "jax" else "torch"
     Checkpoint(run_id).write_manifest(replace(manifest, backend=other))

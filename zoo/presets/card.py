@@ -16,7 +16,16 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class PresetError(ValueError):
-    """Error for a preset that is unknown, damaged, or refused."""
+    """Error for a preset that is unknown, damaged, or refused.
+
+    Args:
+        message: The rule, the remedy, and `Received: …`.
+        hint: A command to try next. Defaults to `None`: that of the command that failed.
+    """
+
+    def __init__(self, message: str, hint: str | None = None):
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def _from_mlflow(uri, folder):
     from zoo.safe_yaml import read_yaml
 
     store = tracking_store.prepare_store()
-    with _downloading(uri):
+    hint = "zoo registry ls" if uri.startswith("models:") else "zoo ui"
+    with _downloading(uri, hint):
         path = mlflow.artifacts.download_artifacts(
             artifact_uri=uri, dst_path=str(folder), tracking_uri=store
         )
@@ -158,11 +159,12 @@ def _package(name, source):
 
 
 @contextmanager
-def _downloading(source) -> Iterator[None]:
+def _downloading(source: str, hint: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         raise PresetError(
             "The preset could not be downloaded: check the URI, the network, and your "
-            f"permission to read it. Received: {source} ({type(error).__name__}: {error})"
+            f"permission to read it. Received: {source} ({type(error).__name__}: {error})",
+            hint=hint,
         ) from error

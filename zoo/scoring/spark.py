@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,9 @@ def run(
     except (Py4JError, RuntimeError, OSError) as error:  # PySpark's errors are RuntimeErrors
         raise _failed("Spark could not be started", error, log) from None
     try:
-        with watched(lambda: _has_begun(context)):
-            context.parallelize(parts, len(parts)).foreach(score)
+        # In a thread of its own, because Ctrl-C makes PySpark talk to Java in this one.
+        with watched(lambda: _has_begun(context)), ThreadPoolExecutor(1) as pool:
+            pool.submit(context.parallelize(parts, len(parts)).foreach, score).result()
     except Py4JError as error:
         raise _failed("A part could not be scored", error, log) from None
     finally:

@@ -42,6 +42,7 @@ EXAMPLES = """\
   zoo score bilstm_crf_ewt_en_upos in.parquet out.jsonl --json --master spark://host:7077
   zoo score bilstm_bahdanau_nsmc_ko comments.parquet answers.parquet --column comment --resume"""
 NEXT = "zoo score --help"
+PATHS = ("language_model", "words")  # options that may be paths, which all processes must find
 COLUMNS = {"text": "text", "words": "text", "image": "image", "audio": "audio"}
 
 
@@ -113,6 +114,9 @@ def run(args: Namespace) -> None:
     found = models.find(args.model, ensembles=True)
     options = {"batch_size": args.batch_size} | settings.read(args.set, found.task.options, NEXT)
     settings.check(found.task, options, NEXT)
+    for name in PATHS:
+        if name in options and Path(options[name]).exists():
+            options[name] = str(Path(options[name]).absolute())
     if args.output.exists():
         if args.resume:
             print(f"Nothing to do: {args.output} is complete.")
@@ -140,7 +144,12 @@ def run(args: Namespace) -> None:
     again = command("zoo", "score", args.model, args.input, args.output, "…", "--resume")
     started = time.monotonic()
     with job.opened(args.output, work, args.resume, look, again) as opened:
-        scored = _score(args, opened, members, work)
+        try:
+            scored = _score(args, opened, members, work)
+        except BaseException:
+            if done := len(opened.done()):
+                output.say(f"\nParts that are done: {done:,}. --resume goes on with the others.")
+            raise
         counts = job.finish(opened, added, args.parts)
     _report(args.output, counts, scored, time.monotonic() - started)
 
@@ -333,7 +342,7 @@ def _report(path: Path, counts: list, scored: int, seconds: float) -> None:
     rows = sum(count.rows for count in counts)
     errors = sum(count.errors for count in counts)
     first = next((count.first_error for count in counts if count.errors), "")
-    speed = f", {scored / seconds:,.0f} rows/s" if scored else ""
+    speed = f", {scored / seconds:,.0f} rows/s" if scored > seconds else ""
     if errors == rows:
         raise Failure(f"No row could be answered: {first} Received: {path}, with {rows:,} rows")
     print(f"{path}: {rows:,} rows, {errors:,} with an error, in {seconds:,.1f} s{speed}")

@@ -38,7 +38,8 @@ def run(args: Namespace) -> None:
         return
     for one in unsent:
         would = "would be sent" if args.dry_run else "kept"
-        print(f"run {one.run_id[:8]} ({one.label}): {would}", flush=True)
+        trained = f", trained on {one.backend}" if one.backend else ""
+        print(f"run {one.run_id[:8]} ({one.label}{trained}): {would}", flush=True)
     if args.dry_run:
         return
     from zoo.tracking import prepare_store
