@@ -1,5 +1,6 @@
 """What every test finds: a home of its own, no network, quiet libraries, a store if it asks."""
 
+import gc
 import os
 import shutil
 import socket
@@ -9,6 +10,12 @@ from filelock import FileLock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+def pytest_collection_finish(session):
+    """Keeps the million objects of the imported libraries out of every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

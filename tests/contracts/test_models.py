@@ -22,7 +22,6 @@ EXPECTED = Path(__file__).parent / "text_classifier_logits.json"
 COMBINATIONS = sorted(
     {f"{encoder}-bahdanau" for encoder in ENCODERS} | {f"lstm-{pooling}" for pooling in POOLINGS}
 )
-every_model = pytest.mark.parametrize("variant", COMBINATIONS)
 most_on_one_backend = variants(
     COMBINATIONS, everywhere=("lstm-bahdanau", "lstm-multi_head", "transformer-bahdanau")
 )
@@ -64,7 +63,7 @@ def models(preprocessor):
     return functools.cache(lambda variant: make(preprocessor, variant))
 
 
-@every_model
+@most_on_one_backend
 def test_same_weights_give_the_same_answers_on_every_backend(models, variant):
     """The expected numbers are one backend's; `python -m tests.contracts` writes them anew."""
     expected = json.loads(EXPECTED.read_text())[variant]
@@ -91,7 +90,7 @@ def test_an_empty_text_gets_a_finite_answer_and_its_neighbours_theirs(models, va
         assert alone[i].probability == pytest.approx(together[i].probability, abs=1e-5)
 
 
-@most_on_one_backend
+@variants(COMBINATIONS, everywhere=("lstm-multi_head",))
 def test_explanations_show_words_their_weights_and_what_the_answer_loses(models, variant):
     model = models(variant)
     explained = model.explain(TEXTS[1])
@@ -154,7 +153,7 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
         assert explained.effects[i] == pytest.approx(numerical, abs=5e-3)
 
 
-@every_model
+@most_on_one_backend
 def test_a_preset_gives_the_model_back(preprocessor, variant, tmp_path):
     import keras_hub
 

@@ -145,6 +145,7 @@ def test_presets_are_joined_by_a_plus(tmp_path, capsys):
         members_of("one+")
 
 
+@pytest.mark.once
 def test_captioners_with_cnns_of_their_own_write_one_caption():
     preprocessor = test_image_to_text.make_preprocessor()
     larger = ImageToTextPreprocessor(preprocessor.tokenizer, (48, 48), 20)

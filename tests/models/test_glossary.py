@@ -6,7 +6,6 @@ import pytest
 
 from tests.models.test_arguments import INPUTS, MAKERS
 from tests.models.test_seq2seq_lm import SOURCES, make, make_preprocessor
-from tests.variants import variants
 from zoo.cli import main
 from zoo.data import read_glossary
 from zoo.models import ImageToText
@@ -22,7 +21,8 @@ def models():
     return lambda variant="none": made(variant)
 
 
-@variants(["copying", "transformer"], everywhere=("transformer",))
+@pytest.mark.once
+@pytest.mark.parametrize("variant", ["copying", "transformer"])
 def test_texts_have_the_terms_that_their_sources_ask_for(models, variant):
     model = models(variant)
     answers = model.infer([*SOURCES, ""], glossary=PAIRS, max_length=8)

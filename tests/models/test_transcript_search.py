@@ -123,10 +123,8 @@ def test_a_wide_beam_finds_every_text_with_the_scores_of_the_members(name):
     assert not every
 
 
-@pytest.mark.parametrize(
-    "name, decoder, start",
-    [("all", "lstm", None), *[pytest.param(*it, marks=pytest.mark.once) for it in FUSED]],
-)
+@pytest.mark.once
+@pytest.mark.parametrize("name, decoder, start", [("all", "lstm", None), *FUSED])
 def test_a_language_model_adds_its_log_probability(name, decoder, start):
     model, its = group(name), language_model(decoder, start)
     options = {"language_model": its, "language_model_weight": 0.7, "max_length": 3}

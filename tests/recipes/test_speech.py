@@ -87,7 +87,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
 @pytest.mark.parametrize(
     "head",
     [
-        "ctc",
+        pytest.param("ctc", marks=pytest.mark.once),
         "joint",
         pytest.param("attention", marks=pytest.mark.once),
     ],

@@ -75,7 +75,10 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path, monkeypatch)
     assert presets.read_card(tmp_path / "preset").task == "seq2seq_lm"
 
 
-@pytest.mark.parametrize("attention, r_drop", [("bahdanau", 0.0), ("transformer", 1.0)])
+@pytest.mark.parametrize(
+    "attention, r_drop",
+    [("bahdanau", 0.0), pytest.param("transformer", 1.0, marks=pytest.mark.once)],
+)
 def test_one_batch_updates_every_weight(fit_one_batch, attention, r_drop):
     options = (f"model.attention={attention}", f"training.r_drop={r_drop}", "model.dropout=0.1")
     loss, unchanged = fit_one_batch(TranslationRecipe(config(*options)))
@@ -335,6 +338,7 @@ def test_teachers_that_cannot_translate_are_refused(distilled):
         recipe.training_columns(replace(german, languages=("en", "de")), Display())
 
 
+@pytest.mark.once
 def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(tmp_path):
     recipe = TranslationRecipe(config())
     dataset = load_data(recipe.config)
