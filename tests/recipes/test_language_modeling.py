@@ -178,7 +178,7 @@ def test_windows_begin_elsewhere_in_each_epoch():
         (["model.embedding_cutoffs=[90, 8000]"], "below the size of the vocabulary"),
         (["model.embedding_cutoffs=[9]"], "sorted by falling frequency: set level words"),
         (["evaluation.cache={}", "model.decoder=transformer"], "cache is for recurrent decoders"),
-        (["data.name=multi30k"], "name must be one of generated_brackets"),
+        (["data.name=multi30k"], "name must be one of english_sentences"),
     ],
 )
 def test_settings_that_do_not_fit(overrides, message):

@@ -10,6 +10,7 @@ from zoo.data.chatbot_ko import ChatbotKo
 from zoo.data.cmudict import Cmudict
 from zoo.data.dataset import Dataset, DatasetCard
 from zoo.data.embedded import NsmcMini, SnipsMini
+from zoo.data.english_sentences import EnglishSentences
 from zoo.data.flickr8k import Flickr8k
 from zoo.data.fsdd import Fsdd
 from zoo.data.fsdd_strings import FsddStrings
@@ -56,6 +57,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         BehaviourKo,
         ChatbotKo,
         Cmudict,
+        EnglishSentences,
         Flickr8k,
         Fsdd,
         FsddStrings,
