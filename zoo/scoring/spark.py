@@ -133,7 +133,7 @@ def _context(master: str, archive: Path, environment: Mapping[str, str]) -> Any:
     if master.startswith("local"):  # nothing listens beyond this machine
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     context = SparkContext(conf=SparkConf().setAll(list(settings.items())))
-    context.addArchive(f"{archive}#{ARCHIVE}")
+    context.addArchive(f"{archive.absolute().as_uri()}#{ARCHIVE}")
     return context
 
 
