@@ -3,20 +3,21 @@
 from typing import Any
 
 import keras
+import keras_hub
 from keras import ops
 
-from zoo.models.causal_lm.backbone import CausalLMBackbone
 from zoo.models.pretrained import deserialize
 from zoo.tokenizers.characters import PADDING
 
+Backbone = keras_hub.models.Backbone
 DIRECTIONS = ("forward", "backward")
 
 
-def frozen_copy(backbone: CausalLMBackbone, direction: str, dtype: Any = None) -> CausalLMBackbone:
+def frozen_copy(backbone: Backbone, direction: str, dtype: Any = None) -> Backbone:
     """A copy of a language model without dropout and penalties, whose weights are not trained.
 
     Args:
-        backbone: The language model.
+        backbone: The `CausalLMBackbone` of the language model.
         direction: `"forward"` or `"backward"`, for its name.
         dtype: A dtype or dtype policy. Defaults to that of the language model.
     """
@@ -29,7 +30,7 @@ def frozen_copy(backbone: CausalLMBackbone, direction: str, dtype: Any = None) -
     return copy
 
 
-def string_embeddings(models: list[CausalLMBackbone], text_ids: Any, text_places: Any) -> Any:
+def string_embeddings(models: list[Backbone], text_ids: Any, text_places: Any) -> Any:
     """The states of each language model at the words of a sentence, side by side.
 
     Args:
@@ -78,7 +79,7 @@ def _built(model, dtype):
         return deserialize(model, dtype)
 
 
-def serialize(models: list[CausalLMBackbone]) -> list[dict]:
+def serialize(models: list[Backbone]) -> list[dict]:
     """The configs of language models, without those parts that a preset leaves out."""
     configs = [keras.saving.serialize_keras_object(model) for model in models]
     parts = ("module", "class_name", "config", "registered_name")

@@ -270,13 +270,17 @@ class TokenClassifier(keras_hub.models.Task):
         """
         has_intents = bool(self.intents) and "intent" in columns
         check_columns(columns, "tokens", "tags", *["intent"] * has_intents)
-        answers = self.infer(columns["tokens"], batch_size=batch_size)
-        scores = tagging_scores(columns["tags"], [answer.tags for answer in answers], self.scheme)
+        encoded = self.preprocessor.encode(self._words(columns["tokens"]))
+        answers = self.decode_each(encoded, batch_size)
+        tags = [[self.tags[i] for i in answer.ids] for answer in answers]
+        scores = tagging_scores(columns["tags"], tags, self.scheme)
         if has_intents:
-            pairs = zip(answers, columns["intent"], strict=True)
-            right = [answer.intent == compose(intent) for answer, intent in pairs]
+            right = [
+                len(answer.ids) > 0 and self.intents[answer.intents.argmax()] == compose(intent)
+                for answer, intent in zip(answers, columns["intent"], strict=True)
+            ]
             scores["intent_accuracy"] = float(np.mean(right))
-        loss = self._loss(columns, batch_size)
+        loss = self._loss(columns["tags"], answers)
         return scores if loss is None else scores | {"loss": loss}
 
     def explain(self, sentence: str | Sequence[str], method: str | None = None) -> Alignment:
@@ -342,26 +346,15 @@ class TokenClassifier(keras_hub.models.Task):
     def _decode(self, inputs):
         return predict(self._decoder, inputs)
 
-    def _loss(self, columns, batch_size):
+    def _loss(self, tags, answers):
         """Mean cross-entropy of the true tags that the model knows; `None` if it knows none."""
-        sentences, ids = self._words(columns["tokens"]), {tag: i for i, tag in enumerate(self.tags)}
-        encoded = self.preprocessor.encode(sentences)
-
-        def run(batch):
-            marginals = self._decode(self.preprocessor.collate(batch.take(encoded), batch.length))
-            return [
-                [
-                    -math.log(max(probabilities[ids[tag]], SMALLEST))
-                    for tag, probabilities in zip(
-                        map(compose, columns["tags"][row]), of_words, strict=False
-                    )
-                    if tag in ids
-                ]
-                for row, of_words in zip(batch.rows, marginals["marginals"], strict=False)
-            ]
-
-        lengths = list(map(self.preprocessor.length, encoded))
-        losses = [loss for row in run_batches(run, lengths, batch_size, MIN_LENGTH) for loss in row]
+        ids = {tag: i for i, tag in enumerate(self.tags)}
+        losses = [
+            -math.log(max(probabilities[ids[tag]], SMALLEST))
+            for names, answer in zip(tags, answers, strict=True)
+            for tag, probabilities in zip(map(compose, names), answer.marginals, strict=False)
+            if tag in ids
+        ]
         return sum(losses) / len(losses) if losses else None
 
     def _words(self, sentences):
