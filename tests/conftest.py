@@ -1,6 +1,7 @@
 """What every test finds: a home of its own, no network, quiet libraries, a store if it asks."""
 
 import gc
+import itertools
 import os
 import shutil
 import socket
@@ -18,10 +19,18 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory):
+    """Names of folders in one of their own: pytest lists a folder whenever it makes a new one."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory, monkeypatch):
+def home(homes, monkeypatch):
     """An empty `$ZOO_HOME`; nothing of the person who runs the tests is read or written."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = next(homes)
+    folder.mkdir()
     monkeypatch.setenv("ZOO_HOME", str(folder))
     for name in ("ZOO_DATA", "ZOO_TRACEBACK", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)

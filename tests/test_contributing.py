@@ -119,7 +119,7 @@ def install(folder):
     (metadata / "entry_points.txt").write_text("\n".join(lines))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def found(tmp_path_factory, empty_store):
     """Follows every step in one copy, and uses the result in a process of its own."""
     copy = tmp_path_factory.mktemp("copy")
@@ -192,24 +192,19 @@ def test_places_touched(titles, places):
     assert sorted(touched) == places
 
 
-def test_an_attention_and_a_cell_are_named_in_a_recipe_and_trained(found):
-    layers, metrics = found["sentiment"]
+def test_what_the_steps_add_is_named_in_recipes_trained_stored_and_loaded(found):
+    """One test: processes of pytest-xdist would each follow the steps for theirs."""
+    layers, metrics = found["sentiment"]  # an attention and a cell
     assert {"CosineAttention", "MinimalGated"} <= set(layers)
     assert 0 <= metrics["dev/accuracy"] <= 1
 
+    assert "NegativeDistanceAttention" in found["plugin"]  # an attention of another package
 
-def test_an_attention_of_another_package_is_named_in_a_recipe(found):
-    assert "NegativeDistanceAttention" in found["plugin"]
-
-
-def test_a_dataset_is_loaded_by_its_name(found):
     labels, splits = found["dataset"]
     assert labels == ["sunny", "rainy"]
     assert splits["dev"] == {"text": ["blue sea", "wet shoes"], "label": ["sunny", "rainy"]}
     assert len(splits["train"]["text"]) == len(WEATHER["train"])
 
-
-def test_a_task_is_trained_stored_and_loaded(found):
     task, metrics, answer, tokens = found["rating"]
     assert task == "text_regressor"
     assert 0 < metrics["dev/mae"] < 10

@@ -152,6 +152,7 @@ def test_gru_of_keras_2(tmp_path, reset_after):
     np.testing.assert_allclose(state, h, atol=1e-6)
 
 
+@pytest.mark.once
 def test_stack_of_bidirectional_lstms_of_keras_2(tmp_path):
     weights, configs, layers = {}, [], []
     for name, features in (("first", 5), ("second", 8)):
@@ -192,7 +193,7 @@ def crf_arrays(tags=3, features=5, boundaries=True, kernel=True):
     return {name: it.astype("float32") for name, it in arrays.items()}
 
 
-@pytest.mark.parametrize("boundaries", [True, False])
+@pytest.mark.parametrize("boundaries", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_crf_of_tensorflow_addons(tmp_path, boundaries):
     """The best of all tags is found by trying each, with the boundaries at the ends of a row."""
     arrays = crf_arrays(boundaries=boundaries, kernel=boundaries)

@@ -45,11 +45,11 @@ print(tuple(found.tokens.shape), tuple(best.tokens.shape))
 
 
 def other_modules():
-    """The modules that the project depends on and layers must not."""
+    """The modules that the project depends on and layers must not, with those of other backends."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = {re.split(r"[<>=!~ \[;]", line)[0] for line in project["dependencies"]}
     modules = {MODULES.get(name, name.replace("-", "_")) for name in names} | {"recipes"}
-    return modules - NEEDED - {keras.config.backend()}
+    return (modules | {"jax", "torch"}) - NEEDED - {keras.config.backend()}
 
 
 @pytest.mark.once

@@ -202,14 +202,3 @@ def test_slowest_tests_of_all_backends(tmp_path):
 
 def test_missing_report_is_a_failure(tmp_path):
     assert read(tmp_path / "none.xml", 0) == Outcome(failed=1)
-
-
-def test_layers_and_decoding_import_only_keras():
-    program = (
-        "import sys, keras; before = set(sys.modules); import zoo.layers, zoo.decoding; "
-        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
-    )
-    command = [sys.executable, "-c", program]
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    others = {"keras_hub", "mlflow", "tensorflow", "torch", "jax", "sentencepiece", "matplotlib"}
-    assert "zoo" in said.split() and not others & set(said.split())

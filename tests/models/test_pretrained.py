@@ -49,6 +49,7 @@ def test_hidden_states_are_those_of_the_encoder():
     assert backbone.count_params() == encoder.count_params() - pooler
 
 
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:1 of 4 texts are longer")
 def test_classifier_is_saved_loaded_and_explained(classifier, tmp_path):
     answers = probabilities(classifier)

@@ -50,7 +50,7 @@ def test_default_store_is_in_the_home(home):
     assert store.artifact_root(tracking_uri()) == home / "runs" / "artifacts"
 
 
-@pytest.mark.parametrize("name", ["a b", "100%", "what?x=1", "c#", "집", "%3F"])
+@pytest.mark.parametrize("name", ["집 c#d what?x=1 100%", "%3F"])
 def test_a_home_of_any_name_is_used(monkeypatch, tmp_path, name):
     import mlflow
     from mlflow import MlflowClient

@@ -182,6 +182,7 @@ def test_progress_is_stored_as_json(home):
         assert json.loads(file["progress"].tobytes())["best"] == 0.5
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "damage",
     [

@@ -17,6 +17,7 @@ TINY = [
     "tokenizer.vocabulary_size=340",
     "model.embedding_dim=8",
     "model.units=8",
+    "model.sequence_length=32",  # untrained models write until the end of it
     "training.epochs=1",
     "training.batch_size=50",
     "evaluation={metric: bleu, samples: 0}",

@@ -127,19 +127,18 @@ class _Trace(TorchFunctionMode):
         name = function.__name__
         if name in _CONVERSIONS and (result is args[0] or isinstance(args[0], int | float)):
             return  # it returns its argument, or makes a constant
-        of_tensors = any(id(x) in self.names for x in keras.tree.flatten((args, kwargs)))
+        one, several = isinstance(result, torch.Tensor), _is_sequence_of_tensors(result)
+        if not (one or several or name in _IN_PLACE):
+            if name not in _METADATA and self._has_named((args, kwargs)):
+                self.obstacle = f"`{name}` needs the value of a tensor in Python."
+            return
         arguments = [self._write(value) for value in args]
         arguments += [f"{key}={self._write(value)}" for key, value in kwargs.items()]
         call = f"{self._write(function)}({', '.join(arguments)})"
-        if isinstance(result, torch.Tensor):
+        if one:
             call = f"{self._name(result)} = {call}"
-        elif _is_sequence_of_tensors(result):
+        elif several:
             call = f"{', '.join(self._name(part) for part in result)}, = {call}"
-        elif name in _METADATA or not (name in _IN_PLACE or of_tensors):
-            return
-        elif name not in _IN_PLACE:
-            self.obstacle = f"`{name}` needs the value of a tensor in Python."
-            return
         self.lines.append(call)
 
     def _name(self, tensor):
@@ -147,6 +146,10 @@ class _Trace(TorchFunctionMode):
         if name == f"t{len(self.alive)}":
             self.alive.append(tensor)
         return name
+
+    def _has_named(self, value):
+        """Returns whether a nesting has a named tensor; slow, as Keras flattens by torch."""
+        return any(id(x) in self.names for x in keras.tree.flatten(value))
 
     def _write(self, value):
         """An argument as Python: a named tensor by its name, anything else as a constant."""
@@ -160,7 +163,7 @@ class _Trace(TorchFunctionMode):
             return f"[{parts}]" if isinstance(value, list) else f"({parts})"
         if value is None or type(value) in (bool, int, str):
             return repr(value)
-        if any(id(x) in self.names for x in keras.tree.flatten(value)):
+        if self._has_named(value):
             self.obstacle = f"A tensor is inside a {type(value).__name__}."
         name = f"c{len(self.constants)}"
         self.constants[name] = value
