@@ -5,7 +5,8 @@
 The model turns "Saturday, March 12, 2022" into "2022-03-12" character by character. Prints the
 share of 500 unseen dates that are right, and the training time; draws the attention weights of one
 date, a row for each target character and a column for each source character. These are the
-pictures in zoo/layers/README.md.
+pictures in zoo/layers/README.md. Writes the shares to
+`benchmarks/results/attention_maps_BACKEND.json`.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import os
 import random
 import time
 from pathlib import Path
+
+from timing import write_results
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -102,6 +105,11 @@ def main():
     print(f"\n{'attention':24}{'right':>8}{'seconds':>9}")
     for name, right, seconds, source, target in results:
         print(f"{name:24}{right:8.1%}{seconds:9.0f}   {source} -> {target}")
+    rows = [
+        {"attention": name, "right": right, "seconds": round(seconds, 1), "target": target}
+        for name, right, seconds, _, target in results
+    ]
+    write_results(f"attention_maps_{options.backend}", rows, (options.backend,))
 
 
 if __name__ == "__main__":

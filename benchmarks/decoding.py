@@ -3,13 +3,15 @@
     python benchmarks/decoding.py --backend jax
 
 An LSTM with Bahdanau attention and input feeding generates a fixed number of tokens from a given
-memory. All contestants take turns in one process. Prints the median speed and its ratio to the
-reference: JoeyNMT, which runs on torch whatever the backend, if it is installed (`pip install
-joeynmt`), else keras_hub.
+memory. All contestants take turns in one process, on one core. Prints the median speed and its
+ratio to the reference: JoeyNMT, which runs on torch whatever the backend, if it is installed (`pip
+install joeynmt`), else keras_hub. Writes them to `benchmarks/results/decoding_BACKEND.json`.
 """
 
 import argparse
 import os
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
@@ -23,13 +25,12 @@ parser.add_argument("--steps", type=int, default=50)
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads of torch are slower
+one_core()
 
 import keras  # noqa: E402
 import keras_hub  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 from zoo.decoding import beam_search, compiled, sample  # noqa: E402
 from zoo.layers import AttentiveDecoder  # noqa: E402
@@ -142,6 +143,7 @@ def joey_search(memory, beam):
 
 
 def main():
+    rows = []
     print(f"{'search':10}{'batch':>6}  {'contestant':12}{'tokens/s':>10}{'ratio':>8}")
     for beam in options.beams:
         for batch in options.batches:
@@ -150,12 +152,16 @@ def main():
             zoo, hub = zoo_search(memory, beam)
             contestants = {"JoeyNMT": joey_search(memory, beam), "keras_hub": hub, "zoo": zoo}
             contestants = {name: search for name, search in contestants.items() if search}
-            medians = median_seconds(contestants, options.rounds)
-            speeds = {name: batch * options.steps / time for name, time in medians.items()}
-            reference = next(iter(speeds.values()))
-            for name, speed in speeds.items():
-                case = f"{'greedy' if beam == 1 else f'beam {beam}':10}{batch:6}"
-                print(f"{case}  {name:12}{speed:10.0f}{speed / reference:8.2f}", flush=True)
+            row = {"beam": beam, "batch": batch}
+            row |= measure(contestants, options.rounds, batch * options.steps, "tokens")
+            for name, found in row["contestants"].items():
+                case = f"{'greedy' if beam == 1 else f'beam {beam}':10}{batch:6}  {name:12}"
+                print(f"{case}{found['per_second']:10.0f}{found['ratio']:8.2f}", flush=True)
+            rows.append(row)
+    packages = ("keras-hub", options.backend)
+    if "JoeyNMT" in rows[0]["contestants"]:
+        packages = (*packages, "joeynmt", "torch")
+    write_results(f"decoding_{options.backend}", rows, packages)
 
 
 if __name__ == "__main__":

@@ -6,21 +6,15 @@ One prefix is continued by 200 tokens, all of them with the same model: by `Caus
 one compiled loop), by `CausalLM.stream` (one compiled step, called from Python), by `generate` of
 KerasHub with its top-k sampler (compiled on TensorFlow and JAX), and by a plain loop: Keras'
 `call_with_state`, compiled as a function of one token, the next of which NumPy draws. All take
-turns in one process; prints the median speed of each and its ratio to the plain loop. With
-`--eager` the plain loop is not compiled, as the loop of a tutorial.
-
-Measured on one core of a machine with two, under other load, with the settings by default (2 ×
-LSTM-256, 99 characters; 5 rounds on TensorFlow, 3 on the others), tokens per second:
-
-    | | plain loop | infer | stream | keras_hub |
-    |---|---|---|---|---|
-    | JAX | 1,020 | 3,044 (3.0 ×) | 1,210 | 2,471 |
-    | TensorFlow | 80 | 1,626 (20.3 ×) | 90 | 1,013 |
-    | torch | 359 | 494 (1.4 ×) | 569 | 227 |
+turns in one process, on one core; prints the median speed of each and its ratio to the plain loop,
+and writes them to `benchmarks/results/language_model_BACKEND.json`. With `--eager` the plain loop
+is not compiled, as the loop of a tutorial.
 """
 
 import argparse
 import os
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
@@ -34,12 +28,11 @@ parser.add_argument("--eager", action="store_true", help="do not compile the pla
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads of torch are slower
+one_core()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 from zoo.decoding import compiled  # noqa: E402
 from zoo.models import CausalLM, CausalLMBackbone, CausalLMPreprocessor  # noqa: E402
@@ -88,13 +81,10 @@ def main():
         "stream": lambda: list(model.stream(PREFIX, max_length=options.steps)),
         "keras_hub generate": lambda: model.generate(PREFIX, max_length=length),
     }
-    seconds = median_seconds(contestants, options.rounds)
-    loop = "eager" if options.eager else "compiled"
-    sizes = f"{options.layers} × {options.decoder}-{options.units}"
-    print(f"{options.backend}, {sizes}, {options.steps} tokens, the step of the plain loop {loop}")
-    for name, value in seconds.items():
-        ratio = seconds["plain loop"] / value
-        print(f"{name:20} {options.steps / value:8,.0f} tokens/s  {ratio:5.1f} ×")
+    row = vars(options) | measure(contestants, options.rounds, options.steps, "tokens")
+    for name, found in row["contestants"].items():
+        print(f"{name:20} {found['per_second']:8,.0f} tokens/s  {found['ratio']:5.1f} ×")
+    write_results(f"language_model_{options.backend}", [row], ("keras-hub", options.backend))
 
 
 if __name__ == "__main__":

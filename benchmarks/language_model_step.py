@@ -5,20 +5,18 @@
 Both read windows of as many lanes and carry their state to the next one: `CausalLM` as a recipe
 trains it, and `torch.nn.Embedding`, `torch.nn.LSTM` and an output that shares the embedding, with
 the loss, the clipped gradient and the Adam of torch. Neither drops anything. They take turns in one
-process, on one core. Prints the median speed of each and writes it, with the ratio and the load of
-the machine, to `benchmarks/results/language_model_step_BACKEND.json`.
+process, on one core. Prints the median speed of each and writes it to
+`benchmarks/results/language_model_step_BACKEND.json`.
 """
 
 import argparse
-import json
 import os
-import platform
-from importlib.metadata import version
-from pathlib import Path
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
-parser.add_argument("--rounds", type=int, default=5, help="timed steps of each")
+parser.add_argument("--rounds", type=int, default=15, help="timed steps of each")
 parser.add_argument("--vocabulary", type=int, default=8000, help="token ids")
 parser.add_argument("--units", type=int, default=256)
 parser.add_argument("--layers", type=int, default=1)
@@ -27,13 +25,10 @@ parser.add_argument("--steps", type=int, default=64, help="tokens of a window")
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ["OMP_NUM_THREADS"] = "1"
-if hasattr(os, "sched_setaffinity"):  # all on one core, however many threads a backend starts
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+one_core()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 from recipes.language_modeling.carried_state import CarriedState  # noqa: E402
 from zoo.models import CausalLM, CausalLMBackbone  # noqa: E402
@@ -41,7 +36,6 @@ from zoo.training.losses import TokenCrossentropy  # noqa: E402
 from zoo.training.optimizer import compile_model  # noqa: E402
 from zoo.training.schema import TrainingConfig  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
 SHAPE = (options.lanes, options.steps)
 RANDOM = np.random.default_rng(0)
 TOKENS = RANDOM.integers(0, options.vocabulary, SHAPE).astype("int32")
@@ -102,27 +96,11 @@ def torch_step():
 
 
 def main():
-    load = os.getloadavg()[0]
     contestants = {"plain torch": torch_step(), "zoo": zoo_step()}
-    seconds = median_seconds(contestants, options.rounds)
-    speeds = {name: TOKENS.size / value for name, value in seconds.items()}
-    ratio = speeds["zoo"] / speeds["plain torch"]
-    for name, speed in speeds.items():
-        print(f"{name:12} {speed:9,.0f} tokens/s")
-    print(f"{options.backend}: {ratio:.2f} times plain torch")
-    names = ("keras", "torch", options.backend)
-    facts = vars(options) | {
-        "load_before": load,
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": {name: version(name) for name in dict.fromkeys(names)},
-        "tokens_per_second": {name: round(speed, 1) for name, speed in speeds.items()},
-        "ratio": round(ratio, 3),
-    }
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"language_model_step_{options.backend}.json"
-    file.write_text(json.dumps(facts, indent=1) + "\n")
-    print(file)
+    row = measure(contestants, options.rounds, TOKENS.size, "tokens")
+    for name, found in row["contestants"].items():
+        print(f"{name:12} {found['per_second']:9,.0f} tokens/s  {found['ratio']:5.2f} ×")
+    write_results(f"language_model_step_{options.backend}", [row], ("torch", options.backend))
 
 
 if __name__ == "__main__":

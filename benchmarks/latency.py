@@ -4,11 +4,13 @@
 
 `zoo` calls the model through `zoo.models.batching.predict`, `keras` through Keras'
 `predict_on_batch`; everything else is the same. Both take turns in one process and answer warm.
-Prints the medians, and the load of the machine when they began.
+Prints the medians, and writes them to `benchmarks/results/latency_BACKEND.json`.
 """
 
 import argparse
 import os
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
@@ -18,10 +20,9 @@ parser.add_argument("--texts", type=int, nargs="+", default=[1, 512])
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads of torch are slower
+one_core()
 
 import keras  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 import zoo  # noqa: E402
 from zoo.models.text_classifier import task  # noqa: E402
@@ -43,18 +44,20 @@ def with_keras(function):
 
 
 def main():
-    model = zoo.load(options.model)
-    print(f"{options.backend}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    model, rows = zoo.load(options.model), []
     for count in options.texts:
 
         def infer(texts=(TEXT,) * count):
             return model.infer(list(texts))
 
-        seconds = median_seconds({"zoo": infer, "keras": with_keras(infer)}, options.rounds)
-        for name, value in seconds.items():
-            print(
-                f"{count:4} texts  {name:6} {1000 * value:8.2f} ms  {count / value:8,.0f} texts/s"
-            )
+        row = {"model": options.model, "texts": count}
+        contestants = {"keras": with_keras(infer), "zoo": infer}
+        row |= measure(contestants, options.rounds, count, "texts")
+        for name, found in row["contestants"].items():
+            milliseconds = f"{1000 * found['seconds']:8.2f} ms"
+            print(f"{count:4} texts  {name:6} {milliseconds}  {found['per_second']:8,.0f} texts/s")
+        rows.append(row)
+    write_results(f"latency_{options.backend}", rows, (options.backend,))
 
 
 if __name__ == "__main__":

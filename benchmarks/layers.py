@@ -2,12 +2,15 @@
 
     python benchmarks/layers.py --backend torch
 
-All contestants take turns in one process. Prints the median time of a step and its ratio to native
-torch, which runs without padding. On TensorFlow and JAX the step is compiled.
+All contestants take turns in one process, on one core. Prints the median time of a step and its
+ratio to native torch, which runs without padding, and writes them to
+`benchmarks/results/layers_BACKEND.json`. On TensorFlow and JAX the step is compiled.
 """
 
 import argparse
 import os
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="torch")
@@ -17,11 +20,10 @@ parser.add_argument("--units", type=int, default=256)
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of torch do not spin
+one_core()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 from zoo.choices import CELLS  # noqa: E402
 from zoo.layers import RecurrentEncoder  # noqa: E402
@@ -66,6 +68,7 @@ def torch_step(cell, steps, bidirectional):
 
 
 def main():
+    rows = []
     print(f"{'cell':12}{'steps':>6}{'ways':>6}  {'contestant':14}{'ms':>9}{'ratio':>8}")
     for cell, steps, both in [
         ("lstm", 30, False),
@@ -78,11 +81,13 @@ def main():
         contestants = {"native torch": torch_step(cell, steps, both)}
         contestants["stock Keras"] = keras_step(cell, steps, both, stock=True)
         contestants["zoo"] = keras_step(cell, steps, both, stock=False)
-        medians = median_seconds(contestants, options.rounds)
-        reference = next(iter(medians.values()))
-        for name, median in medians.items():
-            case = f"{cell:12}{steps:6}{2 if both else 1:6}"
-            print(f"{case}  {name:14}{median * 1e3:9.1f}{median / reference:8.2f}", flush=True)
+        case = {"cell": cell, "steps": steps, "bidirectional": both}
+        row = case | measure(contestants, options.rounds, options.batch, "sequences")
+        for name, found in row["contestants"].items():
+            shown = f"{cell:12}{steps:6}{2 if both else 1:6}  {name:14}"
+            print(f"{shown}{found['seconds'] * 1e3:9.1f}{1 / found['ratio']:8.2f}", flush=True)
+        rows.append(row)
+    write_results(f"layers_{options.backend}", rows, ("torch", options.backend))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 For each word that names the kind or the colour of a shape in the picture: whether the cell with the
 greatest attention weight lies in the shape's bounding box, grown by half a cell, and the share of
-all cells that do, which is the score of a random guess.
+all cells that do, which is the score of a random guess. Writes both to
+`benchmarks/results/pointing_BACKEND.json`.
 
     zoo run captioning/quickstart
     python benchmarks/pointing.py models:/scenes@champion --backend jax
@@ -10,6 +11,8 @@ all cells that do, which is the score of a random guess.
 
 import argparse
 import os
+
+from timing import write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("model", help="a captioner: models:/NAME@ALIAS, or the folder of a preset")
@@ -40,6 +43,9 @@ for scene in track(make_scenes(0, arguments.scenes), "scenes"):
             inside = (x >= left - across) & (x <= right + across)
             inside &= (y >= top - down) & (y <= bottom + down)
             hits[word].append((inside.flat[weights.argmax()], inside.mean()))
+rows = []
 for word, found in hits.items():
-    hit, chance = np.mean(found, axis=0)
+    hit, chance = map(float, np.mean(found, axis=0))
     print(f"{word:7} {len(found):4} words  {hit:6.1%} hit, {chance:6.1%} by chance")
+    rows.append({"word": word, "words": len(found), "hit": hit, "chance": chance})
+write_results(f"pointing_{arguments.backend}", rows, (arguments.backend,))

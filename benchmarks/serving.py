@@ -11,7 +11,6 @@ the 99th percentile of the latency, requests per second, and their ratio, and wr
 import argparse
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -20,13 +19,12 @@ import threading
 import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from timing import write_results
 
 WORDS = "a gripping film that is worth your time and never dull for its two hours".split()
-RESULTS = Path(__file__).parent / "results"
 
 
 @contextmanager
@@ -128,23 +126,13 @@ def main():
                     found.setdefault(clients, {})[name] = row
                     shown = (f"{key} {value:8.1f}" for key, value in row.items())
                     print(f"{name:6} {clients:3} clients  {'  '.join(shown)}", flush=True)
-    for clients, rows in found.items():
-        rows["ratio"] = rows["zoo"]["requests_per_second"] / rows["mlflow"]["requests_per_second"]
-        print(f"{clients:3} clients: {rows['ratio']:.1f} times the requests of MLflow's server")
-    RESULTS.mkdir(exist_ok=True)
-    facts = {
-        "model": options.model,
-        "backend": options.backend,
-        "seconds": options.seconds,
-        "load_before": os.getloadavg()[0],
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": {name: version(name) for name in ("keras", "mlflow", options.backend)},
-        "clients": found,
-    }
-    file = RESULTS / f"serving_{options.backend}.json"
-    file.write_text(json.dumps(facts, indent=1) + "\n")
-    print(file)
+    rows = []
+    for clients, row in found.items():
+        ratio = row["zoo"]["requests_per_second"] / row["mlflow"]["requests_per_second"]
+        print(f"{clients:3} clients: {ratio:.1f} times the requests of MLflow's server")
+        case = {"model": options.model, "seconds": options.seconds, "clients": clients}
+        rows.append(case | {"contestants": row, "ratio": round(ratio, 3)})
+    write_results(f"serving_{options.backend}", rows, ("mlflow", options.backend))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@
     python benchmarks/translation.py --backend torch --models luong_general --rounds 5
 
 Both have the same weights, and the difference of their logits is printed first. All take turns in
-one process. Prints the median speed: tokens per second of a training step (forward, backward,
-clipping and Adam), and sentences per second of greedy decoding to a fixed length. Both are given
-the masks of padding, though nothing is padded; the GRUs of plain torch ignore them. The Transformer of
-plain torch has no cache, so each step runs over all earlier tokens again.
+one process, on one core. Prints the median speed, and writes it to
+`benchmarks/results/translation_BACKEND.json`: tokens per second of a training step (forward,
+backward, clipping and Adam), and sentences per second of greedy decoding to a fixed length. Both
+are given the masks of padding, though nothing is padded; the GRUs of plain torch ignore them. The
+Transformer of plain torch has no cache, so each step runs over all earlier tokens again.
 """
 
 import argparse
 import os
 from functools import partial
+
+from timing import measure, one_core, write_results
 
 MODELS = {
     "none": {},
@@ -23,6 +26,7 @@ MODELS = {
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="jax")
 parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+parser.add_argument("--what", nargs="+", choices=["train", "decode"], default=["train", "decode"])
 parser.add_argument("--rounds", type=int, default=10, help="timed turns of each contestant")
 parser.add_argument("--batch", type=int, default=64)
 parser.add_argument("--units", type=int, default=256)
@@ -31,11 +35,11 @@ parser.add_argument("--length", type=int, default=24, help="tokens of sources an
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+one_core()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from timing import median_seconds  # noqa: E402
 from torch import nn  # noqa: E402
 
 from zoo.decoding import beam_search, compiled  # noqa: E402
@@ -328,7 +332,7 @@ def plain_contestant(model):
 
 
 def main():
-    shape = (options.batch, options.length)
+    shape, rows = (options.batch, options.length), []
     source, target = np.random.default_rng(0).integers(4, options.vocabulary, (2, *shape), "int32")
     previous = np.concatenate([np.full((options.batch, 1), START, "int32"), target[:, :-1]], axis=1)
     print(f"{'model':15}{'what':25}{'plain torch':>12}{'zoo':>10}{'ratio':>8}")
@@ -338,23 +342,29 @@ def main():
         ones = np.ones(shape, bool)
         ours = keras.Model.predict_on_batch(model, inputs(source, previous, ones, ones))
         with torch.inference_mode():
-            theirs = plain(torch.tensor(source), torch.tensor(previous)).numpy()
-        print(f"{name:15}{'largest logit difference':25}{np.abs(ours - theirs).max():12.1e}")
-        agree = (decode(source) == plain_decode(source)).mean()
-        print(f"{name:15}{'same tokens, greedy':25}{agree:12.1%}")
+            arrays = map(torch.tensor, (source, previous, ones))
+            difference = float(np.abs(ours - plain(*arrays).numpy()).max())
+        print(f"{name:15}{'largest logit difference':25}{difference:12.1e}")
+        if "decode" in options.what:
+            agree = float((decode(source) == plain_decode(source)).mean())
+            print(f"{name:15}{'same tokens, greedy':25}{agree:12.1%}")
         cases = {
-            "train tokens/s": (train, plain_train, (source, previous, target), target.size),
-            "decode sentences/s": (decode, plain_decode, (source,), options.batch),
+            "train": (train, plain_train, (source, previous, target), target.size, "tokens"),
+            "decode": (decode, plain_decode, (source,), options.batch, "sentences"),
         }
-        for what, (zoo, torch_, arrays, count) in cases.items():
-            contestants = {"plain": partial(torch_, *arrays), "zoo": partial(zoo, *arrays)}
-            medians = median_seconds(contestants, options.rounds)
-            speeds = {contestant: count / seconds for contestant, seconds in medians.items()}
-            ratio = speeds["zoo"] / speeds["plain"]
+        for what in options.what:
+            zoo, torch_, arrays, count, unit = cases[what]
+            contestants = {"plain torch": partial(torch_, *arrays), "zoo": partial(zoo, *arrays)}
+            row = {"model": name, "what": what, "logit_difference": difference}
+            row |= measure(contestants, options.rounds, count, unit)
+            plain_speed, speed = (it["per_second"] for it in row["contestants"].values())
+            ratio = row["contestants"]["zoo"]["ratio"]
             print(
-                f"{name:15}{what:25}{speeds['plain']:12,.0f}{speeds['zoo']:10,.0f}{ratio:8.2f}",
+                f"{name:15}{f'{what} {unit}/s':25}{plain_speed:12,.0f}{speed:10,.0f}{ratio:8.2f}",
                 flush=True,
             )
+            rows.append(row)
+    write_results(f"translation_{options.backend}", rows, ("torch", options.backend))
 
 
 if __name__ == "__main__":

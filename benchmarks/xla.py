@@ -2,11 +2,14 @@
 
     python benchmarks/xla.py
 
-Both take turns in one process. Prints the median times of a step and their ratio.
+Both take turns in one process, on one core. Prints the median times of a step and their ratio, and
+writes them to `benchmarks/results/xla.json`.
 """
 
 import argparse
 import os
+
+from timing import measure, one_core, write_results
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--rounds", type=int, default=5, help="timed steps of each contestant")
@@ -16,10 +19,10 @@ parser.add_argument("--units", type=int, default=128)
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+one_core()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from timing import median_seconds  # noqa: E402
 
 from zoo.models import (  # noqa: E402
     ImageToTextBackbone,
@@ -87,16 +90,20 @@ def step(make, dropout, jit):
 
 
 def main():
+    rows = []
     print(f"{'model':34}{'dropout':>8}{'XLA ms':>9}{'ms':>8}{'ratio':>8}")
     for name, make in MODELS.items():
         for rate in (0.0, 0.3):
-            contestants = {jit: step(make, rate, jit) for jit in (True, False)}
-            with_xla, without = median_seconds(contestants, options.rounds).values()
+            contestants = {"plain": step(make, rate, False), "XLA": step(make, rate, True)}
+            row = {"model": name, "dropout": rate}
+            row |= measure(contestants, options.rounds, options.batch, "examples")
+            plain, xla = (it["seconds"] for it in row["contestants"].values())
             print(
-                f"{name:34}{rate:8}{with_xla * 1e3:9.0f}{without * 1e3:8.0f}"
-                f"{with_xla / without:8.2f}",
+                f"{name:34}{rate:8}{xla * 1e3:9.0f}{plain * 1e3:8.0f}{xla / plain:8.2f}",
                 flush=True,
             )
+            rows.append(row)
+    write_results("xla", rows, ("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,8 @@ class Attention(keras.layers.Layer):
         scores = ops.cast(self.score(query, keys), self._weights_dtype)
         _check_scores(scores, query, value)
         weights = self.weigh(scores, mask, query, position)  # [batch, target, source]
-        dropped = ops.cast(self.drop(weights, training=training), value.dtype)
+        dropped = self.drop(weights, training=training) if self.dropout else weights
+        dropped = ops.cast(dropped, value.dtype)
         outputs = self.combine(dropped, value, keys)  # [batch, target, units]
         if query_mask is not None:
             outputs = outputs * ops.cast(query_mask, outputs.dtype)[:, :, None]

@@ -1,0 +1,223 @@
+"""Writes the tables of measurements in the manuals from the files in `benchmarks/results`.
+
+    python -m benchmarks.tables           # writes
+    python -m benchmarks.tables --check   # says which manuals are out of date
+
+A table stands between `<!-- results of NAME -->` and `<!-- end of results -->`, where the name is
+that of a function below. What is not measured on a backend is shown as –.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BACKENDS = {"torch": "torch", "tensorflow": "TensorFlow", "jax": "JAX"}
+BLOCK = re.compile(r"(<!-- results of (\w+) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
+NONE = "–"
+
+
+def translation(results) -> list[list[str]]:
+    """Training and greedy search by model, as speed relative to plain torch."""
+    header = [f"{what}: {title}" for what in ("train", "decode") for title in BACKENDS.values()]
+    models = dict.fromkeys(row["model"] for facts in results.values() for row in facts["rows"])
+    return [["", *header]] + [
+        [
+            f"`{model}`",
+            *(
+                _ratio(results, backend, "zoo", model=model, what=what)
+                for what in ("train", "decode")
+                for backend in BACKENDS
+            ),
+        ]
+        for model in models
+    ]
+
+
+def layers(results) -> list[list[str]]:
+    """Time of a training step relative to native torch; in brackets Keras' masked layers."""
+    cases = {
+        (row["cell"], row["steps"], row["bidirectional"])
+        for facts in results.values()
+        for row in facts["rows"]
+    }
+    table = [["", *BACKENDS.values()]]
+    for cell, steps, both in sorted(cases, reverse=True, key=lambda it: (it[0], -it[1], not it[2])):
+        case = {"cell": cell, "steps": steps, "bidirectional": both}
+        cells = []
+        for backend in BACKENDS:
+            ours, stock = (
+                _ratio(results, backend, name, inverse=True, **case)
+                for name in ("zoo", "stock Keras")
+            )
+            cells.append(f"{ours} ({stock})" if ours != NONE else NONE)
+        name = f"{cell.upper()}, {steps} steps{', bidirectional' if both else ''}"
+        table.append([name, *cells])
+    return table
+
+
+def decoding(results) -> list[list[str]]:
+    """Tokens per second of searches, with the ratio to the first contestant in brackets."""
+    table = [["", *BACKENDS.values()]]
+    for beam in (1, 5):
+        for batch in (1, 64):
+            name = "greedy" if beam == 1 else f"beam of {beam}"
+            name += ", one sentence" if batch == 1 else f", {batch} sentences"
+            speeds = (_speed(results, b, "zoo", beam=beam, batch=batch) for b in BACKENDS)
+            table.append([name, *speeds])
+    return table
+
+
+def language_model_step(results) -> list[list[str]]:
+    """Tokens per second of a training step, beside plain torch."""
+    table = [["", "plain torch", "zoo", "ratio"]]
+    for backend, title in BACKENDS.items():
+        speeds = [_number(results, backend, name, "per_second") for name in ("plain torch", "zoo")]
+        table.append([title, *speeds, _ratio(results, backend, "zoo")])
+    return table
+
+
+def language_model(results) -> list[list[str]]:
+    """Tokens per second of a continuation, with the ratio to the plain loop in brackets."""
+    names = ("plain loop", "infer", "stream", "keras_hub generate")
+    table = [["", *names]]
+    for backend, title in BACKENDS.items():
+        plain, *others = names
+        speeds = (_speed(results, backend, name) for name in others)
+        table.append([title, _number(results, backend, plain, "per_second"), *speeds])
+    return table
+
+
+def xla(results) -> list[list[str]]:
+    """Time of a step with XLA relative to without, on TensorFlow, by dropout rate."""
+    (facts,) = results.values()
+    rates = sorted({row["dropout"] for row in facts["rows"]})
+    table = [["with XLA / without", *(f"dropout {rate:g}" for rate in rates)]]
+    for model in dict.fromkeys(row["model"] for row in facts["rows"]):
+        cases = ({"model": model, "dropout": rate} for rate in rates)
+        table.append([model, *(_ratio(results, "", "XLA", inverse=True, **it) for it in cases)])
+    return table
+
+
+def serving(results) -> list[list[str]]:
+    """Requests per second and latency by number of clients, beside MLflow's server."""
+    latency = "median, 99th percentile"
+    table = [["", "clients", "requests/s", latency, "MLflow: requests/s", latency, "ratio"]]
+    for backend, title in BACKENDS.items():
+        for row in results.get(backend, {"rows": []})["rows"]:
+            cells = []
+            for found in row["contestants"].values():
+                cells.append(f"{found['requests_per_second']:,.0f}")
+                cells.append(f"{found['p50_ms']:.1f}, {found['p99_ms']:.1f} ms")
+            table.append([title, str(row["clients"]), *cells, f"{row['ratio']:.1f}"])
+            title = ""
+    return table
+
+
+TABLES: dict[str, Callable] = {
+    table.__name__: table
+    for table in (
+        translation,
+        layers,
+        decoding,
+        language_model_step,
+        language_model,
+        xla,
+        serving,
+    )
+}
+
+
+def outdated() -> dict[Path, str]:
+    """The manuals whose tables differ from the results, and their right texts."""
+    changed = {}
+    for path in (p for top in ("docs", "recipes", "zoo") for p in (ROOT / top).rglob("*.md")):
+        text = path.read_text("utf-8")
+        right = BLOCK.sub(lambda it: f"{it[1]}{_markdown(it[2])}{it[4]}", text)
+        if right != text:
+            changed[path] = right
+    return changed
+
+
+def _markdown(name):
+    """A table with the machine below."""
+    if name not in TABLES:
+        raise ValueError(f"A table is one of {', '.join(TABLES)}. Received: results of {name}")
+    results = _read(name)
+    if not results:
+        raise ValueError(f"There is no benchmarks/results/{name}*.json for: results of {name}")
+    header, *rows = TABLES[name](results)
+    lines = [header, ["---"] * len(header), *rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in lines]
+    return "\n".join([*lines, "", _machine(results.values()), ""])
+
+
+def _read(name):
+    """The results of a benchmark by backend, or by `""` if it has one file."""
+    files = {backend: RESULTS / f"{name}_{backend}.json" for backend in BACKENDS}
+    files[""] = RESULTS / f"{name}.json"
+    return {
+        backend: json.loads(file.read_text("utf-8"))
+        for backend, file in files.items()
+        if file.exists()
+    }
+
+
+def _machine(results: Iterable[dict]) -> str:
+    """Where and with which versions it was measured."""
+    machines, versions = {}, {}
+    for facts in results:
+        machine = facts["machine"]
+        used = f"{machine['cores_used']} of {machine['cores']} cores, {machine['clock']}"
+        machines[f"{machine['processor']}, {used}"] = None
+        versions |= facts["versions"]
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"({'; '.join(machines)}; {shown})"
+
+
+def _found(results, backend, contestant, **case):
+    """The measurements of a contestant, or `None`."""
+    for row in results.get(backend, {"rows": []})["rows"]:
+        if all(row[key] == value for key, value in case.items()):
+            return row["contestants"].get(contestant)
+    return None
+
+
+def _number(results, backend, contestant, key, **case):
+    found = _found(results, backend, contestant, **case)
+    return NONE if found is None else f"{found[key]:,.0f}"
+
+
+def _ratio(results, backend, contestant, inverse=False, **case):
+    """The speed relative to that of the reference; with `inverse` the time."""
+    found = _found(results, backend, contestant, **case)
+    if found is None:
+        return NONE
+    return f"{1 / found['ratio'] if inverse else found['ratio']:.2f}"
+
+
+def _speed(results, backend, contestant, **case):
+    """Units per second, with the ratio to the reference."""
+    found = _found(results, backend, contestant, **case)
+    return NONE if found is None else f"{found['per_second']:,.0f} ({found['ratio']:.1f} ×)"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if out of date")
+    arguments = parser.parse_args()
+    for path, text in (changed := outdated()).items():
+        print(f"{path.relative_to(ROOT)} {'is out of date' if arguments.check else 'written'}")
+        if not arguments.check:
+            path.write_text(text, "utf-8")
+    return int(arguments.check and bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
