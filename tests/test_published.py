@@ -17,7 +17,7 @@ SEVEN = (Path(__file__).parent / "7_theo_0.wav").read_bytes()  # of FSDD, CC BY-
 ANSWERS = {
     "bilstm_bahdanau_nsmc_ko": ("정말 재미있어요", "positive"),
     "bilstm_bahdanau_sst2_en": ("A gripping film.", "positive"),
-    "bilstm_bahdanau_imdb_en": ("I want my two hours back.", "negative"),
+    "bilstm_bahdanau_imdb_en": ("A waste of time.", "negative"),
     "gru_bahdanau_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "gru_copy_sae4k_ko": ("침실에 불 꺼 줄래", "침실 불 끄기"),
     "transformer_chatbot_ko": ("오늘 너무 피곤해", "푹 쉬세요."),

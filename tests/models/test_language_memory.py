@@ -73,6 +73,8 @@ def test_scores_with_a_cache():
     model.cache = ContinuousCache(size=30, theta=1.0, weight=0.2)  # now its own
     scores = model.score({"text": [text]})
     assert scores["perplexity_with_cache"] == pytest.approx(np.exp(-found.mean()), rel=1e-4)
+    bits = scores.pop("bits_per_character_with_cache") / scores["bits_per_character"]
+    assert bits == pytest.approx(found.mean() / plain.mean(), rel=1e-4)
     del scores["perplexity_with_cache"]
     assert scores == plain_scores
     own = model.score({"text": [text]}, cache=True)

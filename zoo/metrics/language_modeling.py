@@ -35,7 +35,7 @@ def language_modeling_scores(
         `word_perplexity`, the perplexity that a model of words would have with these `nats`, unless
         words have more than 20 characters on average, as where a language has no spaces; with
         `nats_without_state` `perplexity_without_state`, and with `nats_with_cache`
-        `perplexity_with_cache`.
+        `perplexity_with_cache` and `bits_per_character_with_cache`.
 
     Raises:
         ValueError: if there are no tokens.
@@ -61,6 +61,7 @@ def language_modeling_scores(
         scores["perplexity_without_state"] = _exponential(nats_without_state / tokens)
     if nats_with_cache is not None:
         scores["perplexity_with_cache"] = _exponential(nats_with_cache / tokens)
+        scores["bits_per_character_with_cache"] = nats_with_cache / characters / math.log(2)
     return scores
 
 

@@ -75,8 +75,10 @@ def enter(
     if known := next((it for it in data.list_datasets() if it.name == card.dataset), None):
         client.log_inputs(run.id, [published_input(known)])
     _log_files(run, card, config)
+    # Before the metrics of the stored model, which `log_model` gives the time of its directory.
+    earlier = min(start, int(1000 * directory.stat().st_mtime)) - 1
     for epoch, metrics in presets.read_history(directory):
-        run.log_metrics(metrics, epoch)
+        run.log_metrics(metrics, epoch, earlier)
     uri = run.log_model(directory, card)
     number = registry.add_version(
         client, uri, card.name, card, registry.describe(card), {"source": SOURCE}, run.id

@@ -58,18 +58,22 @@ class Run:
         page = f"#/experiments/{quote(self.experiment_id)}/runs/{self.id}"
         return f"{base}/{page}?workflowType=machine_learning"
 
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+    def log_metrics(
+        self, metrics: dict[str, float], step: int, timestamp: int | None = None
+    ) -> None:
         """Logs the metrics of one step, in one request.
 
         Args:
             metrics: Values by name; the prefix before a `/` is the section of the chart
                 (`train/loss`, `dev/accuracy`).
             step: The epoch, or another value of the horizontal axis.
+            timestamp: Milliseconds since 1970. Defaults to the present. Of values of one step
+                MLflow shows the latest.
         """
-        now = int(time.time() * 1000)
+        at = int(time.time() * 1000) if timestamp is None else timestamp
         self._step = max(self._step, step)
         self._client.log_batch(
-            self.id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()]
+            self.id, metrics=[Metric(k, float(v), at, step) for k, v in metrics.items()]
         )
 
     def log_epochs(self, epochs: list[tuple[int, dict[str, float]]]) -> None:

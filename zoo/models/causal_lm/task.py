@@ -307,7 +307,7 @@ class CausalLM(keras_hub.models.CausalLM):
             carried through each text; of a recurrent model without cache and dynamic evaluation
             also `perplexity_without_state`, with the state forgotten after each
             `sequence_length` tokens of the preprocessor; and of a model with a cache of its own
-            `perplexity_with_cache`.
+            `perplexity_with_cache` and `bits_per_character_with_cache`.
 
         Raises:
             ValueError: if the column is missing or has no rows, an option is out of its range, or
