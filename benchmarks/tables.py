@@ -169,7 +169,8 @@ def _read(name):
 
 def _machine(results: Iterable[dict]) -> str:
     """Where and with which versions it was measured."""
-    machines, versions = {}, {}
+    machines: dict[str, None] = {}  # an ordered set
+    versions: dict[str, str] = {}
     for facts in results:
         machine = facts["machine"]
         used = f"{machine['cores_used']} of {machine['cores']} cores, {machine['clock']}"
