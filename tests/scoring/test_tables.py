@@ -120,6 +120,22 @@ def test_an_open_quote_is_refused(tmp_path, monkeypatch):
         look_through(path, 2, "line")
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n4,good\n", '"", x\n'])
+def test_a_quote_that_is_open_at_the_end_is_refused(tmp_path, end):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\n1,ok\n2,"great movie' + end)
+    with pytest.raises(TableError, match="after row 2 .* quote is open at the end.*must be closed"):
+        look_through(path, 2, "line")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_quotes_that_are_closed_may_end_a_file(tmp_path, end):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\n1,"bad" one\n2,"good"' + end)
+    rows = [{"id": "1", "text": "bad one"}, {"id": "2", "text": "good"}]
+    assert rows_of(path, 1)[1] == [[row] for row in rows]
+
+
 def test_a_changed_file_is_noticed(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a\n1\n")

@@ -8,7 +8,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".jsonl", ".parquet")
 MAX_BYTES = 1 << 26  # of a cell or a line; what is longer is no table
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
 Rows = list[dict[str, Any]]
 
@@ -281,7 +282,11 @@ def _csv_rows(file: Path, start: int) -> Iterator[tuple[int, list[str]]]:
             stream.seek(start)
             lines = _Lines(stream, file)
             position = lines.position
-            for cells in csv.reader(lines):
+            for cells in csv.reader(chain(lines, [END])):
+                if cells == [END]:
+                    return
+                if cells and END in cells[-1]:
+                    raise csv.Error("a quote is open at the end of the file")
                 yield position, cells
                 position = lines.position
                 number += 1
