@@ -143,6 +143,21 @@ def test_a_changed_file_is_noticed(tmp_path):
     assert tables.changed(table) is None
     path.write_text("a\n1\n2\n")
     assert tables.changed(table) == str(path)
+    path.unlink()
+    assert tables.changed(table) == str(path)
+
+
+def test_a_new_file_of_a_folder_is_noticed(tmp_path):
+    folder = tmp_path / "table.csv"
+    folder.mkdir()
+    (folder / "b.csv").write_text("a\n1\n")
+    table = look_through(folder, 2, "line")
+    assert tables.changed(table) is None
+    (folder / "c.csv").write_text("a\n2\n")
+    assert tables.changed(table) == str(folder / "c.csv")
+    (folder / "c.csv").unlink()
+    (folder / "b.csv").rename(folder / "a.csv")
+    assert tables.changed(table) == str(folder / "a.csv")
 
 
 def written(tmp_path, source, kind, part_rows=2):

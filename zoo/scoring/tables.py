@@ -47,6 +47,7 @@ class Table:
     """A table that was looked through.
 
     Attributes:
+        path: The file or folder.
         format: One of `FORMATS`.
         files: Path, size and time of change of each file, in order.
         columns: The kinds of values of each column by its name: of JSON lines, the keys in order of
@@ -54,6 +55,7 @@ class Table:
         parts: The parts, in order.
     """
 
+    path: str
     format: str
     files: list[tuple[str, int, int]]
     columns: dict[str, str]
@@ -113,28 +115,29 @@ def look_through(path: Path, part_rows: int, corrupt: str) -> Table:
         TableError: if it cannot be read, has no rows, or its files have other columns.
     """
     kind = format_of(path)
-    files = files_of(path)
+    files = _states(path)  # before looking, so that a change meanwhile is one
     look = {".csv": _look_csv, ".jsonl": _look_json, ".parquet": _look_parquet}[kind]
     found = _Found(part_rows, corrupt)
-    for file in files:
-        look(file, found)
+    for file, *_ in files:
+        look(Path(file), found)
     if not found.parts:
         raise TableError(f"The table has no rows. Received: {path}")
-    states = [(str(file.absolute()), *_state(file)) for file in files]
-    return Table(kind, states, found.columns, found.parts)
+    return Table(str(path.absolute()), kind, files, found.columns, found.parts)
 
 
 def changed(table: Table) -> str | None:
-    """A file of the table that has changed since it was looked through, or `None`."""
-    for name, *state in table.files:
-        if not Path(name).is_file() or list(_state(Path(name))) != state:
-            return name
-    return None
+    """A file that is new, gone or another since the table was looked through, or `None`."""
+    try:
+        different = set(_states(Path(table.path))) ^ set(table.files)
+    except (TableError, OSError):
+        return table.path
+    return min(name for name, *_ in different) if different else None
 
 
-def _state(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
+def _states(path: Path) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of each file."""
+    found = [(file.absolute(), file.stat()) for file in files_of(path)]
+    return [(str(file), facts.st_size, facts.st_mtime_ns) for file, facts in found]
 
 
 @dataclass
