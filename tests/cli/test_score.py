@@ -145,7 +145,7 @@ def test_resuming_scores_the_parts_that_are_left(cluster, table, tmp_path, kind,
     cluster.limit = 1
     assert main(words) == 130
     assert "Parts that are done: 1. --resume goes on" in capsys.readouterr().err
-    folder = job.folder_of(path)
+    folder = job.parts_of(job.folder_of(path))
     assert not path.exists() and (folder / "part-000000.json").is_file()
     (folder / f".part-0123-part-000002{kind}").write_text("half")  # of a process that was killed
     (folder / f"part-000001{kind}").write_text("a whole file, not yet counted")
@@ -182,6 +182,40 @@ def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(
     shutil.rmtree(job.folder_of(path))
     cluster.limit = 1000
     assert main(words) == 0 and len(read(path)) == 7
+
+
+def test_parts_of_another_plan_are_not_done(cluster, table, tmp_path, capsys):
+    source, path = table(".csv"), tmp_path / "answers.csv"
+    words = ["score", "tiny_en", str(source), str(path), *WORDS]
+    cluster.limit = 0
+    assert main([*words, "--batch-size", "8"]) == 130  # its last process still writes a part
+    parts = job.parts_of(job.folder_of(path))
+    parts.mkdir()
+    worker.part_file(parts, 0, ".csv").write_text("rows of other options")
+    count = {"rows": 2, "errors": 0, "first_error": ""}
+    run = cluster.run
+
+    def late(*words):
+        worker.count_file(parts, 0).write_text(json.dumps(count))
+        run(*words)
+
+    cluster.limit, spark.run = 1000, late
+    assert main(words) == 0
+    assert cluster.parts == [0, 1, 2] and [row["answer_label"] for row in read(path)] == LABELS
+
+
+def test_a_table_that_changes_while_it_is_scored_is_a_failure(cluster, table, tmp_path, capsys):
+    source, path = table(".csv"), tmp_path / "answers.csv"
+    run = cluster.run
+
+    def changing(*words):
+        run(*words)
+        source.write_text(source.read_text().replace("a film", "a book"))
+
+    spark.run = changing
+    assert main(["score", "tiny_en", str(source), str(path), *WORDS]) == 1
+    assert "The input has changed since it was looked through" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, model):

@@ -246,7 +246,7 @@ def _score(
         as_json=args.json,
         max_characters=args.max_characters,
         format=args.output.suffix.lower(),
-        folder=str(job.folder.absolute()),
+        folder=str(job.parts.absolute()),
         key=work["model"],
         load=partial(_load, len(members), work["backend"]),
     )
@@ -318,8 +318,8 @@ def _progress(
         def watch() -> None:
             deadline: float | None = time.monotonic() + SECONDS_TO_GET_WORKERS
             while not ended.wait(0.5):
-                names = set(os.listdir(job.folder))
-                for number in [it for it in left if count_file(job.folder, it).name in names]:
+                names = set(os.listdir(job.parts)) if job.parts.is_dir() else ()
+                for number in [it for it in left if count_file(job.parts, it).name in names]:
                     bar.advance(shown, left.pop(number))
                 if deadline and time.monotonic() > deadline:
                     deadline = None
