@@ -162,8 +162,10 @@ def test_resuming_scores_the_parts_that_are_left(cluster, table, tmp_path, kind,
         assert pq.read_table(path).equals(pq.read_table(whole))
     else:
         assert path.read_bytes() == whole.read_bytes()
-    assert main([*words, "--resume"]) == 0
-    assert "Nothing to do" in capsys.readouterr().out
+    before = path.read_bytes()
+    for also in ([], ["--resume"], ["--resume", "--column", "nosuch"]):  # it is not checked
+        assert main([*words, *also]) == 2
+        assert "The output exists" in capsys.readouterr().err and path.read_bytes() == before
 
 
 def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(

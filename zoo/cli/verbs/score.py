@@ -118,11 +118,9 @@ def run(args: Namespace) -> None:
         if name in options and Path(options[name]).exists():
             options[name] = str(Path(options[name]).absolute())
     if args.output.exists():
-        if args.resume:
-            print(f"Nothing to do: {args.output} is complete.")
-            return
         raise WrongUse(
-            f"The output exists: choose another path, or remove it. Received: {args.output}",
+            "The output exists: it is complete if an earlier command wrote it. Choose another path, "
+            f"or remove it. Received: {args.output}",
             hint=command("rm", "-r", args.output),
         )
     spark.require_spark()
