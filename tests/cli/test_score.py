@@ -302,6 +302,33 @@ def test_wrong_commands_are_refused_before_spark_starts(
     assert cluster.parts == () and not list(tmp_path.glob("o.*"))
 
 
+@pytest.mark.parametrize(
+    "message, reason",
+    [
+        (
+            "An error occurred while calling z:collectAndServe.\n: SparkException: Job aborted: "
+            'PythonException: Traceback (most recent call last):\n  File "a.py", line 1\n    f()\n'
+            "pyarrow.lib.ArrowInvalid: Integer value 3 is out of range\n\n\tat org.Java(A.scala:1)",
+            "pyarrow.lib.ArrowInvalid: Integer value 3 is out of range",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1\n\nDuring …\n\n'
+            'Traceback (most recent call last):\n  File "a.py", line 2\nMemoryError\n\tat A.b',
+            "MemoryError",
+        ),
+        (
+            "An error occurred while calling z:collectAndServe.\n: SparkException: Executor lost.\n"
+            "\tat org.Java(A.scala:1)",
+            "SparkException: Executor lost",
+        ),
+        ("", "RuntimeError"),
+    ],
+)
+def test_an_error_of_spark_is_one_line(tmp_path, message, reason):
+    said = str(spark._failed("It failed", RuntimeError(message), tmp_path))
+    assert said == f"It failed: {reason}. All messages are in {tmp_path}"
+
+
 def test_what_spark_needs_is_said_with_the_remedy(cards, table, tmp_path, monkeypatch, capsys):
     words = ["score", "tiny_en", str(table(".csv")), str(tmp_path / "o.csv"), "--column", "comment"]
     monkeypatch.setattr(spark.importlib.util, "find_spec", lambda name: None)

@@ -216,6 +216,23 @@ def test_json_lines_stay_as_they_are(tmp_path):
     )
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_integers_that_are_no_float_stay_beside_numbers(tmp_path, order):
+    for numbers, expected in {
+        (1, 2**53, 1.5): [1.0, 2.0**53, 1.5],
+        (1, 2**53 + 1, -(2**63)): [1, 2**53 + 1, -(2**63)],
+        (1, 2**53 + 1, 1.5): ["1", "9007199254740993", "1.5"],
+        (1, 2**63): ["1", "9223372036854775808"],
+    }.items():
+        lines = [json.dumps({"n": number}) + "\n" for number in numbers[::order]]
+        (tmp_path / "table.jsonl").write_text("".join(lines))
+        table = look_through(tmp_path / "table.jsonl", 9, "line")
+        (field,) = schema_of(table)
+        rows = [row for chunk in read_rows(table, table.parts[0], 9, "line") for row in chunk]
+        (array,) = writing._arrays(rows, [field])
+        assert array.to_pylist() == expected[::order]
+
+
 def test_json_lines_as_parquet_and_csv(tmp_path):
     (tmp_path / "table.jsonl").write_text(JSON)
     found = pq.read_table(written(tmp_path, tmp_path / "table.jsonl", ".parquet")).to_pylist()

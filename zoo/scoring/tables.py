@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".jsonl", ".parquet")
 MAX_BYTES = 1 << 26  # of a cell or a line; what is longer is no table
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_EXACT = 1 << 53  # the largest integer up to which a column of floating-point numbers has all
 END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
 Rows = list[dict[str, Any]]
@@ -209,7 +210,8 @@ def schema_of(table: Table) -> "pa.Schema":
         import pyarrow.parquet as pq
 
         return pq.read_schema(table.files[0][0])
-    types = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
+    types = {"boolean": pa.bool_(), "number": pa.float64()}
+    types |= {"integer": pa.int64(), "long": pa.int64()}
     return pa.schema(
         [pa.field(name, types.get(kind, pa.string())) for name, kind in table.columns.items()]
     )
@@ -340,8 +342,8 @@ def kind_of(value: Any) -> str | None:
     if value is None:
         return None
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "json"
+    if isinstance(value, int) and abs(value) > MAX_EXACT:
+        return "long" if -(2**63) <= value < 2**63 else "json"
     return kinds.get(type(value), "json")
 
 
@@ -349,7 +351,8 @@ def _joined(one: str | None, other: str | None) -> Any:
     """The kind of a column with values of two kinds."""
     if one is None or other is None or one == other:
         return one or other
-    return "number" if {one, other} == {"integer", "number"} else "json"
+    joined = {("integer", "number"): "number", ("integer", "long"): "long"}
+    return joined.get((min(one, other), max(one, other)), "json")
 
 
 def _shown(columns: dict[str, str]) -> str:

@@ -119,8 +119,8 @@ def run(args: Namespace) -> None:
             options[name] = str(Path(options[name]).absolute())
     if args.output.exists():
         raise WrongUse(
-            "The output exists: it is complete if an earlier command wrote it. Choose another path, "
-            f"or remove it. Received: {args.output}",
+            "The output exists: an earlier command has written it, or another program. Choose "
+            f"another path, or remove it. Received: {args.output}",
             hint=command("rm", "-r", args.output),
         )
     spark.require_spark()
