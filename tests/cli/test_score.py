@@ -145,7 +145,7 @@ def test_resuming_scores_the_parts_that_are_left(cluster, table, tmp_path, kind,
     cluster.limit = 1
     assert main(words) == 130
     assert "Parts that are done: 1. --resume goes on" in capsys.readouterr().err
-    folder = job.folder_of(path)
+    folder = job.parts_of(job.folder_of(path))
     assert not path.exists() and (folder / "part-000000.json").is_file()
     (folder / f".part-0123-part-000002{kind}").write_text("half")  # of a process that was killed
     (folder / f"part-000001{kind}").write_text("a whole file, not yet counted")
@@ -162,8 +162,10 @@ def test_resuming_scores_the_parts_that_are_left(cluster, table, tmp_path, kind,
         assert pq.read_table(path).equals(pq.read_table(whole))
     else:
         assert path.read_bytes() == whole.read_bytes()
-    assert main([*words, "--resume"]) == 0
-    assert "Nothing to do" in capsys.readouterr().out
+    before = path.read_bytes()
+    for also in ([], ["--resume"], ["--resume", "--column", "nosuch"]):  # it is not checked
+        assert main([*words, *also]) == 2
+        assert "The output exists" in capsys.readouterr().err and path.read_bytes() == before
 
 
 def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(
@@ -182,6 +184,40 @@ def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(
     shutil.rmtree(job.folder_of(path))
     cluster.limit = 1000
     assert main(words) == 0 and len(read(path)) == 7
+
+
+def test_parts_of_another_plan_are_not_done(cluster, table, tmp_path, capsys):
+    source, path = table(".csv"), tmp_path / "answers.csv"
+    words = ["score", "tiny_en", str(source), str(path), *WORDS]
+    cluster.limit = 0
+    assert main([*words, "--batch-size", "8"]) == 130  # its last process still writes a part
+    parts = job.parts_of(job.folder_of(path))
+    parts.mkdir()
+    worker.part_file(parts, 0, ".csv").write_text("rows of other options")
+    count = {"rows": 2, "errors": 0, "first_error": ""}
+    run = cluster.run
+
+    def late(*words):
+        worker.count_file(parts, 0).write_text(json.dumps(count))
+        run(*words)
+
+    cluster.limit, spark.run = 1000, late
+    assert main(words) == 0
+    assert cluster.parts == [0, 1, 2] and [row["answer_label"] for row in read(path)] == LABELS
+
+
+def test_a_table_that_changes_while_it_is_scored_is_a_failure(cluster, table, tmp_path, capsys):
+    source, path = table(".csv"), tmp_path / "answers.csv"
+    run = cluster.run
+
+    def changing(*words):
+        run(*words)
+        source.write_text(source.read_text().replace("a film", "a book"))
+
+    spark.run = changing
+    assert main(["score", "tiny_en", str(source), str(path), *WORDS]) == 1
+    assert "The input has changed since it was looked through" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, model):
@@ -264,6 +300,33 @@ def test_wrong_commands_are_refused_before_spark_starts(
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 2
     assert cluster.parts == () and not list(tmp_path.glob("o.*"))
+
+
+@pytest.mark.parametrize(
+    "message, reason",
+    [
+        (
+            "An error occurred while calling z:collectAndServe.\n: SparkException: Job aborted: "
+            'PythonException: Traceback (most recent call last):\n  File "a.py", line 1\n    f()\n'
+            "pyarrow.lib.ArrowInvalid: Integer value 3 is out of range\n\n\tat org.Java(A.scala:1)",
+            "pyarrow.lib.ArrowInvalid: Integer value 3 is out of range",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1\n\nDuring …\n\n'
+            'Traceback (most recent call last):\n  File "a.py", line 2\nMemoryError\n\tat A.b',
+            "MemoryError",
+        ),
+        (
+            "An error occurred while calling z:collectAndServe.\n: SparkException: Executor lost.\n"
+            "\tat org.Java(A.scala:1)",
+            "SparkException: Executor lost",
+        ),
+        ("", "RuntimeError"),
+    ],
+)
+def test_an_error_of_spark_is_one_line(tmp_path, message, reason):
+    said = str(spark._failed("It failed", RuntimeError(message), tmp_path))
+    assert said == f"It failed: {reason}. All messages are in {tmp_path}"
 
 
 def test_what_spark_needs_is_said_with_the_remedy(cards, table, tmp_path, monkeypatch, capsys):

@@ -133,7 +133,7 @@ def test_a_killed_command_is_resumed_without_scoring_a_part_twice(folder):
     process = subprocess.Popen(**stand_in(folder, *words, seconds=1))
     parts = folder / "out.parquet.parts"
     for _ in range(3000):
-        if len(list(parts.glob("part-*.json"))) >= 4 or process.poll() is not None:
+        if len(list(parts.glob("*/part-*.json"))) >= 4 or process.poll() is not None:
             break
         time.sleep(0.1)
     process.kill()

@@ -120,6 +120,22 @@ def test_an_open_quote_is_refused(tmp_path, monkeypatch):
         look_through(path, 2, "line")
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n4,good\n", '"", x\n'])
+def test_a_quote_that_is_open_at_the_end_is_refused(tmp_path, end):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\n1,ok\n2,"great movie' + end)
+    with pytest.raises(TableError, match="after row 2 .* quote is open at the end.*must be closed"):
+        look_through(path, 2, "line")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_quotes_that_are_closed_may_end_a_file(tmp_path, end):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\n1,"bad" one\n2,"good"' + end)
+    rows = [{"id": "1", "text": "bad one"}, {"id": "2", "text": "good"}]
+    assert rows_of(path, 1)[1] == [[row] for row in rows]
+
+
 def test_a_changed_file_is_noticed(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a\n1\n")
@@ -127,6 +143,21 @@ def test_a_changed_file_is_noticed(tmp_path):
     assert tables.changed(table) is None
     path.write_text("a\n1\n2\n")
     assert tables.changed(table) == str(path)
+    path.unlink()
+    assert tables.changed(table) == str(path)
+
+
+def test_a_new_file_of_a_folder_is_noticed(tmp_path):
+    folder = tmp_path / "table.csv"
+    folder.mkdir()
+    (folder / "b.csv").write_text("a\n1\n")
+    table = look_through(folder, 2, "line")
+    assert tables.changed(table) is None
+    (folder / "c.csv").write_text("a\n2\n")
+    assert tables.changed(table) == str(folder / "c.csv")
+    (folder / "c.csv").unlink()
+    (folder / "b.csv").rename(folder / "a.csv")
+    assert tables.changed(table) == str(folder / "a.csv")
 
 
 def written(tmp_path, source, kind, part_rows=2):
@@ -183,6 +214,23 @@ def test_json_lines_stay_as_they_are(tmp_path):
     assert text == (
         '{"b": [1, {"c": null}], "a": Infinity, "d": "\\ud800", "n": 0, "error": null}\n'
     )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_integers_that_are_no_float_stay_beside_numbers(tmp_path, order):
+    for numbers, expected in {
+        (1, 2**53, 1.5): [1.0, 2.0**53, 1.5],
+        (1, 2**53 + 1, -(2**63)): [1, 2**53 + 1, -(2**63)],
+        (1, 2**53 + 1, 1.5): ["1", "9007199254740993", "1.5"],
+        (1, 2**63): ["1", "9223372036854775808"],
+    }.items():
+        lines = [json.dumps({"n": number}) + "\n" for number in numbers[::order]]
+        (tmp_path / "table.jsonl").write_text("".join(lines))
+        table = look_through(tmp_path / "table.jsonl", 9, "line")
+        (field,) = schema_of(table)
+        rows = [row for chunk in read_rows(table, table.parts[0], 9, "line") for row in chunk]
+        (array,) = writing._arrays(rows, [field])
+        assert array.to_pylist() == expected[::order]
 
 
 def test_json_lines_as_parquet_and_csv(tmp_path):

@@ -1,10 +1,12 @@
 """The folder in which a table is scored, until all of its parts are joined to the output.
 
 While OUTPUT is scored there is OUTPUT.parts, with the plan (what is scored, with what, in which
-parts) and the parts that are done: each has a file of rows and then one with their number. OUTPUT
-itself appears when it is complete.
+parts). The parts that are done are in a folder in it that is named for the digest of the plan, so
+that what a killed command of another plan still writes counts for nothing: each has a file of rows
+and then one with their number. OUTPUT itself appears when it is complete.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,13 +32,15 @@ class Job:
 
     Attributes:
         output: The output, which does not exist yet.
-        folder: The folder of the parts.
+        folder: The folder of the plan and the log.
+        parts: The folder of the parts that are done.
         table: The input.
         resumed: Whether parts were done by an earlier command.
     """
 
     output: Path
     folder: Path
+    parts: Path
     table: Table
     resumed: bool
 
@@ -50,7 +54,7 @@ class Job:
         return {
             part.number: Count(**json.loads(file.read_text("utf-8")))
             for part in self.table.parts
-            if (file := count_file(self.folder, part.number)).is_file()
+            if (file := count_file(self.parts, part.number)).is_file()
         }
 
     def pending(self) -> list[Part]:
@@ -60,8 +64,13 @@ class Job:
 
 
 def folder_of(output: Path) -> Path:
-    """The folder of the parts of an output."""
+    """The folder of an output that is not complete."""
     return output.with_name(f"{output.name}.parts")
+
+
+def parts_of(folder: Path) -> Path:
+    """The folder of the parts of the plan in a folder."""
+    return folder / hashlib.sha256((folder / PLAN).read_bytes()).hexdigest()[:16]
 
 
 @contextmanager
@@ -82,7 +91,7 @@ def opened(
             changed, or another process works at it.
     """
     folder = folder_of(output)
-    unfinished = (folder / PLAN).is_file() and any(folder.glob("part-*.json"))
+    unfinished = (folder / PLAN).is_file() and any(parts_of(folder).glob("part-*.json"))
     if unfinished and not resume:
         raise ScoringError(
             "An earlier command has scored a part of the table: --resume goes on with it. To start "
@@ -106,7 +115,8 @@ def opened(
             with atomic_write(folder / PLAN) as temporary:
                 plan = {"settings": settings, "table": asdict(table)}
                 temporary.write_text(json.dumps(plan), "utf-8")
-        yield Job(output, folder, table, unfinished)
+        _check_unchanged(table, folder)
+        yield Job(output, folder, parts_of(folder), table, unfinished)
     finally:
         lock.release()
 
@@ -114,11 +124,11 @@ def opened(
 def _planned(folder: Path, settings: dict[str, Any]) -> Table:
     """The table of an unfinished job."""
     plan = json.loads((folder / PLAN).read_text("utf-8"))
-    remedy = f"Use the same, or remove {folder} to start again"
     for name, value in settings.items():
         if plan["settings"].get(name) != value:
             raise ScoringError(
-                f"The parts that are done had other settings. {remedy}. Received: {name} "
+                f"The parts that are done had other settings. Use the same, or remove {folder} to "
+                f"start again. Received: {name} "
                 f"{value!r:.200}; before: {plan['settings'].get(name)!r:.200}",
                 f"rm -r {folder}",
                 exit_code=2,
@@ -127,13 +137,16 @@ def _planned(folder: Path, settings: dict[str, Any]) -> Table:
         "files": [tuple(file) for file in plan["table"]["files"]],
         "parts": [Part(**part) for part in plan["table"]["parts"]],
     }
-    table = Table(**found)
+    return Table(**found)
+
+
+def _check_unchanged(table: Table, folder: Path) -> None:
     if file := changed(table):
         raise ScoringError(
-            f"The input has changed since the first parts were scored. {remedy}. Received: {file}",
+            "The input has changed since it was looked through: the parts that are done are those "
+            f"of another table. Remove {folder} to start again. Received: {file}",
             f"rm -r {folder}",
         )
-    return table
 
 
 def finish(job: Job, added: dict[str, str], in_parts: bool) -> list[Count]:
@@ -148,7 +161,7 @@ def finish(job: Job, added: dict[str, str], in_parts: bool) -> list[Count]:
         The counts of all parts.
 
     Raises:
-        ScoringError: if rows are missing.
+        ScoringError: if rows are missing, or the input has changed meanwhile.
     """
     counts = job.done()
     scored = sum(count.rows for count in counts.values())
@@ -157,8 +170,9 @@ def finish(job: Job, added: dict[str, str], in_parts: bool) -> list[Count]:
             f"All rows must be scored. Received: {scored:,} of {job.table.rows:,}, in {job.folder}",
             "zoo score … --resume",
         )
+    _check_unchanged(job.table, job.folder)
     kind = job.output.suffix.lower()
-    files = [part_file(job.folder, part.number, kind) for part in job.table.parts]
+    files = [part_file(job.parts, part.number, kind) for part in job.table.parts]
     if in_parts:
         with atomic_directory(job.output) as folder:
             for file in files:

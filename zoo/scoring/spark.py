@@ -25,8 +25,9 @@ SPARK_PORT = 7077
 ARCHIVE = "model.zip"
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_GET_WORKERS = 60
-# The last line of a Python traceback, in the message of Spark's error.
-PYTHON_ERROR = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)): (.*)$", re.M)
+# In the message of Spark's error: the line after the frames of a Python traceback, and Java's own.
+PYTHON_ERROR = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)")
+JAVA_ERROR = re.compile(r"^: (.+)", re.M)
 
 
 def require_spark() -> None:
@@ -164,8 +165,9 @@ def _messages_to(log: Path) -> Iterator[None]:
 
 def _failed(what: str, error: Exception, log: Path) -> ScoringError:
     """The error of Spark, in one line."""
-    found = PYTHON_ERROR.findall(str(error))
-    reason = ": ".join(found[-1]) if found else str(error).strip().partition("\n")[0]
+    text = str(error).strip()
+    found = PYTHON_ERROR.findall(text) or JAVA_ERROR.findall(text) or text.splitlines()[:1]
+    reason = found[-1] if found else type(error).__name__
     if "Java gateway process exited" in reason or "UnsupportedClassVersionError" in reason:
         reason = "Java 17 or later is needed, or Java stopped"
     return ScoringError(

@@ -8,7 +8,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".jsonl", ".parquet")
 MAX_BYTES = 1 << 26  # of a cell or a line; what is longer is no table
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_EXACT = 1 << 53  # the largest integer up to which a column of floating-point numbers has all
+END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
 Rows = list[dict[str, Any]]
 
@@ -46,6 +48,7 @@ class Table:
     """A table that was looked through.
 
     Attributes:
+        path: The file or folder.
         format: One of `FORMATS`.
         files: Path, size and time of change of each file, in order.
         columns: The kinds of values of each column by its name: of JSON lines, the keys in order of
@@ -53,6 +56,7 @@ class Table:
         parts: The parts, in order.
     """
 
+    path: str
     format: str
     files: list[tuple[str, int, int]]
     columns: dict[str, str]
@@ -112,28 +116,29 @@ def look_through(path: Path, part_rows: int, corrupt: str) -> Table:
         TableError: if it cannot be read, has no rows, or its files have other columns.
     """
     kind = format_of(path)
-    files = files_of(path)
+    files = _states(path)  # before looking, so that a change meanwhile is one
     look = {".csv": _look_csv, ".jsonl": _look_json, ".parquet": _look_parquet}[kind]
     found = _Found(part_rows, corrupt)
-    for file in files:
-        look(file, found)
+    for file, *_ in files:
+        look(Path(file), found)
     if not found.parts:
         raise TableError(f"The table has no rows. Received: {path}")
-    states = [(str(file.absolute()), *_state(file)) for file in files]
-    return Table(kind, states, found.columns, found.parts)
+    return Table(str(path.absolute()), kind, files, found.columns, found.parts)
 
 
 def changed(table: Table) -> str | None:
-    """A file of the table that has changed since it was looked through, or `None`."""
-    for name, *state in table.files:
-        if not Path(name).is_file() or list(_state(Path(name))) != state:
-            return name
-    return None
+    """A file that is new, gone or another since the table was looked through, or `None`."""
+    try:
+        different = set(_states(Path(table.path))) ^ set(table.files)
+    except (TableError, OSError):
+        return table.path
+    return min(name for name, *_ in different) if different else None
 
 
-def _state(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
+def _states(path: Path) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of each file."""
+    found = [(file.absolute(), file.stat()) for file in files_of(path)]
+    return [(str(file), facts.st_size, facts.st_mtime_ns) for file, facts in found]
 
 
 @dataclass
@@ -205,7 +210,8 @@ def schema_of(table: Table) -> "pa.Schema":
         import pyarrow.parquet as pq
 
         return pq.read_schema(table.files[0][0])
-    types = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
+    types = {"boolean": pa.bool_(), "number": pa.float64()}
+    types |= {"integer": pa.int64(), "long": pa.int64()}
     return pa.schema(
         [pa.field(name, types.get(kind, pa.string())) for name, kind in table.columns.items()]
     )
@@ -281,7 +287,11 @@ def _csv_rows(file: Path, start: int) -> Iterator[tuple[int, list[str]]]:
             stream.seek(start)
             lines = _Lines(stream, file)
             position = lines.position
-            for cells in csv.reader(lines):
+            for cells in csv.reader(chain(lines, [END])):
+                if cells == [END]:
+                    return
+                if cells and END in cells[-1]:
+                    raise csv.Error("a quote is open at the end of the file")
                 yield position, cells
                 position = lines.position
                 number += 1
@@ -332,8 +342,8 @@ def kind_of(value: Any) -> str | None:
     if value is None:
         return None
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "json"
+    if isinstance(value, int) and abs(value) > MAX_EXACT:
+        return "long" if -(2**63) <= value < 2**63 else "json"
     return kinds.get(type(value), "json")
 
 
@@ -341,7 +351,8 @@ def _joined(one: str | None, other: str | None) -> Any:
     """The kind of a column with values of two kinds."""
     if one is None or other is None or one == other:
         return one or other
-    return "number" if {one, other} == {"integer", "number"} else "json"
+    joined = {("integer", "number"): "number", ("integer", "long"): "long"}
+    return joined.get((min(one, other), max(one, other)), "json")
 
 
 def _shown(columns: dict[str, str]) -> str:

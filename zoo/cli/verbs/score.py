@@ -118,11 +118,9 @@ def run(args: Namespace) -> None:
         if name in options and Path(options[name]).exists():
             options[name] = str(Path(options[name]).absolute())
     if args.output.exists():
-        if args.resume:
-            print(f"Nothing to do: {args.output} is complete.")
-            return
         raise WrongUse(
-            f"The output exists: choose another path, or remove it. Received: {args.output}",
+            "The output exists: an earlier command has written it, or another program. Choose "
+            f"another path, or remove it. Received: {args.output}",
             hint=command("rm", "-r", args.output),
         )
     spark.require_spark()
@@ -246,7 +244,7 @@ def _score(
         as_json=args.json,
         max_characters=args.max_characters,
         format=args.output.suffix.lower(),
-        folder=str(job.folder.absolute()),
+        folder=str(job.parts.absolute()),
         key=work["model"],
         load=partial(_load, len(members), work["backend"]),
     )
@@ -318,8 +316,8 @@ def _progress(
         def watch() -> None:
             deadline: float | None = time.monotonic() + SECONDS_TO_GET_WORKERS
             while not ended.wait(0.5):
-                names = set(os.listdir(job.folder))
-                for number in [it for it in left if count_file(job.folder, it).name in names]:
+                names = set(os.listdir(job.parts)) if job.parts.is_dir() else ()
+                for number in [it for it in left if count_file(job.parts, it).name in names]:
                     bar.advance(shown, left.pop(number))
                 if deadline and time.monotonic() > deadline:
                     deadline = None
