@@ -11,11 +11,12 @@ class FusedAdam(type(keras.optimizers.Adam())):  # type: ignore[misc] # Keras' c
     """`keras.optimizers.Adam` whose step is one pass over the weights in place of nine.
 
     The moments, the weight decay and the place of epsilon are those of Keras: `alpha m / (√v + ε)`
-    (Kingma and Ba 2015, the last line of section 2).
+    (Kingma and Ba 2015, the last line of section 2). In a step that `torch.compile` traces, Keras'
+    own operations run, which it fuses.
     """
 
     def _clip_gradients(self, grads):
-        if not self.global_clipnorm:
+        if not self.global_clipnorm or torch.compiler.is_compiling():
             return super()._clip_gradients(grads)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
         scale = torch.clamp(self.global_clipnorm / norm, max=1.0) + (norm - norm)  # NaN if infinite
@@ -23,6 +24,9 @@ class FusedAdam(type(keras.optimizers.Adam())):  # type: ignore[misc] # Keras' c
         return grads
 
     def _parallel_update_step(self, grads, variables, learning_rate):
+        if torch.compiler.is_compiling():
+            super()._parallel_update_step(grads, variables, learning_rate)
+            return
         indices = [self._get_variable_index(variable) for variable in variables]
         weights = [variable.value.detach() for variable in variables]
         means, variances = (
