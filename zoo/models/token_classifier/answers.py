@@ -76,6 +76,12 @@ class Answer:
         marginals = outputs["marginals"][row, :count].astype("float32")
         return cls(outputs["best"][row, :count], marginals, intents)
 
+    @property
+    def intent(self) -> int | None:
+        """The most probable intent; `None` without words or intents."""
+        has_intent = self.intents is not None and len(self.ids)
+        return int(np.argmax(self.intents)) if has_intent else None  # type: ignore[arg-type]
+
     def probabilities(self, whole):
         """Those of the intent, if there is one, and of the tags of `whole`."""
         found = self.marginals[np.arange(len(whole.ids)), whole.ids]

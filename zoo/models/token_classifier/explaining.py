@@ -27,7 +27,7 @@ class TaggingExplainer:
     def __init__(self, model):
         self.model = model
 
-    def explain(self, words: Sequence[str], encoded: Any, methods: Sequence[str]) -> Alignment:
+    def explain(self, words: list[str], encoded: Any, methods: Sequence[str]) -> Alignment:
         """Explains the tags of one sentence.
 
         Args:

@@ -9,11 +9,12 @@ from keras import ops
 from zoo.models.pretrained import deserialize
 from zoo.tokenizers.characters import PADDING
 
-Backbone = keras_hub.models.Backbone
 DIRECTIONS = ("forward", "backward")
 
 
-def frozen_copy(backbone: Backbone, direction: str, dtype: Any = None) -> Backbone:
+def frozen_copy(
+    backbone: keras_hub.models.Backbone, direction: str, dtype: Any = None
+) -> keras_hub.models.Backbone:
     """A copy of a language model without dropout and penalties, whose weights are not trained.
 
     Args:
@@ -30,7 +31,9 @@ def frozen_copy(backbone: Backbone, direction: str, dtype: Any = None) -> Backbo
     return copy
 
 
-def string_embeddings(models: list[Backbone], text_ids: Any, text_places: Any) -> Any:
+def string_embeddings(
+    models: list[keras_hub.models.Backbone], text_ids: Any, text_places: Any
+) -> Any:
     """The states of each language model at the words of a sentence, side by side.
 
     Args:
@@ -79,7 +82,7 @@ def _built(model, dtype):
         return deserialize(model, dtype)
 
 
-def serialize(models: list[Backbone]) -> list[dict]:
+def serialize(models: list[keras_hub.models.Backbone]) -> list[dict]:
     """The configs of language models, without those parts that a preset leaves out."""
     configs = [keras.saving.serialize_keras_object(model) for model in models]
     parts = ("module", "class_name", "config", "registered_name")

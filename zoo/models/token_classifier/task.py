@@ -276,7 +276,7 @@ class TokenClassifier(keras_hub.models.Task):
         scores = tagging_scores(columns["tags"], tags, self.scheme)
         if has_intents:
             right = [
-                len(answer.ids) > 0 and self.intents[answer.intents.argmax()] == compose(intent)
+                answer.intent is not None and self.intents[answer.intent] == compose(intent)
                 for answer, intent in zip(answers, columns["intent"], strict=True)
             ]
             scores["intent_accuracy"] = float(np.mean(right))
