@@ -235,6 +235,15 @@ def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, mod
     assert read(path)[0]["answer_label"] == "positive"
 
 
+def test_a_column_may_have_the_name_of_the_one_for_lines_that_are_no_json(cluster, tmp_path):
+    source, path = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "a film", "line": 7}\nno json\n')
+    assert main(["score", "tiny_en", str(source), str(path), "--prefix", ""]) == 0
+    first, second = read(path)
+    assert first["line"] == 7 and first["label"] == "positive" and first["error"] is None
+    assert second["line"] == "no json" and second["error"] == "A line must be a JSON object."
+
+
 def test_no_answer_at_all_is_a_failure(cluster, table, tmp_path, capsys):
     path = tmp_path / "answers.csv"
     assert main(["score", "tiny_en", str(table(".csv", ["", ""])), str(path), *WORDS]) == 1

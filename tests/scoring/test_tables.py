@@ -64,7 +64,10 @@ def test_rows_of_json_lines(tmp_path):
     table, parts = rows_of(path, 2)
     assert parts == [
         [{"id": 1, "text": "a", "more": [1]}, {"id": 2.5, "text": None}],
-        [{"line": "no json"}, {"line": "[3]"}],
+        [
+            {"line": "no json", None: "A line must be a JSON object."},
+            {"line": "[3]", None: "A line must be a JSON object."},
+        ],
         [{"x": True}],
     ]
     kinds = {"id": "number", "text": "string", "more": "json", "line": "string", "x": "boolean"}

@@ -23,7 +23,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_EXACT = 1 << 53  # the largest integer up to which a column of floating-point numbers has all
 END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
-Rows = list[dict[str, Any]]
+Rows = list[dict[Any, Any]]  # the key `None` has the error of a row that could not be read
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ def _look_json(file: Path, found: _Found) -> None:
     for start, row in _json_rows(file, 0, found.corrupt):
         found.add_row(file, start)
         for name, value in row.items():
-            found.columns[name] = _joined(found.columns.get(name), kind_of(value))
+            if name is not None:
+                found.columns[name] = _joined(found.columns.get(name), kind_of(value))
 
 
 def _look_parquet(file: Path, found: _Found) -> None:
@@ -317,8 +318,11 @@ def _csv_cells(file: Path, start: int, columns: list[str]) -> Iterator[dict[Any,
         yield row
 
 
-def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The object of each line that is not blank, with its first byte."""
+def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """The object of each line that is not blank, with its first byte.
+
+    Of a line that is none, the key `None` says so, and the key `corrupt` has the line.
+    """
     with open(file, "rb") as stream:
         stream.seek(start)
         lines = _Lines(stream, file)
@@ -329,12 +333,14 @@ def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict
             position = lines.position
 
 
-def _json_object(line: str, corrupt: str) -> dict[str, Any]:
+def _json_object(line: str, corrupt: str) -> dict[Any, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         row = None
-    return row if isinstance(row, dict) else {corrupt: line.rstrip("\r\n")}
+    if isinstance(row, dict):
+        return row
+    return {corrupt: line.rstrip("\r\n"), None: "A line must be a JSON object."}
 
 
 def kind_of(value: Any) -> str | None:

@@ -118,7 +118,7 @@ def _read(chunk, work: Work, read: Callable[[Any], Any]) -> tuple[dict[int, Any]
     """The inputs and the errors, each by the number of the row."""
     if isinstance(chunk, list):
         values = [row.get(work.column) for row in chunk]
-        errors = {i: note for i, row in enumerate(chunk) if (note := _note(row, work))}
+        errors = {i: row[None] for i, row in enumerate(chunk) if None in row}
     else:
         values, errors = chunk.column(work.column).to_pylist(), {}
     inputs: dict[int, Any] = {}
@@ -133,15 +133,6 @@ def _read(chunk, work: Work, read: Callable[[Any], Any]) -> tuple[dict[int, Any]
 
 def _message(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _note(row: dict[Any, Any], work: Work) -> str | None:
-    """The error of a row that could not be read."""
-    if None in row:
-        return row[None]
-    if work.table.format == ".jsonl" and work.prefix + "line" in row:
-        return "A line must be a JSON object."
-    return None
 
 
 def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any]:
