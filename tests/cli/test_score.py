@@ -3,13 +3,16 @@
 import csv
 import json
 import shutil
+import zipfile
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import zoo
 from zoo.cli import main
+from zoo.cli.models import FoundModel
 from zoo.cli.verbs import score as verb
 from zoo.scoring import job, spark, worker
 from zoo.tasks import TASKS
@@ -184,6 +187,38 @@ def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(
     shutil.rmtree(job.folder_of(path))
     cluster.limit = 1000
     assert main(words) == 0 and len(read(path)) == 7
+
+
+def test_the_version_and_the_content_of_files_are_settings(
+    cluster, cards, table, tmp_path, monkeypatch, capsys
+):
+    cards[0] = replace(cards[0], task="speech_to_text")
+    (tmp_path / "words.txt").write_text("film\n")
+    source, path = table(".csv", [""] * 3), tmp_path / "answers.csv"
+    words = ["score", "tiny_en", str(source), str(path), *WORDS, "--resume"]
+    words += ["--set", f"words={tmp_path / 'words.txt'}"]
+    cluster.limit = 1
+    assert main(words) == 130
+    (tmp_path / "words.txt").write_text("book\n")
+    assert main(words) == 2
+    assert "had other settings" in (said := capsys.readouterr().err) and "files {'words'" in said
+    (tmp_path / "words.txt").write_text("film\n")
+    monkeypatch.setattr(zoo, "__version__", "99.0")
+    assert main(words) == 2
+    assert "Received: version '99.0'; before: '0." in capsys.readouterr().err
+
+
+def test_the_archive_has_the_files_of_the_preset(tmp_path, make_preset):
+    preset = make_preset(tmp_path / "preset", "text_classifier")
+    (preset / ".git").mkdir()
+    (preset / ".git" / "HEAD").touch()
+    (preset / "assets").mkdir()
+    (preset / "assets" / "words.txt").touch()
+    member = FoundModel("preset", preset, None)
+    verb._pack([member, member], tmp_path / "model.zip")
+    names = ["assets/words.txt", "card.json", "config.json", "task.json"]
+    with zipfile.ZipFile(tmp_path / "model.zip") as packed:
+        assert packed.namelist() == [f"{number}/{name}" for number in (0, 1) for name in names]
 
 
 def test_parts_of_another_plan_are_not_done(cluster, table, tmp_path, capsys):
