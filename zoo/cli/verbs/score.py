@@ -276,7 +276,7 @@ def _load(count: int, backend_name: str) -> Any:
 def _pack(members: list[models.FoundModel], archive: Path) -> None:
     from zoo.presets.validation import list_files
 
-    with zipfile.ZipFile(archive, "w") as packed:
+    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as packed:
         for number, member in enumerate(members):
             for name in list_files(member.directory):
                 packed.write(member.directory / name, f"{number}/{name}")
