@@ -257,7 +257,7 @@ def test_a_table_that_changes_while_it_is_scored_is_a_failure(cluster, table, tm
     assert not path.exists()
 
 
-def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, model):
+def test_a_batch_that_fails_is_answered_in_smaller_ones(cluster, table, tmp_path, model):
     infer = model.infer
 
     def strict(texts, **options):
@@ -270,6 +270,22 @@ def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, mod
     assert main(["score", "tiny_en", str(table(".jsonl")), str(path), *WORDS]) == 0
     assert [row["answer_error"] for row in read(path)][:2] == [None, "No “not”, please."]
     assert read(path)[0]["answer_label"] == "positive"
+
+
+def test_an_input_that_fails_is_found_by_halves():
+    calls = []
+
+    class Strict:
+        def infer(self, texts):
+            calls.append(len(texts))
+            if "bad" in texts:
+                raise ValueError("No.")
+            return texts
+
+    texts = [str(number) for number in range(1024)]
+    texts[700] = "bad"
+    assert worker.infer(Strict(), texts, {}) == [*texts[:700], "No.", *texts[701:]]
+    assert len(calls) == 21 and sum(calls) == 1024 + 2 * 1023
 
 
 def test_a_column_may_have_the_name_of_the_one_for_lines_that_are_no_json(cluster, tmp_path):

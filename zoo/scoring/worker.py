@@ -136,7 +136,7 @@ def _message(error: Exception) -> str:
 
 
 def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any]:
-    """The answer to each input, or the message of its error."""
+    """The answer to each input, or the message of its error, which is searched for by halves."""
     if not inputs:
         return []
     try:
@@ -144,7 +144,8 @@ def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any
     except INPUT_ERRORS as error:
         if len(inputs) == 1:
             return [_message(error)]
-    return [infer(model, [one], options)[0] for one in inputs]
+    half = len(inputs) // 2
+    return infer(model, inputs[:half], options) + infer(model, inputs[half:], options)
 
 
 def reader_of(task: Task, model: Any, table: str, limit: int) -> Callable[[Any], Any]:
