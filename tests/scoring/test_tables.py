@@ -211,6 +211,14 @@ def test_csv_stays_as_it_is(tmp_path):
     assert text == ('id,text,n,error\n007,"two\nlines, ""quoted""",0,\n008,,1,\n009,한국어,2,\n')
 
 
+def test_bytes_of_other_rows_stay_beside_half_a_character(tmp_path):
+    (tmp_path / "table.csv").write_bytes(b"text\n\xff\n")
+    table = look_through(tmp_path / "table.csv", 9, "line")
+    (row,) = next(read_rows(table, table.parts[0], 9, "line"))
+    written = writing._csv_bytes([row, {"text": "\u00e9 \ud83d"}], ["text"])
+    assert written == b"\xff\n\xc3\xa9 ?\n"
+
+
 def test_json_lines_stay_as_they_are(tmp_path):
     (tmp_path / "table.jsonl").write_text('{"b": [1, {"c": null}], "a": 1e400, "d": "\\ud800"}\n')
     text = written(tmp_path, tmp_path / "table.jsonl", ".jsonl").read_text()
