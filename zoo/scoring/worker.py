@@ -12,8 +12,8 @@ from zoo.scoring import writing
 from zoo.scoring.tables import Part, Table, read_rows, schema_of
 from zoo.tasks import TASKS, Task
 
-# What `infer` raises for an input that is wrong; memory that is exhausted, and the like, fail the
-# part, which Spark runs again.
+# What `infer` raises for an input that is wrong. Memory that is exhausted, and the like, fail the
+# part: a cluster runs it again, four times at most by default, and `local` does not.
 INPUT_ERRORS = (ValueError, TypeError, LookupError)
 CHUNK_ROWS = {"text": 1024, "words": 1024, "image": 32, "audio": 32}  # the model sorts by length
 
@@ -34,7 +34,7 @@ class Work:
         max_characters: Longer texts are errors.
         format: The format of the output.
         folder: The folder of the parts.
-        key: Identity of the model with its options.
+        key: Identity of the model, which a process loads once.
         load: Loads the model; called once in each process.
     """
 
