@@ -98,6 +98,27 @@ def test_a_folder_is_one_table(tmp_path):
         look_through(folder, 2, "line")
 
 
+def test_a_folder_of_json_lines_as_spark_writes_it(tmp_path):
+    folder = tmp_path / "table.jsonl"
+    folder.mkdir()
+    (folder / "_temporary").mkdir()
+    (folder / ".part-0.json.crc").write_text("checksum")
+    with pytest.raises(TableError, match=r"no .jsonl or .json files"):
+        look_through(folder, 2, "line")
+    (folder / "part-0.json").write_text('{"n": 1}\n')
+    (folder / "part-1.jsonl").write_text('{"n": 2}\n')
+    assert rows_of(folder, 2)[1] == [[{"n": 1}], [{"n": 2}]]
+
+
+def test_folders_in_a_folder_are_refused(tmp_path):
+    folder = tmp_path / "table.csv"
+    (folder / "year=2024").mkdir(parents=True)
+    for path in (folder / "part-0.csv", folder / "year=2024" / "part-0.csv"):
+        path.write_text("n\n1\n")
+    with pytest.raises(TableError, match="are not read. Received: .*year=2024"):
+        look_through(folder, 2, "line")
+
+
 @pytest.mark.parametrize(
     "name, content, message",
     [

@@ -87,21 +87,23 @@ def files_of(path: Path) -> list[Path]:
     """The file of a table, or the files of a folder in the order of their names.
 
     Raises:
-        TableError: if there are none.
+        TableError: if there are none, or the folder has folders.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise TableError(f"There is no such table. Received: {path}")
     suffix = format_of(path)
-    found = [
-        file
-        for file in sorted(path.iterdir())
-        if file.is_file() and file.name[0] not in "._" and file.suffix.lower() == suffix
-    ]
-    if not found:
-        raise TableError(f"The folder has no {suffix} files. Received: {path}")
-    return found
+    names = (suffix, ".json") if suffix == ".jsonl" else (suffix,)  # Spark writes part-….json
+    inside = [entry for entry in sorted(path.iterdir()) if entry.name[0] not in "._"]
+    if folder := next(filter(Path.is_dir, inside), None):
+        raise TableError(
+            "A folder of a table must have files alone: folders in it, as `partitionBy` of Spark "
+            f"writes them, are not read. Received: {folder}"
+        )
+    if found := [entry for entry in inside if entry.suffix.lower() in names]:
+        return found
+    raise TableError(f"The folder has no {' or '.join(names)} files. Received: {path}")
 
 
 def look_through(path: Path, part_rows: int, corrupt: str) -> Table:
