@@ -85,6 +85,18 @@ def test_parts_of_parquet_need_no_row_groups(tmp_path, group, size):
     assert [[row["n"] for row in rows] for rows in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_the_number_of_rows_is_told_after_each_part(tmp_path, name):
+    if name == "t.parquet":
+        pq.write_table(pa.table({"n": list(range(10))}), tmp_path / name)
+    else:
+        header = "n\n" if name == "t.csv" else ""
+        (tmp_path / name).write_text(header + '{"n":1}\n' * 10)
+    told = []
+    table = look_through(tmp_path / name, 4, "line", told.append)
+    assert told == [4, 8, 10] and [part.rows for part in table.parts] == [4, 4, 2]
+
+
 def test_a_folder_is_one_table(tmp_path):
     folder = tmp_path / "table.csv"
     folder.mkdir()

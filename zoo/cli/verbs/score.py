@@ -187,8 +187,14 @@ def _look(args: Namespace, column: str, task: "Task", added: dict[str, str]) -> 
     from zoo.scoring.tables import look_through, schema_of
     from zoo.terminal import waiting
 
-    with waiting(f"Looking through {args.input} …"):
-        table = look_through(args.input, args.part_rows, args.prefix + "line")
+    message = f"Looking through {args.input} …"
+    with waiting(message) as status:
+
+        def tell(rows: int) -> None:
+            if status:
+                status.update(f"{message} {rows:,} rows")
+
+        table = look_through(args.input, args.part_rows, args.prefix + "line", tell)
     if column not in table.columns:
         raise WrongUse(
             f"The table has no column `{column}`.{did_you_mean(column, table.columns)} "
