@@ -2,14 +2,18 @@
 
 import csv
 import json
+import os
 import shutil
+import zipfile
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import zoo
 from zoo.cli import main
+from zoo.cli.models import FoundModel
 from zoo.cli.verbs import score as verb
 from zoo.scoring import job, spark, worker
 from zoo.tasks import TASKS
@@ -186,6 +190,39 @@ def test_other_settings_or_another_input_are_not_mixed_with_parts_that_are_done(
     assert main(words) == 0 and len(read(path)) == 7
 
 
+def test_the_version_and_the_content_of_files_are_settings(
+    cluster, cards, table, tmp_path, monkeypatch, capsys
+):
+    cards[0] = replace(cards[0], task="speech_to_text")
+    (tmp_path / "words.txt").write_text("film\n")
+    source, path = table(".csv", [""] * 3), tmp_path / "answers.csv"
+    words = ["score", "tiny_en", str(source), str(path), *WORDS, "--resume"]
+    words += ["--set", f"words={tmp_path / 'words.txt'}"]
+    cluster.limit = 1
+    assert main(words) == 130
+    (tmp_path / "words.txt").write_text("book\n")
+    assert main(words) == 2
+    assert "had other settings" in (said := capsys.readouterr().err) and "files {'words'" in said
+    (tmp_path / "words.txt").write_text("film\n")
+    monkeypatch.setattr(zoo, "__version__", "99.0")
+    assert main(words) == 2
+    assert "Received: version '99.0'; before: '0." in capsys.readouterr().err
+
+
+def test_the_archive_has_the_files_of_the_preset_whatever_their_age(tmp_path, make_preset):
+    preset = make_preset(tmp_path / "preset", "text_classifier")
+    os.utime(preset / "config.json", (0, 0))  # zip files begin in 1980
+    (preset / ".git").mkdir()
+    (preset / ".git" / "HEAD").touch()
+    (preset / "assets").mkdir()
+    (preset / "assets" / "words.txt").touch()
+    member = FoundModel("preset", preset, None)
+    verb._pack([member, member], tmp_path / "model.zip")
+    names = ["assets/words.txt", "card.json", "config.json", "task.json"]
+    with zipfile.ZipFile(tmp_path / "model.zip") as packed:
+        assert packed.namelist() == [f"{number}/{name}" for number in (0, 1) for name in names]
+
+
 def test_parts_of_another_plan_are_not_done(cluster, table, tmp_path, capsys):
     source, path = table(".csv"), tmp_path / "answers.csv"
     words = ["score", "tiny_en", str(source), str(path), *WORDS]
@@ -220,7 +257,7 @@ def test_a_table_that_changes_while_it_is_scored_is_a_failure(cluster, table, tm
     assert not path.exists()
 
 
-def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, model):
+def test_a_batch_that_fails_is_answered_in_smaller_ones(cluster, table, tmp_path, model):
     infer = model.infer
 
     def strict(texts, **options):
@@ -233,6 +270,31 @@ def test_a_batch_that_fails_is_answered_one_by_one(cluster, table, tmp_path, mod
     assert main(["score", "tiny_en", str(table(".jsonl")), str(path), *WORDS]) == 0
     assert [row["answer_error"] for row in read(path)][:2] == [None, "No “not”, please."]
     assert read(path)[0]["answer_label"] == "positive"
+
+
+def test_an_input_that_fails_is_found_by_halves():
+    calls = []
+
+    class Strict:
+        def infer(self, texts):
+            calls.append(len(texts))
+            if "bad" in texts:
+                raise ValueError("No.")
+            return texts
+
+    texts = [str(number) for number in range(1024)]
+    texts[700] = "bad"
+    assert worker.infer(Strict(), texts, {}) == [*texts[:700], "No.", *texts[701:]]
+    assert len(calls) == 21 and sum(calls) == 1024 + 2 * 1023
+
+
+def test_a_column_may_have_the_name_of_the_one_for_lines_that_are_no_json(cluster, tmp_path):
+    source, path = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "a film", "line": 7}\nno json\n')
+    assert main(["score", "tiny_en", str(source), str(path), "--prefix", ""]) == 0
+    first, second = read(path)
+    assert first["line"] == 7 and first["label"] == "positive" and first["error"] is None
+    assert second["line"] == "no json" and second["error"] == "A line must be a JSON object."
 
 
 def test_no_answer_at_all_is_a_failure(cluster, table, tmp_path, capsys):

@@ -64,7 +64,10 @@ def test_rows_of_json_lines(tmp_path):
     table, parts = rows_of(path, 2)
     assert parts == [
         [{"id": 1, "text": "a", "more": [1]}, {"id": 2.5, "text": None}],
-        [{"line": "no json"}, {"line": "[3]"}],
+        [
+            {"line": "no json", None: "A line must be a JSON object."},
+            {"line": "[3]", None: "A line must be a JSON object."},
+        ],
         [{"x": True}],
     ]
     kinds = {"id": "number", "text": "string", "more": "json", "line": "string", "x": "boolean"}
@@ -82,6 +85,18 @@ def test_parts_of_parquet_need_no_row_groups(tmp_path, group, size):
     assert [[row["n"] for row in rows] for rows in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_the_number_of_rows_is_told_after_each_part(tmp_path, name):
+    if name == "t.parquet":
+        pq.write_table(pa.table({"n": list(range(10))}), tmp_path / name)
+    else:
+        header = "n\n" if name == "t.csv" else ""
+        (tmp_path / name).write_text(header + '{"n":1}\n' * 10)
+    told = []
+    table = look_through(tmp_path / name, 4, "line", told.append)
+    assert told == [4, 8, 10] and [part.rows for part in table.parts] == [4, 4, 2]
+
+
 def test_a_folder_is_one_table(tmp_path):
     folder = tmp_path / "table.csv"
     folder.mkdir()
@@ -92,6 +107,27 @@ def test_a_folder_is_one_table(tmp_path):
     with pytest.raises(
         TableError, match=r"columns: n \(string\). Received: m \(string\) in .*part-3.csv"
     ):
+        look_through(folder, 2, "line")
+
+
+def test_a_folder_of_json_lines_as_spark_writes_it(tmp_path):
+    folder = tmp_path / "table.jsonl"
+    folder.mkdir()
+    (folder / "_temporary").mkdir()
+    (folder / ".part-0.json.crc").write_text("checksum")
+    with pytest.raises(TableError, match=r"no .jsonl or .json files"):
+        look_through(folder, 2, "line")
+    (folder / "part-0.json").write_text('{"n": 1}\n')
+    (folder / "part-1.jsonl").write_text('{"n": 2}\n')
+    assert rows_of(folder, 2)[1] == [[{"n": 1}], [{"n": 2}]]
+
+
+def test_folders_in_a_folder_are_refused(tmp_path):
+    folder = tmp_path / "table.csv"
+    (folder / "year=2024").mkdir(parents=True)
+    for path in (folder / "part-0.csv", folder / "year=2024" / "part-0.csv"):
+        path.write_text("n\n1\n")
+    with pytest.raises(TableError, match="are not read. Received: .*year=2024"):
         look_through(folder, 2, "line")
 
 
@@ -206,6 +242,14 @@ def test_csv_stays_as_it_is(tmp_path):
     (tmp_path / "table.csv").write_bytes(CSV.encode())
     text = written(tmp_path, tmp_path / "table.csv", ".csv", 1).read_text()
     assert text == ('id,text,n,error\n007,"two\nlines, ""quoted""",0,\n008,,1,\n009,한국어,2,\n')
+
+
+def test_bytes_of_other_rows_stay_beside_half_a_character(tmp_path):
+    (tmp_path / "table.csv").write_bytes(b"text\n\xff\n")
+    table = look_through(tmp_path / "table.csv", 9, "line")
+    (row,) = next(read_rows(table, table.parts[0], 9, "line"))
+    written = writing._csv_bytes([row, {"text": "\u00e9 \ud83d"}], ["text"])
+    assert written == b"\xff\n\xc3\xa9 ?\n"
 
 
 def test_json_lines_stay_as_they_are(tmp_path):

@@ -6,7 +6,7 @@ keeping it in memory: where each part begins, which columns there are, and how m
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -23,7 +23,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_EXACT = 1 << 53  # the largest integer up to which a column of floating-point numbers has all
 END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
-Rows = list[dict[str, Any]]
+Rows = list[dict[Any, Any]]  # the key `None` has the error of a row that could not be read
 
 
 @dataclass(frozen=True)
@@ -87,30 +87,35 @@ def files_of(path: Path) -> list[Path]:
     """The file of a table, or the files of a folder in the order of their names.
 
     Raises:
-        TableError: if there are none.
+        TableError: if there are none, or the folder has folders.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise TableError(f"There is no such table. Received: {path}")
     suffix = format_of(path)
-    found = [
-        file
-        for file in sorted(path.iterdir())
-        if file.is_file() and file.name[0] not in "._" and file.suffix.lower() == suffix
-    ]
-    if not found:
-        raise TableError(f"The folder has no {suffix} files. Received: {path}")
-    return found
+    names = (suffix, ".json") if suffix == ".jsonl" else (suffix,)  # Spark writes part-….json
+    inside = [entry for entry in sorted(path.iterdir()) if entry.name[0] not in "._"]
+    if folder := next(filter(Path.is_dir, inside), None):
+        raise TableError(
+            "A folder of a table must have files alone: folders in it, as `partitionBy` of Spark "
+            f"writes them, are not read. Received: {folder}"
+        )
+    if found := [entry for entry in inside if entry.suffix.lower() in names]:
+        return found
+    raise TableError(f"The folder has no {' or '.join(names)} files. Received: {path}")
 
 
-def look_through(path: Path, part_rows: int, corrupt: str) -> Table:
+def look_through(
+    path: Path, part_rows: int, corrupt: str, tell: Callable[[int], None] = lambda rows: None
+) -> Table:
     """Finds the columns and the parts of a table.
 
     Args:
         path: A file, or a folder of files with the same columns.
         part_rows: int. Most rows of a part.
         corrupt: Name of the column for lines that are no JSON objects.
+        tell: Called with the number of rows so far, after each part. Defaults to nothing.
 
     Raises:
         TableError: if it cannot be read, has no rows, or its files have other columns.
@@ -118,7 +123,7 @@ def look_through(path: Path, part_rows: int, corrupt: str) -> Table:
     kind = format_of(path)
     files = _states(path)  # before looking, so that a change meanwhile is one
     look = {".csv": _look_csv, ".jsonl": _look_json, ".parquet": _look_parquet}[kind]
-    found = _Found(part_rows, corrupt)
+    found = _Found(part_rows, corrupt, tell)
     for file, *_ in files:
         look(Path(file), found)
     if not found.parts:
@@ -147,15 +152,18 @@ class _Found:
 
     part_rows: int
     corrupt: str
+    tell: Callable[[int], None]
+    rows: int = 0
     columns: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
 
-    def add_row(self, file: Path, start: int) -> None:
-        last = self.parts[-1] if self.parts else None
-        if last and last.file == str(file.absolute()) and last.rows < self.part_rows:
-            self.parts[-1] = Part(last.number, last.file, last.start, last.rows + 1)
-        else:
-            self.parts.append(Part(len(self.parts), str(file.absolute()), start, 1))
+    def add_rows(self, file: Path, starts: Iterator[int]) -> None:
+        """Adds the parts of a file whose rows begin at these positions."""
+        for start in starts:
+            rows = 1 + sum(1 for _ in islice(starts, self.part_rows - 1))
+            self.parts.append(Part(len(self.parts), str(file), start, rows))
+            self.rows += rows
+            self.tell(self.rows)
 
     def add_columns(self, file: Path, names: list[str], kinds: list[str]) -> None:
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -175,16 +183,18 @@ def _look_csv(file: Path, found: _Found) -> None:
     if header is None:
         raise TableError(f"The first line must name the columns. Received: an empty file, {file}")
     found.add_columns(file, header[1], ["string"] * len(header[1]))
-    for start, cells in rows:
-        if cells or len(header[1]) == 1:
-            found.add_row(file, start)
+    found.add_rows(file, (start for start, cells in rows if cells or len(header[1]) == 1))
 
 
 def _look_json(file: Path, found: _Found) -> None:
-    for start, row in _json_rows(file, 0, found.corrupt):
-        found.add_row(file, start)
-        for name, value in row.items():
-            found.columns[name] = _joined(found.columns.get(name), kind_of(value))
+    def starts() -> Iterator[int]:
+        for start, row in _json_rows(file, 0, found.corrupt):
+            for name, value in row.items():
+                if name is not None:
+                    found.columns[name] = _joined(found.columns.get(name), kind_of(value))
+            yield start
+
+    found.add_rows(file, starts())
 
 
 def _look_parquet(file: Path, found: _Found) -> None:
@@ -197,9 +207,7 @@ def _look_parquet(file: Path, found: _Found) -> None:
     except (ArrowException, OSError) as error:
         raise TableError(f"{file} is no Parquet file: {_first_line(error)}") from None
     found.add_columns(file, schema.names, list(map(str, schema.types)))
-    for start in range(0, metadata.num_rows, found.part_rows):
-        rows = min(found.part_rows, metadata.num_rows - start)
-        found.parts.append(Part(len(found.parts), str(file.absolute()), start, rows))
+    found.add_rows(file, iter(range(metadata.num_rows)))
 
 
 def schema_of(table: Table) -> "pa.Schema":
@@ -317,8 +325,11 @@ def _csv_cells(file: Path, start: int, columns: list[str]) -> Iterator[dict[Any,
         yield row
 
 
-def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The object of each line that is not blank, with its first byte."""
+def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """The object of each line that is not blank, with its first byte.
+
+    Of a line that is none, the key `None` says so, and the key `corrupt` has the line.
+    """
     with open(file, "rb") as stream:
         stream.seek(start)
         lines = _Lines(stream, file)
@@ -329,12 +340,14 @@ def _json_rows(file: Path, start: int, corrupt: str) -> Iterator[tuple[int, dict
             position = lines.position
 
 
-def _json_object(line: str, corrupt: str) -> dict[str, Any]:
+def _json_object(line: str, corrupt: str) -> dict[Any, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         row = None
-    return row if isinstance(row, dict) else {corrupt: line.rstrip("\r\n")}
+    if isinstance(row, dict):
+        return row
+    return {corrupt: line.rstrip("\r\n"), None: "A line must be a JSON object."}
 
 
 def kind_of(value: Any) -> str | None:

@@ -12,8 +12,8 @@ from zoo.scoring import writing
 from zoo.scoring.tables import Part, Table, read_rows, schema_of
 from zoo.tasks import TASKS, Task
 
-# What `infer` raises for an input that is wrong; memory that is exhausted, and the like, fail the
-# part, which Spark runs again.
+# What `infer` raises for an input that is wrong. Memory that is exhausted, and the like, fail the
+# part: a cluster runs it again, four times at most by default, and `local` does not.
 INPUT_ERRORS = (ValueError, TypeError, LookupError)
 CHUNK_ROWS = {"text": 1024, "words": 1024, "image": 32, "audio": 32}  # the model sorts by length
 
@@ -34,7 +34,7 @@ class Work:
         max_characters: Longer texts are errors.
         format: The format of the output.
         folder: The folder of the parts.
-        key: Identity of the model with its options.
+        key: Identity of the model, which a process loads once.
         load: Loads the model; called once in each process.
     """
 
@@ -118,7 +118,7 @@ def _read(chunk, work: Work, read: Callable[[Any], Any]) -> tuple[dict[int, Any]
     """The inputs and the errors, each by the number of the row."""
     if isinstance(chunk, list):
         values = [row.get(work.column) for row in chunk]
-        errors = {i: note for i, row in enumerate(chunk) if (note := _note(row, work))}
+        errors = {i: row[None] for i, row in enumerate(chunk) if None in row}
     else:
         values, errors = chunk.column(work.column).to_pylist(), {}
     inputs: dict[int, Any] = {}
@@ -135,17 +135,8 @@ def _message(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _note(row: dict[Any, Any], work: Work) -> str | None:
-    """The error of a row that could not be read."""
-    if None in row:
-        return row[None]
-    if work.table.format == ".jsonl" and work.prefix + "line" in row:
-        return "A line must be a JSON object."
-    return None
-
-
 def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any]:
-    """The answer to each input, or the message of its error."""
+    """The answer to each input, or the message of its error, which is searched for by halves."""
     if not inputs:
         return []
     try:
@@ -153,7 +144,8 @@ def infer(model: Any, inputs: list[Any], options: Mapping[str, Any]) -> list[Any
     except INPUT_ERRORS as error:
         if len(inputs) == 1:
             return [_message(error)]
-    return [infer(model, [one], options)[0] for one in inputs]
+    half = len(inputs) // 2
+    return infer(model, inputs[:half], options) + infer(model, inputs[half:], options)
 
 
 def reader_of(task: Task, model: Any, table: str, limit: int) -> Callable[[Any], Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 100_000  # rows of a group of a joined Parquet file
 ARROW_TYPES = {"string": "string", "double": "float64", "long": "int64"}
+
+HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
 
 Chunk = tuple["Rows | pa.Table", Rows]  # rows of the input, and the columns that are added
 
@@ -168,8 +171,5 @@ def _fitting(value: Any, type: "pa.DataType") -> Any:
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8, in which bytes that were none stay as they were."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
+    """UTF-8, in which bytes that were none stay as they were, and halves of characters are `?`."""
+    return HALVES.sub("?", text).encode("utf-8", "surrogateescape")

@@ -11,7 +11,6 @@ the model is sent to them. PYSPARK_PYTHON is their Python, OMP_NUM_THREADS the t
 process (1).
 """
 
-import hashlib
 import os
 import sys
 import threading
@@ -107,6 +106,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     _check(args)
+    import zoo
     from zoo.scoring import job, spark
     from zoo.scoring.writing import added_columns
 
@@ -114,9 +114,9 @@ def run(args: Namespace) -> None:
     found = models.find(args.model, ensembles=True)
     options = {"batch_size": args.batch_size} | settings.read(args.set, found.task.options, NEXT)
     settings.check(found.task, options, NEXT)
-    for name in PATHS:
-        if name in options and Path(options[name]).exists():
-            options[name] = str(Path(options[name]).absolute())
+    given = {name: Path(options[name]).absolute() for name in PATHS if name in options}
+    paths = {name: path for name, path in given.items() if path.exists()}
+    options |= {name: str(path) for name, path in paths.items()}
     if args.output.exists():
         raise WrongUse(
             "The output exists: an earlier command has written it, or another program. Choose "
@@ -129,8 +129,10 @@ def run(args: Namespace) -> None:
     work = {
         "input": str(args.input.absolute()),
         "column": args.column or COLUMNS[found.task.input],
-        "model": _digest(members),
+        "model": "+".join(_digest(member.directory) for member in members),
         "options": options,
+        "files": {name: _digest(path) for name, path in paths.items()},
+        "version": zoo.__version__,
         "backend": backend.current(),
         "prefix": args.prefix,
         "as_json": args.json,
@@ -185,8 +187,14 @@ def _look(args: Namespace, column: str, task: "Task", added: dict[str, str]) -> 
     from zoo.scoring.tables import look_through, schema_of
     from zoo.terminal import waiting
 
-    with waiting(f"Looking through {args.input} …"):
-        table = look_through(args.input, args.part_rows, args.prefix + "line")
+    message = f"Looking through {args.input} …"
+    with waiting(message) as status:
+
+        def tell(rows: int) -> None:
+            if status:
+                status.update(f"{message} {rows:,} rows")
+
+        table = look_through(args.input, args.part_rows, args.prefix + "line", tell)
     if column not in table.columns:
         raise WrongUse(
             f"The table has no column `{column}`.{did_you_mean(column, table.columns)} "
@@ -272,26 +280,21 @@ def _load(count: int, backend_name: str) -> Any:
 
 
 def _pack(members: list[models.FoundModel], archive: Path) -> None:
-    with zipfile.ZipFile(archive, "w") as packed:
+    from zoo.presets.validation import list_files
+
+    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as packed:
         for number, member in enumerate(members):
-            for file in _files(member):
-                packed.write(file, f"{number}/{file.relative_to(member.directory)}")
+            for name in list_files(member.directory):
+                packed.write(member.directory / name, f"{number}/{name}")
 
 
-def _files(member: models.FoundModel) -> list[Path]:
-    return sorted(path for path in member.directory.rglob("*") if path.is_file())
-
-
-def _digest(members: list[models.FoundModel]) -> str:
-    """The identity of models: the SHA-256 of the names and contents of their files."""
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, or of the files of a preset."""
     from zoo.files import sha256
+    from zoo.presets.card import digest_of
+    from zoo.presets.validation import hash_files
 
-    lines = [
-        f"{number} {file.relative_to(member.directory)} {sha256(file)}\n"
-        for number, member in enumerate(members)
-        for file in _files(member)
-    ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return digest_of(hash_files(path)) if path.is_dir() else sha256(path)
 
 
 @contextmanager
