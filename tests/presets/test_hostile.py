@@ -55,6 +55,21 @@ def card(**changes):
     return change
 
 
+def an_object(class_name, package="keras_hub", **values):
+    registered = f"{package}>{class_name}"
+    return {"class_name": class_name, "registered_name": registered, "config": values}
+
+
+def bert(class_name="BertBackbone", **changes):
+    """A serialised encoder of KerasHub."""
+    sizes = {"vocabulary_size": 300, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+    return an_object(class_name, **{**sizes, "intermediate_dim": 8, **changes})
+
+
+def language_model(**changes):
+    return an_object("CausalLMBackbone", "zoo", vocabulary_size=300, units=8, **changes)
+
+
 def weights(write):
     def change(directory):
         with h5py.File(directory / "model.weights.h5", "a") as file:
@@ -140,6 +155,53 @@ HOSTILE = {
     "5,000 layers": (config(num_layers=5_000), "num_layers=5000 in config.json.* arrays"),
     "wide projection": (config(language_dim=10**9), "language_dim=1000000000"),
     "positions": (config(max_sequence_length=10**9), "max_sequence_length"),
+    "wide encoder": (config(encoder=bert(hidden_dim=6144)), "hidden_dim=6144"),
+    "wide layers of an encoder": (
+        config(encoder=bert(intermediate_dim=60_000)),
+        "intermediate_dim",
+    ),
+    "positions of an encoder": (config(encoder=bert(max_sequence_length=60_000)), "max_sequence_l"),
+    "tokens of an encoder": (
+        config(encoder=bert("ElectraBackbone", vocab_size=60_000)),
+        "vocab_size=60000",
+    ),
+    "repeated layers": (
+        config(encoder=bert("AlbertBackbone", num_inner_repetitions=5_000)),
+        "num_layers=10000",
+    ),
+    "no encoder of text": (config(encoder=bert("ResNetBackbone")), "ResNet.* as 'encoder'"),
+    "no encoder": (config(encoder=an_object("Dense", "keras")), "Dense.* as 'encoder'"),
+    "encoder as a language model": (
+        config(language_models=[language_model(), bert()]),
+        "each in its place.*BertBackbone.* as 'language_models'",
+    ),
+    "wide language model": (
+        config(language_models=[language_model(embedding_dim=10**9)]),
+        "embedding_dim=1000000000",
+    ),
+    "two names of a class": (
+        config(language_models=[language_model() | {"class_name": "BertBackbone"}]),
+        "class_name='BertBackbone', registered_name='zoo>CausalLMBackbone'",
+    ),
+    "encoder as a dtype": (config(dtype=bert()), "BertBackbone.* as 'dtype'"),
+    "layer as a dtype": (
+        config(dtype={"class_name": "Dense", "module": "keras", "config": {}}),
+        "Dense.* as 'dtype'",
+    ),
+    "encoder within a dtype": (
+        config(dtype={"name": "x", "policy_map": {"encoder_layer": bert()}}),
+        "BertBackbone.* as 'dtype'",
+    ),
+    "layer where a name belongs": (
+        config(attention=an_object("MultiHeadAttention", "zoo")),
+        "MultiHeadAttention.* as 'attention'",
+    ),
+    "encoder as a backbone": (task(backbone=bert()), "BertBackbone.* as 'backbone'"),
+    "encoder as a tokenizer": (preprocessor(tokenizer=bert()), "BertBackbone.* as 'tokenizer'"),
+    "encoder as a converter": (
+        preprocessor(image_converter=bert()),
+        "BertBackbone.* as 'image_converter'",
+    ),
     "a million labels": (task(labels=[f"l{i}" for i in range(10**5)]), "labels=100000 names"),
     "long sequences": (preprocessor(sequence_length=10**12), "at most 1,048,576.*sequence_length"),
     "a gigabyte of zeros": (weights(zeros), "20 times.*claims to hold 1,073,"),

@@ -20,8 +20,8 @@ def load(source: str | Path | Sequence[str | Path], **kwargs) -> "TaskModel":
     """Loads a model on the current Keras backend, ready for inference.
 
     Before Keras reads anything, the checksum of every file is verified and the configuration is
-    checked for classes other than those of the zoo, KerasHub and Keras' layers. Loading never runs
-    code from the preset.
+    checked: each object that it names must be of a class of the zoo or KerasHub that belongs there,
+    and not larger than the weights. Loading never runs code from the preset.
 
     Args:
         source: The name of a pretrained model; a directory; `models:/NAME@ALIAS`,

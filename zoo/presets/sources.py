@@ -30,8 +30,8 @@ def resolve(source: str | Path) -> Path:
             Face; or `kaggle://OWNER/NAME/keras/VARIATION` of Kaggle.
 
     Returns:
-        A directory whose files match their checksums and whose configuration names only classes
-        of the zoo, KerasHub and Keras' layers. No code of the preset has run.
+        A directory whose files match their checksums and whose configuration names only the
+        classes of the zoo and KerasHub that it needs. No code of the preset has run.
 
     Raises:
         PresetError: if the preset does not exist, could not be downloaded, is damaged, or was

@@ -23,22 +23,23 @@ from zoo.tasks import TASKS, Task
 
 CONFIG_FILE, TASK_FILE, SHARDS_FILE = "config.json", "task.json", "model.weights.json"
 
-# Sources of the classes and functions that a configuration may name.
-_OUR_NAMES = ("zoo>", "keras_hub>")
-_OUR_MODULES = ("zoo.", "keras_hub.")
 _WITH_CLUSTERS = ("CausalLMBackbone", "zoo>CausalLMBackbone")  # of embeddings of several sizes
-_KERAS_MODULES = (
-    "keras",
-    "keras.activations",
-    "keras.constraints",
-    "keras.dtype_policies",
-    "keras.initializers",
-    "keras.layers",
-    "keras.quantizers",
-    "keras.regularizers",
-    "keras.src.backend.common.dtype_policies",
-)
-_FUNCTION_MODULES = ("keras.activations", "keras.initializers")
+# What a configuration may name, by the key under which it is built: `weights.check_sizes` knows how
+# large these become. The root of a file has the key of its file.
+_TOKENIZER, _BACKBONE = r"(zoo|keras_hub)>\w+Tokenizer", r"zoo>\w+Backbone"
+_CLASSES = {
+    "task": r"zoo>\w+",  # `read_task` knows which
+    "config": _BACKBONE,
+    "backbone": _BACKBONE,
+    "preprocessor": r"zoo>\w+Preprocessor",
+    "tokenizer": _TOKENIZER,
+    "source_tokenizer": _TOKENIZER,
+    "encoder": "keras_hub>(Albert|Bert|DebertaV3|DistilBert|Electra|Roberta|XLMRoberta|XLNet)"
+    "Backbone",
+    "language_models": "zoo>CausalLMBackbone",
+}
+_DTYPE, _DTYPES = "dtype", r"\w*DTypePolicy(Map)?"
+_DTYPE_MODULES = ("keras", "keras.dtype_policies", "keras.src.backend.common.dtype_policies")
 # Layers that contain or load code, or models of another framework.
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function")
 FREE_PARAMETERS = 10_000  # weights that a card may count beyond twice those of the files
@@ -70,14 +71,20 @@ def check(directory: Path) -> Card | None:
         if "/" not in name and name.lower().endswith(".json") and name != CARD_FILE
     }
     for name, content in contents.items():
-        _check_json(name, content)
+        if not isinstance(content, dict):
+            raise PresetError(
+                f"{name} of a preset must be a JSON object. Received: {content!r:.80}"
+            )
     for name in (CONFIG_FILE, TASK_FILE):
         if name not in present:
             raise PresetError(
                 f"A preset of the zoo needs the file {name}; `zoo.presets.save` writes one. "
                 f"Received: {directory}"
             )
-    if card is not None and card.task != (task := read_task(directory).name):
+    task = read_task(directory).name
+    for name, content in contents.items():
+        _check_json(name, content)
+    if card is not None and card.task != task:
         raise PresetError(
             "The card of a preset must name its task; nothing was loaded. "
             f"Received: task={card.task!r} in {CARD_FILE}, and a {task} in {TASK_FILE}"
@@ -198,13 +205,11 @@ def _nodes(content):
 
 
 def _check_json(file, content):
-    if not isinstance(content, dict):
-        raise PresetError(f"{file} of a preset must be a JSON object. Received: {content!r:.80}")
     if file == SHARDS_FILE:
         _check_shards(content)
+    for place, node in _objects(content, file.lower().removesuffix(".json")):
+        _check_object(file, place, node)
     for node in _nodes(content):
-        if "class_name" in node or "registered_name" in node:
-            _check_object(file, node)
         for key in _FILE_KEYS:
             if isinstance(node.get(key), str):
                 _refuse(file, f"{key}={node[key]!r:.80}", "may not name files to read")
@@ -214,25 +219,46 @@ def _check_json(file, content):
             _refuse(file, f"config_file={config_file!r:.80}", OWN_FILES)
 
 
-def _check_object(file, node):
-    """Checks one serialised object: its class must be of the zoo, KerasHub or Keras' layers."""
+def _objects(content, place):
+    """Every serialised object within a value, with the key under which it would be built."""
+    pending = [(place, content)]
+    while pending:
+        place, node = pending.pop()
+        if isinstance(node, list):
+            pending += [(place, value) for value in node]
+        elif isinstance(node, dict):
+            if "class_name" in node or "registered_name" in node:
+                yield place, node
+            # A dtype policy may hold others under any key.
+            pending += [(place if place == _DTYPE else key, node[key]) for key in node]
+
+
+def _check_object(file, place, node):
+    """Checks one serialised object: its class must be one of those that belong in its place."""
     name, registered, module = (
         node.get(key) for key in ("class_name", "registered_name", "module")
     )
-    rule = "may contain only classes of zoo, keras_hub and keras.layers"
+    rule = "may contain only the classes of zoo and keras_hub that it needs, each in its place"
     received = f"class_name={name!r}, registered_name={registered!r}, module={module!r}"
     if not isinstance(name, str) or not all(
         isinstance(value, str | None) for value in (registered, module)
     ):
         _refuse(file, received, rule)
-    is_function = name == "function" and module in _FUNCTION_MODULES
-    if (name in _CODE and not is_function) or name.startswith("__"):
+    if name in _CODE or name.startswith("__"):
         _refuse(file, received, "may contain no code")
-    if registered and registered.startswith(_OUR_NAMES):
-        if module and not module.startswith(_OUR_MODULES):
-            _refuse(file, received, rule)
-    elif module not in _KERAS_MODULES or registered not in (None, name, node.get("config")):
-        _refuse(file, received, rule)
+    if place == _DTYPE:
+        known = re.fullmatch(_DTYPES, name) and module in _DTYPE_MODULES and not registered
+    else:
+        # Keras looks for a registered name first, and for the class in the module then.
+        package, _, same = (registered or "").partition(">")
+        known = (
+            (pattern := _CLASSES.get(place))
+            and re.fullmatch(pattern, registered or "")
+            and name == same
+            and (not module or module.startswith(f"{package}."))
+        )
+    if not known:
+        _refuse(file, f"{received} as {place!r:.80}", rule)
     if "compile_config" in node:
         _refuse(file, "compile_config", "must be saved without optimizer and loss")
 

@@ -26,15 +26,18 @@ SLACK, FREE_WEIGHTS = 4, 65_536
 MAX_LENGTH = 1 << 20  # tokens, pixels or characters to which a preprocessor pads
 
 _LAYERS = ("num_layers", "decoder_layers")
-_VOCABULARIES = ("vocabulary_size", "source_vocabulary_size")
+_REPETITIONS = ("num_inner_repetitions",)  # of each layer, in ALBERT
+_VOCABULARIES = ("vocabulary_size", "vocab_size", "source_vocabulary_size")
 _WIDTHS = (
-    *("units", "decoder_units", "embedding_dim", "word_dim"),
+    *("units", "decoder_units", "hidden_dim", "embedding_dim", "word_dim"),
     *("character_dim", "character_units", "widths"),
 )
 _OTHERS = (
     *("character_vocabulary_size", "intermediate_dim", "max_sequence_length", "num_heads"),
     "language_dim",
 )
+# Rows of `hidden_dim` numbers, in the encoders of KerasHub.
+_ROWS = ("intermediate_dim", "max_sequence_length", "num_segments", "bucket_size")
 _LENGTHS = (
     *("sequence_length", "encoder_sequence_length", "decoder_sequence_length"),
     *("character_length", "image_size"),
@@ -127,11 +130,12 @@ def check_sizes(file: str, node: dict, stored: Stored, has_clusters: bool = Fals
         has_clusters: bool. Whether the class cuts its vocabulary at `embedding_cutoffs`; of others
             the key says nothing. Defaults to `False`.
     """
-    layers = max([1, *_numbers(node, _LAYERS)])
+    layers = max([1, *_numbers(node, _LAYERS)]) * max([1, *_numbers(node, _REPETITIONS)])
     if layers > stored.arrays:
         raise _too_large(file, f"num_layers={layers}", f"{stored.arrays:,} arrays")
     most = SLACK * stored.weights + FREE_WEIGHTS
-    width = max([1, *(_numbers(node, ("embedding_dim", "word_dim")) or _numbers(node, ("units",)))])
+    hidden = _numbers(node, ("units", "hidden_dim"))
+    width = max([1, *(_numbers(node, ("embedding_dim", "word_dim")) or hidden)])
     claims = {name: layers * size * size for name in _WIDTHS for size in _numbers(node, (name,))}
     claims |= {
         name: _clusters(node, size, width) if has_clusters else size * width
@@ -139,6 +143,8 @@ def check_sizes(file: str, node: dict, stored: Stored, has_clusters: bool = Fals
         for size in _numbers(node, (name,))
     }
     claims |= {name: size for name in _OTHERS for size in _numbers(node, (name,))}
+    for dim in _numbers(node, ("hidden_dim",)):
+        claims |= {name: size * dim for name in _ROWS for size in _numbers(node, (name,))}
     claims |= {name: len(node[name]) for name in _NAMES if isinstance(node.get(name), list)}
     if "tags" in claims:
         claims["tags"] *= claims["tags"]  # the transitions of a CRF
