@@ -88,7 +88,7 @@ class TokenizerConfig(Section):
 class ModelConfig(VectorsConfig):
     """Architecture of the text classifier."""
 
-    paths = frozenset({"backbone"})
+    paths = VectorsConfig.paths | {"backbone"}
     # Settings that `backbone` replaces.
     own_encoder: ClassVar[tuple[str, ...]] = (
         "encoder",

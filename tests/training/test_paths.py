@@ -31,6 +31,10 @@ def test_paths_of_existing_files_are_absolute(tmp_path, monkeypatch):
     pair = ["training.init_from=[mine, lstm_wikitext2_en]"]
     found = resolve(sentiment.RECIPE, "quickstart", pair).training.init_from
     assert found == [str(tmp_path / "mine"), "lstm_wikitext2_en"]
+    (tmp_path / "small.txt").write_text("good 0.1 0.2\nbad 0.3 0.4\n")
+    words = ["model.word_vectors=small.txt", "model.embedding_dim=2"]
+    found = resolve(sentiment.RECIPE, "quickstart", words).model.word_vectors
+    assert found == str(tmp_path / "small.txt")
 
 
 def test_an_interrupted_run_is_resumed_in_another_folder(client, home, tmp_path, monkeypatch):
