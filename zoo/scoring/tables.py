@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".jsonl", ".parquet")
 MAX_BYTES = 1 << 26  # of a cell or a line; what is longer is no table
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MAX_EXACT = 1 << 53  # the largest integer up to which a column of floating-point numbers has all
+MAX_EXACT = 1 << 53  # up to it, each integer is a floating-point number of 64 bits
 END = "\ud800"  # a line after the last one; bytes that are decoded never give this code point
 
 Rows = list[dict[Any, Any]]  # the key `None` has the error of a row that could not be read
