@@ -166,11 +166,27 @@ def test_ids_and_places_of_both_directions(made):
 
 
 @pytest.mark.once
-def test_a_call_has_a_fixed_shape_and_drops_words_beyond(made):
+def test_a_call_has_a_fixed_shape_and_shortens_long_words(made):
     _, model = made
-    batch = model.preprocessor([["a"], ["b" * 30, "c" * 20, "d"], ["x"] * 9])
+    batch = model.preprocessor([["a"], ["ca" + "b" * 29 + "A", "c" * 20, "d"], ["x"] * 9])
     assert batch["text_ids"].shape == (3, 2, 48) and batch["text_places"].shape == (3, 2, 6)
-    assert batch["padding_mask"].sum(axis=1).tolist() == [1, 1, 6]
+    assert batch["padding_mask"].sum(axis=1).tolist() == [1, 3, 6]
+    # The first and the last 12 characters of the longest word: 24, 20 and 1 then fit.
+    assert batch["text_places"][1, 0, :3].tolist() == [24, 45, 47]
+    read = model.preprocessor._reader
+    first, last = (read.token_to_id(character) for character in "cA")
+    assert batch["text_ids"][1, 0, [1, 24]].tolist() == [first, last]
+    assert batch["text_ids"][1, 1, batch["text_places"][1, 1, 0]] == first
+    full = model.preprocessor([["a" * 99] * 6, ["a" * 10**6]])
+    assert full["padding_mask"].sum() == 7 and full["text_places"].max() == 47
+
+
+def test_fit_and_evaluate_take_sentences_with_long_words():
+    _, model = make(units=(4,), cell="simple_rnn")
+    x, y = [["a" * 60, "b", "c"], ["d"]], [["A", "B", "C"], ["A"]]
+    model.compile("sgd", "auto")
+    model.fit(x, y, verbose=0)
+    assert np.isfinite(model.evaluate(x, y, verbose=0))
 
 
 @pytest.mark.once
