@@ -17,11 +17,7 @@ from zoo.models import (
 from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 from zoo.models.token_classifier.contextual import MAX_CHARACTERS
 from zoo.models.token_classifier.parts import after_language_models
-from zoo.models.token_classifier.string_embeddings import (
-    DIRECTIONS,
-    frozen_copy,
-    string_embeddings,
-)
+from zoo.models.token_classifier.string_embeddings import string_embeddings
 from zoo.tokenizers import train_character_tokenizer, train_word_tokenizer
 
 SENTENCES = [["The", "cat", "sat", "."], ["é", "", "나는"], [], ["a"]]
@@ -45,9 +41,6 @@ def make(units=(4, 5), cell="lstm"):
     preprocessor = ContextualTokenClassifierPreprocessor(
         words, "".join(characters.get_vocabulary()[4:]), "\n", len(units), 0, sequence_length=6
     )
-    copies = [
-        frozen_copy(*it) for it in zip([it.backbone for it in readers], DIRECTIONS, strict=False)
-    ]
     backbone = TokenClassifierBackbone(
         words.vocabulary_size(),
         word_dim=3,
@@ -55,7 +48,7 @@ def make(units=(4, 5), cell="lstm"):
         encoder="simple_rnn",
         units=4,
         dropout=0.3,
-        language_models=copies,
+        language_models=[reader.backbone for reader in readers],
         language_dim=2,
     )
     return readers, TokenClassifier(backbone, preprocessor, TAGS, "softmax")
@@ -130,6 +123,36 @@ def test_training_leaves_the_language_models_as_they_are():
     assert not any("language_model_" in weight.path for weight in model.optimizer.variables)
 
 
+@pytest.mark.once
+def test_language_models_are_copied_and_stay_frozen():
+    (reader,), model = make(units=(4,), cell="simple_rnn")
+    (copy,) = model.backbone.language_models
+    assert reader.backbone.trainable and len(reader.backbone.trainable_weights) > 0
+    assert reader.backbone.input_drop.rate == 0.5 and copy.input_drop.rate == 0.0
+    before = [np.array(weight) for weight in copy.get_weights()]
+    reader.backbone.set_weights([0 * weight for weight in reader.backbone.get_weights()])
+    for one, same in zip(before, copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    for owner in (model.backbone, model):
+        owner.trainable = False
+        assert not owner.trainable_weights
+        owner.trainable = True
+        assert owner.trainable_weights and not copy.trainable_weights
+        assert not any(weight is one for weight in owner.trainable_weights for one in copy.weights)
+    frozen = TokenClassifierBackbone.from_config(model.backbone.get_config() | {"trainable": False})
+    assert not frozen.trainable_weights
+
+
+@pytest.mark.once
+def test_other_models_are_no_language_models_of_a_tagger():
+    sizes = {"vocabulary_size": 9, "embedding_dim": 4, "units": 4, "num_heads": 2}
+    transformer = CausalLMBackbone(decoder="transformer", **sizes)
+    with pytest.raises(ValueError, match="recurrent language models.*decoder='transformer'"):
+        TokenClassifierBackbone(9, 9, language_models=[transformer])
+    with pytest.raises(ValueError, match="at most a forward and a backward.*Received: 3 of them"):
+        TokenClassifierBackbone(9, 9, language_models=[transformer] * 3)
+
+
 def test_a_preset_holds_its_language_models(made, tmp_path):
     _, model = made
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -166,11 +189,27 @@ def test_ids_and_places_of_both_directions(made):
 
 
 @pytest.mark.once
-def test_a_call_has_a_fixed_shape_and_drops_words_beyond(made):
+def test_a_call_has_a_fixed_shape_and_shortens_long_words(made):
     _, model = made
-    batch = model.preprocessor([["a"], ["b" * 30, "c" * 20, "d"], ["x"] * 9])
+    batch = model.preprocessor([["a"], ["ca" + "b" * 29 + "A", "c" * 20, "d"], ["x"] * 9])
     assert batch["text_ids"].shape == (3, 2, 48) and batch["text_places"].shape == (3, 2, 6)
-    assert batch["padding_mask"].sum(axis=1).tolist() == [1, 1, 6]
+    assert batch["padding_mask"].sum(axis=1).tolist() == [1, 3, 6]
+    # The first and the last 12 characters of the longest word: 24, 20 and 1 then fit.
+    assert batch["text_places"][1, 0, :3].tolist() == [24, 45, 47]
+    read = model.preprocessor._reader
+    first, last = (read.token_to_id(character) for character in "cA")
+    assert batch["text_ids"][1, 0, [1, 24]].tolist() == [first, last]
+    assert batch["text_ids"][1, 1, batch["text_places"][1, 1, 0]] == first
+    full = model.preprocessor([["a" * 99] * 6, ["a" * 10**6]])
+    assert full["padding_mask"].sum() == 7 and full["text_places"].max() == 47
+
+
+def test_fit_and_evaluate_take_sentences_with_long_words():
+    _, model = make(units=(4,), cell="simple_rnn")
+    x, y = [["a" * 60, "b", "c"], ["d"]], [["A", "B", "C"], ["A"]]
+    model.compile("sgd", "auto")
+    model.fit(x, y, verbose=0)
+    assert np.isfinite(model.evaluate(x, y, verbose=0))
 
 
 @pytest.mark.once

@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from tests.models import test_threads
+from tests.models import test_string_embeddings, test_threads
 from zoo.serving.app import create_app, read_input
 from zoo.serving.batcher import Busy, MicroBatcher
 from zoo.serving.server import check_port
@@ -251,6 +251,26 @@ def test_warm_up_covers_every_length_and_number_of_rows():
     found = list(warm_up_inputs(model, "text", 6))
     assert {len(inputs) for inputs in found} == {1, 2, 4, 6}
     assert {len(inputs[0].split()) for inputs in found} == {6, 12, 24, 48}
+
+
+@pytest.mark.once
+def test_warm_up_covers_sentences_whose_characters_are_read(monkeypatch):
+    _, model = test_string_embeddings.make()
+    model.preprocessor.sequence_length = 32
+    shapes, decode = set(), type(model)._decode
+
+    def recorded(self, inputs):
+        shapes.add(tuple(inputs[name].shape for name in sorted(inputs)))
+        return decode(self, inputs)
+
+    monkeypatch.setattr(type(model), "_decode", recorded)
+    for inputs in warm_up_inputs(model, "words", 2):
+        model.infer(inputs)
+    known = set(shapes)
+    model.infer(["The cat sat."])
+    model.infer(["Some sentences have rather long words, and others do not."])
+    model.infer(["I do. I see it. As we do.", "The cat sat on the mat."])
+    assert shapes == known
 
 
 @pytest.mark.parametrize("cls", test_threads.TASKS)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from zoo.models.batching import bucket_size
+from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 
 MAX_WORDS = 256  # longer texts are compiled when the first one arrives
 MAX_SECONDS = 8  # of a recording
@@ -40,7 +41,10 @@ def _examples(model, kind):
         lengths = [1 << n for n in range(3, bucket_size(longest).bit_length())]
         for length in dict.fromkeys(min(length, longest) for length in lengths):
             # With an end token and the pieces of longer words, still within the power of two.
-            yield " ".join([WORD] * max(1, length * 3 // 4))
+            text = " ".join([WORD] * max(1, length * 3 // 4))
+            yield text
+            if isinstance(model.preprocessor, ContextualTokenClassifierPreprocessor):
+                yield text.replace(" ", WORD)  # as many characters are padded to fewer words
 
 
 def _longest(preprocessor) -> int:

@@ -27,8 +27,9 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
         num_models: int. 1 for a forward model, 2 for a forward and a backward one. Defaults to
             `2`.
         character_length, sequence_length: See `TokenClassifierPreprocessor`. A call pads a
-            sentence to 8 characters for each of `sequence_length` words, and leaves out the words
-            beyond.
+            sentence to 8 characters for each of `sequence_length` words and leaves out the words
+            beyond; of the longest words it leaves out what is in the middle, if these are too many
+            characters.
 
     Raises:
         ValueError: if a number is out of its range, or a character occurs twice.
@@ -142,10 +143,7 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
     def _pack(self, sentences):
         words = self.sequence_length
         encoded = self._encode([self.words(one)[:words] for one in sentences])
-        for i, (ids, spelled, text) in enumerate(encoded):
-            ends = np.cumsum([len(word) + 1 for word in text])
-            count = int(np.searchsorted(ends, CALL_CHARACTERS * words, side="right"))
-            encoded[i] = ids[:count], spelled[:count], text[:count]
+        encoded = [(*known, _fitted(text, CALL_CHARACTERS * words)) for *known, text in encoded]
         return self._collate(encoded, words, CALL_CHARACTERS * words)
 
     def get_config(self):
@@ -154,3 +152,15 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
             "start": self.start,
             "num_models": self.num_models,
         }
+
+
+def _fitted(text, length):
+    """The ids of words, the longest without their middle, so that all fit with start and spaces."""
+    room, longest = length - len(text), max(map(len, text), default=0)
+    most = min(longest, length)
+    while sum(min(len(word), most) for word in text) > room:
+        most -= 1
+    if most == longest:
+        return text
+    end = most // 2
+    return [w if len(w) <= most else [*w[: most - end], *w[len(w) - end :]] for w in text]
