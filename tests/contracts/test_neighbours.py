@@ -69,9 +69,8 @@ def plain(answer):
     return [plain(value) for value in answer] if isinstance(answer, list | tuple) else answer
 
 
-# How batches are made does not depend on the backend; how a length is masked does, in texts that
-# go on. (Of recordings, tests/models/test_speech_to_text.py sees to it.)
-EVERYWHERE = (CausalLM,)
+# How batches are made does not depend on the backend; how a length is masked does.
+EVERYWHERE = (CausalLM, SpeechToText)
 
 
 @pytest.mark.parametrize(

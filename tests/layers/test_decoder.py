@@ -333,9 +333,7 @@ def test_an_empty_batch_gives_an_empty_output():
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="has no such graph")
-@pytest.mark.parametrize(
-    "attention", ["none", "bahdanau", "luong_general", "luong_local", "multi_head"]
-)
+@pytest.mark.parametrize("attention", ["none", *ATTENTIONS])
 def test_trains_compiled_on_sequences_of_unknown_length(attention):
     """As in a recipe, one model trains on batches of several lengths."""
     plan = plan_batches([8] * 4 + [16] * 4, [8, 16], 4, seed=0, epoch=0)

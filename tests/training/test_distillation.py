@@ -315,8 +315,7 @@ def test_a_teacher_that_cannot_teach_is_refused_before_a_run_is_recorded(run, cl
     assert client.search_experiments(filter_string="name = 'sentiment'") == []
 
 
-@pytest.mark.once
-@pytest.mark.parametrize("head", ["crf", "softmax"])
+@pytest.mark.parametrize("head", ["crf", pytest.param("softmax", marks=pytest.mark.once)])
 def test_one_batch_of_a_distilled_tagger_updates_every_weight(head, tmp_path):
     """The batch has sentences with tags and intents, and sentences without."""
     start = TaggingRecipe(tagging_config())

@@ -22,8 +22,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?]) +")
 class EnglishSentences(Imdb):
     """The sentences of the reviews of `imdb`, test left out, and three times those of EWT's train.
 
-    The reviews are tokenized like the treebank ("do n't .") by regular expressions, and sentences
-    that are very short or long, or not of ASCII, are left out. Dev has sentences of reviews alone.
+    The reviews are tokenized roughly like the treebank ("do n't .") by regular expressions, which
+    also split numbers and abbreviations ("3 . 5", "U . S ."); sentences that are very short or
+    long, or not of ASCII, are left out. Dev has sentences of reviews alone, of which some may also
+    be in train.
     """
 
     card = replace(

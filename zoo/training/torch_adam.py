@@ -33,8 +33,9 @@ class FusedAdam(type(keras.optimizers.Adam())):  # type: ignore[misc] # Keras' c
             [moments[index].value for index in indices]
             for moments in (self._momentums, self._velocities)
         )
-        tensors = weights, list(grads), means, variances
-        if self.amsgrad or not all(one.is_contiguous() for many in tensors for one in many):
+        tensors = [weights, list(grads), means, variances]
+        plain = all(it.is_contiguous() and it.dtype == weights[0].dtype for it in sum(tensors, []))
+        if self.amsgrad or not plain:
             super()._parallel_update_step(grads, variables, learning_rate)
             return
         step = (self.iterations + 1).to(torch.float32)

