@@ -23,7 +23,7 @@ from zoo.models.token_classifier import (
     EncoderTokenClassifierPreprocessor,
 )
 from zoo.models.token_classifier.parts import after_language_models
-from zoo.models.token_classifier.string_embeddings import DIRECTIONS, frozen_copy
+from zoo.models.token_classifier.string_embeddings import frozen_copies
 from zoo.tags import tagging_scheme
 from zoo.tokenizers import SpacedWordTokenizer, WordTokenizer, train_word_tokenizer
 from zoo.tokenizers.spaced_words import SPECIAL
@@ -209,19 +209,18 @@ class TaggingRecipe(EncoderRecipe):
             units=settings.units,
             num_layers=settings.num_layers,
             bidirectional=settings.bidirectional,
-            language_models=self._frozen_models(dtype),
+            language_models=self._readers(),
             language_dim=settings.language_dim,
             **attention,
             dtype=dtype,
             **self.vector_sizes(dataset),
         )
 
-    def _frozen_models(self, dtype) -> list[CausalLMBackbone]:
-        """Copies of the language models whose states are features, or of those to start from."""
+    def _readers(self) -> list[CausalLMBackbone]:
+        """The language models whose states are features, or those of a tagger to start from."""
         start = self.initial_model
         known = getattr(start.backbone, "language_models", []) if start else []
-        models = [model.backbone for model in self.readers] or known
-        return [frozen_copy(*pair, dtype) for pair in zip(models, DIRECTIONS, strict=False)]
+        return [model.backbone for model in self.readers] or known
 
     def describe_data(
         self, model: TokenClassifier, dataset: Dataset
@@ -247,7 +246,7 @@ class TaggingRecipe(EncoderRecipe):
         columns = dataset.splits["train"]
         if self.teachers:
             columns = taught(self.rows(dataset), self.teachers, dataset.labels, display)
-        if models := self._frozen_models("float32"):
+        if models := frozen_copies(self._readers(), "float32"):
             preprocessor = self.prepare(dataset)
             states = string_embeddings.word_states(models, preprocessor, columns["tokens"], display)
             if states is not None:

@@ -17,11 +17,7 @@ from zoo.models import (
 from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
 from zoo.models.token_classifier.contextual import MAX_CHARACTERS
 from zoo.models.token_classifier.parts import after_language_models
-from zoo.models.token_classifier.string_embeddings import (
-    DIRECTIONS,
-    frozen_copy,
-    string_embeddings,
-)
+from zoo.models.token_classifier.string_embeddings import string_embeddings
 from zoo.tokenizers import train_character_tokenizer, train_word_tokenizer
 
 SENTENCES = [["The", "cat", "sat", "."], ["é", "", "나는"], [], ["a"]]
@@ -45,9 +41,6 @@ def make(units=(4, 5), cell="lstm"):
     preprocessor = ContextualTokenClassifierPreprocessor(
         words, "".join(characters.get_vocabulary()[4:]), "\n", len(units), 0, sequence_length=6
     )
-    copies = [
-        frozen_copy(*it) for it in zip([it.backbone for it in readers], DIRECTIONS, strict=False)
-    ]
     backbone = TokenClassifierBackbone(
         words.vocabulary_size(),
         word_dim=3,
@@ -55,7 +48,7 @@ def make(units=(4, 5), cell="lstm"):
         encoder="simple_rnn",
         units=4,
         dropout=0.3,
-        language_models=copies,
+        language_models=[reader.backbone for reader in readers],
         language_dim=2,
     )
     return readers, TokenClassifier(backbone, preprocessor, TAGS, "softmax")
@@ -128,6 +121,36 @@ def test_training_leaves_the_language_models_as_they_are():
         np.testing.assert_array_equal(one, same)
     assert not np.allclose(head, model.backbone.get_layer("language_projection").get_weights()[0])
     assert not any("language_model_" in weight.path for weight in model.optimizer.variables)
+
+
+@pytest.mark.once
+def test_language_models_are_copied_and_stay_frozen():
+    (reader,), model = make(units=(4,), cell="simple_rnn")
+    (copy,) = model.backbone.language_models
+    assert reader.backbone.trainable and len(reader.backbone.trainable_weights) > 0
+    assert reader.backbone.input_drop.rate == 0.5 and copy.input_drop.rate == 0.0
+    before = [np.array(weight) for weight in copy.get_weights()]
+    reader.backbone.set_weights([0 * weight for weight in reader.backbone.get_weights()])
+    for one, same in zip(before, copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    for owner in (model.backbone, model):
+        owner.trainable = False
+        assert not owner.trainable_weights
+        owner.trainable = True
+        assert owner.trainable_weights and not copy.trainable_weights
+        assert not any(weight is one for weight in owner.trainable_weights for one in copy.weights)
+    frozen = TokenClassifierBackbone.from_config(model.backbone.get_config() | {"trainable": False})
+    assert not frozen.trainable_weights
+
+
+@pytest.mark.once
+def test_other_models_are_no_language_models_of_a_tagger():
+    sizes = {"vocabulary_size": 9, "embedding_dim": 4, "units": 4, "num_heads": 2}
+    transformer = CausalLMBackbone(decoder="transformer", **sizes)
+    with pytest.raises(ValueError, match="recurrent language models.*decoder='transformer'"):
+        TokenClassifierBackbone(9, 9, language_models=[transformer])
+    with pytest.raises(ValueError, match="at most a forward and a backward.*Received: 3 of them"):
+        TokenClassifierBackbone(9, 9, language_models=[transformer] * 3)
 
 
 def test_a_preset_holds_its_language_models(made, tmp_path):

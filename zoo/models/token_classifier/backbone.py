@@ -18,9 +18,9 @@ from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 from zoo.models.pretrained import PretrainedEncoder, with_encoder
 from zoo.models.token_classifier.string_embeddings import (
+    frozen_copies,
     serialize,
     string_embeddings,
-    with_language_models,
 )
 
 
@@ -64,9 +64,9 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
             embeddings; they are the weights of the layer `word_vectors`. Defaults to `0`: none.
         trained_words: int. Words whose id is not below it have no trained embedding of their
             own, but that of the unknown word. Defaults to `None`: all have one.
-        language_models: A `CausalLMBackbone` of characters, or a forward and a backward one: their
-            states at each word are features too, and their weights are not trained; see
-            `string_embeddings`. Defaults to none.
+        language_models: A recurrent `CausalLMBackbone` of characters, or a forward and a backward
+            one: the states of copies at each word are features too, and the weights of these are
+            not trained, whatever `trainable` says; see `string_embeddings`. Defaults to none.
         language_dim: int. Size of a trained projection of these states. Defaults to `None`: none.
         dtype: A dtype or dtype policy. Defaults to the global policy.
 
@@ -127,8 +127,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
                     dtype=dtype,
                     name="character_features",
                 )
-            for model in language_models:
-                model.trainable = False
+            language_models = frozen_copies(language_models, dtype)
             project = language_dim and keras.layers.Dense(
                 language_dim, dtype=dtype, name="language_projection"
             )
@@ -215,6 +214,21 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
         self.trained_words = trained_words
         self.language_models = list(language_models)
         self.language_dim = language_dim
+        self._freeze_language_models()  # a `trainable` among the arguments was for all layers
+
+    @property
+    def trainable(self):
+        """Whether the weights are trained, except those of the language models."""
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        keras_hub.models.Backbone.trainable.fset(self, value)
+        self._freeze_language_models()
+
+    def _freeze_language_models(self):
+        for model in getattr(self, "language_models", ()):
+            model.trainable = False
 
     def get_config(self):
         if self.pretrained is not None:
@@ -246,4 +260,4 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        return super().from_config(with_language_models(with_encoder(config)))
+        return super().from_config(with_encoder(config))

@@ -1,5 +1,6 @@
 """Contextual string embeddings: states of frozen character language models as word features."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,19 +14,40 @@ Backbone = keras_hub.models.Backbone
 DIRECTIONS = ("forward", "backward")
 
 
-def frozen_copy(backbone: Backbone, direction: str, dtype: Any = None) -> Backbone:
-    """A copy of a language model without dropout and penalties, whose weights are not trained.
+def frozen_copies(models: Sequence[Backbone | dict], dtype: Any = None) -> list[Backbone]:
+    """Copies of language models without dropout and penalties, whose weights are not trained.
 
     Args:
-        backbone: The `CausalLMBackbone` of the language model.
-        direction: `"forward"` or `"backward"`, for its name.
-        dtype: A dtype or dtype policy. Defaults to that of the language model.
+        models: The recurrent `CausalLMBackbone` of a forward language model, or of a forward and
+            of a backward one. Of a serialized one, with weights yet to be loaded, none is made
+            beside the copy.
+        dtype: A dtype or dtype policy. Defaults to that of each language model.
+
+    Raises:
+        ValueError: if there are more than two, or one is no recurrent language model.
     """
-    (serialized,) = serialize([backbone])
+    if len(models) > len(DIRECTIONS):
+        raise ValueError(
+            "A tagger reads at most a forward and a backward language model. Received: "
+            f"{len(models)} of them"
+        )
+    return [_copy(*pair, dtype) for pair in zip(models, DIRECTIONS, strict=False)]
+
+
+def _copy(model, direction, dtype):
+    serialized = model if isinstance(model, dict) else serialize([model])[0]
     config = serialized["config"] | {"name": f"{direction}_language_model"}
     config |= {name: 0.0 for name in config if name.endswith(("_regularization", "dropout"))}
-    copy = _built(serialized | {"config": config}, dtype)
-    copy.set_weights(backbone.get_weights())
+    # The paths of its weights, which the tagger's own would else have too.
+    with keras.name_scope(config["name"]):
+        copy = deserialize(serialized | {"config": config}, dtype)
+    if not getattr(copy, "carries_state", False):
+        raise ValueError(
+            "A tagger reads recurrent language models, a CausalLMBackbone without a Transformer. "
+            f"Received: a {type(copy).__name__} with decoder={getattr(copy, 'decoder', None)!r}"
+        )
+    if not isinstance(model, dict):
+        copy.set_weights(model.get_weights())
     copy.trainable = False
     return copy
 
@@ -52,31 +74,6 @@ def string_embeddings(models: list[Backbone], text_ids: Any, text_places: Any) -
         states = model({"token_ids": ids, "padding_mask": ops.not_equal(ids, PADDING)})
         found.append(ops.take_along_axis(states, text_places[:, i, :, None], axis=1))
     return found[0] if len(found) == 1 else ops.concatenate(found, axis=-1)
-
-
-def with_language_models(config: dict) -> dict:
-    """The config of a backbone, with its serialized language models, if it has any, built.
-
-    They get the dtype of the backbone.
-
-    Raises:
-        ValueError: if there are more than two.
-    """
-    models = config.get("language_models") or ()
-    if len(models) > len(DIRECTIONS):
-        raise ValueError(
-            "A tagger reads at most a forward and a backward language model. Received: "
-            f"{len(models)} of them"
-        )
-    return config | {"language_models": [_built(one, config.get("dtype")) for one in models]}
-
-
-def _built(model, dtype):
-    if not isinstance(model, dict):
-        return model
-    # The paths of its weights, which the tagger's own would else have too.
-    with keras.name_scope(model["config"]["name"]):
-        return deserialize(model, dtype)
 
 
 def serialize(models: list[Backbone]) -> list[dict]:
