@@ -14,7 +14,10 @@ from zoo.models import (
     TokenClassifier,
     TokenClassifierBackbone,
 )
-from zoo.models.token_classifier import ContextualTokenClassifierPreprocessor
+from zoo.models.token_classifier import (
+    ContextualTokenClassifierPreprocessor,
+    TokenClassifierPreprocessor,
+)
 from zoo.models.token_classifier.contextual import MAX_CHARACTERS
 from zoo.models.token_classifier.parts import after_language_models
 from zoo.models.token_classifier.string_embeddings import string_embeddings
@@ -210,6 +213,37 @@ def test_fit_and_evaluate_take_sentences_with_long_words():
     model.compile("sgd", "auto")
     model.fit(x, y, verbose=0)
     assert np.isfinite(model.evaluate(x, y, verbose=0))
+
+
+@pytest.mark.once
+def test_a_batch_of_empty_sentences_has_the_start(made):
+    _, model = made
+    preprocessor = model.preprocessor
+    batch = preprocessor.collate(preprocessor.encode([[], []]), 0)
+    assert batch["text_ids"].tolist() == [[[preprocessor.start_token_id]] * 2] * 2
+    assert batch["padding_mask"].tolist() == [[False]] * 2
+    assert [it.tags for it in model.infer([[], []])] == [[], []]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"num_models": 1}, "of 18 and 18 characters in the.*of 18 characters in the prep"),
+        ({"text_characters": "abcdefghijklmnop"}, "of 18 and 18 .*of 20 and 20 characters in the"),
+        (None, "of 18 and 18 characters in the backbone, no language models in the preprocessor"),
+    ],
+)
+def test_a_preprocessor_must_be_for_the_language_models(made, changes, message):
+    _, model = made
+    known = model.preprocessor
+    if changes is None:
+        other = TokenClassifierPreprocessor(known.tokenizer, 0)
+    else:
+        values = {name: getattr(known, name) for name in ("text_characters", "start", "num_models")}
+        other = ContextualTokenClassifierPreprocessor(known.tokenizer, **values | changes)
+    with pytest.raises(ValueError, match=f"as many, with their characters.*{message}"):
+        TokenClassifier(model.backbone, other, TAGS)
 
 
 @pytest.mark.once

@@ -75,7 +75,8 @@ def make(variant):
         **{name: value for name, value in options.items() if name not in TASK},
     )
     model = TokenClassifier(backbone, preprocessor, TAGS, **{name: options[name] for name in TASK})
-    weights = sorted(without_seeds(model.weights), key=lambda it: it.path)  # a fixed order
+    paths = {id(it): it.path.rpartition("language_model/")[2] for it in model.weights}
+    weights = sorted(without_seeds(model.weights), key=lambda it: paths[id(it)])  # a fixed order
     assign_normal([w for w in weights if w.trainable or "crf" not in w.path], scale=1.5)
     return model
 

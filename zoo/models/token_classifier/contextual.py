@@ -58,6 +58,11 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
         self._space = self._reader.token_to_id(" ")
 
     @property
+    def num_characters(self) -> int:
+        """The number of ids of characters that the language models know."""
+        return self._reader.vocabulary_size()
+
+    @property
     def start_token_id(self) -> int:
         """The id that the language models read before the first character."""
         return self._reader.token_to_id("</s>" if self.start is None else self.start)
@@ -101,11 +106,13 @@ class ContextualTokenClassifierPreprocessor(TokenClassifierPreprocessor):
             encoded: What `encode` returned.
             length: int. Characters to pad to, with start and spaces; at least those of the
                 longest sentence. Words are padded to a quarter or to half of it.
+                `0` is taken for `1`: the start alone.
 
         Returns:
             The inputs of the backbone: those of `TokenClassifierPreprocessor`; `text_ids`, int32
             `[batch, num_models, length]`; and `text_places`, int32 `[batch, num_models, words]`.
         """
+        length = max(length, 1)
         longest = max((self.num_words(one) for one in encoded), default=0)
         quarter, half = -(-length // 4), -(-length // 2)  # each word has a character and a space
         return self._collate(encoded, quarter if longest <= quarter else half, length)

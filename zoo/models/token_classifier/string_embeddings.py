@@ -51,6 +51,27 @@ def _copy(model, direction, dtype):
     return copy
 
 
+def check_reads_the_same(backbone: Backbone, preprocessor: Any) -> None:
+    """Refuses a preprocessor for other language models than those of the backbone of a tagger.
+
+    Raises:
+        ValueError: if their numbers differ, or it gives ids of characters that one lacks.
+    """
+    needs = [model.vocabulary_size for model in backbone.language_models]
+    gives = [getattr(preprocessor, "num_characters", 0)] * getattr(preprocessor, "num_models", 0)
+    if len(gives) != len(needs) or any(one > most for one, most in zip(gives, needs, strict=True)):
+        raise ValueError(
+            "A tagger with language models needs a ContextualTokenClassifierPreprocessor for as "
+            "many, with their characters, and any other tagger one without. Received: "
+            f"{_listed(needs)} in the backbone, {_listed(gives)} in the preprocessor"
+        )
+
+
+def _listed(sizes):
+    listed = " and ".join(f"{size:,}" for size in sizes)
+    return f"language models of {listed} characters" if sizes else "no language models"
+
+
 def string_embeddings(models: list[Backbone], text_ids: Any, text_places: Any) -> Any:
     """The states of each language model at the words of a sentence, side by side.
 

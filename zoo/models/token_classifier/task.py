@@ -28,6 +28,7 @@ from zoo.models.token_classifier.answers import Answer, Span, Tagging
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.explaining import MIN_LENGTH, TaggingExplainer
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.models.token_classifier.string_embeddings import check_reads_the_same
 from zoo.tags import SCHEMES, bio_constraints, spans
 from zoo.unicode import compose
 
@@ -59,7 +60,8 @@ class TokenClassifier(keras_hub.models.Task):
         intents: The names of the intents of sentences. Defaults to none.
 
     Raises:
-        ValueError: if the head or the scheme is unknown, or names are not different strings.
+        ValueError: if the head or the scheme is unknown, names are not different strings, or the
+            preprocessor is for other language models than those of the backbone.
 
     Example:
 
@@ -83,6 +85,9 @@ class TokenClassifier(keras_hub.models.Task):
             raise ValueError(
                 f"`scheme` must be None or one of {list(SCHEMES)}. Received: scheme={scheme!r}"
             )
+
+        if preprocessor is not None:
+            check_reads_the_same(backbone, preprocessor)
 
         # === Layers ===
         self.backbone = backbone
