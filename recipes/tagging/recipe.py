@@ -283,7 +283,8 @@ class TaggingRecipe(EncoderRecipe):
         if isinstance(model, CausalLM):
             return encoder_settings(self.language_models, "word_dim")
         known = super().settings_of(model)
-        del known["backbone"], known["language_models"]  # in a recipe, sources of them
+        for source in ("backbone", "language_models"):  # in a recipe, what they are loaded from
+            known.pop(source, None)
         if model.backbone.pretrained:
             left_out = (*ModelConfig.own_encoder, "pieces")
             known = {name: known[name] for name in known if name not in left_out}

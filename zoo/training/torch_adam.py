@@ -33,8 +33,9 @@ class FusedAdam(type(keras.optimizers.Adam())):  # type: ignore[misc] # Keras' c
             [moments[index].value for index in indices]
             for moments in (self._momentums, self._velocities)
         )
-        tensors = [weights, list(grads), means, variances]
-        plain = all(it.is_contiguous() and it.dtype == weights[0].dtype for it in sum(tensors, []))
+        tensors = weights, list(grads), means, variances
+        dtype = weights[0].dtype
+        plain = all(it.is_contiguous() and it.dtype == dtype for many in tensors for it in many)
         if self.amsgrad or not plain:
             super()._parallel_update_step(grads, variables, learning_rate)
             return
