@@ -35,7 +35,7 @@ on_tensorflow = pytest.mark.skipif(
 )
 
 
-def make_tagger(**options):
+def make_tagger(text_characters=None, **options):
     tokenizer = train_word_tokenizer(SENTENCES, lowercase=True)
     task = {"scheme": "bio"} | {
         name: options.pop(name) for name in ("head", "intents") if name in options
@@ -49,10 +49,14 @@ def make_tagger(**options):
         units=6,
         **options,
     )
-    length = 0 if options.get("characters") == "none" else 24
-    return with_weights(
-        TokenClassifier(backbone, TokenClassifierPreprocessor(tokenizer, length), TAGS, **task)
+    preprocessor = TokenClassifierPreprocessor(
+        tokenizer, character_length=0 if options.get("characters") == "none" else 24
     )
+    if text_characters:
+        preprocessor = ContextualTokenClassifierPreprocessor(
+            tokenizer, text_characters, start="h", character_length=0
+        )
+    return with_weights(TokenClassifier(backbone, preprocessor, TAGS, **task))
 
 
 def make_classifier(**options):
@@ -185,10 +189,7 @@ def test_softmax_head_follows_the_scheme(tmp_path):
 def test_language_models_are_exported_with_their_tagger(monkeypatch, tmp_path):
     monkeypatch.setattr(adapters, "MAX_WORDS", 12)
     readers = [CausalLMBackbone(9, "simple_rnn", embedding_dim=3, units=4) for _ in range(2)]
-    model = make_tagger(characters="none", encoder="simple_rnn", language_models=readers)
-    model.preprocessor = ContextualTokenClassifierPreprocessor(
-        model.preprocessor.tokenizer, " aeht", start="h", character_length=0
-    )
+    model = make_tagger(" aeht", characters="none", encoder="simple_rnn", language_models=readers)
     assert exporting.export(model, tmp_path / "tagger").difference <= 1e-5
     description = json.loads((tmp_path / "tagger/assets.extra/model.json").read_text("utf-8"))
     assert description["inputs"]["text_ids"]["shape"] == ["batch", 2, "text"]
