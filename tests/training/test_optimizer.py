@@ -1,5 +1,6 @@
 """Learning-rate schedule, optimizer settings, averaged weights."""
 
+import functools
 import re
 
 import keras
@@ -105,6 +106,21 @@ def test_fused_adam_is_that_of_keras(options, is_contiguous):
             optimizer.apply([keras.ops.array(grad) for grad in grads], variables)
     for found, expected in zip(weights, twins, strict=True):
         np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="torch.compile is of torch")
+def test_a_step_that_torch_compiles_equals_one_that_it_does_not(monkeypatch):
+    import torch
+
+    # Traced like any step with `training.jit`, and run without a compiler of C++.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    settings = {"optimizer": "adamw", "clip_norm": 0.5, "weight_decay": 0.1}
+    models = [compiled(jit=jit, **settings) for jit in (False, True)]
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        fit(model)
+    for found, expected in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_are_clipped_by_their_global_norm():
