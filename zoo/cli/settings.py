@@ -1,11 +1,26 @@
 """Options that `--set` gives, read and checked as the settings of a recipe."""
 
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
 from zoo.cli.errors import WrongUse
 from zoo.suggestions import did_you_mean
 from zoo.tasks import Option, Task
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds `--batch-size` and `--set`, the options of a model's `infer`."""
+    parser.add_argument(
+        "--batch-size", type=int, default=64, metavar="N", help="inputs per batch (default: 64)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="set an option of the model's `infer`, such as beam=10; repeatable",
+    )
 
 
 def read(settings: list[str], known: Mapping[str, Option], hint: str) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _states(path: Path) -> list[tuple[str, int, int]]:
 
 @dataclass
 class _Found:
-    """What was found so far."""
+    """Rows, columns and parts that were found so far."""
 
     part_rows: int
     corrupt: str

@@ -13,6 +13,29 @@ from zoo.training.pretrained import check_settings
 SHARED = ("decoder", "units", "num_layers")
 
 
+def check_directions(models: Sequence[CausalLM], names: Sequence[str], key: str) -> None:
+    """Refuses anything but a forward language model, or a forward and a backward one.
+
+    Args:
+        models: Language models.
+        names: Their names in the recipe.
+        key: The key that has them.
+
+    Raises:
+        ValueError: if there are others, or they are in another order.
+    """
+    directions = [model.preprocessor.backward for model in models]
+    if directions not in ([False], [False, True]):
+        listed = ", ".join(
+            f"{name!r} ({'backward' if backward else 'forward'})"
+            for name, backward in zip(names, directions, strict=True)
+        )
+        raise ValueError(
+            f"{key} must name a forward language model, or a forward and a backward one, in this "
+            f"order: {key}=[FORWARD,BACKWARD]. Received: {listed}"
+        )
+
+
 def check_language_models(models: Sequence[CausalLM], names: Sequence[str]) -> None:
     """Refuses language models whose states a recurrent encoder cannot compute.
 
@@ -40,16 +63,7 @@ def check_language_models(models: Sequence[CausalLM], names: Sequence[str]) -> N
                 "model.decoder=lstm, model.attention=none, model.residual=false and "
                 f"model.embedding_cutoffs=[]. Received: {name!r}, {reason}"
             )
-    directions = [model.preprocessor.backward for model in models]
-    if directions not in ([False], [False, True]):
-        listed = ", ".join(
-            f"{name!r} ({'backward' if backward else 'forward'})"
-            for name, backward in zip(names, directions, strict=True)
-        )
-        raise ValueError(
-            "An encoder starts from a forward language model, or from a forward and a backward "
-            f"one, in this order: training.init_from=[FORWARD,BACKWARD]. Received: {listed}"
-        )
+    check_directions(models, names, "training.init_from")
     sizes = [{key: getattr(model.backbone, key) for key in SHARED} for model in models]
     if sizes[0] != sizes[-1]:
         raise ValueError(

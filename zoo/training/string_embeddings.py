@@ -14,6 +14,7 @@ from zoo.models.token_classifier.string_embeddings import string_embeddings
 from zoo.tokenizers import CharacterTokenizer
 from zoo.training import pretrained
 from zoo.training.display import Display
+from zoo.training.language_models import check_directions
 
 MAX_STATES = 1 << 31  # numbers that are kept, which take 4 GB
 BATCH_SIZE, MIN_LENGTH = 64, 64  # sentences, and characters
@@ -44,16 +45,7 @@ def load_language_models(sources: Sequence[str]) -> list[CausalLM]:
                 f"{KEY} must name recurrent language models, which read a sentence of any length: "
                 f"train one with model.decoder=lstm. Received: {name!r}, a causal Transformer"
             )
-    directions = [model.preprocessor.backward for model in models]
-    if directions not in ([False], [False, True]):
-        listed = ", ".join(
-            f"{name!r} ({'backward' if backward else 'forward'})"
-            for name, backward in zip(sources, directions, strict=True)
-        )
-        raise ValueError(
-            f"{KEY} must name a forward language model, or a forward and a backward one, in this "
-            f"order: {KEY}=[FORWARD,BACKWARD]. Received: {listed}"
-        )
+    check_directions(models, sources, KEY)
     first, last = models[0].preprocessor, models[-1].preprocessor
     if first.tokenizer.get_vocabulary() != last.tokenizer.get_vocabulary():
         different = set(first.tokenizer.get_vocabulary()) ^ set(last.tokenizer.get_vocabulary())

@@ -59,16 +59,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="write a page of images and captions, or of players and transcripts",
     )
-    parser.add_argument(
-        "--batch-size", type=int, default=64, metavar="N", help="inputs per batch (default: 64)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="OPTION=VALUE",
-        help="set an option of the model's `infer`, such as beam=10; repeatable",
-    )
+    settings.add_arguments(parser)
     parser.add_argument(
         "--glossary",
         type=Path,

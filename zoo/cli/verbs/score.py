@@ -91,16 +91,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="longer texts are errors (default: 100,000)",
     )
-    parser.add_argument(
-        "--batch-size", type=int, default=64, metavar="N", help="inputs per batch (default: 64)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="OPTION=VALUE",
-        help="set an option of the model's `infer`, such as beam=10; repeatable",
-    )
+    settings.add_arguments(parser)
     backend.add_argument(parser)
 
 

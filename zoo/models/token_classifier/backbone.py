@@ -218,7 +218,7 @@ class TokenClassifierBackbone(keras_hub.models.Backbone):
 
     @property
     def trainable(self):
-        """Whether the weights are trained, except those of the language models."""
+        """True if the weights are trained, except those of the language models."""
         return super().trainable
 
     @trainable.setter
