@@ -92,17 +92,6 @@ def language_model(results) -> list[list[str]]:
     return table
 
 
-def xla(results) -> list[list[str]]:
-    """Time of a step with XLA relative to without, on TensorFlow, by dropout rate."""
-    (facts,) = results.values()
-    rates = sorted({row["dropout"] for row in facts["rows"]})
-    table = [["with XLA / without", *(f"dropout {rate:g}" for rate in rates)]]
-    for model in dict.fromkeys(row["model"] for row in facts["rows"]):
-        cases = ({"model": model, "dropout": rate} for rate in rates)
-        table.append([model, *(_ratio(results, "", "XLA", inverse=True, **it) for it in cases)])
-    return table
-
-
 def serving(results) -> list[list[str]]:
     """Requests per second and latency by number of clients, beside MLflow's server."""
     latency = "median, 99th percentile"
@@ -126,7 +115,6 @@ TABLES: dict[str, Callable] = {
         decoding,
         language_model_step,
         language_model,
-        xla,
         serving,
     )
 }
@@ -149,7 +137,7 @@ def _markdown(name):
         raise ValueError(f"A table is one of {', '.join(TABLES)}. Received: results of {name}")
     results = _read(name)
     if not results:
-        raise ValueError(f"There is no benchmarks/results/{name}*.json for: results of {name}")
+        raise ValueError(f"There is no benchmarks/results/{name}_*.json for: results of {name}")
     header, *rows = TABLES[name](results)
     lines = [header, ["---"] * len(header), *rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in lines]
@@ -157,9 +145,8 @@ def _markdown(name):
 
 
 def _read(name):
-    """The results of a benchmark by backend, or by `""` if it has one file."""
+    """The results of a benchmark by backend."""
     files = {backend: RESULTS / f"{name}_{backend}.json" for backend in BACKENDS}
-    files[""] = RESULTS / f"{name}.json"
     return {
         backend: json.loads(file.read_text("utf-8"))
         for backend, file in files.items()
