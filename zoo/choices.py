@@ -188,6 +188,7 @@ HEADS = ("softmax", "crf", "pointer")
 SPEECH_HEADS = ("ctc", "attention", "joint")
 SPEECH_NORMALIZATIONS = ("global", "recording")  # of spectrograms
 SPEECH_ATTENTIONS = Names("none", ATTENTIONS)  # of a recurrent decoder
+UNITS = ("words", "characters")  # which a tagger tags
 PIECES = ("first", "mean")  # which state of a word's subwords is that of the word
 TIED_EMBEDDINGS = ("none", "output", "all")
 PURPOSES = (

@@ -113,6 +113,7 @@ class TaggingRecipe(EncoderRecipe):
             settings.lowercase and not self.language_models,  # which read both cases
             settings.jamo,
             self._language(dataset),
+            settings.unit,
         )
 
     def tokenizer(self, dataset: Dataset) -> WordTokenizer:
@@ -263,7 +264,8 @@ class TaggingRecipe(EncoderRecipe):
     def rows(self, dataset: Dataset) -> Columns:
         """The rows of train and the unlabelled ones, split into words."""
         columns = all_rows(dataset)
-        split = WordTokenizer(language=self._language(dataset)).split
+        unit = self.config.tokenizer.unit
+        split = WordTokenizer(language=self._language(dataset), unit=unit).split
         columns["tokens"] = [
             split(sentence) if isinstance(sentence, str) else sentence
             for sentence in columns["tokens"]

@@ -14,6 +14,7 @@ from zoo.choices import (
     HEADS,
     PIECES,
     TAGGER_ATTENTIONS,
+    UNITS,
     character_conflicts,
     has_heads,
     head_conflicts,
@@ -93,8 +94,9 @@ class TaggingData(DistilledData):
 
 
 class TokenizerConfig(Section):
-    """Word and character vocabularies."""
+    """Vocabularies of words and characters, or of characters alone."""
 
+    unit: Annotated[str, one_of(UNITS)] = "words"
     least_count: Count = 1
     lowercase: bool = True
     jamo: bool = False
@@ -189,6 +191,7 @@ class TaggingConfig(DistilledRecipe):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         yield from backbone_conflicts(self)
+        yield from self._unit_conflicts()
         yield from self.model.vector_conflicts("word_dim", self.training)
         yield from weight_conflicts(self.training)
         has_start = self.training.init_from is not None
@@ -262,6 +265,20 @@ class TaggingConfig(DistilledRecipe):
                 "evaluation.metric",
                 evaluation__metric=metric,
             )
+
+    def _unit_conflicts(self) -> Iterator[Conflict]:
+        """Of a tagger of characters, which have no characters of their own."""
+        unit, model = self.tokenizer.unit, self.model
+        if unit == "words":
+            return
+        for name, none in (("backbone", None), ("characters", "none"), ("language_models", [])):
+            if (value := getattr(model, name)) != none:
+                yield Conflict(
+                    f"tokenizer.unit=characters tags single characters, and {name} reads those of "
+                    f"words: set model.{name}={'[]' if none == [] else none or 'null'}",
+                    tokenizer__unit=unit,
+                    **{f"model__{name}": value},
+                )
 
 
 def _repair_tags(dataset: Dataset) -> Dataset:

@@ -193,6 +193,24 @@ def test_language_models_of_words_start_a_tagger(tmp_path):
             np.testing.assert_allclose(found, expected[: len(ids[row])], atol=1e-6)
 
 
+@pytest.mark.once
+def test_a_tagger_of_characters_splits_texts_and_joins_spans():
+    recipe = TaggingRecipe(config("tokenizer.unit=characters", "model.characters=none"))
+    dataset = load_data(recipe.config)
+    texts = [" ".join(words) for words in dataset.splits["train"]["tokens"]]
+    train = {"tokens": list(map(list, texts)), "tags": [["O"] * len(text) for text in texts]}
+    train["tags"][0][0] = "B-X"
+    dataset = replace(dataset, splits={"train": train}, labels=("B-X", "I-X", "O"))
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    answer, same = model.infer(["play  it", list("play it")])
+    assert answer.tokens == list("play it") and answer.tags == same.tags
+    assert answer.to_dict()["separator"] == ""
+    (span,) = model.spans_of(list("a b"), ["B-X", "I-X", "O"])
+    assert span.text == "a "
+    with pytest.raises(ValueError, match="tags characters: give it a text.*Received: 'play'"):
+        model.infer([["play", "it"]])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -204,6 +222,7 @@ def test_language_models_of_words_start_a_tagger(tmp_path):
         ("training.label_smoothing=0.1", "does not support label smoothing"),
         ("training.r_drop=1", "a CRF predicts jointly: set model.head=softmax"),
         ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
+        ("tokenizer.unit=characters", "set model.characters=none"),
         ("model.head=pointer", "a head that points at words needs attention"),
     ],
 )

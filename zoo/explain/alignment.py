@@ -203,7 +203,10 @@ class Alignment(Drawable):
 
     def _marked(self) -> str:
         """The source with its spans marked, as HTML; `""` without spans."""
-        return spans.to_html(self.source, self.spans) if self.spans else ""
+        if not self.spans:
+            return ""
+        separator = "" if self.text == "".join(self.source) else " "
+        return spans.to_html(self.source, self.spans, separator)
 
 
 def _joined(tokens: Sequence[str]) -> str:

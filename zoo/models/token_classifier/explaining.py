@@ -61,7 +61,7 @@ class TaggingExplainer:
             words,
             [*([intent] if intent else []), *map("/".join, zip(words, tags, strict=True))],
             weights,
-            text=" ".join(words),
+            text=model.separator.join(words),
             translation=" ".join(tags),
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",

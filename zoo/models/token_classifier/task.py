@@ -423,12 +423,17 @@ class TokenClassifier(keras_hub.models.Task):
             self.spans_of(words, tags),
             intent,
             hypotheses,
+            self.separator,
         )
+
+    @property
+    def separator(self) -> str:
+        """The text between two tokens: a space between words, nothing between characters."""
+        return "" if getattr(self.preprocessor.tokenizer, "unit", None) == "characters" else " "
 
     def spans_of(self, words: Sequence[str], tags: Sequence[str]) -> list[Span]:
         """The spans that tags mark; none without a scheme."""
         if self.scheme is None:
             return []
-        return [
-            Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
-        ]
+        join = self.separator.join
+        return [Span(type, start, end, join(words[start:end])) for type, start, end in spans(tags)]
