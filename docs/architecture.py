@@ -31,6 +31,8 @@ FLOORS = (
         "suggestions",
         "terminal",
         "home",
+        "extras",
+        "backends",
         "files",
         "processes",
         "images",

@@ -103,7 +103,7 @@ def test_every_recipe_of_the_project_is_an_entry_point():
 def test_imported_packages_are_declared():
     needs = [*PROJECT["dependencies"]]
     for extra, packages in PROJECT["optional-dependencies"].items():
-        needs += packages if extra != "test" else []
+        needs += packages if extra not in ("all", "test") else []
     declared = {_plain(re.match(r"[\w.-]+", need)[0]) for need in needs}
     providers = importlib.metadata.packages_distributions()
     for path in [*(ROOT / "zoo").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")]:
@@ -132,7 +132,7 @@ def test_constraints_pin_every_dependency_without_urls():
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", pin) for pin in pins)
     names = {pin.partition("==")[0] for pin in pins}
-    extras = sum(PROJECT["optional-dependencies"].values(), [])
+    extras = sum((it for name, it in PROJECT["optional-dependencies"].items() if name != "all"), [])
     needed = {_plain(re.match(r"[\w.-]+", need)[0]) for need in PROJECT["dependencies"] + extras}
     assert needed <= names
 

@@ -8,9 +8,11 @@ from importlib.util import find_spec
 
 import pytest
 
+from zoo import backends
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
 from zoo.cli.models import FoundModel
+from zoo.extras import MissingExtra
 
 pytestmark = pytest.mark.once
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.once
 def fresh(monkeypatch):
     """A process without Keras, in which every backend is installed."""
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(backends, "is_installed", lambda name: True)
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     return monkeypatch
 
@@ -47,10 +49,11 @@ def test_unknown_backend_in_environment_is_refused(fresh):
 
 
 def test_missing_backend_is_refused(fresh):
-    fresh.setattr(backend.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WrongUse, match="torch is not installed") as raised:
+    fresh.setattr(backends, "is_installed", lambda name: name != "torch")
+    with pytest.raises(MissingExtra, match="torch is not installed.* tensorflow or jax") as raised:
         backend.choose("torch")
     assert raised.value.hint == 'pip install "seqzoo[torch]"'
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
 def test_backend_cannot_change_after_import(fresh):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
+from zoo.extras import need
 from zoo.suggestions import did_you_mean
 from zoo.terminal import starting
 
@@ -138,6 +139,8 @@ def _ensemble(source: str, members: list[FoundModel]) -> FoundModel:
 def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task":
     """Loads a model on a backend, with a spinner while Keras is imported."""
     backend.choose(backend_name)
+    if model.task.input == "audio":
+        need("speech", "Reading recordings")
     members = [model, *model.others]
     needs_all = any(member.has_keras_hub_tokenizer for member in members)
     alone = nullcontext() if needs_all else backend.others_hidden()

@@ -120,8 +120,7 @@ class Alignment(Drawable):
         note = "; ".join(said)
         return f"{note[:1].upper()}{note[1:]}." if note else "Nothing is written."
 
-    def figure(self):
-        """The heat maps, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.heat_map import draw  # imports matplotlib
 
         source, target, matrices, notes = self._shown()

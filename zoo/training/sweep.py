@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 
+from zoo.extras import need
 from zoo.terminal import starting
 from zoo.tracking.signals import termination_raises
 from zoo.training import naming, runner, search_space
@@ -38,7 +39,6 @@ from zoo.training.sweep_study import (
     folder,
     open_study,
     requeue,
-    require_optuna,
     taken,
 )
 
@@ -76,7 +76,7 @@ def sweep(
 
     Raises:
         ConfigError: with every mistake in the space and the changes.
-        ImportError: if Optuna is not installed.
+        MissingExtra: if Optuna is not installed.
         RuntimeError: if no trial succeeded, another process runs this sweep, or its processes
             ended before all trials did.
         LeaseError: if a process of an earlier call is still working on a trial.
@@ -90,7 +90,7 @@ def sweep(
     config = plan.resolve()
     if config.variants:
         raise ConfigError(label, ["a file with variants is a study already: set variants={}"])
-    require_optuna()
+    need("sweep", "A sweep")
     dataset, config = runner.load_data(config, label)
     if not name:
         content = json.dumps([label, search_space.to_json(space), sorted(fixed)])

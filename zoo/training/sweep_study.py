@@ -78,16 +78,6 @@ class SweepResult:
     value: float
 
 
-def require_optuna() -> None:
-    """Raises an ImportError with the remedy if Optuna is not installed."""
-    try:
-        import optuna  # noqa: F401  # heavy and optional
-    except ImportError:
-        error = ImportError("A sweep needs Optuna, which is not installed.")
-        error.hint = 'pip install "seqzoo[sweep]"'  # type: ignore[attr-defined]
-        raise error from None
-
-
 def folder() -> Path:
     """The folder of the study and of its locks."""
     path = home() / "runs"
