@@ -29,7 +29,16 @@ FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
 WORD_LISTS = ("auto", "none")
 COLUMNS = ("text", "image", "audio", 0, "0")  # MLflow passes a list as the unnamed column 0
-REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
+REQUIREMENTS = (
+    "seqzoo",
+    "mlflow",
+    "keras",
+    "keras-hub",
+    "tensorflow",
+    "tensorflow-text",
+    "soundfile",
+    "soxr",
+)
 
 
 def signature(task: str) -> ModelSignature:
