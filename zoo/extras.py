@@ -13,6 +13,7 @@ MODULES = {
     "draw": ("matplotlib",),
     "huggingface": ("huggingface_hub", "safetensors"),
     "onnx": ("tf2onnx", "onnxruntime"),
+    "ray": ("ray", "optuna"),
     "score": ("pyspark", "pyarrow"),
     "serve": ("mlflow", "fastapi", "uvicorn"),
     "speech": ("soundfile", "soxr"),
