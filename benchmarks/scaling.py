@@ -19,7 +19,7 @@ import json
 import os
 from pathlib import Path
 
-from timing import RESULTS, measure, one_core, write_results
+from timing import RESULTS, exponent, measure, one_core, write_results
 
 SIZES = {
     "length": [8, 16, 32, 64],
@@ -169,15 +169,6 @@ def memory(function):
 def _status(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def exponent(sizes, costs):
-    """The slope of the logarithms of costs over those of sizes, and its standard error."""
-    x, y = np.log(sizes), np.log(np.maximum(costs, 1e-9))
-    slope, constant = np.polyfit(x, y, 1)
-    errors = y - slope * x - constant
-    deviation = np.sqrt(errors @ errors / max(len(x) - 2, 1) / ((x - x.mean()) ** 2).sum())
-    return round(float(slope), 3), round(float(deviation), 3)
 
 
 def curve(kind, what, size):
