@@ -150,6 +150,12 @@ class LanguageModelingRecipe(Recipe):
             return model
         return CarriedState(model, self.config.training.batch_size)
 
+    def undivided(self, backend: str) -> str | None:
+        # A device that has some of the lanes would carry, and store, their states alone.
+        if backend != "jax" and self.config.model.decoder != "transformer":
+            return f"model.decoder={self.config.model.decoder}, whose state is carried on"
+        return super().undivided(backend)
+
     def compile_options(self, model) -> dict:
         loss = TokenCrossentropy(self.config.training.label_smoothing)
         return {"loss": loss, "weighted_metrics": []}

@@ -2,80 +2,118 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
-from recipes import sentiment
-from zoo.data.planning import plan_batches
-from zoo.training import loop
+from recipes import language_modeling, sentiment, translation
+from tests.small_recipe import SMALL
+from zoo.data.planning import part_of, plan_batches
+from zoo.layers import LinearChainCRF
+from zoo.training import loop, resolve
 from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint, CheckpointError
 from zoo.training.config import ConfigError
-from zoo.training.devices import count_devices, data_parallel
+from zoo.training.devices import count_devices, launched
+from zoo.training.losses import TokenCrossentropy
+from zoo.training.parallel import reduction
 
-# Trains small models on one and on two virtual devices of a CPU, and prints what differs.
-TWO_DEVICES = """
-import json
-import jax, keras, numpy as np
-from recipes import language_modeling, sentiment
-from tests.small_recipe import SMALL
-from zoo.data.batches import Batches
-from zoo.data.planning import plan_batches
-from zoo.training import resolve
-from zoo.training.devices import count_devices, data_parallel
-from zoo.training.optimizer import compile_model
+BACKEND = keras.config.backend()
+PROGRAM = [sys.executable, "-m", "tests.training.two_devices"]
+QUIET = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
-def train(spec, changes, devices):
-    config = resolve(spec, overrides=[*changes, f"training.devices={devices}"])
-    recipe, dataset = spec.load()(config), config.data.load(1)
-    settings = config.training
-    keras.utils.set_random_seed(1)
-    with data_parallel(count_devices(settings.devices)):
-        model = recipe.build(dataset, recipe.prepare(dataset), "float32")
-        before = model.get_weights()
-        examples = recipe.examples(model, dataset.splits["train"], 0)
-        trained = recipe.training_model(model)
-        compile_model(trained, settings, 10, **recipe.compile_options(model))
-        plan = plan_batches(
-            examples.lengths, [max(examples.lengths)], settings.batch_size, multiple=int(devices)
-        )[:6]
-        keras.Model.fit(trained, Batches(plan, examples.collate), verbose=0)
-        after = model.get_weights()
-    return before, after
 
-assert len(jax.devices()) == 2
-found = {}
-sgd = ["training.optimizer=sgd", "training.learning_rate=0.1"]
-for spec, changes in (
-    (sentiment.RECIPE, [*SMALL, *sgd]),
-    (language_modeling.RECIPE, ["data.options={train: 200, dev: 20, test: 20}", "model.units=8",
-                                "training.batch_size=4", *sgd]),
-):
-    (start, one), (_, two) = (train(spec, changes, devices) for devices in (1, 2))
-    found[spec.name] = [max(float(np.abs(a - b).max()) for a, b in zip(x, y, strict=True))
-                        for x, y in ((one, two), (start, one))]
-print(json.dumps(found))
-"""
+def check(output, names):
+    """Checks what `two_devices` prints."""
+    found = json.loads(output.splitlines()[-1])
+    assert list(found) == names
+    for run in found.values():
+        assert run["difference"] < 1e-5 and run["change"] > 1e-3
+        one, two = run["metrics"]
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(keras.config.backend() != "jax", reason="several devices need JAX")
 def test_two_devices_end_in_the_weights_of_one():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    names = ["classes", "tokens"]
     result = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES],
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        [*PROGRAM, *names],
+        env=os.environ | QUIET | {"XLA_FLAGS": flags},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout.splitlines()[-1])
-    assert found.keys() == {"sentiment", "language_modeling"}
-    for difference, change in found.values():
-        assert difference < 1e-5 and change > 1e-3
+    check(result.stdout, names)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow trains on one machine")
+def test_two_processes_end_in_the_weights_of_one():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    processes = []
+    for rank in ("0", "1"):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        if BACKEND == "jax":
+            place = {"NUM_PROCESSES": "2", "PROCESS_ID": rank}
+            place |= {"JOB_ADDRESSES": f"127.0.0.1:{port}"}
+            place = {f"KERAS_DISTRIBUTION_{name}": place[name] for name in place}
+        processes.append(
+            subprocess.Popen(
+                [*PROGRAM, "tokens"],
+                env=os.environ | QUIET | place,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    (output, errors), (_, others) = (process.communicate() for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], errors + others
+    check(output, ["tokens"])
+
+
+class _Killed:
+    """A recipe whose process is killed."""
+
+    def __init__(self, config):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch starts processes")
+def test_a_process_that_is_killed_ends_the_run():
+    from zoo.training.parallel.group import WorkerError, training_group
+    from zoo.training.parallel.messages import pack
+
+    config = resolve(sentiment.RECIPE, overrides=SMALL)
+    message = pack({"config": config.model_dump()}, [])
+    with pytest.raises(WorkerError, match="process 1 of 2, which was killed by signal 9"):  # noqa: SIM117
+        with training_group(2, _Killed, type(config)) as group:
+            for _ in range(3):
+                group.broadcast(message)
+
+
+@pytest.mark.once
+def test_a_mean_is_divided_by_the_weights_of_the_whole_batch(monkeypatch):
+    def value(loss, weights, mean):
+        monkeypatch.setattr(reduction, "mean_over_devices", lambda _: mean)
+        logits, truth = np.zeros((2, 3, 4), "float32"), np.zeros((2, 3), "int32")
+        logits = keras.ops.convert_to_tensor(logits)
+        logits._keras_mask = keras.ops.ones((2, 3), "bool")
+        return float(reduction.LossOfAll(loss)(truth, logits, np.asarray(weights, "float32")))
+
+    tokens = [[1, 1, 0], [1, 0, 0]]  # 3 of this device; the other one has 5
+    assert value(TokenCrossentropy(), tokens, 4.0) == pytest.approx(3 / 4 * np.log(4))
+    crf = LinearChainCRF(4)
+    crf.build((2, 3, 4))
+    # A mean over rows, of which each device has as many.
+    assert value(crf.loss, [1, 1], 4.0) == value(crf.loss, [1, 1], 5.0) > 0
 
 
 @pytest.mark.once
@@ -85,6 +123,10 @@ def test_batches_are_multiples_of_the_devices():
     assert sum(batch.num_real for batch in plan) == 6
     plan = plan_batches([100] * 5, [104], 6, batch_tokens=110, multiple=2)
     assert [len(batch.indices) for batch in plan] == [2, 2, 2]
+    (batch,) = plan_batches([3] * 3, [8], 6)
+    parts = [part_of(batch, number, 3) for number in range(3)]
+    assert [part.indices.tolist() for part in parts] == [[0, 1], [2, 0], [1, 2]]
+    assert [part.num_real for part in parts] == [2, 1, 0]
 
 
 @pytest.mark.once
@@ -101,9 +143,10 @@ def test_a_run_is_resumed_on_as_many_devices(run, client, home, monkeypatch):
     assert manifest.config["training"]["devices"] == count_devices("auto")
     logged = client.get_run(folder.name).data.params["training.devices"]
     assert logged == str(count_devices("auto"))
-    manifest.config["training"]["devices"] = 16
+    manifest.config["training"]["devices"] = 512
+    manifest.config["training"]["batch_size"] = 512
     checkpoint.write_manifest(manifest)
-    with pytest.raises(CheckpointError, match="planned for the 16 devices it started on.*resume="):
+    with pytest.raises(CheckpointError, match="planned for the 512 devices it started on.*resume="):
         run_recipe(sentiment.RECIPE, "quickstart", resume=folder.name)
 
 
@@ -114,5 +157,49 @@ def test_mistakes(run):
     with pytest.raises(ValueError, match=f"Received: training.devices={many}"):
         count_devices(many)
     assert count_devices(1) == 1 and count_devices("auto") >= 1
-    with data_parallel(1):
-        assert keras.distribution.distribution() is None
+
+
+@pytest.mark.once
+def test_settings_that_several_devices_cannot_share():
+    def undivided(spec, backend, *changes):
+        return spec.load()(resolve(spec, overrides=changes)).undivided(backend)
+
+    assert undivided(sentiment.RECIPE, "tensorflow") is None
+    assert undivided(sentiment.RECIPE, "torch", "training.jit=true") == "training.jit"
+    assert undivided(sentiment.RECIPE, "jax", "training.jit=true") is None
+    copying = ("model.copy=true", "training.coverage=1")
+    assert undivided(translation.RECIPE, "tensorflow", *copying) == "training.coverage"
+    assert undivided(translation.RECIPE, "torch", *copying) is None
+    assert "carried" in undivided(language_modeling.RECIPE, "torch")
+    assert undivided(language_modeling.RECIPE, "jax") is None
+
+
+@pytest.mark.once
+def test_mistakes_of_a_launcher(run, monkeypatch):
+    assert launched() is None
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(ValueError, match="KERAS_DISTRIBUTION_PROCESS_ID, its own number from 0"):
+        launched()
+    monkeypatch.setenv("KERAS_DISTRIBUTION_JOB_ADDRESSES", "127.0.0.1:1,127.0.0.1:2")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")
+    assert launched().address == "127.0.0.1:1"
+    with pytest.raises(ValueError, match="starts processes for jax: choose --backend jax"):
+        run("training.devices=2")
+    for name, value in {"RANK": "1", "WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(name, value)
+    assert (launched().backend, launched().rank, launched().size) == ("torch", 1, 3)
+    with pytest.raises(ValueError, match="3 processes .* set training.devices=auto"):
+        count_devices(2)
+    assert count_devices(3) == count_devices("auto") == 3
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torchrun is for torch")
+def test_a_first_process_that_is_not_there(run, monkeypatch):
+    from zoo.training.parallel import torch_processes
+
+    monkeypatch.setattr(torch_processes, "JOIN_SECONDS", 1)
+    place = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RuntimeError, match="did not meet within 1 seconds.*process 1 at 127.0.0.1"):
+        run("training.devices=2")

@@ -134,6 +134,14 @@ class Batches(data_adapter.DataAdapter):
 
         signature = keras.tree.map_structure(specification, *samples)
         dataset = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            # Keras takes means over the replicas of all inputs, to find their shapes. A functional
+            # model casts them to the dtypes of its inputs.
+            dataset = dataset.map(
+                lambda *batch: keras.tree.map_structure(
+                    lambda it: tf.cast(it, "uint8") if it.dtype == tf.bool else it, batch
+                )
+            )
         return dataset.prefetch(2)
 
     @property

@@ -148,3 +148,11 @@ def in_pairs(plan: Sequence[PlannedBatch]) -> list[PlannedBatch]:
         replace(batch, indices=np.repeat(batch.indices, 2), num_real=2 * batch.num_real)
         for batch in plan
     ]
+
+
+def part_of(batch: PlannedBatch, number: int, count: int) -> PlannedBatch:
+    """One of `count` parts of a batch with equally many rows; `number` counts from 0."""
+    rows = len(batch.indices) // count
+    first = number * rows
+    real = min(max(batch.num_real - first, 0), rows)
+    return replace(batch, indices=batch.indices[first : first + rows], num_real=real)

@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from zoo.data.batches import Batches
-from zoo.data.planning import in_pairs, plan_batches
+from zoo.data.planning import PlannedBatch, in_pairs, part_of, plan_batches
 from zoo.tracking.signals import raise_if_stopped
 from zoo.training.checkpoint import Checkpoint, TrainerState
-from zoo.training.devices import count_devices
 from zoo.training.display import Display, format_metrics
 from zoo.training.optimizer import (
     KeepRawWeights,
@@ -21,6 +20,8 @@ from zoo.training.optimizer import (
     learning_rate,
     seed_dropout,
 )
+from zoo.training.parallel.group import Group
+from zoo.training.parallel.twin import Twin
 from zoo.training.recipe import TrainingExamples
 from zoo.training.schema import RecipeConfig
 
@@ -41,6 +42,7 @@ def train(
     evaluate: Callable[[], dict[str, float]],
     log: Callable[[], None],
     display: Display,
+    twin: Twin | None = None,
 ) -> None:
     """Trains until the limit of epochs, steps or patience is reached.
 
@@ -58,6 +60,7 @@ def train(
         evaluate: Scores the model on the dev split.
         log: Logs `progress.unlogged`, and empties it if the tracking store works.
         display: Shows the progress.
+        twin: The copy of the model on several devices. Defaults to `None`: there is one device.
 
     Raises:
         TrainingError: if the loss is not finite, or the metric was never a number.
@@ -67,27 +70,16 @@ def train(
     while not progress.is_over(settings.epochs, settings.max_steps, settings.patience):
         start = time.perf_counter()
         data = examples(progress.epoch)
-        plan = plan_batches(
-            data.lengths,
-            progress.boundaries,
-            settings.batch_size,
-            batch_tokens=settings.batch_tokens,
-            multiple=count_devices(settings.devices),
-            seed=None if data.in_order else config.seed,
-            epoch=progress.epoch,
-        )
-        if settings.max_steps:
-            plan = plan[: progress.batch + settings.max_steps - progress.step]
+        plan = plan_epoch(config, progress, data)
         remaining = plan[progress.batch :]
         display.epoch(progress.epoch + 1, settings.epochs, len(plan), progress.batch)
         if remaining:
-            raw = KeepRawWeights()
-            steps = _Steps(config, progress, checkpoint, display)
-            rows = in_pairs(plan) if settings.r_drop else plan
-            batches = Batches(rows, data.collate, start=progress.batch)
-            # One epoch per call of `fit`; evaluation and checkpoints are done below.
-            keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
-            raw.restore()
+            if twin:
+                twin.begin(model, progress)
+                fit(twin.model, config, progress, data, plan, checkpoint, display, twin.group)
+                twin.end(model)
+            else:
+                fit(model, config, progress, data, plan, checkpoint, display)
         seconds = time.perf_counter() - start
         num_examples = sum(batch.num_real for batch in remaining)
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
@@ -139,6 +131,62 @@ def train(
         )
 
 
+def plan_epoch(
+    config: RecipeConfig, progress: TrainerState, data: TrainingExamples
+) -> list[PlannedBatch]:
+    """The batches of the present epoch, as far as the limit of steps."""
+    settings = config.training
+    plan = plan_batches(
+        data.lengths,
+        progress.boundaries,
+        settings.batch_size,
+        batch_tokens=settings.batch_tokens,
+        multiple=int(settings.devices),
+        seed=None if data.in_order else config.seed,
+        epoch=progress.epoch,
+    )
+    if settings.max_steps:
+        plan = plan[: progress.batch + settings.max_steps - progress.step]
+    return plan
+
+
+def fit(
+    model: keras.Model,
+    config: RecipeConfig,
+    progress: TrainerState,
+    data: TrainingExamples,
+    plan: list[PlannedBatch],
+    checkpoint: Checkpoint | None,
+    display: Display,
+    group: Group | None = None,
+) -> None:
+    """Trains on the remaining batches of an epoch, and counts them in `progress`.
+
+    Args:
+        model: The compiled model.
+        config: The recipe.
+        progress: Progress of the run; updated in place.
+        data: The training examples of the epoch.
+        plan: All batches of the epoch.
+        checkpoint: Stores the state; `None` in a process that stores nothing.
+        display: Shows the progress.
+        group: The processes that share each batch. Defaults to `None`: this one alone.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+    """
+    group = group or Group()
+    raw = KeepRawWeights()
+    steps = _Steps(config, progress, checkpoint, display, group)
+    rows = in_pairs(plan) if config.training.r_drop else plan
+    rows = [part_of(batch, group.rank, group.size) for batch in rows]
+    batches = Batches(rows, data.collate, start=progress.batch)
+    # One epoch per call of Keras' `fit`; evaluation and checkpoints are done by `train`.
+    with group.scope():
+        keras.Model.fit(model, batches, callbacks=[steps, raw], verbose=0)
+    raw.restore()
+
+
 def _evaluate_average(model, evaluation, progress, checkpoint, evaluate, log, display) -> None:
     """Scores the averaged weights of the last epochs, and records in `progress` if they are best.
 
@@ -166,7 +214,12 @@ class _Steps(keras.callbacks.Callback):
     """Callback of one call of `fit`: updates the progress, checks the loss, writes checkpoints."""
 
     def __init__(
-        self, config: RecipeConfig, progress: TrainerState, checkpoint: Checkpoint, display: Display
+        self,
+        config: RecipeConfig,
+        progress: TrainerState,
+        checkpoint: Checkpoint | None,
+        display: Display,
+        group: Group,
     ):
         super().__init__()
         self.seed = config.seed
@@ -174,12 +227,13 @@ class _Steps(keras.callbacks.Callback):
         self.progress = progress
         self.checkpoint = checkpoint
         self.display = display
+        self.group = group
         self.sums_before = dict(progress.sums)
         self.batch_before, self.step_before = progress.batch, progress.step
 
     def on_train_batch_begin(self, batch, logs=None):
         raise_if_stopped()
-        seed_dropout(self.seed, self.progress.step)
+        seed_dropout(self.seed, self.progress.step, self.group.rank)
 
     def on_train_batch_end(self, batch, logs=None):
         progress, done = self.progress, batch + 1
@@ -187,7 +241,7 @@ class _Steps(keras.callbacks.Callback):
         is_due = progress.step % self.every == 0
         is_read = is_due or done % STEPS_PER_LOSS_READ == 0
         self.display.batch(progress.batch, self._read_loss(logs) if is_read else None)
-        if is_due:
+        if is_due and self.checkpoint:
             self.checkpoint.save(self.model, progress)  # `self.model` syncs the state on JAX
 
     def on_epoch_end(self, epoch, logs=None):
@@ -196,6 +250,7 @@ class _Steps(keras.callbacks.Callback):
     def _read_loss(self, logs) -> float:
         """Updates the sums from `logs`, which are means since `fit` began; returns the loss."""
         progress = self.progress
+        logs = self.group.metrics(self.model, logs)
         means = {name: float(value) for name, value in logs.items()}
         if not math.isfinite(means["loss"]):  # once not finite, a mean stays so
             rate = learning_rate(self.model, progress.step - 1)

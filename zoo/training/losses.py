@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.layers.crf.inference import IMPOSSIBLE
+from zoo.training.parallel.reduction import mean_over_devices
 
 
 class LabelCrossentropy(keras.losses.Loss):
@@ -193,7 +194,8 @@ class DoublyStochastic(keras.layers.Layer):
         attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
         coverage = ops.einsum("bts,bt->bs", attention, mask)  # [batch, source]
         penalty = ops.sum(ops.square(1.0 - coverage), axis=-1) * ops.max(mask, axis=-1)  # [batch]
-        self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
+        steps = mean_over_devices(ops.sum(mask))
+        self.add_loss(self.weight * ops.divide_no_nan(ops.sum(penalty), steps))
         return inputs
 
 
@@ -225,5 +227,6 @@ class Coverage(keras.layers.Layer):
         attention, mask = ops.cast(attention, "float32"), ops.cast(mask, "float32")
         before = ops.cumsum(attention, axis=1) - attention  # [batch, target, source]
         penalty = ops.sum(ops.minimum(attention, before), axis=-1) * mask  # [batch, target]
-        self.add_loss(self.weight * ops.sum(penalty) / ops.maximum(ops.sum(mask), 1.0))
+        steps = mean_over_devices(ops.sum(mask))
+        self.add_loss(self.weight * ops.divide_no_nan(ops.sum(penalty), steps))
         return inputs

@@ -11,25 +11,8 @@ from keras import ops
 
 from zoo.training.averaging import MeanOfWeights, is_stuck, start_averaging
 from zoo.training.losses import RDrop
+from zoo.training.parallel.reduction import LossOfAll, with_gradients_of_all
 from zoo.training.schema import TrainingConfig
-
-
-def _with_dense_gradients(optimizer):
-    """An optimizer class whose gradients are dense, on TensorFlow.
-
-    TensorFlow lists the gradients of an embedding by token, and Keras squares them, or takes their
-    norm, before those of a repeated token are summed, unlike on the other backends.
-    """
-    if keras.config.backend() != "tensorflow":
-        return optimizer
-    import tensorflow as tf  # heavy, and only its own backend needs it
-
-    class Dense(optimizer):  # type: ignore[misc, valid-type]
-        def apply(self, grads, trainable_variables=None):
-            dense = [g if g is None else tf.convert_to_tensor(g) for g in grads]
-            super().apply(dense, trainable_variables)
-
-    return Dense
 
 
 def _adam():
@@ -37,12 +20,13 @@ def _adam():
     if keras.config.backend() == "torch":
         from zoo.training.torch_adam import FusedAdam
 
-        return FusedAdam
+        return with_gradients_of_all(FusedAdam)
     return _Adam
 
 
-_Adam = _with_dense_gradients(keras.optimizers.Adam)
-_SGD = _with_dense_gradients(keras.optimizers.SGD)
+_Adam = with_gradients_of_all(keras.optimizers.Adam)
+_SGD = with_gradients_of_all(keras.optimizers.SGD)
+_LossScale = with_gradients_of_all(keras.optimizers.LossScaleOptimizer)
 # With `weight_decay`, Keras' Adam is its AdamW.
 OPTIMIZERS: dict[str, Callable] = {
     "adamw": _adam(),
@@ -189,12 +173,14 @@ def compile_model(
         if steps := (frozen_steps or {}).get(weight.path):
             weight.constraint = Frozen(weight, optimizer, steps)
     if settings.precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = _LossScale(optimizer)
     # XLA generates dropout masks slowly on TensorFlow's CPUs: benchmarks/xla.py.
     jit = keras.config.backend() == "jax" if settings.jit is None else settings.jit
     if settings.r_drop:
         losses = keras.tree.map_structure(lambda one: RDrop(one, settings.r_drop), options["loss"])
         options["loss"] = losses
+    if settings.devices != 1:
+        options["loss"] = keras.tree.map_structure(LossOfAll, options["loss"])
     # `keras_hub.models.Task.compile` would choose a loss.
     keras.Model.compile(
         model, optimizer=optimizer, jit_compile=jit, auto_scale_loss=False, **options
@@ -231,8 +217,10 @@ class Frozen(keras.constraints.Constraint):
             weight.assign(self.value)
 
 
-def seed_dropout(seed: int, step: int) -> None:
+def seed_dropout(seed: int, step: int, rank: int = 0) -> None:
     """Makes dropout masks a function of seed and step, so that a run can be resumed at any step.
+
+    The processes of a training, each with a `rank`, draw different ones.
 
     On TensorFlow and JAX they depend on the seeds of the dropout layers, which are variables of
     the model. On torch Keras uses torch's global generator, which is seeded here.
@@ -240,7 +228,8 @@ def seed_dropout(seed: int, step: int) -> None:
     if keras.config.backend() == "torch":
         import torch
 
-        (number,) = np.random.SeedSequence([seed, step]).generate_state(1, "uint64")
+        entropy = [seed, step, rank] if rank else [seed, step]
+        (number,) = np.random.SeedSequence(entropy).generate_state(1, "uint64")
         torch.manual_seed(int(number))
 
 

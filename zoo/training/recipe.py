@@ -123,6 +123,19 @@ class Recipe(ABC):
     def compile_options(self, model: keras_hub.models.Task) -> dict[str, Any]:
         """Arguments of `keras.Model.compile`: `loss`, `weighted_metrics` and others."""
 
+    def undivided(self, backend: str) -> str | None:
+        """The setting, if there is one, with which devices of a backend cannot share a batch."""
+        settings = self.config.training
+        if backend != "jax" and settings.jit:
+            return "training.jit"
+        if backend != "tensorflow":
+            return None
+        if settings.precision == "mixed_float16":
+            return "training.precision=mixed_float16"
+        # The replicas of TensorFlow would mix up the penalties that layers add to the loss.
+        given = [name for name in ("coverage", "doubly_stochastic") if getattr(settings, name, 0)]
+        return f"training.{given[0]}" if given else None
+
     def frozen_epochs(self, model: keras_hub.models.Task) -> dict[str, int]:
         """The first epochs, in which a trainable weight stays as it is, by its path.
 

@@ -5,6 +5,7 @@ mistakes in them are reported immediately.
 """
 
 import shlex
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from zoo.terminal import starting
 from zoo.training import config as configs
 from zoo.training.config import ConfigError
+from zoo.training.devices import launched
 from zoo.training.display import Display, format_metrics, run_page
 from zoo.training.mistakes import format_conflict
 from zoo.training.schema import RecipeConfig, RecipeSpec
@@ -45,8 +47,11 @@ def run(
     output: str | Path | None = None,
     progress: bool = True,
     seeds: Sequence[int] = (),
-) -> "RunResult | StudyResult":
+) -> "RunResult | StudyResult | None":
     """Runs a recipe file: once, or once for each of its `variants` or of several seeds.
+
+    Of several processes that a launcher has started, the first runs the recipe, and the others
+    compute their part of each batch.
 
     Args:
         spec: The recipe.
@@ -62,7 +67,8 @@ def run(
             Defaults to none: the seed of the file.
 
     Returns:
-        A `RunResult`; a `StudyResult` for a file with variants, a `SeedsResult` for several seeds.
+        A `RunResult`; a `StudyResult` for a file with variants, a `SeedsResult` for several seeds;
+        `None` in the processes that compute alone.
 
     Raises:
         ConfigError: with every mistake in the file and the overrides.
@@ -73,11 +79,29 @@ def run(
         TrainingError: if the loss is not finite, or the metric was never a number.
         CheckpointError: if no checkpoint matches `resume`, or one cannot be written or read.
         LeaseError: if another process is working on the run to resume.
+        WorkerError: if another process of a training on several devices ends.
     """
+    if launched() is None:
+        return _run(spec, name, overrides, resume, output, progress, seeds)
+    with starting("Meeting the other processes …"):
+        from zoo.training.parallel.group import joined  # Keras
+        from zoo.training.parallel.worker import follow
+
+    with joined() as group:
+        if group.rank == 0:
+            return _run(spec, name, overrides, resume, output, progress, seeds)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a wait, too
+        follow(group, spec.load(), spec.Config)
+        group.leave()
+        return None
+
+
+def _run(spec, name, overrides, resume, output, progress, seeds):
     file = _file(spec, name)
     label = label_of(spec, name)
     if seeds:
         _check_seeds(label, seeds, overrides, resume)
+        _refuse_processes(label, "leave out --seeds")
     output = None if output is None else Path(output)
     _check_output(output)
     if resume is not None:
@@ -103,6 +127,7 @@ def run(
         return _run_study(spec, file, label, config, list(overrides), progress, seeds, output)
     if not config.variants:
         return _run_one(spec, label, config, list(overrides), None, output, progress)
+    _refuse_processes(label, "set variants={}")
     if output is not None:
         raise ConfigError(
             label, [f"a study has several models: leave out --output. Received: {output}"]
@@ -224,6 +249,14 @@ def _run_one(spec, label, config, overrides, manifest, output, progress) -> "Run
         result = Session(recipe, dataset, label, overrides, display).run(manifest, output)
     print(_summary(result, label))
     return result
+
+
+def _refuse_processes(label, remedy) -> None:
+    if place := launched():
+        raise ConfigError(
+            label,
+            [f"several processes train one model: {remedy}. Received: {place.size} processes"],
+        )
 
 
 def _check_seeds(label, seeds, overrides, resume) -> None:

@@ -11,19 +11,22 @@ from mlflow.exceptions import MlflowException
 
 import zoo
 from zoo.data import Dataset
-from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries, plan_batches
+from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries
 from zoo.tracking import start_run
 from zoo.tracking_store import reason
 from zoo.training import naming
 from zoo.training.checkpoint import Checkpoint, CheckpointError, RunManifest, TrainerState
+from zoo.training.compiling import compiled
 from zoo.training.config import DIGEST_TAG, config_digest
-from zoo.training.devices import count_devices, data_parallel
+from zoo.training.devices import count_devices
 from zoo.training.display import Display, format_metrics
 from zoo.training.finish import Finish, RunResult, in_float32, num_rows, teaching
 from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
-from zoo.training.optimizer import compile_model
+from zoo.training.parallel.group import training_group
+from zoo.training.parallel.messages import pack
+from zoo.training.parallel.twin import Twin
 from zoo.training.pretrained import with_labels_of
 from zoo.training.pruning import Pruned
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -87,7 +90,8 @@ class Session:
         config, tracking, say = self.config, self.config.tracking, self.display.say
         devices = self._count_devices(manifest)
         self._check_data(manifest)
-        say(f"{self.label} on {keras.config.backend()}: {self.dataset.name}, {self._sizes()}")
+        place = keras.config.backend() + (f" with {devices} devices" if devices > 1 else "")
+        say(f"{self.label} on {place}: {self.dataset.name}, {self._sizes()}")
         self.dataset = self.recipe.extend(self.dataset, self.display)
         if config.training.init_from:
             self.dataset = with_labels_of(self.recipe.initial_model, self.dataset)
@@ -135,7 +139,8 @@ class Session:
                     scores = self.recipe.initial_scores
                     if scores and not (manifest and manifest.initial_scores):
                         run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
-                    with data_parallel(devices):
+                    with training_group(devices, type(self.recipe), type(config)) as self._group:
+                        self._group.broadcast(pack({"config": config.model_dump()}, []))
                         if manifest is None:
                             model, progress = self._start(checkpoint, output)
                         else:
@@ -204,28 +209,11 @@ class Session:
         return model, progress
 
     def _compile(self, model, boundaries) -> None:
-        settings = self.config.training
-        batches = plan_batches(
-            self._examples.lengths,
-            boundaries,
-            settings.batch_size,
-            batch_tokens=settings.batch_tokens,
-            multiple=count_devices(settings.devices),
-        )
-        steps = settings.epochs * len(batches)
-        steps = min(steps, settings.max_steps or steps)
-        updates = max(steps // settings.accumulate, 1)
-        self._training_model = self.recipe.training_model(model)
-        frozen = self.recipe.frozen_epochs(model)
-        compile_model(
-            self._training_model,
-            settings,
-            updates,
-            self.recipe.rate_factors(model),
-            frozen_steps={path: epochs * len(batches) for path, epochs in frozen.items()},
-            undecayed=self.recipe.undecayed_weights(model),
-            **self.recipe.compile_options(model),
-        )
+        recipe, examples = self.recipe, self._examples
+        self._twin = None
+        if self.config.training.devices != 1:
+            self._twin = Twin(self._group, recipe, self.dataset, model, examples, boundaries)
+        self._training_model = compiled(recipe, model, examples, boundaries)
 
     def _measure_initial(self, manifest) -> None:
         """Scores the model of `training.init_from` on dev, for the gate; once in a run."""
@@ -296,7 +284,11 @@ class Session:
             evaluate=evaluate,
             log=lambda: self._log(progress, run),
             display=self.display,
+            twin=self._twin,
         )
+        if self._twin:
+            self._twin.close()
+            self._twin = None
         if progress.epoch < self.config.training.epochs and not self.config.training.max_steps:
             self.display.say(f"stopped early: no improvement in {settings.patience} epochs")
         if progress.averaged:
@@ -328,9 +320,15 @@ class Session:
                 raise
             raise CheckpointError(
                 f"The batches of the run are planned for the {settings.devices} devices it started "
-                "on: resume it on JAX where there are as many, or run the recipe again from the "
+                "on: resume it where there are as many, or run the recipe again from the "
                 f"start. Received: resume={manifest.run_id!r}. {error}"
             ) from error
+        backend = keras.config.backend()
+        if devices > 1 and (setting := self.recipe.undivided(backend)):
+            raise ValueError(
+                f"Devices of {backend} cannot share a batch with {setting}: set "
+                f"training.devices=1, or choose --backend jax. Received: training.devices={devices}"
+            )
         if not settings.batch_tokens and settings.batch_size % devices:
             raise ValueError(
                 f"Each of {devices} devices takes an equal part of a batch: set training.batch_size"

@@ -19,6 +19,8 @@ class CRFLoss(keras.losses.Loss):
         sample_weight: Float tensor `[batch]`: one weight a sequence. Defaults to ones.
     """
 
+    takes_mask = False
+
     def __init__(self, crf, name="crf_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         # Not the layer itself, whose weights would be saved twice: saving visits all attributes.
