@@ -44,6 +44,7 @@ from zoo.training.schema import (
     backbone_conflicts,
     one_of,
 )
+from zoo.unicode import compose
 
 Source = Annotated[str, Field(min_length=1)]  # of a model: a name, a directory or an address
 
@@ -237,6 +238,17 @@ class TaggingConfig(DistilledRecipe):
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
         yield from super().data_conflicts(dataset)
+        tokens = dataset.splits["train"]["tokens"]
+        longest = max((word for words in tokens for word in words), key=len, default="")
+        unit = "words" if len(compose(longest)) > 1 else "characters"
+        if unit != self.tokenizer.unit and self.model.backbone is None:
+            yield Conflict(
+                f"the tags of {dataset.name} are those of {unit}: set tokenizer.unit={unit}"
+                + (" and model.characters=none" if unit == "characters" else "")
+                + ", or choose other data",
+                tokenizer__unit=self.tokenizer.unit,
+                longest=longest,
+            )
         if unknown := unknown_labels(self.training.class_weights, dataset.labels):
             yield Conflict(
                 f"training: class_weights must name tags of {dataset.name}, which are "
@@ -269,7 +281,7 @@ class TaggingConfig(DistilledRecipe):
     def _unit_conflicts(self) -> Iterator[Conflict]:
         """Of a tagger of characters, which have no characters of their own."""
         unit, model = self.tokenizer.unit, self.model
-        if unit == "words":
+        if unit == "words" or self.training.init_from is not None:
             return
         for name, none in (("backbone", None), ("characters", "none"), ("language_models", [])):
             if (value := getattr(model, name)) != none:

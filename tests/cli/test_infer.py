@@ -273,6 +273,9 @@ def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):
     }
     print_answer(task, "서울은 비", of_characters, as_json=False)
     assert capsys.readouterr().out == "<서울:LC>은 비\n"
+    parts = {"tokens": ["가", "나"], "tags": ["N", "V"], "spans": [], "separator": ""}
+    print_answer(task, "가나", parts, as_json=False)
+    assert capsys.readouterr().out == "가/N 나/V\n"
     print_answer(task, "play some jazz", answer, as_json=False)
     assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

@@ -17,6 +17,7 @@ from tests.small_recipe import load_data
 from zoo import presets
 from zoo.data.batches import Batches
 from zoo.data.planning import plan_batches
+from zoo.exporting import adapters
 from zoo.models import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.tokenizers import train_spaced_word_tokenizer
 from zoo.training import run as run_recipe
@@ -207,8 +208,28 @@ def test_a_tagger_of_characters_splits_texts_and_joins_spans():
     assert answer.to_dict()["separator"] == ""
     (span,) = model.spans_of(list("a b"), ["B-X", "I-X", "O"])
     assert span.text == "a "
+    assert model.infer([""])[0].separator == ""
     with pytest.raises(ValueError, match="tags characters: give it a text.*Received: 'play'"):
         model.infer([["play", "it"]])
+    for sentence in adapters.Tagger(model).sentences(np.random.default_rng(0)):
+        assert model.preprocessor.words(sentence) == sentence
+    assert recipe.settings_of(model)["characters"] == "none"
+    assert "character_length" not in recipe.settings_of(model)
+    assert not list(recipe.config.data_conflicts(dataset))
+
+
+def test_a_unit_that_is_not_that_of_the_tags_is_refused_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="those of words: set tokenizer.unit=words, or"):
+        run_recipe(
+            tagging.RECIPE,
+            "quickstart",
+            [*TINY, "tokenizer.unit=characters", "model.characters=none"],
+        )
+    file = tmp_path / "train.conll"
+    file.write_text("서\tB-LC\n \tO\n가\tO\n\n" * 9)
+    files = f"data={{name: null, train: {file}, dev: {file}}}"
+    with pytest.raises(ConfigError, match="set tokenizer.unit=characters and model.characters"):
+        run_recipe(tagging.RECIPE, "quickstart", [files, "evaluation.gate=null"])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     if answer.get("spans") and sys.stdout.isatty():
         _print_spans(fields, answer)
         return
-    if "separator" in answer:
+    if "separator" in answer and (answer["spans"] or set(answer["tags"]) <= {"O"}):
         parts = _segments(answer)
         given = "".join(text if type is None else f"<{text}:{type}>" for type, text in parts)
     elif task.plain_pairs:

@@ -234,7 +234,8 @@ class TokenClassifier(keras_hub.models.Task):
             ]
 
         lengths = list(map(self.preprocessor.length, encoded))
-        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=Tagging([], [], [], []))
+        nothing = Tagging([], [], [], [], separator=self.separator)
+        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=nothing)
 
     def probabilities(
         self, sentences: Iterable[str | Sequence[str]], batch_size: int = 64
