@@ -66,6 +66,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
         "figures/confusion.png",
         "figures/transitions.png",
         "attention/05.png",
+        "attention/05.html",
     } <= artifacts
     again = zoo.load(result.model_uri)
     words = ["play", "jazz", "by", "Anna"]
