@@ -49,6 +49,7 @@ parser.add_argument("--draw", action="store_true", help="draw docs/scaling.png f
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+one_core()
 
 import numpy as np  # noqa: E402
 
@@ -243,6 +244,7 @@ def draw():
             if (what, size) == ("train", "beam"):
                 _draw_shares(axis, results)
             else:
+                axis.sharey(line[0])
                 _draw_times(axis, results, what, size)
             axis.spines[["top", "right"]].set_visible(False)
         line[0].set_ylabel(f"{title}, ms")
@@ -286,12 +288,11 @@ def _draw_shares(axis, results):
                 )
     axis.set_xticks(range(len(NAMES)), [name for name, _ in NAMES.values()])
     axis.set(ylim=(0, 100), ylabel="%")
-    axis.set_title("training step, share of the matrix peak", fontsize=11)
+    axis.set_title("share of the matrix peak", fontsize=11)
 
 
 if __name__ == "__main__":
     if options.draw:
         draw()
     else:
-        one_core()
         run()
