@@ -11,7 +11,6 @@ import pytest
 from zoo import backends
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
-from zoo.cli.models import FoundModel
 from zoo.extras import MissingExtra
 
 pytestmark = pytest.mark.once
@@ -106,13 +105,3 @@ def test_hidden_are_all_but_the_backend_that_keras_will_choose(
         (tmp_path / "keras.json").write_text(file)
     with backend.others_hidden():
         assert {name for name in backend.BACKENDS if find_spec(name) is None} == hidden
-
-
-def test_tokenizers_of_keras_hub_are_recognized(tmp_path):
-    model = FoundModel("it", tmp_path, None)
-    assert not model.has_keras_hub_tokenizer
-    file = tmp_path / "tokenizer.json"
-    file.write_text('{"module": "zoo.tokenizers.words", "registered_name": "zoo>WordTokenizer"}')
-    assert not model.has_keras_hub_tokenizer
-    file.write_text('{"module": "keras_hub.src.models.bert.bert_tokenizer"}')
-    assert model.has_keras_hub_tokenizer

@@ -88,8 +88,8 @@ def others_hidden() -> Iterator[None]:
 
     Keras and KerasHub import every backend that is installed, and KerasHub imports TensorFlow again
     to find a preset, which takes seconds and half a gigabyte. Without TensorFlow, KerasHub lacks
-    its own tokenizers and some preprocessing layers; without JAX or torch, nothing. Afterwards
-    other modules can import the hidden packages.
+    what `fit` reads raw inputs with, and some preprocessing layers; without JAX or torch, nothing.
+    Afterwards other modules can import the hidden packages.
     """
     used = current()
     packages = {package for name in BACKENDS if name != used for package in PACKAGES[name]}

@@ -2,7 +2,6 @@
 
 import json
 from argparse import ArgumentParser
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,12 +43,6 @@ class FoundModel:
         from zoo import presets
 
         return presets.read_task(self.directory)
-
-    @property
-    def has_keras_hub_tokenizer(self) -> bool:
-        """True if its tokenizer is one of KerasHub's, which need TensorFlow on every backend."""
-        path = self.directory / "tokenizer.json"
-        return path.is_file() and '"keras_hub' in path.read_text("utf-8")
 
     def config(self, file: str) -> dict | None:
         """The configuration of one Keras object of the preset, or `None` if it has none.
@@ -142,9 +135,7 @@ def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task"
     if model.task.input == "audio":
         need("speech", "Reading recordings")
     members = [model, *model.others]
-    needs_all = any(member.has_keras_hub_tokenizer for member in members)
-    alone = nullcontext() if needs_all else backend.others_hidden()
-    with starting(f"Loading {model.source} …"), alone:
+    with starting(f"Loading {model.source} …"), backend.others_hidden():
         import zoo
 
         directories = [member.directory for member in members]
