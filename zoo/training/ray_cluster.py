@@ -53,7 +53,8 @@ def require_ray(address: str) -> None:
         ImportError: with the remedy, if Ray is not installed.
     """
     _parse(address)
-    for name, value in SETTINGS.items():
+    settings = SETTINGS | LOOPBACK if address == "local" else SETTINGS
+    for name, value in settings.items():  # which Ray reads when it is imported
         os.environ.setdefault(name, value)
     try:
         import ray  # noqa: F401  # heavy and optional
@@ -97,8 +98,6 @@ def connect(address: str) -> None:
     Raises:
         ConnectionError: with the remedy, if that fails.
     """
-    if address == "local":
-        os.environ.update(LOOPBACK)
     import ray
 
     if place := _parse(address):
