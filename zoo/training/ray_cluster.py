@@ -52,7 +52,8 @@ def check_address(address: str) -> None:
         ValueError: if the address has another form.
     """
     _parse(address)
-    for name, value in SETTINGS.items():
+    settings = SETTINGS | LOOPBACK if address == "local" else SETTINGS
+    for name, value in settings.items():  # which Ray reads when it is imported
         os.environ.setdefault(name, value)
 
 
@@ -90,8 +91,6 @@ def connect(address: str) -> None:
     Raises:
         ConnectionError: with the remedy, if that fails.
     """
-    if address == "local":
-        os.environ.update(LOOPBACK)
     import ray
 
     if place := _parse(address):
