@@ -3,7 +3,7 @@
     python benchmarks/many_texts.py --backend torch --texts 1000000
 
 The command classifies a file of random texts of 3 to 12 words, in a process of its own on one core.
-Prints its memory and speed each time another tenth of the texts is answered, and writes them to
+Prints its memory and speed after each tenth of the texts, and writes them to
 `benchmarks/results/many_texts_BACKEND.json`. Memory is read on Linux alone.
 """
 
@@ -23,6 +23,11 @@ parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default
 parser.add_argument("--model", default="bilstm_bahdanau_sst2_en", help="a published classifier")
 parser.add_argument("--texts", type=int, default=100_000, help="default: 100,000")
 options = parser.parse_args()
+if options.texts < 20_000:
+    parser.error(
+        "--texts must be at least 20,000, or a tenth is less than what is answered together. "
+        f"Received: {options.texts}"
+    )
 
 
 def write_texts(path):
@@ -50,19 +55,23 @@ def main():
         command = [sys.executable, "-m", "zoo.cli", "infer", options.model, "--file", str(texts)]
         with answers.open("wb") as output:
             process = subprocess.Popen([*command, "--backend", options.backend], stdout=output)
-        answered = 0
+        answered, mark = 0, options.texts / 10
         print(f"{'texts':>10}{'MB':>8}{'most MB':>9}{'CPU s':>8}")
         with answers.open("rb") as file:
             while answered < options.texts:
                 time.sleep(0.1)
                 answered += file.read().count(b"\n")
-                if process.poll() is not None:
-                    break
-                if answered >= (len(rows) + 1) * options.texts / 10:
-                    held, most, seconds = usage(process.pid)
+                if answered >= mark:
+                    mark = answered + options.texts / 10
+                    try:
+                        held, most, seconds = usage(process.pid)
+                    except (OSError, KeyError):
+                        break  # it has just ended
                     print(f"{answered:10,}{held:8,}{most:9,}{seconds:8.1f}", flush=True)
                     row = {"texts": answered, "megabytes": held, "most_megabytes": most}
                     rows.append(row | {"cpu_seconds": seconds})
+                if process.poll() is not None:
+                    break
             if process.wait():
                 raise SystemExit(f"The command has failed. Received: {' '.join(command)}")
     first, last = rows[0], rows[-1]

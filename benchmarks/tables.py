@@ -152,8 +152,8 @@ def _exponents(row):
 
 
 def many_texts(results) -> list[list[str]]:
-    """Texts per second, and the memory of the process after a tenth and after all of them."""
-    table = [["", "texts", "texts/s", "memory after a tenth", "after all", "at most"]]
+    """Texts per second, and the memory of the process after a tenth and at the end."""
+    table = [["", "texts", "texts/s", "memory after a tenth", "at the end", "at most"]]
     for backend, title in BACKENDS.items():
         if backend in results:
             first, *_, last = results[backend]["rows"]
