@@ -89,14 +89,12 @@ class _Killed:
 @pytest.mark.skipif(BACKEND != "torch", reason="only torch starts processes")
 def test_a_process_that_is_killed_ends_the_run():
     from zoo.training.parallel.group import WorkerError, training_group
-    from zoo.training.parallel.messages import pack
 
     config = resolve(sentiment.RECIPE, overrides=SMALL)
-    message = pack({"config": config.model_dump()}, [])
     with pytest.raises(WorkerError, match="process 1 of 2, which was killed by signal 9"):  # noqa: SIM117
         with training_group(2, _Killed, type(config)) as group:
             for _ in range(3):
-                group.broadcast(message)
+                group.send({"config": config.model_dump()})
 
 
 @pytest.mark.once

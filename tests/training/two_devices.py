@@ -19,7 +19,6 @@ from zoo.training.devices import launched
 from zoo.training.display import Display
 from zoo.training.loop import fit, plan_epoch
 from zoo.training.parallel.group import joined, training_group
-from zoo.training.parallel.messages import pack
 from zoo.training.parallel.twin import Twin
 from zoo.training.parallel.worker import follow
 
@@ -74,7 +73,7 @@ def train(name, devices):
         epochs(config, progress, examples, lambda plan: fit(trained, *plan, None, Display(False)))
         return before, model.get_weights(), progress.sums
     with training_group(devices, type(recipe), type(config)) as group:
-        group.broadcast(pack({"config": config.model_dump()}, []))
+        group.send({"config": config.model_dump()})
         twin = Twin(group, recipe, dataset, model, examples, progress.boundaries)
 
         def run(plan):
@@ -113,11 +112,12 @@ if __name__ == "__main__":
         (cpu,) = tf.config.list_physical_devices("CPU")
         halves = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, halves)
-    if launched() is None:
+    place = launched()
+    if place is None:
         main(sys.argv[1:])
     else:
         (name,) = sys.argv[1:]
-        with joined() as group:
+        with joined(place) as group:
             if group.rank == 0:
                 main([name])
             else:

@@ -144,9 +144,10 @@ class RDrop(keras.losses.Loss):
         super().__init__(name=loss.name, reduction=loss.reduction, **kwargs)
         self.loss = loss
         self.alpha = alpha
+        self.takes_mask = getattr(loss, "takes_mask", True)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        if not getattr(self.loss, "takes_mask", True):
+        if not self.takes_mask:
             y_pred = without_mask(y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 

@@ -81,13 +81,14 @@ def run(
         LeaseError: if another process is working on the run to resume.
         WorkerError: if another process of a training on several devices ends.
     """
-    if launched() is None:
+    place = launched()
+    if place is None:
         return _run(spec, name, overrides, resume, output, progress, seeds)
     with starting("Meeting the other processes …"):
         from zoo.training.parallel.group import joined  # Keras
         from zoo.training.parallel.worker import follow
 
-    with joined() as group:
+    with joined(place) as group:
         if group.rank == 0:
             return _run(spec, name, overrides, resume, output, progress, seeds)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a wait, too

@@ -25,7 +25,6 @@ from zoo.training.lease import Lease, LeaseError
 from zoo.training.leftovers import remove_leftovers
 from zoo.training.loop import train
 from zoo.training.parallel.group import training_group
-from zoo.training.parallel.messages import pack
 from zoo.training.parallel.twin import Twin
 from zoo.training.pretrained import with_labels_of
 from zoo.training.pruning import Pruned
@@ -140,7 +139,7 @@ class Session:
                     if scores and not (manifest and manifest.initial_scores):
                         run.log_metrics({f"initial/{name}": scores[name] for name in scores}, 0)
                     with training_group(devices, type(self.recipe), type(config)) as self._group:
-                        self._group.broadcast(pack({"config": config.model_dump()}, []))
+                        self._group.send({"config": config.model_dump()})
                         if manifest is None:
                             model, progress = self._start(checkpoint, output)
                         else:

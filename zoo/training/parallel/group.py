@@ -1,12 +1,14 @@
 """The processes and the devices that train one model together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import ClassVar
 
 import keras
+import numpy as np
 
-from zoo.training.devices import launched
+from zoo.training.devices import Launched
+from zoo.training.parallel.messages import pack, unpack
 
 
 class WorkerError(RuntimeError):
@@ -42,9 +44,18 @@ class Group:
             ).scope()
         return nullcontext()
 
+    def send(self, message: dict, arrays: Sequence[np.ndarray] = ()) -> None:
+        """Sends a message from the first process to the others."""
+        if self.size > 1:
+            self.broadcast(pack(message, arrays))
+
+    def receive(self) -> tuple[dict, list[np.ndarray]]:
+        """Waits for the next message of the first process."""
+        return unpack(self.broadcast())
+
     def broadcast(self, data: bytes = b"") -> bytes:
         """Sends bytes from the first process to the others; returns them in each."""
-        return data
+        raise NotImplementedError
 
     def metrics(self, model: keras.Model, logs: dict) -> dict:
         """The metrics of all devices, from those of the first one of this process, `logs`."""
@@ -60,18 +71,17 @@ _joined: Group | None = None
 
 
 @contextmanager
-def joined() -> Iterator[Group]:
-    """Joins the other processes of a launcher, if the environment names them.
+def joined(place: Launched) -> Iterator[Group]:
+    """Joins the other processes that a launcher has started.
+
+    Args:
+        place: The place of this process among them.
 
     Raises:
         ValueError: if the environment is that of another backend.
         WorkerError: if the other processes cannot be reached, or one of them ends.
     """
     global _joined
-    place = launched()
-    if place is None:
-        yield Group()
-        return
     backend = keras.config.backend()
     if backend != place.backend:
         raise ValueError(

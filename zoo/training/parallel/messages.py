@@ -2,11 +2,12 @@
 
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def pack(message: dict, arrays: list[np.ndarray]) -> bytes:
+def pack(message: dict, arrays: Sequence[np.ndarray]) -> bytes:
     """A message as bytes."""
     file = io.BytesIO()
     named = {f"{number:05}": array for number, array in enumerate(arrays)}

@@ -1,5 +1,6 @@
 """Several devices on TensorFlow: `tf.distribute.MirroredStrategy` in one process."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,19 +30,17 @@ def mirrored(devices: int) -> Iterator[None]:
         number = tf.cast(replica.replica_id_in_sync_group, seed.dtype)
         return seed + number * tf.constant([1_000_003, 0], seed.dtype)
 
-    strategy = _strategies.setdefault(devices, None)
-    if strategy is None:
-        strategy = tf.distribute.MirroredStrategy(device_names()[:devices])
-        _strategies[devices] = strategy
     keras.random.SeedGenerator.next = draw_by_replica
     try:
-        with strategy.scope():
+        with _strategy(devices).scope():
             yield
     finally:
         keras.random.SeedGenerator.next = draw
 
 
-_strategies: dict = {}  # a model is fitted under the strategy that it was built with
+@functools.cache  # a model is fitted under the strategy that it was built with
+def _strategy(devices: int) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(device_names()[:devices])
 
 
 def mean(tensor):

@@ -16,7 +16,6 @@ from zoo.data.planning import plan_batches
 from zoo.training.checkpoint import TrainerState
 from zoo.training.compiling import compiled
 from zoo.training.parallel.group import Group
-from zoo.training.parallel.messages import pack
 from zoo.training.recipe import Recipe, TrainingExamples
 
 
@@ -44,7 +43,7 @@ class Twin:
         self.group = group
         weights = model.get_weights()
         found = {"boundaries": boundaries, "examples": fingerprint(recipe, examples, boundaries)}
-        group.broadcast(pack(found, weights))
+        group.send(found, weights)
         self.model = build_twin(
             group, recipe, dataset, model.preprocessor, weights, examples, boundaries
         )
@@ -53,7 +52,7 @@ class Twin:
         """Copies the state of the training model before an epoch; the other processes follow."""
         place = {"epoch": progress.epoch, "batch": progress.batch, "step": progress.step}
         arrays = state(model)
-        self.group.broadcast(pack(place, arrays))
+        self.group.send(place, arrays)
         assign(self.model, arrays)
 
     def end(self, model: keras.Model) -> None:
@@ -62,7 +61,7 @@ class Twin:
 
     def close(self) -> None:
         """Tells the other processes that the training is over."""
-        self.group.broadcast(pack({"over": True}, []))
+        self.group.send({"over": True})
 
 
 def build_twin(group, recipe, dataset, preprocessor, weights, examples, boundaries) -> keras.Model:

@@ -52,11 +52,10 @@ def follow(group, recipe: type, config: type) -> None:
     from zoo.training.config import resolve
     from zoo.training.display import Display
     from zoo.training.loop import TrainingError, fit, plan_epoch
-    from zoo.training.parallel.messages import unpack
     from zoo.training.parallel.twin import assign, build_twin, fingerprint
     from zoo.training.pretrained import with_labels_of
 
-    message, _ = unpack(group.broadcast())
+    message, _ = group.receive()
     settings = resolve(config, message["config"], source="the first process")
     recipe = recipe(settings)
     display = Display(bar=False, prefix=f"process {group.rank}: ")
@@ -67,7 +66,7 @@ def follow(group, recipe: type, config: type) -> None:
     preprocessor = recipe.prepare(dataset)
     model = recipe.build(dataset, preprocessor, settings.training.precision)
     examples = recipe.examples(model, columns, 0)
-    message, weights = unpack(group.broadcast())
+    message, weights = group.receive()
     boundaries = message["boundaries"]
     if fingerprint(recipe, examples, boundaries) != message["examples"]:
         raise ValueError(
@@ -76,7 +75,7 @@ def follow(group, recipe: type, config: type) -> None:
             "first"
         )
     twin = build_twin(group, recipe, dataset, preprocessor, weights, examples, boundaries)
-    while "over" not in (found := unpack(group.broadcast()))[0]:
+    while "over" not in (found := group.receive())[0]:
         place, arrays = found
         progress = TrainerState(**place, boundaries=boundaries)
         assign(twin, arrays)
