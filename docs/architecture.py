@@ -27,6 +27,7 @@ FLOORS = (
         "checks",
         "unicode",
         "choices",
+        "conflicts",
         "tags",
         "suggestions",
         "terminal",

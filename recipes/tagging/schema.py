@@ -15,11 +15,9 @@ from zoo.choices import (
     PIECES,
     TAGGER_ATTENTIONS,
     UNITS,
-    character_conflicts,
     has_heads,
-    head_conflicts,
-    pointer_conflicts,
 )
+from zoo.conflicts import character_conflicts, head_conflicts, pointer_conflicts
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts

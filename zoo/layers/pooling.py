@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from zoo.choices import ATTENTIONS, POOLINGS, check, check_choice, head_conflicts
+from zoo.choices import ATTENTIONS, POOLINGS, check_choice
+from zoo.conflicts import check, head_conflicts
 from zoo.layers.attention import BahdanauAttention, make_attention
 from zoo.layers.tensors import as_float
 

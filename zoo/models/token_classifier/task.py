@@ -9,7 +9,8 @@ import keras_hub
 import numpy as np
 
 from zoo.checks import MAX_BEAM, check_integer
-from zoo.choices import HEADS, check, check_choice, pointer_conflicts
+from zoo.choices import HEADS, check_choice
+from zoo.conflicts import check, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
