@@ -1,5 +1,9 @@
 """Several machines on JAX: `jax.distributed`, and one batch for the devices of all processes."""
 
+import socket
+import time
+from typing import Any
+
 import jax
 import numpy as np
 from jax._src import distributed  # the values that processes share have no public name
@@ -28,6 +32,8 @@ class JaxGroup(Group):
     def __init__(self, place: Launched):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         try:
+            if place.rank:  # JAX would abort the process, without a message for its user
+                _wait_for_address(place.address)
             jax.distributed.initialize(
                 place.address,
                 place.size,
@@ -35,7 +41,7 @@ class JaxGroup(Group):
                 initialization_timeout=JOIN_SECONDS,
                 shutdown_timeout_seconds=SHUTDOWN_SECONDS,
             )
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise WorkerError(
                 f"The {place.size} processes of the training did not meet within {JOIN_SECONDS} "
                 "seconds: start all of them, with the address and a free port of the first one in "
@@ -49,7 +55,8 @@ class JaxGroup(Group):
     def broadcast(self, data: bytes = b"") -> bytes:
         # A collective waits for seconds only, so the length is announced by the coordinator.
         self._sent += 1
-        key, client = f"zoo/{self._sent}", distributed.global_state.client
+        key = f"zoo/{self._sent}"
+        client: Any = distributed.global_state.client
         if self.rank == 0:
             client.key_value_set(key, str(len(data)))
             content = np.frombuffer(data, "uint8")
@@ -60,6 +67,20 @@ class JaxGroup(Group):
     def leave(self) -> None:
         """Closes the connections, once all processes have finished."""
         jax.distributed.shutdown()
+
+
+def _wait_for_address(address: str) -> None:
+    """Waits until something listens at an address."""
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=POLL_SECONDS).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _wait_for(client, key: str) -> str:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -51,7 +52,7 @@ class TorchGroup(Group):
             torch.cuda.set_device(local_rank)
         # gloo for what lies in the memory of the machine, NCCL for gradients on GPUs.
         backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
-        place = {"store": store, "rank": rank, "world_size": size} if store else {}
+        place: dict[str, Any] = {"store": store, "rank": rank, "world_size": size} if store else {}
         try:
             dist.init_process_group(backend, timeout=timedelta(seconds=JOIN_SECONDS), **place)
         except dist.DistError as error:
@@ -128,7 +129,7 @@ def mean(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 def with_mean_gradients(optimizer: type) -> type:
     """An optimizer class whose `apply` takes the mean of the gradients of all processes."""
 
-    class Mean(optimizer):  # type: ignore[misc, valid-type]
+    class Mean(optimizer):
         def apply(self, grads, trainable_variables=None):
             if _group is not None:
                 known = [gradient for gradient in grads if gradient is not None]
@@ -190,13 +191,13 @@ def started(size: int, work: tuple[type, type]) -> Iterator[TorchGroup]:
 READY = b"ready\n"
 
 
-def _start(rank, size, port, threads, work) -> subprocess.Popen:
+def _start(rank, size, port, threads, work) -> Any:  # a Popen whose pipes are open
     environment = os.environ | {
         "KERAS_BACKEND": "torch",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    worker = subprocess.Popen(
+    worker: Any = subprocess.Popen(
         [sys.executable, "-c", "from zoo.training.parallel.worker import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ import pickle
 import signal
 import sys
 import threading
+from typing import Any
 
 from zoo.tracking_store import without_passwords
 
@@ -56,7 +57,7 @@ def follow(group, recipe: type, config: type) -> None:
     from zoo.training.pretrained import with_labels_of
 
     message, _ = group.receive()
-    settings = resolve(config, message["config"], source="the first process")
+    settings: Any = resolve(config, message["config"], source="the first process")
     recipe = recipe(settings)
     display = Display(bar=False, prefix=f"process {group.rank}: ")
     dataset = recipe.extend(settings.data.load(settings.seed), display)
