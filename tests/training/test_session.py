@@ -187,7 +187,7 @@ def test_average_of_the_last_epochs_is_one_more_candidate(
     # The stored model, in half precision, has the weights that the run names.
     best = weights[3] if average == 0.7 else weights[1]
     for found, expected in zip(weights[4], best, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found, expected, rtol=4e-3, atol=1e-4)  # 8 significant bits
     assert client.get_run(result.run_id).data.tags["weights"] == stored
     assert result.card.training.get("averaged_epochs", 0) == (2 if average == 0.7 else 0)
     (point,) = client.get_metric_history(result.run_id, "average/accuracy")

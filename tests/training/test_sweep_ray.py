@@ -97,7 +97,7 @@ def test_without_ray(monkeypatch, capsys):
     words = ["sentiment/quickstart", "model.units=3,4", "--ray", "auto"]
     assert main(["sweep", *words]) == 1
     said = capsys.readouterr().err
-    assert "needs Ray, which is not installed" in said
+    assert "needs ray, which is not installed" in said
     assert said.endswith('next: pip install "seqzoo[ray]"\n')
 
 
