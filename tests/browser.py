@@ -68,10 +68,14 @@ class Browser:
         )
         os.close(commands)
         os.close(answers)
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        found = self._call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = found["sessionId"]
-        self._call("Page.enable")
+        try:
+            target = self._call("Target.createTarget", url="about:blank")["targetId"]
+            found = self._call("Target.attachToTarget", targetId=target, flatten=True)
+            self._session = found["sessionId"]
+            self._call("Page.enable")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error) -> None:

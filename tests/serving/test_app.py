@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
@@ -24,7 +25,10 @@ from zoo.serving.server import check_port
 from zoo.serving.warm_up import warm_up_inputs
 from zoo.tasks import TASKS, task_of
 
-pytestmark = pytest.mark.once
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 JSON = {"Content-Type": "application/json", "Host": "localhost:5001"}
 
@@ -129,9 +133,27 @@ def test_plain_requests_are_answered_as_mlflow_does(monkeypatch):
         patch.setattr(app, "app", None)  # MLflow's, which is not asked
         assert ask(app, body={"inputs": texts}) == by_mlflow
     assert by_mlflow[0] == 200 and asked[0] == asked[1]
-    monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "0")
-    status, found = ask(app, body={"inputs": texts})
-    assert status == 504 and "took too long" in found["message"]
+    batcher.close()
+
+
+def test_request_that_takes_too_long_does_not_stop_the_others(monkeypatch):
+    running, free, model = threading.Event(), threading.Event(), Model()
+
+    def infer(texts, **options):
+        running.set()
+        free.wait(30)
+        return model.infer(texts)
+
+    batcher = MicroBatcher(infer, max_wait=0)
+    app = create_app(model, TASKS["text_classifier"], "reviews", batcher, 20_000)
+    for seconds in ("1", "0"):  # the first runs when it is given up, the second waits
+        monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", seconds)
+        status, found = ask(app, body={"inputs": ["good"]})
+        assert status == 504 and "took too long" in found["message"] and running.is_set()
+    free.set()
+    monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "30")
+    status, found = ask(app, body={"inputs": ["bad"]})
+    assert status == 200 and found["predictions"][0]["label"] == "negative"
     batcher.close()
 
 

@@ -22,15 +22,13 @@ def page(tmp_path_factory):
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "zoo.cli", "serve", "bilstm_bahdanau_sst2_en"]
     command += ["--port", str(port), "--no-warm-up", "--max-megabytes", "1"]
-    with (
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server,
-        Browser(tmp_path_factory.mktemp("profile")) as browser,
-    ):
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert "is ready" in server.stderr.readline()
-            browser.open(f"http://127.0.0.1:{port}/")
-            browser.wait_for("bilstm_bahdanau_sst2_en", "text classifier", "Answer", "Explain")
-            yield SimpleNamespace(browser=browser, pictures=tmp_path_factory.mktemp("pictures"))
+            with Browser(tmp_path_factory.mktemp("profile")) as browser:
+                browser.open(f"http://127.0.0.1:{port}/")
+                browser.wait_for("bilstm_bahdanau_sst2_en", "text classifier", "Answer", "Explain")
+                yield SimpleNamespace(browser=browser, pictures=tmp_path_factory.mktemp("pictures"))
         finally:
             server.send_signal(signal.SIGTERM)
 

@@ -39,22 +39,20 @@ def shown(tmp_path_factory, empty_store):
         client.log_text(runs[NAMES[0]], alignment.to_html(), "attention/01.html")
         experiment = client.get_experiment_by_name("sentiment").experiment_id
         command = [sys.executable, "-m", "zoo.cli", "ui", "--no-browser"]
-        with (
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
-            Browser(tmp_path_factory.mktemp("profile")) as browser,
-        ):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 start = server.stdout.readline().rpartition(" ")[2].strip()
-                yield SimpleNamespace(
-                    browser=browser,
-                    start=start,
-                    address=start.partition("#")[0],
-                    runs=runs,
-                    page=f"experiments/{experiment}/runs/{runs[NAMES[0]]}",
-                    experiment=experiment,
-                    cards=cards,
-                    pictures=tmp_path_factory.mktemp("pictures"),
-                )
+                with Browser(tmp_path_factory.mktemp("profile")) as browser:
+                    yield SimpleNamespace(
+                        browser=browser,
+                        start=start,
+                        address=start.partition("#")[0],
+                        runs=runs,
+                        page=f"experiments/{experiment}/runs/{runs[NAMES[0]]}",
+                        experiment=experiment,
+                        cards=cards,
+                        pictures=tmp_path_factory.mktemp("pictures"),
+                    )
             finally:
                 server.send_signal(signal.SIGTERM)
 

@@ -92,6 +92,16 @@ def test_address_of_another_form(address, capsys):
     assert "`auto` or `local`" in said and f"Received: --ray {address}" in said
 
 
+def test_local_cluster_is_refused_once_ray_has_read_its_settings(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    monkeypatch.setattr(os, "environ", {"RAY_AUTH_MODE": "token"})
+    with pytest.raises(
+        ValueError, match="before Ray is imported.*Received: ray=local, without RAY_E"
+    ):
+        ray_cluster.check_address("local")
+    ray_cluster.check_address("auto")
+
+
 def test_without_ray(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     words = ["sentiment/quickstart", "model.units=3,4", "--ray", "auto"]
@@ -140,6 +150,38 @@ def cluster(tmp_path_factory):
         for process in psutil.process_iter(["cmdline"]):
             if any(str(folder) in word for word in process.info["cmdline"] or ()):
                 process.kill()  # of this cluster; `ray stop` would end all of this machine
+
+
+LOCAL = """
+import json, os, psutil
+from zoo.training.ray_cluster import check_address, connect
+
+check_address("local")
+connect("local")
+import ray
+
+ray.get(ray.remote(lambda: None).remote())  # which starts a worker
+processes = psutil.Process().children(recursive=True)
+sockets = [it for process in processes for it in process.net_connections("tcp")]
+listening = {it.laddr.ip.removeprefix("::ffff:") for it in sockets if it.status == "LISTEN"}
+print(json.dumps({
+    "listening": sorted(listening),
+    "has token": ray._private.authentication.authentication_utils.is_token_auth_enabled(),
+    "shows token": os.environ["RAY_AUTH_TOKEN"] in str([it.cmdline() for it in processes]),
+}))
+"""
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_local_cluster_is_of_this_user_alone():
+    environment = {key: it for key, it in os.environ.items() if not key.startswith("RAY_")}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    command = [sys.executable, "-c", LOCAL]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == {"listening": ["127.0.0.1"], "has token": True, "shows token": False}
 
 
 @pytest.fixture

@@ -82,7 +82,10 @@ class MicroBatcher:
         return self.submit(inputs, **options).result()
 
     def submit(self, inputs: Sequence[Any], **options) -> Future:
-        """Like `infer`, without waiting: returns the future of the answers."""
+        """Like `infer`, without waiting: returns the future of the answers.
+
+        A future that is cancelled while its request waits is not computed.
+        """
         request = _Request(inputs, options, time.monotonic())
         with self._changed:
             if self._closed:
@@ -106,7 +109,10 @@ class MicroBatcher:
 
     def _work(self):
         while batch := self._next():
-            self._run(batch)
+            # From here on a request can no longer be cancelled; those that were are not computed.
+            batch = [one for one in batch if one.answers.set_running_or_notify_cancel()]
+            if batch:
+                self._run(batch)
 
     def _next(self) -> list[_Request]:
         """The requests of the next batch; none if the batcher is closed."""

@@ -6,7 +6,9 @@ Ray is imported when a cluster is connected.
 import logging
 import os
 import re
+import secrets
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ SETTINGS = {
     "RAY_NUM_REDIS_GET_RETRIES": "2",  # attempts to connect; each of 20 would take half a minute
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # listens at 127.0.0.1, on Linux too
+PRIVATE = LOOPBACK | {"RAY_AUTH_MODE": "token"}  # other users of the machine have no token
 CONNECT_SECONDS = 5
 START = "ray start --head --include-dashboard=false"
 
@@ -49,11 +52,21 @@ def check_address(address: str) -> None:
     """Checks the form of an address, and sets Ray's settings, which it reads when it is imported.
 
     Raises:
-        ValueError: if the address has another form.
+        ValueError: if the address has another form, or is `local` while Ray is imported without the
+            settings that keep others out.
     """
     _parse(address)
-    settings = SETTINGS | LOOPBACK if address == "local" else SETTINGS
-    for name, value in settings.items():  # which Ray reads when it is imported
+    settings = SETTINGS
+    if address == "local":
+        missing = [name for name in PRIVATE if name not in os.environ]
+        if sys.modules.get("ray") and missing:
+            raise ValueError(
+                "A cluster that only this process reaches is set up before Ray is imported: start "
+                f"the sweep before `import ray`, or set {' '.join(map('='.join, PRIVATE.items()))} "
+                f"before it. Received: ray=local, without {', '.join(missing)}"
+            )
+        settings = SETTINGS | PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex()}
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
