@@ -62,7 +62,7 @@ def with_summed_gradients(optimizer: type) -> type:
     dense.
     """
 
-    class Summed(optimizer):  # type: ignore[misc, valid-type]
+    class Summed(optimizer):
         def apply(self, grads, trainable_variables=None):
             grads = [g if g is None else tf.convert_to_tensor(g) for g in grads]
             replica = tf.distribute.get_replica_context()
