@@ -27,13 +27,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet --use-pep517 -e . -c constraints.txt
+	$(PIP) install --quiet --use-pep517 -e ".[tensorflow,train,draw]" -c constraints.txt
 	@touch $@
 
 # torch is installed first and alone, which shows early whether pip takes the CPU build
 $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --use-pep517 torch -c constraints.txt
-	$(PIP) install --quiet --use-pep517 -e ".[jax,torch,test]" -c constraints.txt
+	$(PIP) install --quiet --use-pep517 -e ".[tensorflow,jax,torch,train,draw,speech,test]" -c constraints.txt
 	@touch $@ $(VENV)/installed
 
 # ---- work -----------------------------------------------------------------------------------

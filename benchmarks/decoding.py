@@ -59,8 +59,8 @@ def zoo_search(memory, beam):
         state, constants = decoder.start(memory, mask)
         setting = (step_of(constants), state, batch, START, NEVER, options.steps)
         if beam == 1:
-            return sample(*setting, return_attention=True, source_mask=mask).tokens
-        return beam_search(*setting, beam, return_attention=True, source_mask=mask).tokens
+            return sample(*setting).tokens
+        return beam_search(*setting, beam).tokens
 
     sampler = keras_hub.samplers.GreedySampler()
     if beam > 1:

@@ -107,6 +107,62 @@ def serving(results) -> list[list[str]]:
     return table
 
 
+def latency(results) -> list[list[str]]:
+    """Milliseconds to answer one text, and texts per second of many."""
+    cases = {(it["task"], it["model"]) for facts in results.values() for it in facts["rows"]}
+    table = [["", *BACKENDS.values()]]
+    for task, model in sorted(cases):
+        cells = []
+        for backend in BACKENDS:
+            rows = (it for it in results.get(backend, {"rows": []})["rows"] if it["task"] == task)
+            found = {row["texts"]: row["contestants"]["zoo"] for row in rows}
+            if 1 not in found:
+                cells.append(NONE)
+                continue
+            many = found[max(found)]["per_second"]
+            cells.append(f"{1000 * found[1]['seconds']:.1f} ms, {many:,.0f}/s")
+        table.append([f"{task} `{model}`", *cells])
+    return table
+
+
+def scaling(results) -> list[list[str]]:
+    """Exponents of time, in brackets of memory, by the size that grows; the share of the peak."""
+    rows = {
+        backend: {(row["model"], row["what"], row["size"]): row for row in facts["rows"]}
+        for backend, facts in results.items()
+    }
+    table, shares = [["", *BACKENDS.values()]], []
+    for curve in dict.fromkeys(curve for found in rows.values() for curve in found):
+        measured = [rows.get(backend, {}).get(curve) for backend in BACKENDS]
+        model, what, size = curve
+        table.append([f"`{model}`, {what}, by {size}", *map(_exponents, measured)])
+        if (what, size) == ("train", "batch"):
+            cells = [row and f"{row['points'][-1]['share_of_peak']:.0%}" for row in measured]
+            title = f"`{model}`, train, share of the peak"
+            shares.append([title, *(cell or NONE for cell in cells)])
+    return table + shares
+
+
+def _exponents(row):
+    if row is None:
+        return NONE
+    found = [row[key] for key in ("time_exponent", "memory_exponent") if key in row]
+    time, *memory = (f"{slope:.2f} ± {error:.2f}" for slope, error in found)
+    return f"{time} ({memory[0]})" if memory else time
+
+
+def many_texts(results) -> list[list[str]]:
+    """Texts per second, and the memory of the process after a tenth and at the end."""
+    table = [["", "texts", "texts/s", "memory after a tenth", "at the end", "at most"]]
+    for backend, title in BACKENDS.items():
+        if backend in results:
+            first, *_, last = results[backend]["rows"]
+            memory = first["megabytes"], last["megabytes"], last["most_megabytes"]
+            numbers = last["texts"], last["texts_per_second"]
+            table.append([title, *(f"{it:,}" for it in numbers), *(f"{it:,} MB" for it in memory)])
+    return table
+
+
 TABLES: dict[str, Callable] = {
     table.__name__: table
     for table in (
@@ -116,6 +172,9 @@ TABLES: dict[str, Callable] = {
         language_model_step,
         language_model,
         serving,
+        latency,
+        scaling,
+        many_texts,
     )
 }
 

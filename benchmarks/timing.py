@@ -6,12 +6,13 @@ Contestants take turns, so that other load on the machine slows all of them alik
 """
 
 import json
+import math
 import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def measure(
             "ratio": round(reference / median, 3),
         }
     return {"unit": unit, "contestants": found}
+
+
+def exponent(sizes: Sequence[float], costs: Sequence[float]) -> tuple[float, float]:
+    """The `e` of `cost ~ size^e`, and its standard error.
+
+    It is the slope of the least-squares line through the points of logarithms, three at least.
+    """
+    x, y = ([math.log(max(value, 1e-9)) for value in values] for values in (sizes, costs))
+    slope, constant = statistics.linear_regression(x, y)
+    errors = sum((b - slope * a - constant) ** 2 for a, b in zip(x, y, strict=True))
+    spread = statistics.variance(x) * (len(x) - 1)
+    return round(slope, 3), round(math.sqrt(errors / (len(x) - 2) / spread), 3)
 
 
 def write_results(name: str, rows: list[dict], packages: tuple[str, ...] = ()) -> Path:

@@ -36,6 +36,32 @@ def test_speeds_are_relative_to_the_first_contestant():
     assert fast["quartiles"][0] <= fast["seconds"] <= fast["quartiles"][1]
 
 
+def test_an_exponent_is_the_slope_of_logarithms():
+    sizes = [1, 2, 4, 8]
+    assert timing.exponent(sizes, [3 * size**1.5 for size in sizes]) == (1.5, 0.0)
+    slope, error = timing.exponent(sizes, [1, 2.2, 3.6, 8.8])
+    assert slope == pytest.approx(1.012, abs=2e-3) and error == pytest.approx(0.076, abs=2e-3)
+
+
+def test_a_table_of_exponents_and_one_of_many_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    row = {"model": "m", "what": "train", "size": "batch", "points": [{"share_of_peak": 0.42}]}
+    row |= {"time_exponent": [0.9, 0.02], "memory_exponent": [1.0, 0.1]}
+    timing.write_results("scaling_jax", [row])
+    assert tables._markdown("scaling").splitlines()[2:4] == [
+        "| `m`, train, by batch | – | – | 0.90 ± 0.02 (1.00 ± 0.10) |",
+        "| `m`, train, share of the peak | – | – | 42% |",
+    ]
+    rows = [
+        {"texts": n, "megabytes": 500 + n // 1000, "most_megabytes": 600, "texts_per_second": 4000}
+        for n in (1000, 5000, 10000)
+    ]
+    timing.write_results("many_texts_torch", rows)
+    found = tables._markdown("many_texts").splitlines()[2]
+    assert found == "| torch | 10,000 | 4,000 | 501 MB | 510 MB | 600 MB |"
+
+
 def test_a_table_of_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "RESULTS", tmp_path)
     monkeypatch.setattr(tables, "RESULTS", tmp_path)

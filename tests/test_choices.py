@@ -18,12 +18,10 @@ from zoo.choices import (
     ENCODERS,
     POOLINGS,
     TAGGER_ATTENTIONS,
-    Conflict,
-    check,
-    head_conflicts,
     register_attention,
     register_cell,
 )
+from zoo.conflicts import Conflict, check, head_conflicts
 from zoo.layers import Attention, LuongDotAttention, RecurrentEncoder
 from zoo.models.seq2seq_lm import Seq2SeqLMBackbone
 from zoo.models.text_classifier import TextClassifier, TextClassifierBackbone

@@ -12,7 +12,8 @@ import pytest
 
 from tests.weights import assign_normal
 from zoo import exporting
-from zoo.exporting import adapters, exporter, formats
+from zoo.exporting import adapters, formats
+from zoo.extras import MissingExtra
 from zoo.models import (
     CausalLMBackbone,
     TextClassifier,
@@ -297,7 +298,7 @@ def test_unsupported_formats_are_refused_with_the_reason(format):
 
 @pytest.mark.once
 def test_onnx_needs_its_packages(monkeypatch):
-    monkeypatch.setattr(exporter.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "seqzoo\[onnx\]". Received: no tf2onnx'):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(MissingExtra, match=r'needs tf2onnx,.* pip install "seqzoo\[onnx\]"'):
         exporting.check_format("onnx")
     exporting.check_format("saved_model")

@@ -47,7 +47,10 @@ print(tuple(found.tokens.shape), tuple(best.tokens.shape))
 def other_modules():
     """The modules that the project depends on and layers must not, with those of other backends."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = {re.split(r"[<>=!~ \[;]", line)[0] for line in project["dependencies"]}
+    lines = sum(
+        (project["optional-dependencies"][it] for it in ("tensorflow", "train", "draw")), []
+    )
+    names = {re.split(r"[<>=!~ \[;]", line)[0] for line in project["dependencies"] + lines}
     modules = {MODULES.get(name, name.replace("-", "_")) for name in names} | {"recipes"}
     return (modules | {"jax", "torch"}) - NEEDED - {keras.config.backend()}
 

@@ -103,7 +103,7 @@ def test_every_recipe_of_the_project_is_an_entry_point():
 def test_imported_packages_are_declared():
     needs = [*PROJECT["dependencies"]]
     for extra, packages in PROJECT["optional-dependencies"].items():
-        needs += packages if extra != "test" else []
+        needs += packages if extra not in ("all", "test") else []
     declared = {_plain(re.match(r"[\w.-]+", need)[0]) for need in needs}
     providers = importlib.metadata.packages_distributions()
     for path in [*(ROOT / "zoo").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")]:
@@ -132,7 +132,7 @@ def test_constraints_pin_every_dependency_without_urls():
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", pin) for pin in pins)
     names = {pin.partition("==")[0] for pin in pins}
-    extras = sum(PROJECT["optional-dependencies"].values(), [])
+    extras = sum((it for name, it in PROJECT["optional-dependencies"].items() if name != "all"), [])
     needed = {_plain(re.match(r"[\w.-]+", need)[0]) for need in PROJECT["dependencies"] + extras}
     assert needed <= names
 
@@ -140,7 +140,8 @@ def test_constraints_pin_every_dependency_without_urls():
 def test_installed_versions_satisfy_the_constraints():
     pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     extras = PROJECT["optional-dependencies"]
-    optional = [_plain(need) for need in extras["team"] + extras["score"]]  # tests skip without
+    # Tests skip without these.
+    optional = [_plain(need) for need in extras["team"] + extras["score"] + extras["ray"]]
     for name, version in (pin.split("==") for pin in pins if not pin.startswith("#")):
         try:
             installed = importlib.metadata.version(name).partition("+")[0]

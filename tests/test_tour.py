@@ -4,6 +4,7 @@ import pytest
 
 import zoo
 from tests.stated import explained, statements
+from zoo.explain.spans import segments
 
 STATED = [statement for statement in statements() if ":/" not in statement.model]
 
@@ -33,5 +34,8 @@ def test_published_models_answer_as_stated(model):
 def plain(answer):
     """An answer as one line."""
     if hasattr(answer, "tags"):
-        return " ".join(answer.tags)
+        marked = [(span.type, span.start, span.end) for span in answer.spans]
+        parts = segments(answer.tokens, marked, answer.separator)
+        text = "".join(part if type is None else f"<{part}:{type}>" for type, part in parts)
+        return " ".join(answer.tags) if answer.separator else text
     return answer.label if hasattr(answer, "label") else answer.text

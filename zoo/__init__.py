@@ -5,14 +5,15 @@
 >>> model.infer(["a gripping film"])
 >>> model.explain("a gripping film").save("map.png")
 
-Nothing heavy is imported before it is used. The backend is the one that `KERAS_BACKEND` or
-Keras' own settings name.
+Nothing heavy is imported before it is used. The backend is the one that `KERAS_BACKEND` names, else
+the only one that is installed, else that of Keras' own settings.
 """
 
 import contextlib
 import importlib
 from typing import TYPE_CHECKING
 
+from zoo.backends import provide_backend
 from zoo.home import HomeError, provide_home
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Card", "__version__", "list_models", "load"]
 
+provide_backend()
 with contextlib.suppress(HomeError):  # raised when a model is loaded
     provide_home()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from zoo.checks import check_integer, check_number
+from zoo.extras import need
 from zoo.files import DataFile
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
         samples: Floats `[samples]` with a full scale of 1; what is beyond is clipped.
         rate: int. Samples per second.
     """
+    need("speech", "Reading recordings", "soundfile")
     import soundfile
 
     file = io.BytesIO()
@@ -95,6 +97,7 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
 
 
 def _read(file: IO[bytes], name: str, rate: int, max_seconds: float) -> np.ndarray:
+    need("speech", "Reading recordings", "soundfile")
     import soundfile
 
     try:
@@ -174,6 +177,7 @@ class _Parts:
     """Blocks of a recording, mixed down and resampled one by one."""
 
     def __init__(self, name: str, own_rate: int, rate: int):
+        need("speech", "Resampling", "soxr")
         import soxr
 
         self.name = name

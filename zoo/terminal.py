@@ -1,4 +1,4 @@
-"""Terminal spinner and suppression of TensorFlow's startup messages."""
+"""Terminal spinner and suppression of the startup messages of TensorFlow and Ray."""
 
 import os
 import re
@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-# TensorFlow's notices and warnings, and its errors about CUDA factories registered twice.
+# TensorFlow's notices and warnings, and its errors about CUDA factories registered twice; Ray's on
+# its log level.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:\d+|"
-    rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following"
+    rb"E\d{4} .*Unable to register cu|.*: [IW] (tensorflow|external)/|To enable the following|"
+    rb"\[\d{4}-\d\d-\d\d [^\]]* [IW] \d+ \d+\] \w+\.(cc|h):"
 )
 
 

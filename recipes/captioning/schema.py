@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS, caption_conflicts, image_conflicts
+from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS
+from zoo.conflicts import caption_conflicts, image_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     MAX_TOKENS,

@@ -7,12 +7,8 @@ from pydantic import Field
 
 from zoo import data
 from zoo.checks import MAX_CACHE
-from zoo.choices import (
-    LANGUAGE_DECODERS,
-    PAST_ATTENTIONS,
-    adaptive_embedding_conflicts,
-    language_model_conflicts,
-)
+from zoo.choices import LANGUAGE_DECODERS, PAST_ATTENTIONS
+from zoo.conflicts import adaptive_embedding_conflicts, language_model_conflicts
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS
 from zoo.metrics.language_modeling import has_words

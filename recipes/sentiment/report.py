@@ -7,6 +7,7 @@ from zoo.data import Columns
 from zoo.metrics import confusion
 from zoo.models import TextClassifier
 from zoo.tracking import Run
+from zoo.training.samples import log_explanation
 
 NUM_FIGURES = 1  # of mistakes, of doubts and of sure answers each
 BATCH_SIZE = 256  # as in `score`, so that its compiled shapes are reused
@@ -52,8 +53,7 @@ def report(model: TextClassifier, columns: Columns, run: Run, samples: int) -> N
     for kind, chosen in kinds.items():
         for number, row in enumerate(chosen, 1):
             if model.preprocessor.words(texts[row]):  # an empty text has no explanation
-                figure = model.explain(texts[row]).figure()
-                run.log_figure(figure, f"attention/{kind}_{number}.png")
+                log_explanation(run, model.explain(texts[row]), f"{kind}_{number}")
 
 
 def draw_confusion(matrix: np.ndarray, labels: tuple[str, ...]) -> Figure:

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import ENCODERS, POOLINGS, encoder_conflicts, has_heads, head_conflicts
+from zoo.choices import ENCODERS, POOLINGS, has_heads
+from zoo.conflicts import encoder_conflicts, head_conflicts
 from zoo.data import Dataset
 from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts
 from zoo.training.distillation.schema import (

@@ -4,10 +4,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import soxr
 from tqdm import tqdm
 
 from zoo.audio import AudioFile, read_audio
+from zoo.extras import need
+
+need("speech", "Training on recordings")
 
 IN_MEMORY = 512 << 20  # bytes: nine hours at 8 kHz
 
@@ -61,6 +63,8 @@ def faster_length(length: int, speed: float) -> int:
 
 def faster(samples: np.ndarray, speed: float) -> np.ndarray:
     """A recording at another speed, and so of another pitch, with `faster_length` samples."""
+    import soxr
+
     changed = soxr.resample(samples, speed, 1.0, quality="LQ")
     length = faster_length(len(samples), speed)
     return np.pad(changed[:length], (0, max(length - len(changed), 0)))

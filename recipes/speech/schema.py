@@ -11,11 +11,9 @@ from zoo.choices import (
     SPEECH_ATTENTIONS,
     SPEECH_HEADS,
     SPEECH_NORMALIZATIONS,
-    dot_product_conflicts,
     has_heads,
-    head_conflicts,
-    speech_conflicts,
 )
+from zoo.conflicts import dot_product_conflicts, head_conflicts, speech_conflicts
 from zoo.data import Dataset
 from zoo.training.schema import (
     MAX_TOKENS,

@@ -43,6 +43,7 @@ from zoo.training.pretrained import check_same_sizes, digest
 from zoo.training.recipe import TrainingExamples
 from zoo.training.word_dropout import drop_words
 
+MAX_CHARACTERS = 512  # to which `fit` and `predict` of a tagger of characters pad or cut a sentence
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = (
     "word_dim",
@@ -75,7 +76,8 @@ class TaggingRecipe(EncoderRecipe):
     report = staticmethod(report)
 
     def prepare(self, dataset: Dataset) -> TokenClassifierPreprocessor:
-        model, language = self.config.model, self._language(dataset)
+        model, settings = self.config.model, self.config.tokenizer
+        language = self._language(dataset)
         if model.backbone:
             tokenizer = backbones.load_tokenizer(model.backbone)
             return EncoderTokenClassifierPreprocessor(tokenizer, model.pieces, language)
@@ -97,6 +99,8 @@ class TaggingRecipe(EncoderRecipe):
             return ContextualTokenClassifierPreprocessor(
                 tokenizer, config["text_characters"], config["start"], config["num_models"], length
             )
+        if settings.unit == "characters":
+            return TokenClassifierPreprocessor(tokenizer, 0, MAX_CHARACTERS)
         return TokenClassifierPreprocessor(tokenizer, length)
 
     @functools.cached_property
@@ -113,6 +117,7 @@ class TaggingRecipe(EncoderRecipe):
             settings.lowercase and not self.language_models,  # which read both cases
             settings.jamo,
             self._language(dataset),
+            settings.unit,
         )
 
     def tokenizer(self, dataset: Dataset) -> WordTokenizer:
@@ -263,7 +268,8 @@ class TaggingRecipe(EncoderRecipe):
     def rows(self, dataset: Dataset) -> Columns:
         """The rows of train and the unlabelled ones, split into words."""
         columns = all_rows(dataset)
-        split = WordTokenizer(language=self._language(dataset)).split
+        unit = self.config.tokenizer.unit
+        split = WordTokenizer(language=self._language(dataset), unit=unit).split
         columns["tokens"] = [
             split(sentence) if isinstance(sentence, str) else sentence
             for sentence in columns["tokens"]
@@ -285,6 +291,8 @@ class TaggingRecipe(EncoderRecipe):
         known = super().settings_of(model)
         for source in ("backbone", "language_models"):  # in a recipe, what they are loaded from
             known.pop(source, None)
+        if not known.get("character_length", 1):
+            del known["character_length"]  # of a model that reads no characters of words
         if model.backbone.pretrained:
             left_out = (*ModelConfig.own_encoder, "pieces")
             known = {name: known[name] for name in known if name not in left_out}

@@ -47,7 +47,7 @@ def report(model: TokenClassifier, columns: Columns, run: Run, samples: int) -> 
     rows = sorted(range(len(truth)), key=mistakes.__getitem__, reverse=True)[:samples]
     run.log_table(
         {
-            "sentence": [" ".join(sentences[row]) for row in rows],
+            "sentence": [model.separator.join(sentences[row]) for row in rows],
             "predicted": [" ".join(predicted[row]) for row in rows],
             "tags": [" ".join(truth[row]) for row in rows],
             "mistakes": [mistakes[row] for row in rows],
@@ -55,18 +55,18 @@ def report(model: TokenClassifier, columns: Columns, run: Run, samples: int) -> 
         "samples.json",
     )
     if model.scheme is not None:
-        run.log_text(draw_spans(sentences, truth, answers, rows), "samples.html")
+        run.log_text(draw_spans(model.separator, sentences, truth, answers, rows), "samples.html")
     log_explanations(run, model, [words for words in sentences if words][:NUM_FIGURES])
 
 
-def draw_spans(sentences, truth, answers, rows) -> str:
+def draw_spans(separator, sentences, truth, answers, rows) -> str:
     """A page of sentences with their spans in colours, as predicted and as annotated."""
 
     def versions(row):
         predicted = [(span.type, span.start, span.end) for span in answers[row].spans]
         name = f"predicted, {answers[row].intent}" if answers[row].intent else "predicted"
-        yield name, to_html(sentences[row], predicted)
-        yield "annotated", to_html(sentences[row], spans(truth[row]))
+        yield name, to_html(sentences[row], predicted, separator)
+        yield "annotated", to_html(sentences[row], spans(truth[row]), separator)
 
     return page("Sentences with the most mistakes", map(versions, rows))
 

@@ -14,11 +14,10 @@ from zoo.choices import (
     HEADS,
     PIECES,
     TAGGER_ATTENTIONS,
-    character_conflicts,
+    UNITS,
     has_heads,
-    head_conflicts,
-    pointer_conflicts,
 )
+from zoo.conflicts import character_conflicts, head_conflicts, pointer_conflicts
 from zoo.data import Dataset, tag_set
 from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts
@@ -43,6 +42,7 @@ from zoo.training.schema import (
     backbone_conflicts,
     one_of,
 )
+from zoo.unicode import compose
 
 Source = Annotated[str, Field(min_length=1)]  # of a model: a name, a directory or an address
 
@@ -93,8 +93,9 @@ class TaggingData(DistilledData):
 
 
 class TokenizerConfig(Section):
-    """Word and character vocabularies."""
+    """Vocabularies of words and characters, or of characters alone."""
 
+    unit: Annotated[str, one_of(UNITS)] = "words"
     least_count: Count = 1
     lowercase: bool = True
     jamo: bool = False
@@ -189,6 +190,7 @@ class TaggingConfig(DistilledRecipe):
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         yield from backbone_conflicts(self)
+        yield from self._unit_conflicts()
         yield from self.model.vector_conflicts("word_dim", self.training)
         yield from weight_conflicts(self.training)
         has_start = self.training.init_from is not None
@@ -234,6 +236,17 @@ class TaggingConfig(DistilledRecipe):
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
         yield from super().data_conflicts(dataset)
+        tokens = dataset.splits["train"]["tokens"]
+        longest = max((word for words in tokens for word in words), key=len, default="")
+        unit = "words" if len(compose(longest)) > 1 else "characters"
+        if unit != self.tokenizer.unit and self.model.backbone is None:
+            yield Conflict(
+                f"the tags of {dataset.name} are those of {unit}: set tokenizer.unit={unit}"
+                + (" and model.characters=none" if unit == "characters" else "")
+                + ", or choose other data",
+                tokenizer__unit=self.tokenizer.unit,
+                longest=longest,
+            )
         if unknown := unknown_labels(self.training.class_weights, dataset.labels):
             yield Conflict(
                 f"training: class_weights must name tags of {dataset.name}, which are "
@@ -262,6 +275,20 @@ class TaggingConfig(DistilledRecipe):
                 "evaluation.metric",
                 evaluation__metric=metric,
             )
+
+    def _unit_conflicts(self) -> Iterator[Conflict]:
+        """Of a tagger of characters, which have no characters of their own."""
+        unit, model = self.tokenizer.unit, self.model
+        if unit == "words" or self.training.init_from is not None:
+            return
+        for name, none in (("backbone", None), ("characters", "none"), ("language_models", [])):
+            if (value := getattr(model, name)) != none:
+                yield Conflict(
+                    f"tokenizer.unit=characters tags single characters, and {name} reads those of "
+                    f"words: set model.{name}={'[]' if none == [] else none or 'null'}",
+                    tokenizer__unit=unit,
+                    **{f"model__{name}": value},
+                )
 
 
 def _repair_tags(dataset: Dataset) -> Dataset:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo import data
-from zoo.choices import TIED_EMBEDDINGS, copy_conflicts, dot_product_conflicts
+from zoo.choices import TIED_EMBEDDINGS
+from zoo.conflicts import copy_conflicts, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
 from zoo.training.schema import (

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 
 import pytest
 
+from zoo import backends
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
-from zoo.cli.models import FoundModel
+from zoo.extras import MissingExtra
 
 pytestmark = pytest.mark.once
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.once
 def fresh(monkeypatch):
     """A process without Keras, in which every backend is installed."""
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(backends, "is_installed", lambda name: True)
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     return monkeypatch
 
@@ -47,10 +48,11 @@ def test_unknown_backend_in_environment_is_refused(fresh):
 
 
 def test_missing_backend_is_refused(fresh):
-    fresh.setattr(backend.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WrongUse, match="torch is not installed") as raised:
+    fresh.setattr(backends, "is_installed", lambda name: name != "torch")
+    with pytest.raises(MissingExtra, match="torch is not installed.* tensorflow or jax") as raised:
         backend.choose("torch")
     assert raised.value.hint == 'pip install "seqzoo[torch]"'
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
 def test_backend_cannot_change_after_import(fresh):
@@ -103,13 +105,3 @@ def test_hidden_are_all_but_the_backend_that_keras_will_choose(
         (tmp_path / "keras.json").write_text(file)
     with backend.others_hidden():
         assert {name for name in backend.BACKENDS if find_spec(name) is None} == hidden
-
-
-def test_tokenizers_of_keras_hub_are_recognized(tmp_path):
-    model = FoundModel("it", tmp_path, None)
-    assert not model.has_keras_hub_tokenizer
-    file = tmp_path / "tokenizer.json"
-    file.write_text('{"module": "zoo.tokenizers.words", "registered_name": "zoo>WordTokenizer"}')
-    assert not model.has_keras_hub_tokenizer
-    file.write_text('{"module": "keras_hub.src.models.bert.bert_tokenizer"}')
-    assert model.has_keras_hub_tokenizer

@@ -30,7 +30,7 @@ class Answer:
 
 
 class Tagger:
-    tags, scheme = ("B-x", "O"), "bio"
+    tags, scheme, separator = ("B-x", "O"), "bio", " "
 
     def __init__(self):
         self.seen = []
@@ -46,6 +46,15 @@ def tagger(monkeypatch, cards):
     cards[0] = replace(cards[0], task="token_classifier")
     monkeypatch.setattr(zoo, "load", lambda source: model, raising=False)
     return model
+
+
+def test_a_tagger_of_characters_is_refused(tagger, tmp_path, capsys):
+    tagger.separator = ""
+    file = tmp_path / "in.conllu"
+    file.write_text(FILE)
+    assert main(["infer", "tiny_en", "--file", str(file)]) == 2
+    assert "this model tags characters: give it a file of texts" in capsys.readouterr().err
+    assert not tagger.seen
 
 
 def test_tags_are_inserted_and_the_rest_is_unchanged(tagger, tmp_path, capsys):

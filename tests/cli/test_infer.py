@@ -265,6 +265,17 @@ def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):
         "intent": "PlayMusic",
     }
     task = TASKS["token_classifier"]
+    of_characters = {
+        "tokens": list("서울은 비"),
+        "tags": ["B-LC", "I-LC", "O", "O", "O"],
+        "spans": [{"type": "LC", "start": 0, "end": 2, "text": "서울"}],
+        "separator": "",
+    }
+    print_answer(task, "서울은 비", of_characters, as_json=False)
+    assert capsys.readouterr().out == "<서울:LC>은 비\n"
+    parts = {"tokens": ["가", "나"], "tags": ["N", "V"], "spans": [], "separator": ""}
+    print_answer(task, "가나", parts, as_json=False)
+    assert capsys.readouterr().out == "가/N 나/V\n"
     print_answer(task, "play some jazz", answer, as_json=False)
     assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

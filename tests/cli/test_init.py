@@ -99,6 +99,13 @@ def test_tagged_words(init, name, tags, metric):
     assert resolve(tagging.RECIPE, "my.yaml").evaluation.metric == metric
 
 
+def test_tagged_characters(init):
+    sentences = [f"서\tB-LC\n \tO\n{chr(97 + i)}\tO\n" for i in range(26)]
+    recipe, shown = init("\n".join(sentences), "characters.conll")
+    assert recipe["tokenizer"]["unit"] == "characters" and "78 characters" in shown
+    assert resolve(tagging.RECIPE, "my.yaml").model.characters == "none"
+
+
 def test_images(init, tmp_path):
     from PIL import Image
 

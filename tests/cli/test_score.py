@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 import zipfile
 from dataclasses import dataclass, replace
 
@@ -393,10 +394,10 @@ def test_an_error_of_spark_is_one_line(tmp_path, message, reason):
 
 def test_what_spark_needs_is_said_with_the_remedy(cards, table, tmp_path, monkeypatch, capsys):
     words = ["score", "tiny_en", str(table(".csv")), str(tmp_path / "o.csv"), "--column", "comment"]
-    monkeypatch.setattr(spark.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
     assert main(words) == 1
     assert 'next: pip install "seqzoo[score]"' in capsys.readouterr().err
-    monkeypatch.setattr(spark.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(spark, "need", lambda *names: None)
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     assert main(words) == 1
     assert "Spark needs Java 17 or later" in capsys.readouterr().err

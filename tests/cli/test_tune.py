@@ -15,6 +15,7 @@ pytestmark = pytest.mark.once
 
 WORDS = "good bad dull great poor fine weak nice slow warm".split()
 PAIRS = "\n".join(["question,answer", *(f"how is the {w}?,the {w} is {w}" for w in WORDS * 3)])
+SPELLED = "".join(f"{w[0]}\tB-LC\n \tO\n{w[1]}\tO\n\n" for w in WORDS * 4)
 TAGGED = "".join(f"The\tDET\n{w}\tADJ\ncat\tNOUN\n\n" for w in WORDS * 3)
 
 
@@ -149,6 +150,7 @@ def test_labels_as_they_are_read(tune):
     ("model", "name", "content", "recipe", "data"),
     [
         ("bilstm_crf_ewt_en_upos", "m.conll", TAGGED, "tagging", {}),
+        ("bilstm_crf_klue_ner_ko", "m.conll", SPELLED, "tagging", {}),
         ("transformer_chatbot_ko", "m.csv", PAIRS, "dialogue", ("question", "answer")),
         ("gru_copy_sae4k_ko", "m.csv", PAIRS, "summarization", ("question", "answer")),
         ("lstm_nsmc_ko", "m.txt", "a film\n" * 100, "language_modeling", {}),

@@ -118,6 +118,12 @@ def test_columns_have_the_word_first_and_its_tag_last(between, end):
     assert list(column_sentences([])) == list(column_sentences(["", "\t", "-DOCSTART- O"])) == []
 
 
+def test_a_space_between_tabs_is_a_character():
+    assert list(column_sentences(["가\tO", " \tO", "나 \tO"])) == [(["가", " ", "나"], ["O"] * 3)]
+    with pytest.raises(FormatError, match="neither the word nor its tag may be empty"):
+        list(column_sentences(["가\t "]))
+
+
 def test_words_may_hold_spaces_between_tabs_and_other_spaces_anywhere():
     assert list(column_sentences(["New York\tLOC"])) == [(["New York"], ["LOC"])]
     assert list(column_sentences(["10\u00a0000\u2028 NUM"])) == [(["10\u00a0000\u2028"], ["NUM"])]

@@ -7,7 +7,7 @@ import os
 import pytest
 
 import zoo.data
-from zoo.data import registry
+from zoo.data import klue_ner, registry
 from zoo.data.dataset import content_digest
 from zoo.data.slots_and_intents import Atis, Snips
 from zoo.data.universal_dependencies import UdEnglishEwt, UdKoreanKaist
@@ -29,7 +29,7 @@ def put(monkeypatch, tmp_path):
         for name in dataset.stored.values():
             (folder / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
         card = dataclasses.replace(
-            dataset.card, digests=dict.fromkeys(SPLITS, content_digest(columns))
+            dataset.card, digests=dict.fromkeys(dataset.stored, content_digest(columns))
         )
         small = type("Small", (dataset,), {"card": card})
         monkeypatch.setitem(registry._DATASETS, card.name, small)
@@ -105,6 +105,35 @@ def test_wnut17_is_read(put):
     assert dataset.labels == ("B-person", "O")
 
 
+def test_klue_ner_is_split_by_a_hash_and_read_by_characters_or_words(put, monkeypatch):
+    monkeypatch.setattr(klue_ner, "HELD_OUT", 1)
+    notes = "## klue-ner-v1_dev_00000\t<한·일:LC>전은 <3:QT>위\n"
+    texts = ("한·일전은 3위", "김 씨", "#", "##")
+    tags = ("B-LC I-LC I-LC O O O B-QT O", "B-PS O O", "O", "O O")
+    rows = [(list(text), tag.split()) for text, tag in zip(texts, tags, strict=True)]
+    content = "\n".join(
+        notes + "".join(f"{it}\t{tag}\n" for it, tag in zip(*row, strict=True)) for row in rows
+    )
+    columns = {"tokens": [row[0] for row in rows], "tags": [row[1] for row in rows]}
+    put(klue_ner.KlueNer, content, columns)
+    dataset = zoo.data.load("klue_ner")
+    found = {"".join(it): tag for s in SPLITS for it, tag in _pairs(dataset, s)}
+    assert found == dict(zip(texts, columns["tags"], strict=True))
+    assert [len(dataset.splits[split]["tags"]) for split in SPLITS] == [2, 1, 1]
+    words = zoo.data.load("klue_ner", unit="words")
+    found = {" ".join(it): tag for s in SPLITS for it, tag in _pairs(words, s)}
+    assert found == {
+        "한·일전은 3위": ["B-LC", "B-QT"], "김 씨": ["B-PS", "O"], "#": ["O"], "##": ["O"]
+    }  # fmt: skip
+    assert words.digest != dataset.digest
+    with pytest.raises(ValueError, match=r"`unit` must be one of .*Received: unit='morphemes'"):
+        zoo.data.load("klue_ner", unit="morphemes")
+
+
+def _pairs(dataset, split):
+    return zip(*dataset.splits[split].values(), strict=True)
+
+
 ASKED = {
     "tokens": [["play", "élan"], ["rain", "?"]],
     "tags": [["O", "B-artist"], ["O", "O"]],
@@ -147,6 +176,7 @@ def test_three_published_files_are_stored_as_one(tmp_path, dataset):
     "name, column, digest, words, labels",
     [
         ("atis", None, "e1806482a192", (50_497, 5_703, 9_164), 120),
+        ("klue_ner", None, "fb72b7f9d2a3", (227_702, 29_178, 29_049), 13),
         ("snips", None, "c98d33912ee7", (117_700, 6_384, 6_354), 72),
         ("ud_english_ewt", "upos", "95bed5062ffc", (204_577, 25_147, 25_094), 17),
         ("ud_english_ewt", "xpos", "4a6ae3978a9d", (204_577, 25_147, 25_094), 49),

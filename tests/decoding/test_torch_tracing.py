@@ -16,6 +16,7 @@ import torch
 
 from zoo.decoding import torch_tracing
 
+PROBABILITIES = ("scores", "log_probabilities", "token_log_probabilities")
 MASK = np.ones((2, SOURCE), bool)
 
 
@@ -120,3 +121,26 @@ def test_an_encoder_of_padded_texts_is_traced():
             keras.tree.flatten(answer), keras.tree.flatten(expected), strict=True
         ):
             np.testing.assert_allclose(one.numpy(), other.detach().numpy(), atol=1e-6)
+
+
+def test_a_traced_search_computes_what_is_returned(model):
+    """The logarithms of probabilities are not among the calls that give the tokens alone."""
+
+    def search(start):
+        return beam_search(model.step, model.state(), 2, start, END, 6, beam=1)
+
+    def tokens(start):
+        return search(start)._replace(**dict.fromkeys(PROBABILITIES))
+
+    sources, answers = [], []
+    for function in (search, tokens):
+        traced = torch_tracing.TracedFunction(function)
+        start = torch.full((2,), START, dtype=torch.int32)
+        with torch.inference_mode():
+            answers.append([traced(start) for _ in range(2)])
+        (trace,) = traced.traces.values()
+        called = {name for name in trace.constants if f"{name}(" in trace.source}
+        sources.append({getattr(trace.constants[name], "__name__", name) for name in called})
+    assert "logsumexp" in sources[0] and "logsumexp" not in sources[1]
+    for one, other in zip(*answers, strict=True):
+        np.testing.assert_array_equal(one.tokens, other)

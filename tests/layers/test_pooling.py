@@ -36,6 +36,17 @@ def test_last_takes_the_last_state_of_each_direction():
     np.testing.assert_array_equal(weights[:, 0], [[0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("pooling", ["bahdanau", "luong_general", "mean"])
+def test_a_folded_query_answers_the_same_from_one_row(pooling):
+    layer = SequencePooling(pooling)
+    before = [ops.convert_to_numpy(it) for it in layer(states(), MASK)]
+    layer.fold_query()
+    for old, new in zip(before, layer(states(), MASK), strict=True):
+        np.testing.assert_allclose(old, ops.convert_to_numpy(new), atol=1e-6)
+    if pooling == "bahdanau":
+        assert not ops.convert_to_numpy(layer.attention.query_kernel)[1:].any()
+
+
 def test_max_ignores_padding_and_weighs_steps_by_their_share_of_units():
     vector, weights = pool("max")
     np.testing.assert_allclose(vector[0], states()[0].max(0))

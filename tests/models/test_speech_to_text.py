@@ -16,7 +16,8 @@ from tests.variants import variants
 from tests.weights import assign_normal
 from zoo import presets
 from zoo.audio import AudioError, wav_bytes
-from zoo.choices import ATTENTIONS, Conflict
+from zoo.choices import ATTENTIONS
+from zoo.conflicts import Conflict
 from zoo.decoding import ctc
 from zoo.models import SpeechToText, SpeechToTextBackbone, SpeechToTextPreprocessor
 from zoo.models.speech_to_text.timing import group_words, words_of_spans, words_of_weights

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import h5py
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ BATCH = {
     "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]], bool),
 }
 # Logits of the tiny model with its stored weights, on every backend.
-LOGITS = [[-1.543294, -1.367209], [-1.343946, -0.786735], [-0.662109, -0.629883]]
+LOGITS = [[-1.541527, -1.370339], [-1.349498, -0.785335], [-0.662109, -0.629883]]
 
 
 def weights_of(directory):
@@ -39,14 +40,17 @@ def test_loaded_weights_are_rounded_to_half_precision(model, saved):
     assert len(loaded.weights) == len(model.weights) == 13
     for ours, theirs in zip(model.weights, loaded.weights, strict=True):
         assert keras.backend.standardize_dtype(theirs.dtype) == "float32"
-        expected = keras.ops.convert_to_numpy(ours).astype("float16").astype("float32")
+        expected = keras.ops.convert_to_numpy(ours)
+        if expected.ndim > 1:  # 8 significant bits, in the range of float16
+            expected = expected.astype(ml_dtypes.bfloat16)
+        expected = expected.astype("float16").astype("float32")
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(theirs), expected)
 
 
 def test_loaded_model_has_the_same_logits_on_every_backend(model, saved):
     answers = keras.Model.predict_on_batch(zoo.load(saved[0]), BATCH)
     np.testing.assert_allclose(answers, LOGITS, atol=1e-5)
-    np.testing.assert_allclose(answers, keras.Model.predict_on_batch(model, BATCH), atol=5e-3)
+    np.testing.assert_allclose(answers, keras.Model.predict_on_batch(model, BATCH), atol=1e-2)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import zoo
+from zoo.extras import MissingExtra
 from zoo.presets import PresetError, builtin, read_card, resolve
 
 pytestmark = pytest.mark.once
@@ -147,14 +148,10 @@ def test_invalid_uris_are_refused(source):
         resolve(source)
 
 
-@pytest.mark.parametrize(
-    ("source", "package"),
-    [("hf://owner/name", "huggingface_hub"), ("kaggle://o/n/keras/v", "kagglehub")],
-)
-def test_missing_package_is_named(source, package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=f"pip install {package}"):
-        resolve(source)
+def test_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtra, match=r'hf://owner/name.*pip install "seqzoo\[huggingface\]"'):
+        resolve("hf://owner/name")
 
 
 def test_unreachable_hub_is_an_error_and_leaves_no_files(monkeypatch, home):

@@ -59,7 +59,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
         for folder in ("", "attention")
         for item in client.list_artifacts(result.run_id, folder or None)
     }
-    assert {"samples.html", "samples.json", "attention/06.png"} <= artifacts
+    assert {"samples.html", "samples.json", "attention/06.png", "attention/06.html"} <= artifacts
     tags = client.get_run(result.run_id).data.tags
     assert "input:lc.words" in tags["signature.bleu"]
     image = np.zeros((40, 50, 3), "uint8")

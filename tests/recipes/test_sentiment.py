@@ -325,13 +325,16 @@ def test_examples_vary_by_epoch_only_with_sampling():
 
 class RecordingRun:
     def __init__(self):
-        self.tables, self.figures = {}, {}
+        self.tables, self.figures, self.texts = {}, {}, {}
 
     def log_table(self, columns, name):
         self.tables[name] = columns
 
     def log_figure(self, figure, name):
         self.figures[name] = figure
+
+    def log_text(self, text, name):
+        self.texts[name] = text
 
 
 def test_report_lists_mistakes_first(start):
@@ -347,7 +350,9 @@ def test_report_lists_mistakes_first(start):
     wrong = [a != b for a, b in zip(table["predicted"], table["label"], strict=True)]
     assert wrong == sorted(wrong, reverse=True) and sum(wrong) == 3
     assert "figures/confusion.png" in run.figures
-    assert any(name.startswith("attention/") for name in run.figures)
+    pictures = {name for name in run.figures if name.startswith("attention/")}
+    assert pictures and set(run.texts) == {name.replace(".png", ".html") for name in pictures}
+    assert all("<" in text for text in run.texts.values())
     report(model, columns, run := RecordingRun(), samples=0)
     assert run.tables == {} and list(run.figures) == ["figures/confusion.png"]
 

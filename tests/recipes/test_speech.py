@@ -74,7 +74,13 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
         for folder in ("", "attention", "audio", "figures")
         for item in client.list_artifacts(result.run_id, folder or None)
     }
-    assert {"samples.html", "samples.json", "attention/02.png", "audio/02.wav"} <= artifacts
+    assert {
+        "samples.html",
+        "samples.json",
+        "attention/02.png",
+        "attention/02.html",
+        "audio/02.wav",
+    } <= artifacts
     assert "speakers.json" not in artifacts  # Morse code has none
     message = make_messages(3, 1)[0]
     again = zoo.load(result.model_uri)

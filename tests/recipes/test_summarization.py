@@ -61,6 +61,9 @@ class Tables:
     def log_figure(self, figure, file):
         self.figures.append(file)
 
+    def log_text(self, text, file):
+        self.figures.append(file)
+
 
 @pytest.mark.once
 def test_a_dialogue_reports_its_answers_and_the_frequent_ones(monkeypatch):
@@ -79,7 +82,7 @@ def test_a_dialogue_reports_its_answers_and_the_frequent_ones(monkeypatch):
     assert [len(values) for values in samples.values()] == [3] * 4
     shares = found.tables["frequent_answers.json"]["share"]
     assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
-    assert found.figures == ["attention/01.png"]
+    assert found.figures == ["attention/01.png", "attention/01.html"]
     nothing = Tables()
     recipe.report(model, columns, nothing, 0)
     assert not nothing.tables and not nothing.figures

@@ -17,6 +17,7 @@ from tests.small_recipe import load_data
 from zoo import presets
 from zoo.data.batches import Batches
 from zoo.data.planning import plan_batches
+from zoo.exporting import adapters
 from zoo.models import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.tokenizers import train_spaced_word_tokenizer
 from zoo.training import run as run_recipe
@@ -65,6 +66,7 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
         "figures/confusion.png",
         "figures/transitions.png",
         "attention/05.png",
+        "attention/05.html",
     } <= artifacts
     again = zoo.load(result.model_uri)
     words = ["play", "jazz", "by", "Anna"]
@@ -193,6 +195,44 @@ def test_language_models_of_words_start_a_tagger(tmp_path):
             np.testing.assert_allclose(found, expected[: len(ids[row])], atol=1e-6)
 
 
+@pytest.mark.once
+def test_a_tagger_of_characters_splits_texts_and_joins_spans():
+    recipe = TaggingRecipe(config("tokenizer.unit=characters", "model.characters=none"))
+    dataset = load_data(recipe.config)
+    texts = [" ".join(words) for words in dataset.splits["train"]["tokens"]]
+    train = {"tokens": list(map(list, texts)), "tags": [["O"] * len(text) for text in texts]}
+    train["tags"][0][0] = "B-X"
+    dataset = replace(dataset, splits={"train": train}, labels=("B-X", "I-X", "O"))
+    model = recipe.build(dataset, recipe.prepare(dataset), "float32")
+    answer, same = model.infer(["play  it", list("play it")])
+    assert answer.tokens == list("play it") and answer.tags == same.tags
+    assert answer.to_dict()["separator"] == ""
+    (span,) = model.spans_of(list("a b"), ["B-X", "I-X", "O"])
+    assert span.text == "a "
+    assert model.infer([""])[0].separator == ""
+    with pytest.raises(ValueError, match="tags characters: give it a text.*Received: 'play'"):
+        model.infer([["play", "it"]])
+    for sentence in adapters.Tagger(model).sentences(np.random.default_rng(0)):
+        assert model.preprocessor.words(sentence) == sentence
+    assert recipe.settings_of(model)["characters"] == "none"
+    assert "character_length" not in recipe.settings_of(model)
+    assert not list(recipe.config.data_conflicts(dataset))
+
+
+def test_a_unit_that_is_not_that_of_the_tags_is_refused_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="those of words: set tokenizer.unit=words, or"):
+        run_recipe(
+            tagging.RECIPE,
+            "quickstart",
+            [*TINY, "tokenizer.unit=characters", "model.characters=none"],
+        )
+    file = tmp_path / "train.conll"
+    file.write_text("서\tB-LC\n \tO\n가\tO\n\n" * 9)
+    files = f"data={{name: null, train: {file}, dev: {file}}}"
+    with pytest.raises(ConfigError, match="set tokenizer.unit=characters and model.characters"):
+        run_recipe(tagging.RECIPE, "quickstart", [files, "evaluation.gate=null"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -204,6 +244,7 @@ def test_language_models_of_words_start_a_tagger(tmp_path):
         ("training.label_smoothing=0.1", "does not support label smoothing"),
         ("training.r_drop=1", "a CRF predicts jointly: set model.head=softmax"),
         ("model.attention=multi_head model.num_heads=4", "units must be divisible"),
+        ("tokenizer.unit=characters", "set model.characters=none"),
         ("model.head=pointer", "a head that points at words needs attention"),
     ],
 )

@@ -65,9 +65,13 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path, monkeypatch)
         for folder in ("", "figures", "attention")
         for item in client.list_artifacts(result.run_id, folder or None)
     }
-    assert {"samples.json", "figures/lengths.png", "attention/01.png", "attention/02.png"} <= (
-        artifacts
-    )
+    assert {
+        "samples.json",
+        "figures/lengths.png",
+        "attention/01.png",
+        "attention/02.png",
+        "attention/02.html",
+    } <= (artifacts)
     texts = ["March 12, 2022", "2022년 3월 12일"]
     again = zoo.load(result.model_uri)
     for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):

@@ -17,8 +17,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from tests.models import test_string_embeddings, test_threads
-from zoo.serving.app import create_app, read_input
+from zoo.serving.app import create_app
 from zoo.serving.batcher import Busy, MicroBatcher
+from zoo.serving.inputs import read_input
 from zoo.serving.server import check_port
 from zoo.serving.warm_up import warm_up_inputs
 from zoo.tasks import TASKS, task_of
@@ -114,6 +115,24 @@ def test_every_format_is_answered(app, body):
     status, found = ask(app, body=body)
     assert status == 200
     assert [one["label"] for one in found["predictions"]] == ["positive", "negative"]
+
+
+def test_plain_requests_are_answered_as_mlflow_does(monkeypatch):
+    asked, model = [], Model()
+    infer = model.infer
+    model.infer = lambda texts, **options: [asked.append(options), infer(texts)][1]
+    batcher = MicroBatcher(model.infer, max_wait=0)
+    app = create_app(model, TASKS["text_classifier"], "reviews", batcher, 20_000)
+    texts = ["good", "bad", "나쁨 “bad”"]
+    by_mlflow = ask(app, body={"inputs": texts, "params": {}})
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "app", None)  # MLflow's, which is not asked
+        assert ask(app, body={"inputs": texts}) == by_mlflow
+    assert by_mlflow[0] == 200 and asked[0] == asked[1]
+    monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "0")
+    status, found = ask(app, body={"inputs": texts})
+    assert status == 504 and "took too long" in found["message"]
+    batcher.close()
 
 
 def test_threads_get_their_own_answers(app):
@@ -212,7 +231,9 @@ def test_images_come_in_base64_and_paths_are_not_opened(tmp_path):
         status, found = ask(app, body=body)
         assert status == 200 and found["predictions"][0]["text"] == "a dog", found
     assert read == [b"picture"] * 2
-    ask(app, body={"inputs": [str(secret)]})
+    status, found = ask(app, body={"inputs": [str(secret)]})
+    assert status == 400 and "contents of files in base64" in found["message"]
+    ask(app, body={"inputs": [str(secret)], "params": {}})
     assert read[2:] == [str(secret).encode()]  # the content of a file, and no image: not opened
     with pytest.raises(ValueError, match="in base64.*Received: '/etc/passwd'"):
         read_input("/etc/passwd", TASKS["image_to_text"])

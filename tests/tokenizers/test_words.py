@@ -38,6 +38,17 @@ def test_jamo_and_composed_forms():
     assert len(spelled) == 6 and 1 not in spelled
 
 
+def test_characters_are_a_unit_of_their_own():
+    tokenizer = train_word_tokenizer([list("경찰 은")], unit="characters")
+    assert tokenizer.split(" 경찰\u200b\n\t은\ufeff!\u00a0") == list("경찰 은!")
+    assert tokenizer.split("e\u0301") == ["é"] and tokenizer.split(" ") == []
+    assert sorted(tokenizer.tokenize("은 찰경")) == [2, 3, 4, 5] and tokenizer.tokenize("가") == [1]
+    again = WordTokenizer.from_config(tokenizer.get_config())
+    assert again.unit == "characters"
+    with pytest.raises(ValueError, match="`unit` must be one of .*Received: unit='bytes'"):
+        WordTokenizer(["a"], unit="bytes")
+
+
 def test_a_long_word_keeps_both_ends():
     tokenizer = train_word_tokenizer([["abc"]])
     (ids,) = tokenizer.encode_characters(["a" * 100 + "b" * 100], length=5)

@@ -137,7 +137,7 @@ def test_token_is_part_of_every_address():
     assert ask("/token/", prefix="/token")[1].count("<head>") == 1
 
 
-def test_panel_of_the_assistant_stays_shut():
+def test_panel_of_the_assistant_stays_shut_and_the_mode_is_training():
     status, page = ask("/")
     assert status == 200
     assert 'setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")' in page
@@ -147,6 +147,8 @@ def test_panel_of_the_assistant_stays_shut():
     (script,) = [path.read_text("utf-8") for path in scripts]
     assert 'key:"mlflow.assistant.fab.autoOpenedOnFirstLoad",version:1' in script
     assert 'key:"mlflow.assistant.panelOpen",version:1' in script
+    assert """setItem("mlflow.workflowType_v1", '"machine_learning"')""" in page
+    assert 'key:"mlflow.workflowType",version:1' in script
 
 
 def test_websockets_are_closed():

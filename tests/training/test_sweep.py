@@ -296,5 +296,5 @@ def test_without_optuna(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["sweep", "sentiment/quickstart", "model.units=3,4"]) == 1
     said = capsys.readouterr().err
-    assert "Optuna, which is not installed" in said
+    assert "optuna, which is not installed" in said
     assert said.endswith('next: pip install "seqzoo[sweep]"\n')

@@ -16,6 +16,8 @@ CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     """Prints one answer; on a terminal, with spans in colours if there are any.
 
+    Tagged words are printed as `word/tag`, tagged characters as a text with `<Seoul:LC>` in it.
+
     Args:
         task: The model's task; decides which fields are printed.
         given: The input: a text, or the path of an image.
@@ -33,7 +35,10 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     if answer.get("spans") and sys.stdout.isatty():
         _print_spans(fields, answer)
         return
-    if task.plain_pairs:
+    if "separator" in answer and (answer["spans"] or set(answer["tags"]) <= {"O"}):
+        parts = _segments(answer)
+        given = "".join(text if type is None else f"<{text}:{type}>" for type, text in parts)
+    elif task.plain_pairs:
         first, second = task.plain_pairs
         given = " ".join(map("/".join, zip(answer[first], answer[second], strict=True)))
     print("\t".join([*fields, CONTROLS.sub(" ", given)]))
@@ -54,13 +59,12 @@ def _print_spans(fields, answer):
     from rich.console import Console
     from rich.text import Text
 
-    from zoo.explain.spans import color_of, segments
+    from zoo.explain.spans import color_of
 
-    spans = [(span["type"], span["start"], span["end"]) for span in answer["spans"]]
-    types = [type for type, _, _ in spans]
+    types = [span["type"] for span in answer["spans"]]
     parts = [Text(text) for text in fields]
     words = []
-    for type, text in segments(answer["tokens"], spans):
+    for type, text in _segments(answer):
         text = CONTROLS.sub(" ", text)
         if type is None:
             words.append(Text(text))
@@ -69,5 +73,13 @@ def _print_spans(fields, answer):
             shown = Text(f" {text} ", style=f"#1d2330 on {color}")
             kind = CONTROLS.sub(" ", type)
             words.append(shown.append(f"{kind} ", style=f"italic #4a5060 on {color}"))
-    line = Text("  ").join([*parts, Text(" ").join(words)])
+    line = Text("  ").join([*parts, Text(answer.get("separator", " ")).join(words)])
     Console(highlight=False).print(line, soft_wrap=True)
+
+
+def _segments(answer):
+    """The text of a tagged sentence, cut at its spans."""
+    from zoo.explain.spans import segments
+
+    spans = [(span["type"], span["start"], span["end"]) for span in answer["spans"]]
+    return segments(answer["tokens"], spans, answer.get("separator", " "))

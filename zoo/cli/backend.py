@@ -1,19 +1,16 @@
 """Chooses the Keras backend and silences its libraries, before they are imported."""
 
-import importlib.util
-import json
 import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from pathlib import Path
 
+from zoo.backends import BACKENDS, check_models, current
 from zoo.cli.errors import WrongUse
 from zoo.home import provide_home
 
-BACKENDS = ("tensorflow", "jax", "torch")
 # Packages that Keras and KerasHub import where they are installed: those of each backend, and those
 # of wrappers and metrics that no model of the zoo uses.
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow_text"), "jax": ("jax",), "torch": ("torch",)}
@@ -40,7 +37,8 @@ def add_argument(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="the Keras backend (default: $KERAS_BACKEND, else the setting in ~/.keras/keras.json)",
+        help="the Keras backend (default: $KERAS_BACKEND, else the only one that is installed, "
+        "else the setting in ~/.keras/keras.json)",
     )
 
 
@@ -56,35 +54,32 @@ def quiet_libraries() -> None:
 
 
 def choose(backend: str | None = None) -> None:
-    """Sets the environment variables for the import of Keras.
+    """Sets the environment variables for the import of Keras and KerasHub.
 
     Args:
-        backend: One of `BACKENDS`. Defaults to `None`: the backend of `$KERAS_BACKEND`.
+        backend: One of `BACKENDS`. Defaults to `None`: the backend of `$KERAS_BACKEND`, or the one
+            that Keras would take.
 
     Raises:
-        WrongUse: if the backend is unknown or not installed, or if Keras is already imported with
-            another one.
+        MissingExtra: if the backend is not installed, or KerasHub is not.
+        WrongUse: if the backend is unknown, or if Keras is already imported with another one.
     """
     quiet_libraries()
     chosen = backend or os.environ.get("KERAS_BACKEND")
-    if not chosen:
-        return
-    if chosen not in BACKENDS:
+    if chosen and chosen not in BACKENDS:
         raise WrongUse(
             f"The backend must be one of {', '.join(BACKENDS)}. Received: KERAS_BACKEND={chosen}",
             hint=f"--backend {BACKENDS[0]}",
         )
-    if importlib.util.find_spec(chosen) is None:
-        raise WrongUse(
-            f"The backend {chosen} is not installed.", hint=f'pip install "seqzoo[{chosen}]"'
-        )
-    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != chosen:
+    if chosen and "keras" in sys.modules and sys.modules["keras"].backend.backend() != chosen:
         raise WrongUse(
             f"Keras runs on {sys.modules['keras'].backend.backend()} in this process, and the "
             f"backend cannot be changed after the import. Received: backend={chosen}",
             hint=f"start a new process with KERAS_BACKEND={chosen}",
         )
-    os.environ["KERAS_BACKEND"] = chosen
+    check_models(chosen)
+    if chosen:
+        os.environ["KERAS_BACKEND"] = chosen
 
 
 @contextmanager
@@ -93,8 +88,8 @@ def others_hidden() -> Iterator[None]:
 
     Keras and KerasHub import every backend that is installed, and KerasHub imports TensorFlow again
     to find a preset, which takes seconds and half a gigabyte. Without TensorFlow, KerasHub lacks
-    its own tokenizers and some preprocessing layers; without JAX or torch, nothing. Afterwards
-    other modules can import the hidden packages.
+    what `fit` reads raw inputs with, and some preprocessing layers; without JAX or torch, nothing.
+    Afterwards other modules can import the hidden packages.
     """
     used = current()
     packages = {package for name in BACKENDS if name != used for package in PACKAGES[name]}
@@ -119,14 +114,3 @@ class _Hiding(MetaPathFinder):
             return None
         found = (finder.find_spec(fullname, path, target) for finder in self.finders)
         return next((spec for spec in found if spec is not None), None)
-
-
-def current() -> str:
-    """The backend that Keras has chosen, or will choose when it is imported."""
-    if chosen := os.environ.get("KERAS_BACKEND"):
-        return chosen
-    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-    try:
-        return json.loads(file.read_text("utf-8"))["backend"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"

@@ -226,9 +226,15 @@ def _tagging(file: Path) -> Proposal:
     rows, scheme = len(columns["tokens"]), tagging_scheme(tags)
     seen = f"{rows:,} sentences of {tags.total():,} words, {len(tags)} tags"
     what = f"{scheme.upper()} tags mark spans" if scheme else "a tag for each word"
+    characters = max(len(word) for words in columns["tokens"] for word in words) == 1
+    if characters:
+        seen, what = seen.replace(" words,", " characters,"), what.replace("word", "character")
     found = Proposal("tagging", seen, f"{what}: tagging")
     if language := guess_language(" ".join(words) for words in columns["tokens"]):
         found.add("data", "language", language, "guessed from the words")
+    if characters:
+        found.add("tokenizer", "unit", "characters", "a text is split into its characters")
+        found.add("model", "characters", "none", "which words have, and characters do not")
     _add_units(found, rows, ("word_dim", "units"))
     _add_training(found, rows, small=20)
     if scheme:

@@ -2,13 +2,13 @@
 
 import json
 from argparse import ArgumentParser
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import backend
 from zoo.cli.errors import WrongUse
+from zoo.extras import need
 from zoo.suggestions import did_you_mean
 from zoo.terminal import starting
 
@@ -43,12 +43,6 @@ class FoundModel:
         from zoo import presets
 
         return presets.read_task(self.directory)
-
-    @property
-    def has_keras_hub_tokenizer(self) -> bool:
-        """True if its tokenizer is one of KerasHub's, which need TensorFlow on every backend."""
-        path = self.directory / "tokenizer.json"
-        return path.is_file() and '"keras_hub' in path.read_text("utf-8")
 
     def config(self, file: str) -> dict | None:
         """The configuration of one Keras object of the preset, or `None` if it has none.
@@ -138,10 +132,10 @@ def _ensemble(source: str, members: list[FoundModel]) -> FoundModel:
 def load(model: FoundModel, backend_name: str | None) -> "keras_hub.models.Task":
     """Loads a model on a backend, with a spinner while Keras is imported."""
     backend.choose(backend_name)
+    if model.task.input == "audio":
+        need("speech", "Reading recordings")
     members = [model, *model.others]
-    needs_all = any(member.has_keras_hub_tokenizer for member in members)
-    alone = nullcontext() if needs_all else backend.others_hidden()
-    with starting(f"Loading {model.source} …"), alone:
+    with starting(f"Loading {model.source} …"), backend.others_hidden():
         import zoo
 
         directories = [member.directory for member in members]

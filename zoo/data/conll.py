@@ -101,7 +101,7 @@ def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str
     for number, line in enumerate(lines, 1):
         line = line.rstrip("\r\n")
         tabs = "\t" in line
-        fields = [part.strip() for part in line.split("\t")] if tabs else _between_spaces(line)
+        fields = list(map(_stripped, line.split("\t"))) if tabs else _between_spaces(line)
         if not line.strip() or fields[0] == "-DOCSTART-":
             if words:
                 yield words, tags
@@ -118,7 +118,7 @@ def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str
                 f"line {number}: every line must have as many columns as the first, {width}; "
                 f"there are no comments in this format. Received: {len(fields)} in {line[:60]!r}"
             )
-        if not fields[0] or not fields[-1]:
+        if not fields[0] or not fields[-1].strip():
             raise FormatError(
                 f"line {number}: neither the word nor its tag may be empty. Received: {line[:60]!r}"
             )
@@ -126,6 +126,11 @@ def column_sentences(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str
         tags.append(fields[-1])
     if words:
         yield words, tags
+
+
+def _stripped(field: str) -> str:
+    """A field without white space around it; a space alone is a character that has a tag."""
+    return field if field == " " else field.strip()
 
 
 def _between_spaces(line: str) -> list[str]:

@@ -12,6 +12,7 @@ from zoo.audio import AudioFile, read_audio, wav_bytes
 from zoo.checks import check_integer
 from zoo.data.dataset import MAX_GENERATED, Columns, Dataset, as_dataset, check_sizes
 from zoo.data.fsdd import Fsdd, by, check_speaker, join
+from zoo.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,8 @@ class DigitString(AudioFile):
     def samples(self) -> "np.ndarray":
         """Float32 `[samples]` at 8 kHz."""
         import numpy as np
+
+        need("speech", "Speech at another speed", "soxr")
         import soxr
 
         parts = []
@@ -188,6 +191,8 @@ def _chosen(recordings: Columns, number: int, seed: int) -> Columns:
 def _noise(length: int, seed: int, rumble: float) -> "np.ndarray":
     """Noise of power 1, of low frequencies where `rumble` is near 1: `[length]`."""
     import numpy as np
+
+    need("train", "Noise in recordings", "scipy")
     from scipy.signal import lfilter
 
     white = np.random.default_rng(seed).standard_normal(length)

@@ -24,6 +24,7 @@ from zoo.data.generated_reviews import GeneratedReviews
 from zoo.data.generated_scenes import GeneratedScenes
 from zoo.data.generated_slots import GeneratedSlots
 from zoo.data.imdb import Imdb
+from zoo.data.klue_ner import KlueNer
 from zoo.data.multi30k import Multi30k
 from zoo.data.multi30k_task2 import Multi30kTask2
 from zoo.data.nsmc import Nsmc
@@ -72,6 +73,7 @@ _DATASETS: dict[str, type[NamedDataset]] = {
         GeneratedSlots,
         Imdb,
         ImdbReviews,
+        KlueNer,
         Multi30k,
         Multi30kTask2,
         Nsmc,

@@ -377,9 +377,12 @@ class _Search:
         whole = ops.logical_or(variables["finished"], variables["lengths"] == self.max_length)
         scores = ops.where(whole, scores, 2 * LOWEST)
         best = Best(scores[:, :, None], self.n_best)
-        possible = ops.logical_and(whole, variables["log_probabilities"] > LOWEST / 2)
-        first = ops.arange(self.n_best, dtype="int32") == 0  # is returned in any case
-        found = ops.logical_or(best.beams(possible), first[None, :])  # [batch, n]
+        # The first is returned in any case.
+        found = ops.ones_like(best.parents, "bool")  # [batch, n]
+        if self.n_best > 1:
+            possible = ops.logical_and(whole, variables["log_probabilities"] > LOWEST / 2)
+            first = ops.arange(self.n_best, dtype="int32") == 0
+            found = ops.logical_or(best.beams(possible), first[None, :])
         attention = None
         if self.return_attention:
             origins = best.beams(variables["origins"])[..., None]  # [batch, n, length, 1]

@@ -2,7 +2,7 @@
 
 A decoding step for one sentence is some forty small torch operations, and Keras takes longer to
 dispatch them than torch to run them. A trace writes the torch calls of a function as the lines of
-a Python function, which runs from then on.
+a Python function, which runs from then on: see `zoo.decoding.torch_program`.
 
 As on the other backends, a traced function must be pure and do the same at each step. If it needs
 values of tensors in Python (`int(x)`, `if x:`), or torch operations have no visible call, it
@@ -12,11 +12,15 @@ cannot be traced and runs as written each time.
 import contextlib
 import contextvars
 import functools
+import re
 
 import keras
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from zoo.decoding import torch_program
+from zoo.decoding.torch_program import Call, Loop
 
 # The trace in progress, if any.
 _active = contextvars.ContextVar("_active", default=None)
@@ -27,8 +31,11 @@ _METADATA = {
     *("is_contiguous", "is_floating_point", "is_inference", "is_same_size", "is_signed"),
     *("ndimension", "nelement", "numel", "result_type", "size", "storage_offset", "stride"),
 }
-_CONVERSIONS = {"as_tensor", "contiguous", "tensor", "to"}
-_IN_PLACE = {"__setitem__"}
+_CONVERSIONS = {"as_tensor", "tensor"}
+# Functions that change an argument: `add_`, `__iadd__`, `__setitem__`.
+_IN_PLACE = re.compile(
+    r"\w*[^_]_|__setitem__|__i(add|and|div|floordiv|lshift|mod|mul|or|pow|rshift|sub|truediv|xor)__"
+)
 
 
 class TracedFunction:
@@ -92,7 +99,7 @@ class _Trace(TorchFunctionMode):
         super().__init__()
         self.obstacle = None  # the reason why the function cannot be traced
         self.depth = 0  # number of nested torch calls in progress
-        self.lines = []
+        self.calls = []
         self.alive = []  # the named tensors, kept alive because an `id` may be used again
         self.names = {}  # their names by `id`
         self.constants = {"run_loop": _run_loop}
@@ -125,21 +132,22 @@ class _Trace(TorchFunctionMode):
 
     def _add(self, function, args, kwargs, result):
         name = function.__name__
-        if name in _CONVERSIONS and (result is args[0] or isinstance(args[0], int | float)):
-            return  # it returns its argument, or makes a constant
+        in_place = "out" in kwargs or bool(_IN_PLACE.fullmatch(name))
+        if args and result is args[0] and not in_place:
+            return
+        if name in _CONVERSIONS and isinstance(args[0], int | float):
+            return  # a constant
         one, several = isinstance(result, torch.Tensor), _is_sequence_of_tensors(result)
-        if not (one or several or name in _IN_PLACE):
+        if not (one or several or in_place):
             if name not in _METADATA and self._has_named((args, kwargs)):
                 self.obstacle = f"`{name}` needs the value of a tensor in Python."
             return
         arguments = [self._write(value) for value in args]
         arguments += [f"{key}={self._write(value)}" for key, value in kwargs.items()]
         call = f"{self._write(function)}({', '.join(arguments)})"
-        if one:
-            call = f"{self._name(result)} = {call}"
-        elif several:
-            call = f"{', '.join(self._name(part) for part in result)}, = {call}"
-        self.lines.append(call)
+        results = [result] if one else result if several else []
+        names = tuple(self._name(part) for part in results)
+        self.calls.append(Call(call, names, several, in_place))
 
     def _name(self, tensor):
         name = self.names.setdefault(id(tensor), f"t{len(self.alive)}")
@@ -171,24 +179,21 @@ class _Trace(TorchFunctionMode):
 
     def add_loop(self, body, variables, limit):
         """Traces the first step of a loop, runs the others, and adds the loop as one call."""
-        start = self._write(variables)
+        start = [self._write(x) for x in variables]
         with self._paused():
             # Views get names of their own: a variable may also be a constant of the loop.
             index, variables = _steps(limit)[0], _views(variables)
-        outside, self.lines = self.lines, []
+        outside, self.calls = self.calls, []
         inputs = [self._name(x) for x in (index, *variables)]
         finished, *variables = body(index, *variables)
-        block, self.lines = self._function(inputs, [finished, *variables]), outside
+        outputs = [self._write(x) for x in (finished, *variables)]
+        calls, self.calls = self.calls, outside
         with self._paused():
             variables = variables if finished else _run_loop(body, variables, limit, first=1)
             variables = _views(variables)
         names = [self._name(x) for x in variables]
-        self.lines += [*block, f"{', '.join(names)}, = run_loop(block, {start}, {limit})"]
+        self.calls.append(Loop(limit, inputs, calls, outputs, start, names))
         return variables
-
-    def _function(self, inputs, outputs):
-        returned = f"return {self._write(outputs)}"
-        return [f"def block({', '.join(inputs)}):", *(f"    {x}" for x in [*self.lines, returned])]
 
     @contextlib.contextmanager
     def _paused(self):
@@ -202,8 +207,11 @@ class _Trace(TorchFunctionMode):
             self.obstacle = self.obstacle or "Not all of its results are tensors."
         # The structure of the results, without their tensors.
         self.structure = keras.tree.map_structure(lambda _: None, results)
-        self.source = "\n".join(self._function(self.inputs, outputs))
-        self.alive = self.names = None
+        outputs = [self._write(x) for x in outputs]
+        calls, _ = torch_program.without_unneeded(self.calls, outputs)
+        calls = torch_program.without_repetition(calls)
+        self.source = "\n".join(torch_program.function(self.inputs, calls, outputs))
+        self.calls = self.alive = self.names = None
         if self.obstacle is None:
             exec(self.source, self.constants)
             self.run = self.constants["block"]

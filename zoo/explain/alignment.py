@@ -120,8 +120,7 @@ class Alignment(Drawable):
         note = "; ".join(said)
         return f"{note[:1].upper()}{note[1:]}." if note else "Nothing is written."
 
-    def figure(self):
-        """The heat maps, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.heat_map import draw  # imports matplotlib
 
         source, target, matrices, notes = self._shown()
@@ -203,7 +202,10 @@ class Alignment(Drawable):
 
     def _marked(self) -> str:
         """The source with its spans marked, as HTML; `""` without spans."""
-        return spans.to_html(self.source, self.spans) if self.spans else ""
+        if not self.spans:
+            return ""
+        separator = "" if self.text == "".join(self.source) else " "
+        return spans.to_html(self.source, self.spans, separator)
 
 
 def _joined(tokens: Sequence[str]) -> str:

@@ -169,8 +169,7 @@ class CaptionMap(Drawable):
             notes.append(f"Drawn: the first {MAX_WORDS} words of {len(names):,}.")
         return notes
 
-    def figure(self):
-        """The panels, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.panels import draw  # imports matplotlib
 
         return draw(self.image, self.caption, self.panels, self.notes)

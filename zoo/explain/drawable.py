@@ -3,13 +3,14 @@
 import io
 from pathlib import Path
 
+from zoo.extras import need
 from zoo.files import atomic_write
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
 
 
 class Drawable:
-    """Base class of explanations; a subclass implements `figure` and `to_html`."""
+    """Base class of explanations; a subclass implements `_figure` and `to_html`."""
 
     def save(self, path: str | Path) -> Path:
         """Writes the figure or the page to a file.
@@ -23,6 +24,7 @@ class Drawable:
 
         Raises:
             ValueError: if the suffix is none of these.
+            MissingExtra: if it is an image, and matplotlib is not installed.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -41,18 +43,28 @@ class Drawable:
         return []
 
     def figure(self):
-        """The drawing, as a `matplotlib.figure.Figure`."""
-        raise NotImplementedError
+        """The drawing, as a `matplotlib.figure.Figure`.
+
+        Raises:
+            MissingExtra: if matplotlib is not installed.
+        """
+        need("draw", "Drawing")
+        return self._figure()
 
     def to_html(self) -> str:
         """The page, as HTML without external resources."""
         raise NotImplementedError
 
+    def _figure(self):
+        """Implements `figure`, with matplotlib."""
+        raise NotImplementedError
+
     def _drawn(self, format):
+        figure = self.figure()
         from zoo.explain.drawing import save  # imports matplotlib
 
         buffer = io.BytesIO()
-        save(self.figure(), buffer, format)
+        save(figure, buffer, format)
         return buffer.getvalue()
 
     def _repr_png_(self):

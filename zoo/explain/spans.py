@@ -12,19 +12,20 @@ def color_of(type: str, types: Sequence[str]) -> str:
 
 
 def segments(
-    words: Sequence[str], spans: Sequence[tuple[str, int, int]]
+    words: Sequence[str], spans: Sequence[tuple[str, int, int]], separator: str = " "
 ) -> Iterator[tuple[str | None, str]]:
     """The text in order, cut at its spans: pairs of a type, `None` between spans, and the words.
 
     Args:
         words: The words.
         spans: `(type, start, end)`, in order, without overlap.
+        separator: The text between two words. Defaults to a space.
     """
-    done = 0
+    done, join = 0, separator.join
     for type, start, end in spans:
         if start > done:
-            yield None, " ".join(words[done:start])
-        yield type, " ".join(words[start:end])
+            yield None, join(words[done:start])
+        yield type, join(words[start:end])
         done = end
     if done < len(words):
-        yield None, " ".join(words[done:])
+        yield None, join(words[done:])

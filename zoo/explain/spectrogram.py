@@ -98,8 +98,7 @@ class Spectrogram(Drawable):
             notes.append(f"Drawn: the first {MAX_TOKENS} tokens of {len(self.tokens):,}.")
         return notes
 
-    def figure(self):
-        """The drawing, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.sound_map import draw  # imports matplotlib
 
         return draw(self)

@@ -92,8 +92,7 @@ class Surprisal(Drawable):
         """The summary, and a sentence that says what is drawn."""
         return [*self.summary, MEASURED]
 
-    def figure(self):
-        """The text with shaded tokens, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.shaded_text import draw  # imports matplotlib
 
         return draw(self.boxes, self.title, None, self.notes, label=UNIT)

@@ -128,8 +128,7 @@ class TokenWeights(Drawable):
             notes.append(ATTENTION_NOTE)
         return notes
 
-    def figure(self):
-        """The text with shaded tokens, as a `matplotlib.figure.Figure`."""
+    def _figure(self):
         from zoo.explain.shaded_text import draw  # imports matplotlib
 
         return draw(self.boxes, self.prediction, self.probability, self.notes, self._full)

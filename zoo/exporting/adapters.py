@@ -75,12 +75,13 @@ class Tagger:
     def description(self) -> dict:
         preprocessor, model = self.model.preprocessor, self.model
         tokenizer = preprocessor.tokenizer
+        unit = tokenizer.unit.removesuffix("s")
         lookup = "1 if unknown; in Unicode's composed form (NFC)"
         meanings = {
-            "word_ids": f"the line of each word in {WORDS_FILE}, counted from 2; {lookup}"
+            "word_ids": f"the line of each {unit} in {WORDS_FILE}, counted from 2; {lookup}"
             + (", in lower case" if tokenizer.lowercase else ""),
-            "padding_mask": MASK.format("word"),
-            "tags": "the index of each word's tag in `tags` of this file, counted from 0",
+            "padding_mask": MASK.format(unit),
+            "tags": f"the index of each {unit}'s tag in `tags` of this file, counted from 0",
             "confidences": "the probability of that tag, given the whole sentence",
             "intents": "the probability of each of `intents` of this file",
         }
@@ -111,11 +112,12 @@ class Tagger:
     def sentences(self, random: np.random.Generator) -> list[list[str]]:
         tokenizer = self.model.preprocessor.tokenizer
         known, letters = tokenizer.get_vocabulary(), [*tokenizer.characters, UNKNOWN_CHARACTER]
+        longest = 39 if tokenizer.unit == "words" else 1
 
         def word():
             if random.random() < 0.8:
                 return known[random.integers(len(known))]
-            return "".join(random.choice(letters, random.integers(1, 40)))
+            return "".join(random.choice(letters, random.integers(1, longest + 1)))
 
         return [[word() for _ in range(length)] for length in lengths(MAX_WORDS)]
 

@@ -1,6 +1,5 @@
 """Exports a model as a graph, and keeps the result only if it agrees with the model."""
 
-import importlib.util
 import json
 import pkgutil
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.exporting.formats import BACKEND, FORMATS, OTHER_BACKENDS, REFUSED
+from zoo.extras import need
 from zoo.files import atomic_directory
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS, task_of
@@ -77,7 +77,7 @@ def export(
 
     Raises:
         ValueError: if the format, the task, the backend or an option is not supported.
-        ImportError: if a package that the format needs is missing.
+        MissingExtra: if a package that the format needs is missing.
         FileExistsError: if the directory is not empty.
         ExportError: if the graph could not be written, or disagrees with the model.
     """
@@ -132,7 +132,7 @@ def check_format(format: str) -> None:
 
     Raises:
         ValueError: if the format is unknown, or refused because its results would be wrong.
-        ImportError: if a package is missing.
+        MissingExtra: if a package is missing.
     """
     if format not in FORMATS:
         known = " or ".join(FORMATS)
@@ -144,13 +144,7 @@ def check_format(format: str) -> None:
         raise ValueError(
             f"The format is {known}.{did_you_mean(format, FORMATS)} Received: format={format}"
         )
-    missing = [name for name in FORMATS[format].needs if not importlib.util.find_spec(name)]
-    if missing:
-        raise ImportError(
-            f"Writing {format} and checking the result needs the packages "
-            f'{" and ".join(FORMATS[format].needs)}: pip install "seqzoo[{format}]". '
-            f"Received: no {' and no '.join(missing)}"
-        )
+    need(FORMATS[format].extra, f"Writing {format} and checking it")
 
 
 def check_task(task: str) -> None:

@@ -36,7 +36,7 @@ ONNX_FILE, ONNX_OPSET = "model.onnx", 18
 class SavedModel:
     """A SavedModel directory, for `tf.saved_model.load` and TensorFlow Serving."""
 
-    needs = ()
+    extra = "tensorflow"
 
     @staticmethod
     def write(graph: "keras.Model", shapes: "Shapes", directory: Path) -> None:
@@ -64,7 +64,7 @@ class SavedModel:
 class Onnx:
     """A directory with `model.onnx`, for ONNX Runtime."""
 
-    needs = ("tf2onnx", "onnxruntime")  # onnxruntime runs the check
+    extra = "onnx"  # whose onnxruntime runs the check
 
     @staticmethod
     def write(graph: "keras.Model", shapes: "Shapes", directory: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from zoo.extras import need
+
 MAX_BYTES = 4 * 1024**3  # of all arrays of a file
 MAX_ARRAYS = 10_000
 MAX_HEADER = 16 * 1024**2  # bytes of JSON, and of one attribute
@@ -57,7 +59,7 @@ def read(path: str | Path) -> WeightFile:
     Raises:
         FileError: if the file is of another kind, damaged, partial or too large.
         FileNotFoundError: if it does not exist.
-        ImportError: if it needs torch, which is not installed.
+        MissingExtra: if it needs torch, which is not installed.
     """
     path = Path(path)
     readers = {
@@ -113,13 +115,9 @@ def _read_torch(path: Path) -> WeightFile:
             _check_count(len(archive.infolist()), path)
     except zipfile.BadZipFile as error:
         raise _damaged(path, "file of `torch.save` (1.6 or later)", error) from None
-    try:
-        import torch  # an extra of this package
-    except ImportError as error:
-        raise ImportError(
-            'Files of torch need torch: pip install "seqzoo[torch]", or save the state dict as '
-            f".safetensors. Received: {path}"
-        ) from error
+    need("torch", f"Reading {path} (unlike a state dict saved as .safetensors)")
+    import torch
+
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

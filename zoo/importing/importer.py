@@ -69,7 +69,7 @@ def load(path: str | Path, layer: str | Sequence[str] | None = None) -> Imported
         FileError: if the file is damaged or too large, has no such layer, or several and none was
             chosen, or if weights are missing or have other shapes.
         Disagreement: if layer and source differ by more than 1e-4 on the same inputs.
-        ImportError: if the file is of torch, and torch is not installed.
+        MissingExtra: if the file is of torch, and torch is not installed.
     """
     file = read(path)
     chosen = _chosen(file, [layer] if isinstance(layer, str) else layer)

@@ -6,6 +6,7 @@ torch and Keras run their own layers. TensorFlow Addons is archived, so its CRF 
 import keras
 import numpy as np
 
+from zoo.extras import need
 from zoo.importing.crf import CRFWeights
 from zoo.importing.recurrent import RecurrentWeights
 
@@ -24,15 +25,11 @@ def torch_outputs(
         `[batch, time, units]`, zero at padding; then of each layer its states.
 
     Raises:
-        ImportError: if torch is not installed.
+        MissingExtra: if torch is not installed.
     """
-    try:
-        import torch  # an extra of this package
-    except ImportError as error:
-        raise ImportError(
-            "The weights are compared with a layer of torch, which is not installed: "
-            'pip install "seqzoo[torch]"'
-        ) from error
+    need("torch", "The comparison of the weights with those of torch's layer")
+    import torch
+
     cls = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[weights.cell]
     layer = cls(
         weights.features, weights.units, len(weights.stack), bias=weights.has_bias,

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from zoo.checks import check_integer
-from zoo.choices import adaptive_embedding_conflicts, check
+from zoo.conflicts import adaptive_embedding_conflicts, check
 
 
 @keras.saving.register_keras_serializable("zoo")

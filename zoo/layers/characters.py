@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from zoo.choices import CHARACTER_FEATURES, character_conflicts, check, check_choice
+from zoo.choices import CHARACTER_FEATURES, check_choice
+from zoo.conflicts import character_conflicts, check
 from zoo.layers.attention.base import MASKED_SCORE
 from zoo.layers.recurrent import RecurrentEncoder
 

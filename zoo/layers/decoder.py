@@ -319,7 +319,7 @@ class AttentiveDecoder(keras.layers.Layer):
             The attentional vectors `[rows, units]`, the next state, and the attention weights
             `[rows, source]`, `None` with attention `"none"`.
         """
-        cells = [layer.cell for layer in self.stack]
+        cells = [cell_of(layer, self.compute_dtype) for layer in self.stack]
         output, state, weights = self._step(inputs, state, constants, cells)
         return output if self.input_feeding else self.combine(output), state, weights
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from zoo.choices import check, image_conflicts
+from zoo.conflicts import check, image_conflicts
 
 RESIDUAL = "residual"
 WIDTHS = (32, 64, 128)

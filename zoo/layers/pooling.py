@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from zoo.choices import ATTENTIONS, POOLINGS, check, check_choice, head_conflicts
-from zoo.layers.attention import make_attention
+from zoo.choices import ATTENTIONS, POOLINGS, check_choice
+from zoo.conflicts import check, head_conflicts
+from zoo.layers.attention import BahdanauAttention, make_attention
 from zoo.layers.tensors import as_float
 
 
@@ -108,6 +109,19 @@ class SequencePooling(keras.layers.Layer):
             training=training,
         )
         return vector[:, 0], weights
+
+    def fold_query(self):
+        """Makes the learned query and its projection by `bahdanau` one row of numbers.
+
+        Their product is a constant, so `units` numbers do what a matrix of `units²` did: the query
+        becomes the first unit vector, and all rows of the matrix but the first are zero, which
+        take no space in a compressed file. The outputs stay the same.
+        """
+        if isinstance(getattr(self, "attention", None), BahdanauAttention):
+            kernel = self.attention.query_kernel
+            product = ops.matmul(self.query[0], kernel)  # [1, units]
+            kernel.assign(ops.concatenate([product, ops.zeros_like(kernel[1:])], axis=0))
+            self.query.assign(ops.one_hot([[0]], self.query.shape[-1], dtype=self.query.dtype))
 
     def _last(self, states, mask):
         following = ops.concatenate([mask[:, 1:], ops.zeros_like(mask[:, :1])], axis=1)

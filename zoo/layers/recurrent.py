@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.choices import CELLS, check, check_choice, weight_dropout_conflicts
+from zoo.choices import CELLS, check_choice
+from zoo.conflicts import check, weight_dropout_conflicts
 from zoo.layers.recurrence import run_recurrent
 from zoo.layers.tensors import as_float, count_valid, known_values
 

@@ -5,7 +5,7 @@ from typing import Any, NotRequired, TypedDict
 import keras
 from keras import ops
 
-from zoo.choices import check, head_conflicts
+from zoo.conflicts import check, head_conflicts
 from zoo.layers.attention import MultiHeadAttention
 from zoo.layers.attention.base import check_positive
 from zoo.layers.tensors import as_float, like

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.extras import need
+
 BINS = 15
 LIMITS = (0.05, 20.0)  # of a temperature
 
@@ -46,6 +48,7 @@ def calibrate(logits: np.ndarray, truth: Sequence[int] | np.ndarray) -> Calibrat
     References:
         - Guo et al. 2017, On calibration of modern neural networks, section 4.2, equation 9.
     """
+    need("train", "Calibration", "scipy")
     from scipy.optimize import minimize_scalar
 
     logits, truth = logits.astype("float64"), np.asarray(truth)

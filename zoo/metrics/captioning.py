@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from types import SimpleNamespace
 
+from zoo.extras import need
 from zoo.unicode import compose
 
 # The words that all three metrics count: lower-cased runs of letters and digits, without
@@ -46,6 +47,7 @@ def caption_scores(
             image has no reference.
         TypeError: if a text is not a string.
     """
+    need("train", "Measuring", "rouge_score")
     from rouge_score.rouge_scorer import RougeScorer
 
     references, hypotheses = _counted(*_checked(references, hypotheses))
@@ -131,6 +133,7 @@ def _counted(references, hypotheses):
 
 def _bleu(order, references, hypotheses):
     """The score and its signature."""
+    need("train", "Measuring", "sacrebleu")
     from sacrebleu.metrics import BLEU
 
     # `force` suppresses a warning about texts that are tokenised already.

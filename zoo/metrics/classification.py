@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo.extras import need
 from zoo.metrics.calibration import expected_calibration_error
 from zoo.unicode import compose
 
@@ -25,6 +26,7 @@ def classification_scores(
     Raises:
         ValueError: if there are no examples, or a true label is not among `labels`.
     """
+    need("train", "Measuring", "sklearn")
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 
     if not len(truth):
@@ -54,6 +56,7 @@ def classification_scores(
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """Confusion matrix, integers `[labels, labels]`: true labels in rows, predicted in columns."""
+    need("train", "Measuring", "sklearn")
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(truth, predicted, labels=list(labels))

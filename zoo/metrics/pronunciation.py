@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from zoo.extras import need
 from zoo.unicode import compose
 
 _STRESSED = re.compile(r"(?<=[A-Z])[012](?= |$)")  # of a vowel in ARPAbet, such as `EH1`
@@ -123,6 +124,7 @@ def _phones(text: str) -> str:
 
 
 def _scored(word, references, hypothesis):
+    need("train", "Measuring", "rapidfuzz")
     from rapidfuzz.distance import Levenshtein
 
     answer = hypothesis.split()

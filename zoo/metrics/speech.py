@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo.extras import need
 from zoo.unicode import compose
 
 MAX_WORDS = 20  # of a confusion matrix
@@ -30,6 +31,7 @@ def speech_scores(references: Sequence[str], hypotheses: Sequence[str]) -> dict[
         ValueError: if there is nothing to score, all references are empty, or references and
             hypotheses differ in number.
     """
+    need("train", "Counting word errors", "jiwer")
     import jiwer
 
     references, hypotheses = _checked(references, hypotheses)
@@ -46,6 +48,7 @@ def word_error_counts(references: Sequence[str], hypotheses: Sequence[str]) -> l
 
     Args, Raises: as `speech_scores`, but references may be empty.
     """
+    need("train", "Counting word errors", "jiwer")
     import jiwer
 
     references, hypotheses = _checked(references, hypotheses, empty=True)
@@ -113,6 +116,7 @@ def word_confusion(
     Raises:
         TypeError, ValueError: as `speech_scores`.
     """
+    need("train", "Counting word errors", "jiwer")
     import jiwer
 
     references, hypotheses = _checked(references, hypotheses)

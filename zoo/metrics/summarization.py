@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 
+from zoo.extras import need
 from zoo.metrics.translation import checked_texts
 
 # A word is a run of letters and digits, in lower case. rouge-score's own rule, which is the same
@@ -64,6 +65,7 @@ def summary_score_each(
 
 def _rouge(references, hypotheses, split):
     """The scores of each summary, by name."""
+    need("train", "Measuring", "rouge_score")
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(list(ORDERS.values()), tokenizer=SimpleNamespace(tokenize=split))

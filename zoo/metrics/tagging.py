@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 
+from zoo.extras import need
 from zoo.metrics.classification import confusion
 from zoo.tags import Sentences, count_ill_formed
 from zoo.unicode import compose
@@ -45,6 +46,7 @@ def tagging_scores(
         ValueError: if there is nothing to score, references and predictions differ in length,
             the scheme is unknown, or a tag does not belong to it.
     """
+    need("train", "Measuring", "seqeval")
     from seqeval.metrics import sequence_labeling, v1
     from seqeval.scheme import IOB1, IOB2, IOBES
 
@@ -91,6 +93,7 @@ def per_tag_table(references: Sentences, predictions: Sentences) -> list[dict]:
     Raises:
         TypeError, ValueError: as `tagging_scores`.
     """
+    need("train", "Measuring", "sklearn")
     from sklearn.metrics import precision_recall_fscore_support
 
     truth, predicted = _flat(references, predictions)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 
+from zoo.extras import need
 from zoo.unicode import compose
 
 # sacreBLEU's tokenizer of each language whose words have no spaces between them, or, in Korean, are
@@ -140,6 +141,7 @@ def _label(low, high):
 
 
 def _metrics(language):
+    need("train", "Measuring", "sacrebleu")
     from sacrebleu.metrics import BLEU, CHRF
 
     tokenizer = TOKENIZERS.get(_primary(language), DEFAULT_TOKENIZER)
@@ -165,6 +167,7 @@ def _lower_cased_tokens(language):
     It lower-cases, normalises punctuation and, where words have spaces between them, tokenises as
     Moses does.
     """
+    need("train", "Measuring", "sacremoses")
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)

@@ -5,10 +5,12 @@ Importing this package registers the classes with Keras, so that KerasHub loads 
 presets.
 """
 
-# ruff: noqa: E402 (KerasHub needs a home folder when it is imported, and fails unclearly without)
+# ruff: noqa: E402 (what KerasHub needs is checked first, because it fails unclearly without)
+from zoo.backends import check_models
 from zoo.home import provide_home
 
 provide_home()
+check_models()
 
 from zoo.models.causal_lm import CausalLM, CausalLMBackbone, CausalLMPreprocessor
 from zoo.models.image_to_text import (

@@ -38,7 +38,8 @@ def load(source: str | Path | Sequence[str | Path], **kwargs) -> "TaskModel":
     Raises:
         PresetError: if the preset does not exist, could not be downloaded, is damaged, or was
             refused.
-        ImportError: if the package that downloads from that hub is not installed.
+        MissingExtra: if a package is not installed that downloads from that hub, or that all models
+            need: a backend of Keras, or KerasHub.
         ValueError: if the members of an ensemble do not fit each other.
 
     Example:

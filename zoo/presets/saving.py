@@ -75,7 +75,8 @@ def save(
         history: Metrics after each epoch, for the learning curves: the epoch, and values by name.
             Defaults to none.
         dtype: `"float16"` or `"float32"`: the type in which weights are stored. Loading casts
-            them to the dtype of the model. Defaults to `"float16"`.
+            them to the dtype of the model. In `"float16"` matrices have the 8 significant bits of
+            bfloat16, because zeros compress: the file is a fifth smaller. Defaults to `"float16"`.
         overwrite: Whether to replace a directory that is not empty. Defaults to `False`.
 
     Returns:
@@ -167,6 +168,7 @@ def _require_room(directory, model):
 def _rewrite(path, dtype):
     """Rewrites a weights file in another dtype, compressed and without the optimizer."""
     import h5py
+    import ml_dtypes
     import numpy as np
 
     # Written in memory first: see `_require_room`.
@@ -182,6 +184,8 @@ def _rewrite(path, dtype):
             value = item[()]
             if np.issubdtype(value.dtype, np.floating):
                 with np.errstate(over="ignore"):
+                    if dtype == "float16" and value.ndim > 1:
+                        value = value.astype(ml_dtypes.bfloat16)
                     value = value.astype(dtype)
                 if not np.isfinite(value).all():
                     raise PresetError(

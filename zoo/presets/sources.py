@@ -1,6 +1,5 @@
 """Resolves the source of a preset to a checked local directory."""
 
-import importlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo import tracking_store
+from zoo.extras import need
 from zoo.files import atomic_directory
 from zoo.home import home
 from zoo.presets import builtin
@@ -36,7 +36,7 @@ def resolve(source: str | Path) -> Path:
     Raises:
         PresetError: if the preset does not exist, could not be downloaded, is damaged, or was
             refused.
-        ImportError: if the package that downloads from that hub is not installed.
+        MissingExtra: if the package that downloads from that hub is not installed.
     """
     directory = _locate(source).resolve()
     check(directory)
@@ -93,6 +93,7 @@ def _cached(fetch: Callable[[str, Path], Path], name: str) -> Path:
 
 def _from_mlflow(uri, folder):
     """The preset in a logged model. No other file of the model is used, and no code is run."""
+    need("train", f"{uri}, a model of MLflow,", "mlflow")
     import mlflow.artifacts
     import yaml
 
@@ -129,33 +130,27 @@ def _from_mlflow(uri, folder):
 
 
 def _from_hugging_face(name, folder):
-    hub = _package("huggingface_hub", f"hf://{name}")
     if name.count("/") != 1:
         raise PresetError(
             f"A Hugging Face model has the form hf://OWNER/NAME. Received: hf://{name}"
         )
+    need("huggingface", f"hf://{name}, a model of Hugging Face,", "huggingface_hub")
+    import huggingface_hub
+
     with _downloading(f"hf://{name}"):
-        return Path(hub.snapshot_download(name, allow_patterns=_WANTED))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=_WANTED))
 
 
 def _from_kaggle(name, folder):
-    hub = _package("kagglehub", f"kaggle://{name}")
+    import kagglehub
+
     if name.count("/") not in (3, 4):
         raise PresetError(
             "A Kaggle model has the form kaggle://OWNER/NAME/keras/VARIATION[/VERSION]. "
             f"Received: kaggle://{name}"
         )
     with _downloading(f"kaggle://{name}"):
-        return Path(hub.model_download(name))
-
-
-def _package(name, source):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"This source needs the package {name}: `pip install {name}`. Received: {source}"
-        ) from error
+        return Path(kagglehub.model_download(name))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ neither unsigned integers nor nanoseconds, and reads CSV and JSON in ways of its
 that depend on the cluster, and, with `mlflow.pyfunc.spark_udf`, fail as a whole for one bad row.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from zoo.extras import need
 from zoo.scoring import ScoringError
 from zoo.scoring.tables import Part
 
@@ -31,11 +31,8 @@ JAVA_ERROR = re.compile(r"^: (.+)", re.M)
 
 
 def require_spark() -> None:
-    """Raises a `ScoringError` if PySpark or Java is missing."""
-    if importlib.util.find_spec("pyspark") is None:
-        raise ScoringError(
-            "`zoo score` needs PySpark, which is not installed.", 'pip install "seqzoo[score]"'
-        )
+    """Raises a `MissingExtra` if PySpark is missing, a `ScoringError` if Java is."""
+    need("score", "`zoo score`")
     home = os.environ.get("JAVA_HOME")
     if not (shutil.which("java") if not home else shutil.which("java", path=f"{home}/bin")):
         raise ScoringError(

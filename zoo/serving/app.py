@@ -6,12 +6,12 @@ Addresses: `POST /invocations` with MLflow's protocol (`inputs`, `instances`, `d
 `error_code` and `message`, and never a stack trace: the server's log has it.
 """
 
-import base64
-import binascii
+import asyncio
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextvars import ContextVar
 from html import escape
 from importlib.resources import files
@@ -19,17 +19,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow import pyfunc
+from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import scoring_server
 
 from zoo.serving.batcher import Busy, MicroBatcher
+from zoo.serving.inputs import check_values, read_input
 from zoo.suggestions import did_you_mean
 from zoo.tasks import Task
 from zoo.tracking import flavor
 
 PATHS = ("/", "/ping", "/health", "/version", "/invocations", "/explain")
-FORMATS = sorted(scoring_server.SUPPORTED_FORMATS)
+PLAIN = ("application/json", "application/json; charset=utf-8")
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_INPUTS = 1024  # of one request
 MAX_REQUESTS = 256  # in progress at a time
@@ -58,6 +60,7 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
         super().__init__(model_meta=meta, model_impl=flavor.TextModel(self))
         self.task = task
         self._batcher = batcher
+        self._defaults = {it.name: it.default for it in meta.signature.params.params}
 
     def predict(self, data, params=None):
         """Answers the inputs of a request; see `zoo.tracking.flavor.TextModel.predict`."""
@@ -68,15 +71,27 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
             _errors.get().append(error)
             raise
 
+    async def answer(self, inputs: list[str]) -> bytes:
+        """The JSON with which MLflow's server answers `{"inputs": inputs}`.
+
+        It makes no data frames, which take as long as the answer of a small model, and no thread.
+        """
+        answers = asyncio.wrap_future(self._submit(inputs, dict(self._defaults)))
+        found = await asyncio.wait_for(answers, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get())
+        return json.dumps({"predictions": flavor.rows(found)}).encode()
+
     def infer(self, inputs: list[Any], **options) -> list[Any]:
         """Answers inputs; those of a model of images or recordings are files in base64."""
+        return self._submit(inputs, options).result()
+
+    def _submit(self, inputs, options) -> Future:
         if not 1 <= len(inputs) <= MAX_INPUTS:
             raise ValueError(
                 f"A request must have from 1 to {MAX_INPUTS:,} inputs: split it. "
                 f"Received: {len(inputs):,} inputs"
             )
         options.pop("batch_size", None)  # the server chooses it
-        return self._batcher.infer([read_input(one, self.task) for one in inputs], **options)
+        return self._batcher.submit([read_input(one, self.task) for one in inputs], **options)
 
     def _check_options(self, options):
         for name in options:
@@ -86,57 +101,6 @@ class ServedModel(pyfunc.PyFuncModel):  # type: ignore[name-defined]
                     f"{', '.join(sorted(self.task.options))}."
                     f"{did_you_mean(name, self.task.options)} Received: {name}"
                 )
-
-
-def read_input(value: Any, task: Task) -> Any:
-    """An input of a request as `infer` takes it.
-
-    Raises:
-        ValueError: if it is neither a text nor, of images and recordings, a file in base64. A path
-            is never opened.
-    """
-    if task.input in ("image", "audio"):
-        # MLflow decodes the cells of data frames, and leaves `inputs` as they are. No file of an
-        # image or a recording is also valid base64.
-        encoded = value if isinstance(value, bytes) else str(value).encode()
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            if isinstance(value, bytes):
-                return value
-        rule = f"{task.inputs_name} must be the contents of files in base64"
-    elif isinstance(value, str):
-        return value
-    else:
-        rule = f"{task.inputs_name} must be strings"
-    raise ValueError(f"The {rule}. Received: {value!r:.80}")
-
-
-def check_values(body: bytes) -> None:
-    """Refuses inputs that are no strings, of which MLflow makes some: `None` and `"[1 2]"`.
-
-    Raises:
-        ValueError: if the JSON has another value among its inputs.
-    """
-    try:
-        given = json.loads(body)
-        inputs = {name: given[name] for name in FORMATS if name in given}
-    except RecursionError:
-        raise ValueError("The body must be JSON without deep nesting.") from None
-    except (ValueError, TypeError):
-        return  # MLflow says what is wrong
-    for name, values in inputs.items():
-        if name == "dataframe_split":
-            values = values.get("data") if isinstance(values, dict) else values
-        rows = [values] if isinstance(values, str) else values
-        for row in rows if isinstance(rows, list) else [rows]:
-            in_columns = name.startswith("dataframe") or isinstance(row, dict)
-            cells = (row.values() if isinstance(row, dict) else row) if in_columns else [row]
-            for cell in cells if isinstance(cells, Iterable) else [cells]:
-                if not isinstance(cell, str):
-                    raise ValueError(
-                        f"Each input must be a string, in {name!r} too. Received: {cell!r:.80}"
-                    )
 
 
 def create_app(
@@ -156,7 +120,8 @@ def create_app(
     from fastapi.responses import HTMLResponse, JSONResponse
 
     logging.getLogger(scoring_server.__name__).setLevel(logging.ERROR)  # not of each bad input
-    app = scoring_server.init(ServedModel(batcher, task))
+    served = ServedModel(batcher, task)
+    app = scoring_server.init(served)
     page = page_of(name, task)
     one_at_a_time = threading.Lock()  # a picture takes as much time as many answers
     places = threading.Semaphore(MAX_EXPLANATIONS)
@@ -192,7 +157,7 @@ def create_app(
             _errors.get().append(error)
             return JSONResponse({}, 400)
 
-    return Guard(app, max_bytes, hosts)
+    return Guard(app, served.answer, max_bytes, hosts)
 
 
 class Guard:
@@ -200,12 +165,14 @@ class Guard:
 
     Args:
         app: The app behind it.
+        answer: Function from a list of strings to the JSON of their answers, for the plainest
+            requests.
         max_bytes: int. Most bytes of the body of a request.
         hosts: Names that a request may use in the header `Host`, without ports.
     """
 
-    def __init__(self, app: Channel, max_bytes: int, hosts=HOSTS):
-        self.app, self.max_bytes = app, max_bytes
+    def __init__(self, app: Channel, answer: Channel, max_bytes: int, hosts=HOSTS):
+        self.app, self.answer, self.max_bytes = app, answer, max_bytes
         self.hosts = {name.strip("[]").lower() for name in hosts}
         self._in_progress = 0
 
@@ -245,10 +212,20 @@ class Guard:
             )
         if scope["path"] == "/invocations" and "json" in headers[b"content-type"]:
             try:
-                check_values(body)
+                inputs = check_values(body)
             except ValueError as error:
                 return await _answer(send, 400, INVALID, str(error))
+            if inputs and headers[b"content-type"] in PLAIN:
+                return await self._answer_plain(inputs, send)
         return await self._run(scope, body, receive, send)
+
+    async def _answer_plain(self, inputs, send) -> None:
+        try:
+            await _send(send, 200, await self.answer(inputs))
+        except TimeoutError:
+            await _answer(send, *_worded(504, b"", []))
+        except Exception as error:
+            await _answer(send, *_worded(500, b"", [error]))
 
     def _refusal(self, path, headers):
         host = headers.get(b"host", "")
@@ -348,7 +325,11 @@ def _host_of(address: str) -> str | None:
 
 
 async def _answer(send: Channel, status: int, code: str, message: str) -> None:
-    body = json.dumps({"error_code": code, "message": message}, ensure_ascii=False).encode()
+    content = {"error_code": code, "message": message}
+    await _send(send, status, json.dumps(content, ensure_ascii=False).encode())
+
+
+async def _send(send: Channel, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -79,6 +79,10 @@ class MicroBatcher:
             RuntimeError: if the batcher is closed.
             Exception: what the function raises for these inputs.
         """
+        return self.submit(inputs, **options).result()
+
+    def submit(self, inputs: Sequence[Any], **options) -> Future:
+        """Like `infer`, without waiting: returns the future of the answers."""
         request = _Request(inputs, options, time.monotonic())
         with self._changed:
             if self._closed:
@@ -91,7 +95,7 @@ class MicroBatcher:
                 )
             self._queue.append(request)
             self._changed.notify_all()
-        return request.answers.result()
+        return request.answers
 
     def close(self) -> None:
         """Answers the requests that wait, and refuses others."""

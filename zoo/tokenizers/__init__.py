@@ -1,9 +1,11 @@
 """Tokenizers: SentencePiece subwords, characters, symbols, and words."""
 
-# ruff: noqa: E402 (KerasHub needs a home folder when it is imported, and fails unclearly without)
+# ruff: noqa: E402 (what KerasHub needs is checked first, because it fails unclearly without)
+from zoo.backends import check_models
 from zoo.home import provide_home
 
 provide_home()
+check_models()
 
 from zoo.tokenizers.characters import CharacterTokenizer, train_character_tokenizer
 from zoo.tokenizers.spaced_words import SpacedWordTokenizer, train_spaced_word_tokenizer

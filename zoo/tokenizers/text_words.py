@@ -26,7 +26,8 @@ class TextWordTokenizer(WordTokenizer):
     """
 
     def __init__(self, words=None, lowercase=False, language=None, **kwargs):
-        kwargs.pop("jamo", None)  # of the base class; a text's characters have no ids
+        for name in ("jamo", "unit"):  # of the base class; a text's characters have no ids
+            kwargs.pop(name, None)
         super().__init__(words, (), lowercase, language=language, **kwargs)
         self.file_assets = [WORDS_FILE]
 
@@ -63,7 +64,7 @@ class TextWordTokenizer(WordTokenizer):
 
     def get_config(self):
         config = super().get_config()
-        del config["jamo"]
+        del config["jamo"], config["unit"]
         return config
 
 

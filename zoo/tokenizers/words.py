@@ -9,6 +9,7 @@ import keras
 import keras_hub
 import regex
 
+from zoo.choices import UNITS, check_choice
 from zoo.unicode import compose
 
 PADDING, UNKNOWN = 0, 1
@@ -55,17 +56,29 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
             `False`.
         language: The code of the language, such as `"en"`, which `split` depends on. Defaults to
             `None`.
+        unit: `"words"`, or `"characters"` for a vocabulary of single characters, of which the space
+            is one. Defaults to `"words"`.
 
     Raises:
-        ValueError: if a word or a character occurs twice, is empty, or contains a line break.
+        ValueError: if a word or a character occurs twice, is empty, or contains a line break, or
+            `unit` is unknown.
     """
 
     pad_token_id, unk_token_id = PADDING, UNKNOWN
 
     def __init__(
-        self, words=None, characters=None, lowercase=False, jamo=False, language=None, **kwargs
+        self,
+        words=None,
+        characters=None,
+        lowercase=False,
+        jamo=False,
+        language=None,
+        unit="words",
+        **kwargs,
     ):
         super().__init__(**kwargs)
+        check_choice("unit", unit, UNITS)
+        self.unit = unit
         self.lowercase = lowercase
         self.jamo = jamo
         self.language = language
@@ -118,8 +131,11 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         English is split approximately as in the Penn Treebank (`don't`: `do`, `n't`), other
         languages at spaces and around punctuation. If a model needs the exact tokenisation of a
         treebank, give it lists of words. Emoji are words, with all their parts (skin tones, flags);
-        invisible characters, such as a zero-width space or a byte-order mark, are not.
+        invisible characters, such as a zero-width space or a byte-order mark, are not. With
+        `unit="characters"`, its characters; white space between others is one space.
         """
+        if self.unit == "characters":
+            return split_characters(text)
         return split_text(text, self.language)
 
     def split_with_ends(self, text: str) -> list[tuple[str, int]]:
@@ -181,7 +197,13 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
             "lowercase": self.lowercase,
             "jamo": self.jamo,
             "language": self.language,
+            "unit": self.unit,
         }
+
+
+def split_characters(text: str) -> list[str]:
+    """The visible characters of a text in NFC, with one space for white space between them."""
+    return list(" ".join(_INVISIBLE.sub("", _BLANKS.sub(" ", compose(text))).split()))
 
 
 def split_text(text: str, language: str | None = None) -> list[str]:
@@ -223,6 +245,7 @@ def train_word_tokenizer(
     lowercase: bool = False,
     jamo: bool = False,
     language: str | None = None,
+    unit: str = "words",
 ) -> WordTokenizer:
     """Creates a tokenizer from the words and characters of sentences.
 
@@ -230,7 +253,7 @@ def train_word_tokenizer(
         sentences: Lists of words.
         min_count: int. Number of occurrences from which a word is in the vocabulary. All
             characters are in the vocabulary. Defaults to `1`.
-        lowercase, jamo, language: See `WordTokenizer`.
+        lowercase, jamo, language, unit: See `WordTokenizer`.
 
     Returns:
         A `WordTokenizer`; the most frequent words have the lowest ids.
@@ -254,6 +277,7 @@ def train_word_tokenizer(
         lowercase,
         jamo,
         language,
+        unit,
     )
 
 

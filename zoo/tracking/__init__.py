@@ -8,7 +8,10 @@ used, because its import takes seconds.
 
 import importlib
 
+from zoo.extras import need
 from zoo.tracking_store import StoreError, prepare_store, tracking_uri
+
+need("train", "Tracking", "mlflow")
 
 _MODULES = {
     "Gate": "gates",

@@ -29,7 +29,16 @@ FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
 WORD_LISTS = ("auto", "none")
 COLUMNS = ("text", "image", "audio", 0, "0")  # MLflow passes a list as the unnamed column 0
-REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub", "tensorflow", "tensorflow-text")
+REQUIREMENTS = (
+    "seqzoo",
+    "mlflow",
+    "keras",
+    "keras-hub",
+    "tensorflow",
+    "tensorflow-text",
+    "soundfile",
+    "soxr",
+)
 
 
 def signature(task: str) -> ModelSignature:
@@ -169,7 +178,7 @@ class TextModel:
         options = params or {}
         _check_loads_nothing(options)
         results = self.model.infer(to_list(model_input, self.column), **options)
-        return pd.DataFrame([_row(result.to_dict()) for result in results])
+        return pd.DataFrame(rows(results))
 
 
 def _check_loads_nothing(options: dict[str, Any]) -> None:
@@ -201,6 +210,11 @@ def to_list(model_input: Any, column: str | None = None) -> list:
     if isinstance(model_input, Iterable):
         return list(model_input)
     raise TypeError(f"The input must be a list of strings. Received: {type(model_input).__name__}")
+
+
+def rows(results: Iterable[Any]) -> list[dict[str, Any]]:
+    """Answers of `infer` as rows of a table; nested fields are JSON strings."""
+    return [_row(result.to_dict()) for result in results]
 
 
 def _row(result: dict[str, Any]) -> dict[str, Any]:

@@ -39,10 +39,13 @@ _OF_THE_GATEWAY = "create-promptlab-run"  # among the runs
 _GATEWAYS = "/ajax-api/2.0/mlflow/gateway-proxy"
 
 # The assistant's panel, which MLflow opens for every new browser, stays shut, its button hidden.
-_SHUT = """\
+# The mode is that of training, until somebody switches it: the other one shows no models.
+_START = """\
 <script>
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+if (!localStorage.getItem("mlflow.workflowType_v1"))
+  localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');
 </script>
 <style>[data-assistant-ui] { display: none !important }</style>
 """
@@ -98,7 +101,7 @@ class TrackingServer:
     def __init__(self, app: Channel, page: str, prefix: str = "", accounts: bool = False):
         self.app, self.prefix = app, prefix
         self.resources = _RESOURCES | _ACCOUNTS if accounts else _RESOURCES
-        self.page = page.replace("<head>", f"<head>{_SHUT}", 1)
+        self.page = page.replace("<head>", f"<head>{_START}", 1)
 
     async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
         if scope["type"] == "lifespan":

@@ -8,6 +8,9 @@ consists of a `RecipeSpec` (its name and the schema of its files, without Keras)
 
 import importlib
 
+from zoo.backends import check_models
+from zoo.extras import need
+
 _MODULES = {
     "CheckpointError": "checkpoint",
     "ConfigError": "config",
@@ -23,13 +26,19 @@ _MODULES = {
     "run": "runner",
 }
 
+_LIGHT = ("config", "schema")  # modules that need neither Keras nor MLflow
+
 __all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str):
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module = _MODULES[name]
+    if module not in _LIGHT:
+        need("train", "Training")
+        check_models()
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__():

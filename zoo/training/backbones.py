@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from zoo.extras import MissingExtra, install
 from zoo.models.pretrained import check_encoder_class
 from zoo.training.schema import FineTuningConfig
 
@@ -20,7 +21,7 @@ def load_tokenizer(source: str) -> keras_hub.tokenizers.Tokenizer:
 
     Raises:
         ValueError: if it cannot be loaded, or is no text encoder.
-        ImportError: if a package that reads this format is not installed.
+        MissingExtra: if a package that reads this format is not installed.
     """
     with _loading(source):
         tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(source)
@@ -38,7 +39,7 @@ def load_encoder(source: str, dtype: Any) -> keras_hub.models.Backbone:
 
     Raises:
         ValueError: if it cannot be loaded.
-        ImportError: if a package that reads this format is not installed.
+        MissingExtra: if a package that reads this format is not installed.
     """
     with _loading(source):
         return keras_hub.models.Backbone.from_preset(source, dtype=dtype)
@@ -177,9 +178,11 @@ def _loading(source: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ImportError(
-            f"This backbone needs the package {error.name}: `pip install {error.name}`. "
-            f"Received: model.backbone={source!r}"
+        command = install("huggingface")
+        raise MissingExtra(
+            f"This backbone needs packages that are not installed: {command}. Received: "
+            f"model.backbone={source!r} ({error})",
+            command,
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split())

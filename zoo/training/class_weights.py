@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from zoo.choices import Conflict
+from zoo.conflicts import Conflict
 
 BALANCED = "balanced"
 

@@ -11,6 +11,7 @@ import zoo
 from zoo import presets
 from zoo.data import Dataset
 from zoo.files import atomic_directory
+from zoo.layers import SequencePooling
 from zoo.tracking import GateResult, Registered, Run
 from zoo.tracking.environment import environment
 from zoo.training import naming
@@ -149,6 +150,9 @@ class Finish:
         run.log_tags({"weights": source})
         model = in_float32(self.recipe, self.dataset, model)
         self._calibrate(model, run, progress)
+        for layer in model.layers:
+            if isinstance(layer, SequencePooling):
+                layer.fold_query()
         presets.save(
             model,
             directory,

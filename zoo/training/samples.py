@@ -5,6 +5,7 @@ from typing import Any
 
 import keras_hub
 
+from zoo.explain.drawable import Drawable
 from zoo.tracking import Run
 
 
@@ -21,8 +22,20 @@ def worst_and_best(scores: Sequence[float], samples: int) -> list[int]:
     return by_score[: samples - best] + by_score[len(by_score) - best :]
 
 
+def log_explanation(run: Run, explanation: Drawable, name: str) -> None:
+    """Logs an explanation as a picture, `attention/NAME.png`, and as a page with numbers, `.html`.
+
+    Args:
+        run: The run.
+        explanation: What `model.explain` returns.
+        name: Name of the files.
+    """
+    run.log_figure(explanation.figure(), f"attention/{name}.png")
+    run.log_text(explanation.to_html(), f"attention/{name}.html")
+
+
 def log_explanations(run: Run, model: keras_hub.models.Task, inputs: Iterable[Any]) -> None:
-    """Logs the explanation of each input as `attention/01.png` and so on.
+    """Logs the explanation of each input as `01` and so on; see `log_explanation`.
 
     Args:
         run: The run.
@@ -30,4 +43,4 @@ def log_explanations(run: Run, model: keras_hub.models.Task, inputs: Iterable[An
         inputs: Inputs of `model.explain`.
     """
     for number, one in enumerate(inputs, 1):
-        run.log_figure(model.explain(one).figure(), f"attention/{number:02}.png")
+        log_explanation(run, model.explain(one), f"{number:02}")

@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from zoo import data
-from zoo.choices import CELLS, DECODER_ATTENTIONS, Conflict, decoder_conflicts, is_choice
+from zoo.choices import CELLS, DECODER_ATTENTIONS, is_choice
+from zoo.conflicts import Conflict, decoder_conflicts
 from zoo.presets.builtin import PRETRAINED
 
 if TYPE_CHECKING:

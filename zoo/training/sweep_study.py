@@ -2,10 +2,10 @@
 
 import shlex
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.home import home
 from zoo.tracking_store import sqlite_uri
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WARMUP_EPOCHS = 2  # the first epoch in which a trial may be pruned
 REUSED, AGAIN = "same_as", "again"  # attributes of a trial: the number of an earlier one
+LOST = "lost"  # and how often its process died
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Plan:
         fixed: Changes to the file that all trials share.
         name: Name of the sweep.
         trials: Number of trials.
-        workers: Number of processes.
+        workers: Number of trials at a time.
     """
 
     spec: RecipeSpec
@@ -76,16 +77,6 @@ class SweepResult:
     columns: dict[str, list]
     best: list[str]
     value: float
-
-
-def require_optuna() -> None:
-    """Raises an ImportError with the remedy if Optuna is not installed."""
-    try:
-        import optuna  # noqa: F401  # heavy and optional
-    except ImportError:
-        error = ImportError("A sweep needs Optuna, which is not installed.")
-        error.hint = 'pip install "seqzoo[sweep]"'  # type: ignore[attr-defined]
-        raise error from None
 
 
 def folder() -> Path:
@@ -160,16 +151,30 @@ def count(trials: "Collection[optuna.trial.FrozenTrial]", plan: Plan) -> int:
     return len(trials)
 
 
-def requeue(study: "optuna.Study", plan: Plan) -> None:
-    """Sets the trials that an earlier process left unfinished to be tried again."""
+def requeue(
+    study: "optuna.Study",
+    plan: Plan,
+    numbers: Collection[int] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> None:
+    """Sets the trials that a process left unfinished to be tried again.
+
+    Args:
+        study: The study.
+        plan: The sweep.
+        numbers: Numbers of the trials. Defaults to `None`: all that are running.
+        attributes: Attributes of the trials to come. Defaults to none.
+    """
     from optuna.trial import TrialState
 
     for trial in running(study):
+        if numbers is not None and trial.number not in numbers:
+            continue
         # Its process may have ended before all values were asked for.
         is_whole = len(trial.params) == len(plan.space)
         values = trial.params if is_whole else trial.system_attrs.get("fixed_params")
         if values:
-            study.enqueue_trial(values, user_attrs={AGAIN: trial.number})
+            study.enqueue_trial(values, user_attrs={AGAIN: trial.number, **(attributes or {})})
         study.tell(trial.number, state=TrialState.FAIL)
 
 

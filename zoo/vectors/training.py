@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.extras import need
 from zoo.files import atomic_directory
 from zoo.unicode import compose
 from zoo.vectors.files import VECTORS_FILE, WORDS_FILE
@@ -33,19 +34,14 @@ def train_vectors(
         The words in NFC, the most frequent first, and their vectors, float32 `[words, size]`.
 
     Raises:
-        ImportError: if gensim is not installed.
+        MissingExtra: if gensim is not installed.
         ValueError: if no word occurs often enough.
 
     References:
         - Bojanowski et al. 2017, "Enriching word vectors with subword information".
     """
-    try:
-        fasttext = importlib.import_module("gensim.models.fasttext")  # heavy and optional
-    except ImportError as error:
-        raise ImportError(
-            "Training word vectors needs gensim: `pip install seqzoo[vectors]`, or `pip install "
-            f"gensim`. Received: {error}"
-        ) from error
+    need("vectors", "Training word vectors")
+    fasttext = importlib.import_module("gensim.models.fasttext")  # heavy
     corpus = [[compose(word) for word in sentence] for sentence in sentences]
     model = fasttext.FastText(
         vector_size=size,

@@ -9,6 +9,7 @@ from zoo.cli.errors import Failure
 from zoo.cli.models import FoundModel
 from zoo.cli.readers.texts import read_inputs
 from zoo.explain import Recordings
+from zoo.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ class AudioReader:
         self.failed = 0
         self.page: Any = None  # `Recordings`
         if args.html:
+            need("draw", "A page with spectrograms")
             self.page = Recordings(f"Transcripts by {args.model}", score_name="log-probability")
 
     def answer(self, inputs, model, infer) -> None:

@@ -34,6 +34,7 @@ class ConlluReader:
                 f"{model.task.name}",
                 hint="zoo ls --task token_classifier",
             )
+        self.args = args
         try:
             self.total: int | None = sum(1 for _ in conllu_sentences(lines(args.file), ()))
         except (FormatError, ValueError, FileNotFoundError) as error:
@@ -41,6 +42,12 @@ class ConlluReader:
         self.inputs: Iterable = blocks(lines(args.file))
 
     def answer(self, inputs, model, infer) -> None:
+        if not model.separator:
+            raise WrongUse(
+                "CoNLL-U has tags of words, and this model tags characters: give it a file of "
+                f"texts, one a line. Received: --file {self.args.file}",
+                hint=command("zoo", "infer", self.args.model, "--file", "texts.txt"),
+            )
         column = tag_column(model.tags, model.scheme)
         answers = infer([words(block) for block in inputs])
         for block, answer in zip(inputs, answers, strict=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli import backend, behaviour, models, output, settings
 from zoo.cli.errors import WrongUse, command
+from zoo.extras import METRICS, need
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 from zoo.terminal import waiting
@@ -84,6 +85,7 @@ def run(args: Namespace) -> None:
     if args.behaviour:
         behaviour.run(args, found)
         return
+    need("train", "Measuring", *METRICS)
     name = args.dataset or (found.card.dataset if found.card else None)
     if not name:
         raise WrongUse(

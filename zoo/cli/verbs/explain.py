@@ -12,6 +12,7 @@ from pathlib import Path
 from zoo.cli import backend, models, output
 from zoo.cli.errors import WrongUse, command
 from zoo.explain.effects import METHODS
+from zoo.extras import need
 
 EXAMPLES = """\
   zoo explain bilstm_bahdanau_sst2_en "Not a bad film at all." -o map.png
@@ -60,6 +61,8 @@ def run(args: Namespace) -> None:
         _check_output(file)
     found = models.find(args.model)
     _check_input(args, found)
+    if file and (file.suffix.lower() != ".html" or found.task.input == "audio"):
+        need("draw", "Drawing")
     options = {"method": args.method} if args.method else {}
     if args.pieces:
         options["pieces"] = True

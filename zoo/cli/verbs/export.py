@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo import exporting
 from zoo.cli import backend, models, output, settings
-from zoo.cli.errors import Failure, WrongUse, command
+from zoo.cli.errors import WrongUse, command
 from zoo.tasks import Task
 from zoo.terminal import quiet, waiting
 
@@ -120,5 +120,3 @@ def _wrong_use(hint: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise WrongUse(str(error), hint=hint) from None
-    except ImportError as error:
-        raise Failure(str(error), hint='pip install "seqzoo[onnx]"') from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli import backend, output, recipe_files
 from zoo.cli.errors import WrongUse
+from zoo.extras import need
 from zoo.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def run(args: Namespace) -> None:
 
 def enter(cards: "list[Card]") -> list:
     """Enters models in the tracking store, with a line for each that is new."""
-    backend.choose()
+    need("train", "Entering models in the tracking store", "mlflow")
+    backend.quiet_libraries()
     from filelock import FileLock
     from mlflow import MlflowClient
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli import backend, output
 from zoo.cli.errors import WrongUse, command
+from zoo.extras import need
 from zoo.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def run(args: Namespace) -> None:
         )
     if args.action not in ("promote", "rollback") and (args.force or args.reason):
         raise WrongUse("--force and --reason are for promote and rollback.", hint=NEXT)
-    backend.choose()
+    need("train", "The registry", "mlflow")
+    backend.quiet_libraries()
     from mlflow import MlflowClient
 
     from zoo.tracking import prepare_store

@@ -9,6 +9,7 @@ other machines, are not changed. A checkpoint to resume from is kept.
 from argparse import ArgumentParser, Namespace
 
 from zoo.cli import backend, output
+from zoo.extras import need
 
 EXAMPLES = """\
   zoo runs tidy --dry-run
@@ -22,7 +23,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    backend.choose()
+    need("train", "Tidying runs", "mlflow")
+    backend.quiet_libraries()
     from mlflow import MlflowClient
 
     from zoo.tracking import abandoned, prepare_store

@@ -17,7 +17,8 @@ from zoo.cli.verbs import run as run_verb
 EXAMPLES = """\
   zoo sweep sentiment/quickstart model.units=16,32,64 training.learning_rate=1e-3..1e-2 --trials 6
   zoo sweep sentiment/quickstart model.units=16..64 training.epochs=5 --workers 2 --seeds 1,2,3
-  zoo sweep my.yaml model.dropout=0.1..0.5 --name dropout --backend jax"""
+  zoo sweep my.yaml model.dropout=0.1..0.5 --name dropout --backend jax
+  zoo sweep my.yaml model.dropout=0.1..0.5 --ray 192.168.0.10:6379 --workers 8"""
 NEXT = "zoo sweep --help"
 SHOWN = 10
 
@@ -45,9 +46,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=_count,
-        default=1,
         metavar="N",
-        help="number of processes on this machine (default: 1)",
+        help="number of runs at a time (default: 1; with --ray one on each GPU, or machine)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="HOST:PORT",
+        help="train on the machines of a cluster of Ray; `auto` is the one that runs on this "
+        "machine, `local` a new one",
     )
     parser.add_argument("--name", help="name of the sweep (default: from recipe and space)")
     parser.add_argument(
@@ -86,6 +92,7 @@ def run(args: Namespace) -> None:
         trials=args.trials,
         workers=args.workers,
         name=args.name,
+        ray=args.ray,
     )
     rows = [
         dict(zip(result.columns, values, strict=True))

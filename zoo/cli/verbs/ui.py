@@ -35,7 +35,7 @@ def run(args: Namespace) -> None:
         raise WrongUse(
             f"--port must be between 1 and 65535. Received: --port {args.port}", hint="zoo ui"
         )
-    backend.choose()
+    backend.quiet_libraries()
     from zoo.tracking import prepare_store, ui
 
     uri = prepare_store()

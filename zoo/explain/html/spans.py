@@ -6,19 +6,22 @@ from html import escape
 from zoo.explain.spans import color_of, segments
 
 
-def to_html(words: Sequence[str], spans: Sequence[tuple[str, int, int]]) -> str:
+def to_html(
+    words: Sequence[str], spans: Sequence[tuple[str, int, int]], separator: str = " "
+) -> str:
     """The words with each span in the colour of its type, and the type after it.
 
     Args:
         words: The words.
         spans: `(type, start, end)`, in order.
+        separator: The text between two words. Defaults to a space.
 
     Returns:
         The HTML, with all text escaped.
     """
     types = [type for type, _, _ in spans]
     parts = []
-    for type, text in segments(words, spans):
+    for type, text in segments(words, spans, separator):
         if type is None:
             parts.append(escape(text))
         else:
@@ -27,7 +30,7 @@ def to_html(words: Sequence[str], spans: Sequence[tuple[str, int, int]]) -> str:
                 f'<mark style="background: {color}; color: #1d2330">{escape(text)} '
                 f"<small>{escape(type)}</small></mark>"
             )
-    return " ".join(parts)
+    return separator.join(parts)
 
 
 PAGE = """<!doctype html>

@@ -1,11 +1,8 @@
 """A page with the drawing of a recording and a table of its words."""
 
 import base64
-import io
 from html import escape
 from typing import TYPE_CHECKING
-
-from zoo.explain.drawing import save
 
 if TYPE_CHECKING:
     from zoo.explain.spectrogram import Spectrogram
@@ -44,6 +41,4 @@ def page(sound: "Spectrogram") -> str:
 
 def picture_uri(sound: "Spectrogram") -> str:
     """The drawing as a data URI."""
-    buffer = io.BytesIO()
-    save(sound.figure(), buffer, "png")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(sound._repr_png_()).decode()}"

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.choices import check, head_conflicts
+from zoo.conflicts import check, head_conflicts
 from zoo.layers.attention.base import Attention, check_positive
 
 

@@ -28,6 +28,9 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kerne
     is_lstm = isinstance(layer, keras.layers.LSTM)
     if is_lstm:
         inputs, kernel = with_padding_hold(layer, inputs, kernel, padding_hold)
+    kernels = [kernel.T, recurrent_kernel.T]
+    if is_lstm:  # oneDNN's LSTM would copy them forward and backward
+        kernels = [kernel.contiguous() for kernel in kernels]
     count = 2 if is_lstm else 1
     if initial_state is None:
         initial_state = [inputs.new_zeros(inputs.shape[0], layer.units)] * count
@@ -35,7 +38,7 @@ def torch_recurrence(layer, inputs, padding_hold, initial_state, recurrent_kerne
     hidden, *states = getattr(torch._VF, _kind(layer))(
         inputs.contiguous(),
         initial_state if count == 2 else initial_state[0],
-        [kernel.T.contiguous(), recurrent_kernel.T.contiguous(), bias, recurrent_bias],
+        [*kernels, bias, recurrent_bias],
         True,  # has_biases
         1,  # num_layers
         0.0,  # dropout
@@ -60,7 +63,7 @@ def torch_cell(layer, dtype):
     import torch
 
     kernel, recurrent_kernel, *biases = _torch_weights(layer, dtype)
-    weights = kernel.T.contiguous(), recurrent_kernel.T.contiguous(), *biases
+    weights = kernel.T, recurrent_kernel.T, *biases
     function = getattr(torch._VF, f"{_kind(layer)}_cell")
 
     def step(inputs, states):

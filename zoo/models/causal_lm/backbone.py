@@ -6,12 +6,10 @@ import keras
 import keras_hub
 from keras import ops
 
-from zoo.choices import (
-    LANGUAGE_DECODERS,
-    PAST_ATTENTIONS,
+from zoo.choices import LANGUAGE_DECODERS, PAST_ATTENTIONS, check_choice
+from zoo.conflicts import (
     adaptive_embedding_conflicts,
     check,
-    check_choice,
     language_model_conflicts,
 )
 from zoo.layers import AdaptiveEmbedding, CausalTransformer, PastAttention, RecurrentEncoder

@@ -3,7 +3,8 @@
 import keras
 import keras_hub
 
-from zoo.choices import CELLS, DECODER_ATTENTIONS, check, check_choice, decoder_conflicts
+from zoo.choices import CELLS, DECODER_ATTENTIONS, check_choice
+from zoo.conflicts import check, decoder_conflicts
 from zoo.layers import AttentiveDecoder, TransformerDecoder
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from zoo.extras import need
 from zoo.metrics.speech import word_error_counts
 from zoo.models.generation.outputs import Hypothesis
 
@@ -41,6 +42,7 @@ def chrf(text: str, others: list[str]) -> list[float]:
     References:
         - Popović 2015, "chrF: character n-gram F-score for automatic MT evaluation".
     """
+    need("train", "The option mbr", "sacrebleu")
     from sacrebleu.metrics import CHRF  # takes a second, and few need it
 
     scorer = CHRF()

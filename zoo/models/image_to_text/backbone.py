@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from zoo.choices import TIED_CAPTION_EMBEDDINGS, caption_conflicts, check, check_choice
+from zoo.choices import TIED_CAPTION_EMBEDDINGS, check_choice
+from zoo.conflicts import caption_conflicts, check
 from zoo.layers.image import WIDTHS, GridPositions, make_image_encoder
 from zoo.models.generation import GenerationBackbone
 

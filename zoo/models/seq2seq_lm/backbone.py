@@ -2,7 +2,8 @@
 
 import keras
 
-from zoo.choices import TIED_EMBEDDINGS, check, check_choice, dot_product_conflicts
+from zoo.choices import TIED_EMBEDDINGS, check_choice
+from zoo.conflicts import check, dot_product_conflicts
 from zoo.models.encoders import build_encoder
 from zoo.models.generation import GenerationBackbone
 

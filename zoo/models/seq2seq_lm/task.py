@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.choices import PURPOSES, check, check_choice, copy_conflicts
+from zoo.choices import PURPOSES, check_choice
+from zoo.conflicts import check, copy_conflicts
 from zoo.explain import Alignment
 from zoo.explain.words import END, group_words
 from zoo.layers import PointerGenerator

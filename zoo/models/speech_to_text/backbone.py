@@ -3,15 +3,8 @@
 import keras
 
 from zoo.checks import check_integer
-from zoo.choices import (
-    CELLS,
-    SPEECH_ATTENTIONS,
-    SPEECH_HEADS,
-    check,
-    check_choice,
-    speech_attention_conflicts,
-    speech_conflicts,
-)
+from zoo.choices import CELLS, SPEECH_ATTENTIONS, SPEECH_HEADS, check_choice
+from zoo.conflicts import check, speech_attention_conflicts, speech_conflicts
 from zoo.layers import FrameStacking, LogMel, RecurrentEncoder, SpecAugment
 from zoo.models.generation import GenerationBackbone
 

@@ -3,7 +3,8 @@
 import keras
 import keras_hub
 
-from zoo.choices import ENCODERS, check, check_choice, encoder_conflicts
+from zoo.choices import ENCODERS, check_choice
+from zoo.conflicts import check, encoder_conflicts
 from zoo.models.embeddings import build_embeddings, embed
 from zoo.models.encoders import build_encoder
 from zoo.models.pretrained import PretrainedEncoder, with_encoder

@@ -13,7 +13,7 @@ class Span:
         type: The tag without its prefix `B-`, `I-`, …; `"_"` if the tags are prefixes alone.
         start: The index of the first word.
         end: The index after the last word.
-        text: The words, with spaces between.
+        text: The words, with spaces between, or the characters.
     """
 
     type: str
@@ -27,13 +27,14 @@ class Tagging:
     """The tags of one sentence.
 
     Attributes:
-        tokens: The words.
-        tags: The tag of each word.
+        tokens: The words, or the characters.
+        tags: The tag of each.
         confidences: The probability of each tag; the marginal probability in a CRF.
         spans: The spans that the tags mark; empty without a scheme.
         intent: The intent of the sentence; `None` without intents.
         hypotheses: The `n_best` sequences of tags with their probabilities; `None` if `n_best`
             is 1.
+        separator: The text between two tokens; `to_dict` leaves a space out.
     """
 
     tokens: list[str]
@@ -42,9 +43,12 @@ class Tagging:
     spans: list[Span]
     intent: str | None = None
     hypotheses: list[tuple[list[str], float]] | None = None
+    separator: str = " "
 
     def to_dict(self) -> dict:
         answer = asdict(self)
+        if answer["separator"] == " ":
+            del answer["separator"]
         for name in ("intent", "hypotheses"):
             if answer[name] is None:
                 del answer[name]

@@ -4,14 +4,8 @@ import keras
 import keras_hub
 from keras import ops
 
-from zoo.choices import (
-    CHARACTERS,
-    ENCODERS,
-    TAGGER_ATTENTIONS,
-    check,
-    check_choice,
-    encoder_conflicts,
-)
+from zoo.choices import CHARACTERS, ENCODERS, TAGGER_ATTENTIONS, check_choice
+from zoo.conflicts import check, encoder_conflicts
 from zoo.layers import CharacterFeatures
 from zoo.layers.attention import make_attention
 from zoo.models.embeddings import build_embeddings, embed

@@ -59,13 +59,20 @@ class TaggingExplainer:
             effects = self._gradient(encoded, whole)
         return Alignment(
             words,
-            [*([intent] if intent else []), *map("/".join, zip(words, tags, strict=True))],
+            [
+                *([intent] if intent else []),
+                *(
+                    f"{word if word.strip() else '␣'}/{tag}"
+                    for word, tag in zip(words, tags, strict=True)
+                ),
+            ],
             weights,
-            text=" ".join(words),
+            text=model.separator.join(words),
             translation=" ".join(tags),
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
-            measured="what the probability of a tag (or of the intent) loses when a word is masked",
+            measured="what the probability of a tag (or of the intent) loses when a "
+            f"{'word' if model.separator else 'character'} is masked",
             flips=flips,
             title=intent or "",
             spans=[(span.type, span.start, span.end) for span in model.spans_of(words, tags)],

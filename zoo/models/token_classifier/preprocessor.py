@@ -14,6 +14,7 @@ from zoo.models.pretrained import TokenizerAdapter
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.tokenizers import WordTokenizer
 from zoo.tokenizers.words import UNKNOWN, split_text
+from zoo.unicode import compose
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -59,9 +60,22 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         self.built = True  # no weights
 
     def words(self, sentence: str | Sequence[str]) -> list[str]:
-        """The words of a sentence; a text is split by the tokenizer."""
+        """The words of a sentence, or its characters; a text is split by the tokenizer.
+
+        Raises:
+            ValueError: if a list has words, and the tokenizer has a vocabulary of characters.
+        """
         words = split_words(sentence)
-        return self.tokenizer.split(sentence) if words is None else words
+        if words is None:
+            return self.tokenizer.split(sentence)
+        if self.tokenizer.unit == "characters":
+            for word in words:
+                if len(compose(word)) != 1:
+                    raise ValueError(
+                        "This model tags characters: give it a text, or a list of its characters. "
+                        f"Received: {word!r} in a list"
+                    )
+        return words
 
     def encode(self, sentences: Iterable[Sequence[str]]) -> list[tuple[list[int], list[list[int]]]]:
         """The word ids of each sentence, and the character ids of each of its words."""

@@ -9,7 +9,8 @@ import keras_hub
 import numpy as np
 
 from zoo.checks import MAX_BEAM, check_integer
-from zoo.choices import HEADS, check, check_choice, pointer_conflicts
+from zoo.choices import HEADS, check_choice
+from zoo.conflicts import check, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
@@ -234,7 +235,8 @@ class TokenClassifier(keras_hub.models.Task):
             ]
 
         lengths = list(map(self.preprocessor.length, encoded))
-        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=Tagging([], [], [], []))
+        nothing = Tagging([], [], [], [], separator=self.separator)
+        return run_batches(run, lengths, batch_size, MIN_LENGTH, empty=nothing)
 
     def probabilities(
         self, sentences: Iterable[str | Sequence[str]], batch_size: int = 64
@@ -423,12 +425,17 @@ class TokenClassifier(keras_hub.models.Task):
             self.spans_of(words, tags),
             intent,
             hypotheses,
+            self.separator,
         )
+
+    @property
+    def separator(self) -> str:
+        """The text between two tokens: a space between words, nothing between characters."""
+        return "" if getattr(self.preprocessor.tokenizer, "unit", None) == "characters" else " "
 
     def spans_of(self, words: Sequence[str], tags: Sequence[str]) -> list[Span]:
         """The spans that tags mark; none without a scheme."""
         if self.scheme is None:
             return []
-        return [
-            Span(type, start, end, " ".join(words[start:end])) for type, start, end in spans(tags)
-        ]
+        join = self.separator.join
+        return [Span(type, start, end, join(words[start:end])) for type, start, end in spans(tags)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from zoo.choices import Conflict
+from zoo.conflicts import Conflict
 from zoo.data import Dataset
 from zoo.data.dataset import splits_digest
 from zoo.data.unlabelled import is_dataset, load_unlabelled

@@ -1,0 +1,81 @@
+"""What programs of torch calls leave out, and what they take out of a loop."""
+
+import pytest
+
+from zoo.decoding.torch_program import Call, Loop, without_repetition, without_unneeded
+
+pytestmark = pytest.mark.once
+
+
+def loop(body, variables, results, outputs, constants=()):
+    inputs = ["t100", *variables]
+    start = [f"t{int(name[1:]) + 100}" for name in variables]
+    return Loop(9, inputs, [*constants, *body], ["t50", *outputs], start, results)
+
+
+def texts(calls):
+    return [call.text for call in calls if isinstance(call, Call)]
+
+
+def test_what_no_output_depends_on_is_left_out():
+    calls = [
+        Call("f(t0)", ("t1",)),
+        Call("g(t0)", ("t2",)),
+        Call("h(t1)", ("t3", "t4"), several=True),
+        Call("k(t2)", ("t5",)),
+    ]
+    kept, used = without_unneeded(calls, ["t4"])
+    assert texts(kept) == ["f(t0)", "h(t1)"]
+    assert used >= {"t0", "t1", "t4"}
+    assert kept[1].lines() == ["t3, t4, = h(t1)"]
+
+
+def test_what_changes_an_argument_stays():
+    calls = [Call("zeros()", ("t1",)), Call("add_(t1, 1)", ("t1",), in_place=True)]
+    assert without_unneeded(calls, [])[0] == calls
+
+
+def test_a_loop_keeps_the_variables_on_which_its_results_depend():
+    # t1 needs itself, t2 needs t3 of the step before, and nothing needs t4.
+    body = [
+        Call("ends(t1)", ("t50",)),
+        Call("f(t1)", ("t11",)),
+        Call("g(t3)", ("t12",)),
+        Call("h(t100)", ("t13",)),
+        Call("k(t4)", ("t14",)),
+    ]
+    made = loop(body, ["t1", "t2", "t3", "t4"], ["t21", "t22", "t23", "t24"],
+                ["t11", "t12", "t13", "t14"])  # fmt: skip
+    (kept,), _ = without_unneeded([made], ["t22"])
+    assert kept.inputs == ["t100", "t1", "t2", "t3"]
+    assert kept.results == ["t21", "t22", "t23"]
+    assert kept.start == ["t101", "t102", "t103"]
+    assert "k(t4)" not in texts(kept.body)
+    (shorter,), _ = without_unneeded([made], ["t21"])
+    assert texts(shorter.body) == ["ends(t1)", "f(t1)"]
+
+
+def test_what_is_the_same_at_each_step_precedes_the_loop():
+    body = [
+        Call("transpose(c1)", ("t5",)),
+        Call("f(t5, t7)", ("t6",)),
+        Call("g(t6, t1)", ("t11",)),
+        Call("ends(t100)", ("t50",)),
+    ]
+    *once, rest = without_repetition([loop(body, ["t1"], ["t21"], ["t11"])])
+    assert texts(once) == ["transpose(c1)", "f(t5, t7)"]
+    assert texts(rest.body) == ["g(t6, t1)", "ends(t100)"]
+
+
+def test_a_tensor_that_a_step_changes_is_made_at_each_step():
+    body = [
+        Call("zeros()", ("t5",)),
+        Call("view(t5)", ("t6",)),
+        Call("add_(t6, t1)", ("t6",), in_place=True),
+        Call("f(t5)", ("t11",)),
+        Call("ones()", ("t8",)),
+        Call("ends(t1, t8)", ("t50",)),
+    ]
+    *once, rest = without_repetition([loop(body, ["t1"], ["t21"], ["t11"])])
+    assert texts(once) == ["ones()"]
+    assert texts(rest.body)[:4] == ["zeros()", "view(t5)", "add_(t6, t1)", "f(t5)"]

@@ -1,0 +1,145 @@
+"""Programs of torch calls, without those that are not needed or that a loop would repeat.
+
+XLA does the same on the other backends: a caller that takes the tokens of a search alone does not
+pay for their probabilities.
+"""
+
+import re
+from typing import NamedTuple
+
+# The names of tensors in a program, which are the names of nothing else.
+NAME = re.compile(r"\bt\d+\b")
+
+
+class Call(NamedTuple):
+    """A torch call.
+
+    Attributes:
+        text: str. The call as Python.
+        results: Names of the tensors that it returns.
+        several: bool. Whether it returns them in a sequence.
+        in_place: bool. Whether it changes an argument. It is then never left out or moved.
+    """
+
+    text: str
+    results: tuple[str, ...] = ()
+    several: bool = False
+    in_place: bool = False
+
+    @property
+    def names(self):
+        """The names of its arguments."""
+        return set(NAME.findall(self.text))
+
+    def lines(self):
+        """The call as lines of Python."""
+        comma = "," if self.several else ""
+        return [f"{', '.join(self.results)}{comma} = {self.text}" if self.results else self.text]
+
+
+class Loop(NamedTuple):
+    """A loop. Its body takes the index of the step and the variables.
+
+    Attributes:
+        limit: int. Most steps.
+        inputs: Names of the index and of the variables in the body.
+        body: List of calls and loops.
+        outputs: Names of the flag that ends the loop and of the next variables in the body.
+        start: Names of the variables before the first step.
+        results: Names of the variables after the last step.
+    """
+
+    limit: int
+    inputs: list[str]
+    body: list
+    outputs: list[str]
+    start: list[str]
+    results: list[str]
+    in_place: bool = False
+
+    @property
+    def names(self):
+        """The names of tensors from before the loop."""
+        found = {*self.start, *self.outputs}
+        inside = set(self.inputs)
+        for call in self.body:
+            found |= call.names
+            inside |= set(call.results)
+        return {name for name in found - inside if NAME.fullmatch(name)}
+
+    def lines(self):
+        """The loop as lines of Python."""
+        call = f"run_loop(block, [{', '.join(self.start)}], {self.limit})"
+        results = f"{', '.join(self.results)}, = " if self.results else ""
+        return [*function(self.inputs, self.body, self.outputs), results + call]
+
+    def only(self, needed):
+        """The same loop without the variables on which no needed result depends."""
+        kept = {i for i, name in enumerate(self.results) if name in needed}
+        before = None
+        while kept != before:
+            before = kept
+            body, used = without_unneeded(
+                self.body, [self.outputs[0], *(self.outputs[1 + i] for i in kept)]
+            )
+            kept = kept | {i for i, name in enumerate(self.inputs[1:]) if name in used}
+
+        def those(names):
+            return [name for i, name in enumerate(names) if i in kept]
+
+        return self._replace(
+            inputs=[self.inputs[0], *those(self.inputs[1:])],
+            body=body,
+            outputs=[self.outputs[0], *those(self.outputs[1:])],
+            start=those(self.start),
+            results=those(self.results),
+        )
+
+
+def function(inputs, calls, outputs):
+    """The lines of a Python function `block` that makes the calls."""
+    body = [line for call in calls for line in call.lines()]
+    body.append(f"return [{', '.join(outputs)}]")
+    return [f"def block({', '.join(inputs)}):", *(f"    {line}" for line in body)]
+
+
+def without_unneeded(calls, outputs):
+    """The calls on which the outputs depend, in order, and the names that they and these need."""
+    used, kept = set(outputs), []
+    for call in reversed(calls):
+        if not (call.in_place or used & set(call.results)):
+            continue
+        if isinstance(call, Loop):
+            call = call.only(used)
+        used |= call.names
+        kept.append(call)
+    return kept[::-1], used
+
+
+def without_repetition(calls):
+    """The calls, with those of a loop that are the same at each step before the loop."""
+    found = []
+    for call in calls:
+        if isinstance(call, Loop):
+            once, body = _split(without_repetition(call.body), call.inputs)
+            found += once
+            call = call._replace(body=body)
+        found.append(call)
+    return found
+
+
+def _split(body, inputs):
+    """The calls of a loop's body that do not depend on its inputs, and the others."""
+    changed = set()  # what is changed in place, and all from which it was computed
+    for call in reversed(body):
+        if call.in_place or changed & set(call.results):
+            changed |= call.names
+    varying, once, rest = set(inputs), [], []
+    for call in body:
+        results = set(call.results)
+        if call.in_place or call.names & varying or results & changed:
+            varying |= results
+            rest.append(call)
+        else:
+            once.append(call)
+    return once, rest
