@@ -55,6 +55,21 @@ def test_a_loop_keeps_the_variables_on_which_its_results_depend():
     assert texts(shorter.body) == ["ends(t1)", "f(t1)"]
 
 
+def test_a_tensor_from_outside_that_a_step_changes_is_read_at_each_step():
+    body = [
+        Call("f(t9)", ("t12",)),
+        Call("t9[0] = t1", in_place=True),
+        Call("g(t12)", ("t11",)),
+        Call("ends(t1)", ("t50",)),
+    ]
+    made = loop(body, ["t1"], ["t21"], ["t11"])
+    (kept,) = without_repetition([made])
+    assert texts(kept.body) == texts(body)
+    # Such a loop stays, whatever its results are needed for.
+    _, kept = without_unneeded([Call("zeros()", ("t9",)), made], ["t9"])[0]
+    assert "t9[0] = t1" in texts(kept.body)
+
+
 def test_what_is_the_same_at_each_step_precedes_the_loop():
     body = [
         Call("transpose(c1)", ("t5",)),

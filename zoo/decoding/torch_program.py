@@ -55,7 +55,11 @@ class Loop(NamedTuple):
     outputs: list[str]
     start: list[str]
     results: list[str]
-    in_place: bool = False
+
+    @property
+    def in_place(self):
+        """True if a call of the body changes an argument."""
+        return any(call.in_place for call in self.body)
 
     @property
     def names(self):
@@ -130,11 +134,11 @@ def without_repetition(calls):
 
 def _split(body, inputs):
     """The calls of a loop's body that do not depend on its inputs, and the others."""
-    changed = set()  # what is changed in place, and all from which it was computed
+    changed = set()  # what a step changes in place, and all from which it was computed
     for call in reversed(body):
         if call.in_place or changed & set(call.results):
             changed |= call.names
-    varying, once, rest = set(inputs), [], []
+    varying, once, rest = {*inputs, *changed}, [], []
     for call in body:
         results = set(call.results)
         if call.in_place or call.names & varying or results & changed:
