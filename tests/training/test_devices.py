@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 from recipes import language_modeling, sentiment, translation
@@ -91,10 +92,36 @@ def test_a_process_that_is_killed_ends_the_run():
     from zoo.training.parallel.group import WorkerError, training_group
 
     config = resolve(sentiment.RECIPE, overrides=SMALL)
+    before = listening()
     with pytest.raises(WorkerError, match="process 1 of 2, which was killed by signal 9"):  # noqa: SIM117
         with training_group(2, _Killed, type(config)) as group:
+            assert {address.ip for address in listening() - before} == {"127.0.0.1"}
             for _ in range(3):
                 group.send({"config": config.model_dump()})
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+
+
+def listening():
+    """The addresses at which this process and its children listen."""
+    here = psutil.Process()
+    return {
+        connection.laddr
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch starts processes")
+def test_a_recipe_that_other_processes_cannot_import():
+    from zoo.training.parallel.group import training_group
+
+    class Inner:
+        pass
+
+    with pytest.raises(ValueError, match=r"Received: .*test_devices\..*<locals>\.Inner"):  # noqa: SIM117
+        with training_group(2, Inner, sentiment.RECIPE.Config):
+            pass
 
 
 @pytest.mark.once
