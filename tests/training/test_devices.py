@@ -15,7 +15,7 @@ import pytest
 from recipes import language_modeling, sentiment, translation
 from tests.small_recipe import SMALL
 from zoo.data.planning import part_of, plan_batches
-from zoo.layers import LinearChainCRF
+from zoo.layers import LinearChainCRF, SpecAugment
 from zoo.training import loop, resolve
 from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint, CheckpointError
@@ -122,6 +122,27 @@ def test_a_recipe_that_other_processes_cannot_import():
     with pytest.raises(ValueError, match=r"Received: .*test_devices\..*<locals>\.Inner"):  # noqa: SIM117
         with training_group(2, Inner, sentiment.RECIPE.Config):
             pass
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch has a process for each device")
+def test_processes_draw_masks_of_their_own():
+    def masks(rank):
+        with group_of(rank).scope():
+            layer = SpecAugment(4, 0.5, seed=1)
+            return layer(np.ones((4, 16, 8)), np.ones((4, 16), "bool"), training=True).tolist()
+
+    assert masks(0) == masks(0) != masks(1)
+
+
+def group_of(rank):
+    """A group without connections."""
+    from zoo.training.parallel.torch_processes import TorchGroup
+
+    class Alone(TorchGroup):
+        def __init__(self):
+            self.rank = rank
+
+    return Alone()
 
 
 @pytest.mark.once

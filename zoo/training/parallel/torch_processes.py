@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 
 from zoo.training.devices import Launched
-from zoo.training.parallel.group import Group, WorkerError, has_lost
+from zoo.training.parallel.group import Group, WorkerError, has_lost, own_draws
 
 JOIN_SECONDS = 120  # within which all processes must have met
 STEP_SECONDS = 600  # for which a process waits for the gradients of another one
@@ -76,7 +76,8 @@ class TorchGroup(Group):
         global _group
         _group = self
         try:
-            yield
+            with own_draws(lambda: self.rank):
+                yield
         finally:
             _group = None
 
