@@ -22,6 +22,7 @@ from zoo.training.checkpoint import Checkpoint, CheckpointError
 from zoo.training.config import ConfigError
 from zoo.training.devices import count_devices, launched
 from zoo.training.losses import TokenCrossentropy
+from zoo.training.optimizer import compile_model
 from zoo.training.parallel import reduction
 
 BACKEND = keras.config.backend()
@@ -135,14 +136,33 @@ def test_processes_draw_masks_of_their_own():
 
 
 def group_of(rank):
-    """A group without connections."""
+    """A group without connections, which counts its messages."""
     from zoo.training.parallel.torch_processes import TorchGroup
 
     class Alone(TorchGroup):
         def __init__(self):
-            self.rank = rank
+            self.rank, self.messages = rank, 0
+
+        def mean(self, tensors):
+            self.messages += 1
+            return tensors
 
     return Alone()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch has a process for each device")
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_step_sends_its_gradients_once(precision):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    settings = resolve(sentiment.RECIPE, overrides=[f"training.precision={precision}"]).training
+    compile_model(model, settings, 2, loss="mse")
+    group = group_of(0)
+    before = model.get_weights()
+    with group.scope():
+        for _ in range(2):
+            model.optimizer.apply([keras.ops.ones_like(it) for it in model.trainable_variables])
+    assert group.messages == 2
+    assert np.abs(model.get_weights()[0] - before[0]).min() > 0
 
 
 @pytest.mark.once

@@ -133,11 +133,17 @@ def with_mean_gradients(optimizer: type) -> type:
 
     class Mean(optimizer):
         def apply(self, grads, trainable_variables=None):
-            if _group is not None:
+            global _group
+            group = _group
+            if group is not None:
                 known = [gradient for gradient in grads if gradient is not None]
-                means = iter(_group.mean(known))
+                means = iter(group.mean(known))
                 grads = [gradient if gradient is None else next(means) for gradient in grads]
-            super().apply(grads, trainable_variables)
+            _group = None  # the optimizer inside a LossScaleOptimizer gets means already
+            try:
+                super().apply(grads, trainable_variables)
+            finally:
+                _group = group
 
     Mean.__name__ = optimizer.__name__
     return Mean
