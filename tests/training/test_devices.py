@@ -24,6 +24,7 @@ from zoo.training.devices import count_devices, launched
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.optimizer import compile_model
 from zoo.training.parallel import reduction
+from zoo.training.sweep import sweep
 
 BACKEND = keras.config.backend()
 PROGRAM = [sys.executable, "-m", "tests.training.two_devices"]
@@ -251,6 +252,8 @@ def test_mistakes_of_a_launcher(run, monkeypatch):
     assert launched().address == "127.0.0.1:1"
     with pytest.raises(ValueError, match="starts processes for jax: choose --backend jax"):
         run("training.devices=2")
+    with pytest.raises(ConfigError, match="start a sweep as one process.*Received: 2 processes"):
+        sweep(sentiment.RECIPE, "quickstart", ["model.units=3,4"])
     for name, value in {"RANK": "1", "WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
     assert (launched().backend, launched().rank, launched().size) == ("torch", 1, 3)
