@@ -9,19 +9,22 @@ import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 from recipes import language_modeling, sentiment, translation
 from tests.small_recipe import SMALL
 from zoo.data.planning import part_of, plan_batches
-from zoo.layers import LinearChainCRF
+from zoo.layers import LinearChainCRF, SpecAugment
 from zoo.training import loop, resolve
 from zoo.training import run as run_recipe
 from zoo.training.checkpoint import Checkpoint, CheckpointError
 from zoo.training.config import ConfigError
 from zoo.training.devices import count_devices, launched
 from zoo.training.losses import TokenCrossentropy
+from zoo.training.optimizer import compile_model
 from zoo.training.parallel import reduction
+from zoo.training.sweep import sweep
 
 BACKEND = keras.config.backend()
 PROGRAM = [sys.executable, "-m", "tests.training.two_devices"]
@@ -91,10 +94,76 @@ def test_a_process_that_is_killed_ends_the_run():
     from zoo.training.parallel.group import WorkerError, training_group
 
     config = resolve(sentiment.RECIPE, overrides=SMALL)
+    before = listening()
     with pytest.raises(WorkerError, match="process 1 of 2, which was killed by signal 9"):  # noqa: SIM117
         with training_group(2, _Killed, type(config)) as group:
+            assert {address.ip for address in listening() - before} == {"127.0.0.1"}
             for _ in range(3):
                 group.send({"config": config.model_dump()})
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+
+
+def listening():
+    """The addresses at which this process and its children listen."""
+    here = psutil.Process()
+    return {
+        connection.laddr
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch starts processes")
+def test_a_recipe_that_other_processes_cannot_import():
+    from zoo.training.parallel.group import training_group
+
+    class Inner:
+        pass
+
+    with pytest.raises(ValueError, match=r"Received: .*test_devices\..*<locals>\.Inner"):  # noqa: SIM117
+        with training_group(2, Inner, sentiment.RECIPE.Config):
+            pass
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch has a process for each device")
+def test_processes_draw_masks_of_their_own():
+    def masks(rank):
+        with group_of(rank).scope():
+            layer = SpecAugment(4, 0.5, seed=1)
+            return layer(np.ones((4, 16, 8)), np.ones((4, 16), "bool"), training=True).tolist()
+
+    assert masks(0) == masks(0) != masks(1)
+
+
+def group_of(rank):
+    """A group without connections, which counts its messages."""
+    from zoo.training.parallel.torch_processes import TorchGroup
+
+    class Alone(TorchGroup):
+        def __init__(self):
+            self.rank, self.messages = rank, 0
+
+        def mean(self, tensors):
+            self.messages += 1
+            return tensors
+
+    return Alone()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch has a process for each device")
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_step_sends_its_gradients_once(precision):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    settings = resolve(sentiment.RECIPE, overrides=[f"training.precision={precision}"]).training
+    compile_model(model, settings, 2, loss="mse")
+    group = group_of(0)
+    before = model.get_weights()
+    with group.scope():
+        for _ in range(2):
+            model.optimizer.apply([keras.ops.ones_like(it) for it in model.trainable_variables])
+    assert group.messages == 2
+    assert np.abs(model.get_weights()[0] - before[0]).min() > 0
 
 
 @pytest.mark.once
@@ -183,6 +252,8 @@ def test_mistakes_of_a_launcher(run, monkeypatch):
     assert launched().address == "127.0.0.1:1"
     with pytest.raises(ValueError, match="starts processes for jax: choose --backend jax"):
         run("training.devices=2")
+    with pytest.raises(ConfigError, match="start a sweep as one process.*Received: 2 processes"):
+        sweep(sentiment.RECIPE, "quickstart", ["model.units=3,4"])
     for name, value in {"RANK": "1", "WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
     assert (launched().backend, launched().rank, launched().size) == ("torch", 1, 3)

@@ -102,7 +102,7 @@ def _run(spec, name, overrides, resume, output, progress, seeds):
     label = label_of(spec, name)
     if seeds:
         _check_seeds(label, seeds, overrides, resume)
-        _refuse_processes(label, "leave out --seeds")
+        refuse_processes(label, "leave out --seeds")
     output = None if output is None else Path(output)
     _check_output(output)
     if resume is not None:
@@ -128,7 +128,7 @@ def _run(spec, name, overrides, resume, output, progress, seeds):
         return _run_study(spec, file, label, config, list(overrides), progress, seeds, output)
     if not config.variants:
         return _run_one(spec, label, config, list(overrides), None, output, progress)
-    _refuse_processes(label, "set variants={}")
+    refuse_processes(label, "set variants={}")
     if output is not None:
         raise ConfigError(
             label, [f"a study has several models: leave out --output. Received: {output}"]
@@ -252,7 +252,8 @@ def _run_one(spec, label, config, overrides, manifest, output, progress) -> "Run
     return result
 
 
-def _refuse_processes(label, remedy) -> None:
+def refuse_processes(label: str, remedy: str) -> None:
+    """Raises a `ConfigError` if a launcher has started several processes."""
     if place := launched():
         raise ConfigError(
             label,

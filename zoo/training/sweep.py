@@ -91,6 +91,7 @@ def sweep(
     config = plan.resolve()
     if config.variants:
         raise ConfigError(label, ["a file with variants is a study already: set variants={}"])
+    runner.refuse_processes(label, "start a sweep as one process, on one machine or with --ray")
     need("sweep", "A sweep")
     if ray:
         check_address(ray)

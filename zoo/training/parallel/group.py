@@ -1,11 +1,12 @@
 """The processes and the devices that train one model together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import ClassVar
 
 import keras
 import numpy as np
+from keras import ops
 
 from zoo.training.devices import Launched
 from zoo.training.parallel.messages import pack, unpack
@@ -126,6 +127,27 @@ def training_group(devices: int, recipe: type, config: type) -> Iterator[Group]:
             yield group
     else:
         yield Group(devices)
+
+
+@contextmanager
+def own_draws(number: Callable) -> Iterator[None]:
+    """Makes the devices draw different random numbers, though Keras gives all the same seeds.
+
+    Args:
+        number: Function that returns the number of the device it is called on, from 0.
+    """
+    draw = keras.random.SeedGenerator.next
+
+    def draw_on_device(self, *arguments, **options):
+        seed = draw(self, *arguments, **options)
+        step = ops.convert_to_tensor([1_000_003, 0], seed.dtype)
+        return seed + ops.cast(number(), seed.dtype) * step
+
+    keras.random.SeedGenerator.next = draw_on_device
+    try:
+        yield
+    finally:
+        keras.random.SeedGenerator.next = draw
 
 
 def has_lost(group: Group, error: RuntimeError) -> bool:

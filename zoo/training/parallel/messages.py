@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ import numpy as np
 def pack(message: dict, arrays: Sequence[np.ndarray]) -> bytes:
     """A message as bytes."""
     file = io.BytesIO()
-    named = {f"{number:05}": array for number, array in enumerate(arrays)}
+    named: dict[str, Any] = {f"{number:05}": array for number, array in enumerate(arrays)}
     np.savez(file, message=np.frombuffer(json.dumps(message).encode(), "uint8"), **named)
     return file.getvalue()
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
+from zoo.training.parallel.group import own_draws
+
 
 def device_names() -> list[str]:
     """The devices of this machine: its GPUs or, without any, its CPUs."""
@@ -16,26 +18,14 @@ def device_names() -> list[str]:
 
 @contextmanager
 def mirrored(devices: int) -> Iterator[None]:
-    """Models that are built and fitted inside the `with` block use that many devices.
+    """Models that are built and fitted inside the `with` block use that many devices."""
+    with own_draws(_number), _strategy(devices).scope():
+        yield
 
-    Each draws dropout masks of its own: Keras gives the layers of all devices the same seeds.
-    """
-    draw = keras.random.SeedGenerator.next
 
-    def draw_by_replica(self, *arguments, **options):
-        seed = draw(self, *arguments, **options)
-        replica = tf.distribute.get_replica_context()
-        if replica is None or replica.num_replicas_in_sync == 1:
-            return seed
-        number = tf.cast(replica.replica_id_in_sync_group, seed.dtype)
-        return seed + number * tf.constant([1_000_003, 0], seed.dtype)
-
-    keras.random.SeedGenerator.next = draw_by_replica
-    try:
-        with _strategy(devices).scope():
-            yield
-    finally:
-        keras.random.SeedGenerator.next = draw
+def _number():
+    replica = tf.distribute.get_replica_context()
+    return replica.replica_id_in_sync_group if replica else 0
 
 
 @functools.cache  # a model is fitted under the strategy that it was built with
@@ -62,7 +52,7 @@ def with_summed_gradients(optimizer: type) -> type:
     dense.
     """
 
-    class Summed(optimizer):  # type: ignore[misc, valid-type]
+    class Summed(optimizer):
         def apply(self, grads, trainable_variables=None):
             grads = [g if g is None else tf.convert_to_tensor(g) for g in grads]
             replica = tf.distribute.get_replica_context()

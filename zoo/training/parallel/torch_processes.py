@@ -3,10 +3,11 @@
 The first process starts the others itself, or `torchrun` starts all of them.
 """
 
+import json
 import os
-import pickle
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 
 from zoo.training.devices import Launched
-from zoo.training.parallel.group import Group, WorkerError, has_lost
+from zoo.training.parallel.group import Group, WorkerError, has_lost, own_draws
 
 JOIN_SECONDS = 120  # within which all processes must have met
 STEP_SECONDS = 600  # for which a process waits for the gradients of another one
@@ -75,7 +76,8 @@ class TorchGroup(Group):
         global _group
         _group = self
         try:
-            yield
+            with own_draws(lambda: self.rank):
+                yield
         finally:
             _group = None
 
@@ -131,11 +133,17 @@ def with_mean_gradients(optimizer: type) -> type:
 
     class Mean(optimizer):
         def apply(self, grads, trainable_variables=None):
-            if _group is not None:
+            global _group
+            group = _group
+            if group is not None:
                 known = [gradient for gradient in grads if gradient is not None]
-                means = iter(_group.mean(known))
+                means = iter(group.mean(known))
                 grads = [gradient if gradient is None else next(means) for gradient in grads]
-            super().apply(grads, trainable_variables)
+            _group = None  # the optimizer inside a LossScaleOptimizer gets means already
+            try:
+                super().apply(grads, trainable_variables)
+            finally:
+                _group = group
 
     Mean.__name__ = optimizer.__name__
     return Mean
@@ -150,19 +158,25 @@ def started(size: int, work: tuple[type, type]) -> Iterator[TorchGroup]:
         work: The classes of the recipe and of its configuration.
 
     Raises:
+        ValueError: if another process cannot import the classes.
         WorkerError: if one of them ends before the training does.
     """
+    names = [_name(it) for it in work]
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder, _loopback():
+        yield from _group_of(size, os.path.join(folder, "store"), names)
+
+
+def _group_of(size, store, names) -> Iterator[TorchGroup]:
     threads = torch.get_num_threads()
     share = max(threads // size, 1)
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    workers = [_start(rank, size, store.port, share, work) for rank in range(1, size)]
+    workers = [_start(rank, size, share, store, names) for rank in range(1, size)]
     ending = threading.Event()
     try:
         torch.set_num_threads(share)
         for rank, worker in enumerate(workers, 1):
             if worker.stdout.readline() != READY:
                 raise WorkerError(_ended(rank, size, worker))
-        group = TorchGroup(0, size, 0, store)
+        group = join(0, size, store)
         watch = threading.Thread(
             target=_watch, args=(workers, group, ending), daemon=True, name="zoo-workers"
         )
@@ -191,7 +205,30 @@ def started(size: int, work: tuple[type, type]) -> Iterator[TorchGroup]:
 READY = b"ready\n"
 
 
-def _start(rank, size, port, threads, work) -> Any:  # a Popen whose pipes are open
+def _name(work: type) -> str:
+    if work.__module__ == "__main__" or "<locals>" in work.__qualname__:
+        raise ValueError(
+            "The processes of a training import its recipe: define it at the top of a module of "
+            f"its own. Received: {work.__module__}.{work.__qualname__}"
+        )
+    return f"{work.__module__}:{work.__qualname__}"
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Keeps gloo and NCCL, which check nobody's identity, at 127.0.0.1."""
+    names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ.update(dict.fromkeys(names, "lo0" if sys.platform == "darwin" else "lo"))
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _start(rank, size, threads, store, names) -> Any:  # a Popen whose pipes are open
     environment = os.environ | {
         "KERAS_BACKEND": "torch",
         "OMP_NUM_THREADS": str(threads),
@@ -203,7 +240,7 @@ def _start(rank, size, port, threads, work) -> Any:  # a Popen whose pipes are o
         stdout=subprocess.PIPE,
         env=environment,
     )
-    pickle.dump((rank, size, port, *work), worker.stdin)
+    worker.stdin.write(json.dumps([rank, size, store, *names]).encode() + b"\n")
     worker.stdin.flush()
     return worker
 
@@ -226,6 +263,6 @@ def _ended(rank, size, worker) -> str:
     )
 
 
-def join(rank: int, size: int, port: int) -> TorchGroup:
-    """Connects a process that `started` has started."""
-    return TorchGroup(rank, size, rank, dist.TCPStore("127.0.0.1", port, is_master=False))
+def join(rank: int, size: int, store: str) -> TorchGroup:
+    """Connects a process to the others of this machine, through a file."""
+    return TorchGroup(rank, size, rank, dist.FileStore(store, size))

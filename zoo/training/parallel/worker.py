@@ -1,7 +1,8 @@
 """The other processes of a training: each computes its part of every batch, and nothing else."""
 
+import json
 import os
-import pickle
+import pkgutil
 import signal
 import sys
 import threading
@@ -13,16 +14,17 @@ from zoo.tracking_store import without_passwords
 def main() -> None:
     """Runs a process that `torch_processes.started` has started, until its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this one
-    rank, size, port, recipe, config = pickle.load(sys.stdin.buffer)
+    rank, size, store, *names = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints
     try:
         from zoo.training.parallel.torch_processes import READY, join
 
+        recipe, config = map(pkgutil.resolve_name, names)
         ready.write(READY)
         ready.close()
-        group = join(rank, size, port)
+        group = join(rank, size, store)
         follow(group, recipe, config)
         group.leave()
     except Exception as error:
