@@ -20,7 +20,8 @@ from recipes import sentiment
 from tests.small_recipe import SMALL
 from zoo.cli import main
 from zoo.tracking import StoreError
-from zoo.training import ray_cluster
+from zoo.tracking.signals import termination_raises
+from zoo.training import ray_cluster, runner, sweep_ray
 from zoo.training.ray_cluster import Machine, share
 from zoo.training.sweep import sweep
 from zoo.training.sweep_ray import Environment, check_store
@@ -109,6 +110,35 @@ def test_without_ray(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "needs ray, which is not installed" in said
     assert said.endswith('next: pip install "seqzoo[ray]"\n')
+
+
+def test_sigterm_is_ours_and_not_of_ray(monkeypatch):
+    def of_ray(number, frame):
+        raise AssertionError
+
+    def init(**options):
+        signal.signal(signal.SIGTERM, of_ray)
+
+    def load_data(config, label):
+        assert signal.getsignal(signal.SIGTERM) is before
+        raise OSError("no data")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setattr(runner, "load_data", load_data)
+    with termination_raises():
+        before = signal.getsignal(signal.SIGTERM)
+        assert before is not signal.SIG_DFL
+        ray_cluster.connect("auto")
+        assert signal.getsignal(signal.SIGTERM) is before
+    signal.signal(signal.SIGTERM, of_ray)  # as in a worker
+    try:
+        with pytest.raises(RuntimeError, match="no data"):
+            trial = SimpleNamespace(config=None)
+            environment = SimpleNamespace(set=lambda: None)
+            sweep_ray._train(environment, SimpleNamespace(label=""), trial, None)
+        assert signal.getsignal(signal.SIGTERM) is of_ray
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def test_cluster_that_wants_a_token():
@@ -249,7 +279,8 @@ def test_trial_whose_process_dies_is_tried_again(cluster, client, capsys):
 
 @pytest.mark.slow
 @needs_ray
-def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_path, sent, code):
     shutil.copy(sentiment.RECIPE.folder / "quickstart.yaml", tmp_path / "mine.yaml")
     words = ["mine.yaml", *FIXED, "training.epochs=8", "model.units=3,4", "--ray", cluster]
     command = [sys.executable, "-m", "zoo.cli", "sweep", *words]
@@ -259,9 +290,9 @@ def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_pat
         for line in process.stderr:
             if "epoch 2/8" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         said = process.stderr.read()
-        assert process.wait(60) == 130, said
+        assert process.wait(60) == code, said
     assert "interrupted; to resume" in said and "the same command goes on" in said
     assert not trial_processes()
     done = subprocess.run(

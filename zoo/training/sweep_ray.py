@@ -9,6 +9,7 @@ Ray is imported when the cluster is entered.
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ from zoo.tracking_store import (
 )
 from zoo.training import runner
 from zoo.training.display import Display
-from zoo.training.ray_cluster import Machine, connect, first_line, share
+from zoo.training.ray_cluster import Machine, connect, first_line, share, sigterm_kept
 from zoo.training.schema import RecipeConfig
 from zoo.training.sweep_study import Plan
 from zoo.training.sweep_trials import Outcome, Trial, Trials, train
@@ -291,9 +292,11 @@ def _train(environment: Environment, plan: Plan, trial: Trial, host) -> Outcome:
         except ray.exceptions.RayError as error:
             raise StoreError(f"The sweep itself no longer answers: {first_line(error)}") from error
 
-    with termination_raises():
-        try:
-            dataset, _ = runner.load_data(trial.config, plan.label)
-        except (OSError, ValueError) as error:
-            raise RuntimeError(f"On the machine {socket.gethostname()}: {error}") from error
-        return train(plan, trial, dataset, report, _Lines(host, trial.prefix))
+    with sigterm_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # in place of the handler of Ray's workers
+        with termination_raises():
+            try:
+                dataset, _ = runner.load_data(trial.config, plan.label)
+            except (OSError, ValueError) as error:
+                raise RuntimeError(f"On the machine {socket.gethostname()}: {error}") from error
+            return train(plan, trial, dataset, report, _Lines(host, trial.prefix))
