@@ -113,6 +113,25 @@ def test_without_ray(monkeypatch, capsys):
     assert said.endswith('next: pip install "seqzoo[ray]"\n')
 
 
+def train_there(cores):
+    """Trains a trial as a worker of a cluster does."""
+    environment, trial = SimpleNamespace(set=lambda: None), SimpleNamespace(config=None)
+    sweep_ray._train(environment, SimpleNamespace(label=""), trial, None, cores)
+
+
+def test_a_trial_keeps_to_its_cores(monkeypatch):
+    def load_data(config, label):
+        raise OSError("no data")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    monkeypatch.setattr(runner, "load_data", load_data)
+    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "1"})  # of the user
+    with pytest.raises(RuntimeError, match="no data"):
+        train_there(cores=3)
+    expected = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "3", "NPROC": "3"}
+    assert os.environ == expected
+
+
 def test_sigterm_is_ours_and_not_of_ray(monkeypatch):
     def of_ray(number, frame):
         raise AssertionError
@@ -125,6 +144,7 @@ def test_sigterm_is_ours_and_not_of_ray(monkeypatch):
         raise OSError("no data")
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr(runner, "load_data", load_data)
     with termination_raises():
         before = signal.getsignal(signal.SIGTERM)
@@ -134,9 +154,7 @@ def test_sigterm_is_ours_and_not_of_ray(monkeypatch):
     signal.signal(signal.SIGTERM, of_ray)  # as in a worker
     try:
         with pytest.raises(RuntimeError, match="no data"):
-            trial = SimpleNamespace(config=None)
-            environment = SimpleNamespace(set=lambda: None)
-            sweep_ray._train(environment, SimpleNamespace(label=""), trial, None)
+            train_there(cores=3)
         assert signal.getsignal(signal.SIGTERM) is of_ray
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

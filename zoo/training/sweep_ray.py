@@ -31,7 +31,7 @@ from zoo.training.display import Display
 from zoo.training.ray_cluster import Machine, connect, first_line, share, sigterm_kept
 from zoo.training.schema import RecipeConfig
 from zoo.training.sweep_study import Plan
-from zoo.training.sweep_trials import Outcome, Trial, Trials, train
+from zoo.training.sweep_trials import Outcome, Trial, Trials, train, use_cores
 
 MACHINE_SECONDS, REPORT_SECONDS, STOP_SECONDS = 180, 60, 30
 
@@ -142,7 +142,7 @@ class Cluster:
             try:
                 while True:
                     while len(running) < self.workers and (trial := self._get(host.next.remote())):
-                        running[task.remote(environment, plan, trial, host)] = trial
+                        running[task.remote(environment, plan, trial, host, self.cores)] = trial
                     self._show(host)
                     if not running:
                         return
@@ -281,9 +281,10 @@ def _probe(environment: Environment) -> str:
     return zoo.__version__
 
 
-def _train(environment: Environment, plan: Plan, trial: Trial, host) -> Outcome:
-    """Trains a trial."""
+def _train(environment: Environment, plan: Plan, trial: Trial, host, cores: int) -> Outcome:
+    """Trains a trial on so many cores."""
     environment.set()
+    use_cores(cores)
     import ray
 
     def report(number, values):
