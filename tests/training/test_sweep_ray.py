@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,7 +21,8 @@ from recipes import sentiment
 from tests.small_recipe import SMALL
 from zoo.cli import main
 from zoo.tracking import StoreError
-from zoo.training import ray_cluster
+from zoo.tracking.signals import termination_raises
+from zoo.training import ray_cluster, runner, sweep_ray
 from zoo.training.ray_cluster import Machine, share
 from zoo.training.sweep import sweep
 from zoo.training.sweep_ray import Environment, check_store
@@ -111,6 +113,53 @@ def test_without_ray(monkeypatch, capsys):
     assert said.endswith('next: pip install "seqzoo[ray]"\n')
 
 
+def train_there(cores):
+    """Trains a trial as a worker of a cluster does."""
+    environment, trial = SimpleNamespace(set=lambda: None), SimpleNamespace(config=None)
+    sweep_ray._train(environment, SimpleNamespace(label=""), trial, None, cores)
+
+
+def test_a_trial_keeps_to_its_cores(monkeypatch):
+    def load_data(config, label):
+        raise OSError("no data")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    monkeypatch.setattr(runner, "load_data", load_data)
+    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "1"})  # of the user
+    with pytest.raises(RuntimeError, match="no data"):
+        train_there(cores=3)
+    expected = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "3", "NPROC": "3"}
+    assert os.environ == expected
+
+
+def test_sigterm_is_ours_and_not_of_ray(monkeypatch):
+    def of_ray(number, frame):
+        raise AssertionError
+
+    def init(**options):
+        signal.signal(signal.SIGTERM, of_ray)
+
+    def load_data(config, label):
+        assert signal.getsignal(signal.SIGTERM) is before
+        raise OSError("no data")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(runner, "load_data", load_data)
+    with termination_raises():
+        before = signal.getsignal(signal.SIGTERM)
+        assert before is not signal.SIG_DFL
+        ray_cluster.connect("auto")
+        assert signal.getsignal(signal.SIGTERM) is before
+    signal.signal(signal.SIGTERM, of_ray)  # as in a worker
+    try:
+        with pytest.raises(RuntimeError, match="no data"):
+            train_there(cores=3)
+        assert signal.getsignal(signal.SIGTERM) is of_ray
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def test_cluster_that_wants_a_token():
     error = ConnectionError("Failed to connect")
     error.__cause__ = RuntimeError("ray.exceptions.AuthenticationError: InvalidAuthToken")
@@ -144,12 +193,37 @@ def cluster(tmp_path_factory):
         command += [f"--port={port}", f"--temp-dir={folder}"]
         for name in ("dashboard-agent-grpc", "dashboard-agent-listen", "runtime-env-agent"):
             command.append(f"--{name}-port={free_port()}")
-        started = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert started.returncode == 0, started.stderr
-        yield f"127.0.0.1:{port}"
-        for process in psutil.process_iter(["cmdline"]):
-            if any(str(folder) in word for word in process.info["cmdline"] or ()):
+        try:
+            started = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert started.returncode == 0, started.stderr
+            yield SimpleNamespace(
+                address=f"127.0.0.1:{port}", trials=lambda: trial_processes(str(folder))
+            )
+        finally:
+            for process in processes_of(str(folder)):
                 process.kill()  # of this cluster; `ray stop` would end all of this machine
+
+
+def processes_of(folder):
+    """The processes of the cluster whose files are in a folder, but for its workers."""
+    found = psutil.process_iter(["cmdline"])
+    return [it for it in found if any(folder in word for word in it.info["cmdline"] or ())]
+
+
+def trial_processes(folder):
+    """The workers of that cluster that train a trial; their command lines do not name it."""
+    found = []
+    for process in processes_of(folder):
+        with suppress(psutil.NoSuchProcess):
+            found += process.children(recursive=True)
+    return [it for it in found if is_trial(it)]
+
+
+def is_trial(process):
+    try:
+        return "ray::trial" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 LOCAL = """
@@ -195,26 +269,20 @@ def runs(client):
     return SimpleNamespace(find=find)
 
 
-def trial_processes():
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        if "ray::trial" in " ".join(process.info["cmdline"] or ()):
-            found.append(process)
-    return found
-
-
 @pytest.mark.slow
 @needs_ray
 def test_sweep_on_a_cluster(cluster, runs, capsys):
+    address = cluster.address
+
     def run():
         changes = [*FIXED, "model.units=3,4"]
-        return sweep(sentiment.RECIPE, "quickstart", changes, name="on ray", workers=2, ray=cluster)
+        return sweep(sentiment.RECIPE, "quickstart", changes, name="on ray", workers=2, ray=address)
 
     result = run()
     assert sorted(result.columns["model.units"]) == ["3", "4"]
     assert set(result.columns["state"]) == {"complete"} and result.columns["epochs"] == [2, 2]
     said = capsys.readouterr().err
-    assert f"ray {cluster}: 2 trials at a time with 1 core each, on {socket.gethostname()}" in said
+    assert f"ray {address}: 2 trials at a time with 1 core each, on {socket.gethostname()}" in said
     assert "trial 1: epoch 2/2" in said and "trial 2: dev/accuracy" in said
     found = {it.data.tags.get("sweep.trial"): it for it in runs.find("on ray")}
     assert set(found) == {"1", "2", None}
@@ -229,29 +297,32 @@ def test_sweep_on_a_cluster(cluster, runs, capsys):
 @pytest.mark.slow
 @needs_ray
 def test_trial_whose_process_dies_is_tried_again(cluster, client, capsys):
-    killed = []
+    killed, over = [], threading.Event()
 
     def kill():
-        while not killed:
-            for process in trial_processes()[:1]:
+        while not killed and not over.wait(0.05):
+            for process in cluster.trials()[:1]:
                 killed.append(process.pid)
                 process.kill()
-            time.sleep(0.05)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    result = sweep(
-        sentiment.RECIPE, "quickstart", [*FIXED, "model.units=3,4"], workers=1, ray=cluster
-    )
+    changes = [*FIXED, "model.units=3,4"]
+    try:
+        result = sweep(sentiment.RECIPE, "quickstart", changes, workers=1, ray=cluster.address)
+    finally:
+        over.set()
+        killer.join()
     assert killed and result.columns["state"] == ["complete"] * 2
     assert "its process died, and it is tried again" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 @needs_ray
-def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_path, sent, code):
     shutil.copy(sentiment.RECIPE.folder / "quickstart.yaml", tmp_path / "mine.yaml")
-    words = ["mine.yaml", *FIXED, "training.epochs=8", "model.units=3,4", "--ray", cluster]
+    words = ["mine.yaml", *FIXED, "training.epochs=8", "model.units=3,4", "--ray", cluster.address]
     command = [sys.executable, "-m", "zoo.cli", "sweep", *words]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -259,11 +330,11 @@ def test_interrupted_sweep_stops_its_trials_and_goes_on(cluster, client, tmp_pat
         for line in process.stderr:
             if "epoch 2/8" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         said = process.stderr.read()
-        assert process.wait(60) == 130, said
+        assert process.wait(60) == code, said
     assert "interrupted; to resume" in said and "the same command goes on" in said
-    assert not trial_processes()
+    assert not cluster.trials()
     done = subprocess.run(
         [*command, "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )

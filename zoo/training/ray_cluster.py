@@ -7,9 +7,12 @@ import logging
 import os
 import re
 import secrets
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zoo.terminal import starting
@@ -113,7 +116,7 @@ def connect(address: str) -> None:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     options = {"include_dashboard": False} if address == "local" else {}
     try:
-        with starting(f"Connecting to Ray, {address} …"):
+        with sigterm_kept(), starting(f"Connecting to Ray, {address} …"):
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -123,6 +126,20 @@ def connect(address: str) -> None:
             )
     except Exception as error:  # of several types, and plain ones
         raise _no_cluster(address, error) from error
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Gives SIGTERM its handler back after the `with` block, because Ray sets its own.
+
+    With that, SIGTERM would have another exit code, and a second one would break cleanup off.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _parse(address: str) -> tuple[str, int] | None:

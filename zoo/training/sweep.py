@@ -35,7 +35,7 @@ from zoo.training.sweep_study import (
     open_study,
     requeue,
 )
-from zoo.training.sweep_trials import Trials, train
+from zoo.training.sweep_trials import Trials, train, use_cores
 
 # Of several processes: none takes all cores, or all memory of a GPU.
 SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -203,9 +203,7 @@ def _work_in_processes(plan: Plan) -> None:
 def _worker(plan: Plan, number: int) -> None:
     """Runs trials in a process of its own, which ends with its parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    cores = max((os.cpu_count() or 1) // plan.workers, 1)
-    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        os.environ.setdefault(variable, str(cores))
+    use_cores(max((os.cpu_count() or 1) // plan.workers, 1))
     for variable, value in SHARED.items():
         os.environ.setdefault(variable, value)
     try:

@@ -9,6 +9,7 @@ Ray is imported when the cluster is entered.
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -27,10 +28,10 @@ from zoo.tracking_store import (
 )
 from zoo.training import runner
 from zoo.training.display import Display
-from zoo.training.ray_cluster import Machine, connect, first_line, share
+from zoo.training.ray_cluster import Machine, connect, first_line, share, sigterm_kept
 from zoo.training.schema import RecipeConfig
 from zoo.training.sweep_study import Plan
-from zoo.training.sweep_trials import Outcome, Trial, Trials, train
+from zoo.training.sweep_trials import Outcome, Trial, Trials, train, use_cores
 
 MACHINE_SECONDS, REPORT_SECONDS, STOP_SECONDS = 180, 60, 30
 
@@ -141,7 +142,7 @@ class Cluster:
             try:
                 while True:
                     while len(running) < self.workers and (trial := self._get(host.next.remote())):
-                        running[task.remote(environment, plan, trial, host)] = trial
+                        running[task.remote(environment, plan, trial, host, self.cores)] = trial
                     self._show(host)
                     if not running:
                         return
@@ -280,9 +281,10 @@ def _probe(environment: Environment) -> str:
     return zoo.__version__
 
 
-def _train(environment: Environment, plan: Plan, trial: Trial, host) -> Outcome:
-    """Trains a trial."""
+def _train(environment: Environment, plan: Plan, trial: Trial, host, cores: int) -> Outcome:
+    """Trains a trial on so many cores."""
     environment.set()
+    use_cores(cores)
     import ray
 
     def report(number, values):
@@ -291,9 +293,11 @@ def _train(environment: Environment, plan: Plan, trial: Trial, host) -> Outcome:
         except ray.exceptions.RayError as error:
             raise StoreError(f"The sweep itself no longer answers: {first_line(error)}") from error
 
-    with termination_raises():
-        try:
-            dataset, _ = runner.load_data(trial.config, plan.label)
-        except (OSError, ValueError) as error:
-            raise RuntimeError(f"On the machine {socket.gethostname()}: {error}") from error
-        return train(plan, trial, dataset, report, _Lines(host, trial.prefix))
+    with sigterm_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # in place of the handler of Ray's workers
+        with termination_raises():
+            try:
+                dataset, _ = runner.load_data(trial.config, plan.label)
+            except (OSError, ValueError) as error:
+                raise RuntimeError(f"On the machine {socket.gethostname()}: {error}") from error
+            return train(plan, trial, dataset, report, _Lines(host, trial.prefix))

@@ -5,6 +5,7 @@ or on another machine sends its metrics and gets an answer.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ from zoo.training.sweep_study import (
 
 MOST_FAILURES = 3  # trials that fail before any succeeds end the sweep
 MOST_LOSSES = 2  # times that a trial is tried whose process dies
+# Of torch and NumPy, of TensorFlow, and of XLA, which JAX uses.
+CORES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,16 @@ class Outcome:
     value: float | None = None
     pruned: str = ""
     error: str = ""
+
+
+def use_cores(cores: int) -> None:
+    """Lets this process compute on so many cores, unless its environment says otherwise.
+
+    Args:
+        cores: Number of cores; it has an effect before the backend is imported.
+    """
+    for variable in CORES:
+        os.environ.setdefault(variable, str(cores))
 
 
 class Trials:
