@@ -56,13 +56,13 @@ class Trial:
 
     @property
     def prefix(self) -> str:
-        """What its lines begin with."""
+        """The beginning of its lines."""
         return f"trial {self.number + 1}: "
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial went.
+    """The end of a trial.
 
     Attributes:
         run_id: Its run, if it was trained to its end or pruned.

@@ -62,7 +62,7 @@ class LossOfAll(keras.losses.Loss):
 
 
 def _divisors(loss, y_pred, sample_weight):
-    """What Keras adds up for the divisor of a mean: weights, the mask, or both; `None`: neither."""
+    """The terms of the divisor of a mean: weights, the mask, or both; `None` if neither."""
     mask = getattr(y_pred, "_keras_mask", None) if getattr(loss, "takes_mask", True) else None
     if loss.reduction != "mean_with_sample_weight" or sample_weight is None:
         return mask
