@@ -9,6 +9,7 @@ that of a function below. What is not measured on a backend is shown as –.
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 BACKENDS = {"torch": "torch", "tensorflow": "TensorFlow", "jax": "JAX"}
 BLOCK = re.compile(r"(<!-- results of (\w+) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
 NONE = "–"
+LARGEST_ERROR = 0.2  # of an exponent of memory
 
 
 def translation(results) -> list[list[str]]:
@@ -146,9 +148,11 @@ def scaling(results) -> list[list[str]]:
 def _exponents(row):
     if row is None:
         return NONE
-    found = [row[key] for key in ("time_exponent", "memory_exponent") if key in row]
-    time, *memory = (f"{slope:.2f} ± {error:.2f}" for slope, error in found)
-    return f"{time} ({memory[0]})" if memory else time
+    slope, error = row["time_exponent"]
+    time = f"{slope:.2f} ± {error:.2f}"
+    slope, error = row.get("memory_exponent", (0, math.inf))
+    grows = slope >= 0 and error <= LARGEST_ERROR  # else the allocator reused what it held
+    return f"{time} ({slope:.2f} ± {error:.2f})" if grows else time
 
 
 def many_texts(results) -> list[list[str]]:

@@ -53,6 +53,9 @@ def test_a_table_of_exponents_and_one_of_many_texts(tmp_path, monkeypatch):
         "| `m`, train, by batch | – | – | 0.90 ± 0.02 (1.00 ± 0.10) |",
         "| `m`, train, share of the peak | – | – | 42% |",
     ]
+    row["memory_exponent"] = [1.0, 1.1]  # no line through the points
+    timing.write_results("scaling_jax", [row])
+    assert "| – | – | 0.90 ± 0.02 |" in tables._markdown("scaling")
     rows = [
         {"texts": n, "megabytes": 500 + n // 1000, "most_megabytes": 600, "texts_per_second": 4000}
         for n in (1000, 5000, 10000)
