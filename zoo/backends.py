@@ -20,6 +20,8 @@ def installed() -> tuple[str, ...]:
 
 def current() -> str:
     """The backend that Keras has chosen, or will choose when it is imported."""
+    if (keras := sys.modules.get("keras")) is not None:
+        return keras.backend.backend()
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"

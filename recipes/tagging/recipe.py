@@ -88,6 +88,12 @@ class TaggingRecipe(EncoderRecipe):
             )
         length = 0 if model.characters == "none" else model.character_length
         tokenizer = self.tokenizer(dataset)
+        if tokenizer.unit != settings.unit:
+            raise ValueError(
+                f"The model to start from tags {tokenizer.unit}: set tokenizer.unit="
+                f"{tokenizer.unit}, with data of that unit, or start from another model. "
+                f"Received: tokenizer.unit={settings.unit}"
+            )
         if self.readers:
             source = self.readers[0].preprocessor
             characters = source.tokenizer.get_vocabulary()[len(source.tokenizer.special_tokens) :]

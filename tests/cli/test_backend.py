@@ -97,7 +97,7 @@ def test_other_backends_are_hidden_and_found_again(monkeypatch):
 def test_hidden_are_all_but_the_backend_that_keras_will_choose(
     environment, file, hidden, monkeypatch, tmp_path
 ):
-    for name in backend.BACKENDS:
+    for name in ("keras", *backend.BACKENDS):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setenv("KERAS_BACKEND", environment)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

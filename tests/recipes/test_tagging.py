@@ -155,6 +155,9 @@ def test_init_from_copies_tokenizer_and_weights(tmp_path):
     for known in (["B-X", "I-X", "O"], ["O", "S-X"]):
         labels = with_labels_of(bioes, replace(dataset, labels=tuple(known))).labels
         assert labels == (tuple(bioes.tags) if "S-X" in known else tuple(known))
+    characters = ("tokenizer.unit=characters", f"training.init_from={start}")
+    with pytest.raises(ValueError, match="tags words: set tokenizer.unit=words"):
+        TaggingRecipe(config(*characters)).prepare(dataset)
     other = TaggingRecipe(config(f"training.init_from={start}", "model.units=7"))
     with pytest.raises(ValueError, match="set model.units=6. Received: model.units=7"):
         other.build(dataset, other.prepare(dataset), "float32")
