@@ -25,7 +25,7 @@ from zoo.training.distillation.sequences import (
     translate,
     with_teacher,
 )
-from zoo.training.distillation.teacher import PROBED, all_rows
+from zoo.training.distillation.teacher import PROBED, Teacher, all_rows
 from zoo.training.losses import Coverage, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
@@ -44,6 +44,12 @@ class TranslationRecipe(Recipe):
     config: TranslationConfig
     report = staticmethod(report)
     compare = staticmethod(compare)
+
+    @functools.cached_property
+    def teachers(self) -> list[Teacher]:
+        """The teacher, if there is one: several are an ensemble, which translates as one."""
+        sources = self.config.training.teachers
+        return [Teacher(sources, Seq2SeqLM)] if sources else []
 
     def extend(self, dataset: Dataset, display: Display) -> Dataset:
         if (settings := self.config.data.synthetic) is None:
@@ -205,7 +211,7 @@ class TranslationRecipe(Recipe):
     def training_model(self, model: Seq2SeqLM) -> keras.Model:
         settings = self.config.training
         if settings.by_word:
-            return with_teacher(model, self.teachers[0].model)
+            return with_teacher(model, self.teachers[0])
         if settings.coverage:
             mask = model.input["decoder_padding_mask"]
             cover = Coverage(settings.coverage, name="coverage")

@@ -147,15 +147,6 @@ class TranslationTraining(DistilledTraining):
         """True if the probabilities of the teacher are learned at each word."""
         return bool(self.teachers) and self.teacher_mode != "sequence"
 
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from super().conflicts()
-        if isinstance(self.teacher, list):
-            yield Conflict(
-                "several teachers would have to search for one translation together, which is not "
-                "supported: name one",
-                teacher=self.teacher,
-            )
-
 
 class TranslationEvaluation(EvaluationConfig):
     """Metrics of translations, and of pronunciations or other symbols."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.data import Dataset
 from zoo.data.languages import guess_language
+from zoo.presets.loading import members_of
 from zoo.tasks import TASKS
 from zoo.training.schema import RecipeConfig
 
@@ -77,7 +78,8 @@ def description(config: RecipeConfig, dataset: Dataset) -> str:
     names = list(map(source_name, [source] if isinstance(source, str) else source))
     start = f", starting from {' and '.join(names)}" if names else ""
     if teachers := getattr(config.training, "teachers", []):
-        start += f", taught by {', '.join(Path(teacher).name for teacher in teachers)}"
+        taught_by = ", ".join(Path(it).name for teacher in teachers for it in members_of(teacher))
+        start += f", taught by {taught_by}"
     return f"A model for {task}, trained on {dataset.name} ({rows:,} rows{labels}){start}."
 
 

@@ -12,6 +12,7 @@ from zoo.conflicts import Conflict
 from zoo.data import Dataset
 from zoo.data.dataset import splits_digest
 from zoo.data.unlabelled import is_dataset, load_unlabelled
+from zoo.presets.loading import members_of
 from zoo.tasks import TASKS
 from zoo.training.schema import Count, DataConfig, RecipeConfig, TrainingConfig, absolute_preset
 
@@ -76,7 +77,7 @@ class DistilledTraining(TrainingConfig):
         return [self.teacher] if isinstance(self.teacher, str) else self.teacher
 
     def with_absolute_paths(self) -> Self:
-        found = [absolute_preset(source) for source in self.teachers]
+        found = ["+".join(map(absolute_preset, members_of(it))) for it in self.teachers]
         teacher = found[0] if isinstance(self.teacher, str) else found or None
         return super().with_absolute_paths().model_copy(update={"teacher": teacher})
 

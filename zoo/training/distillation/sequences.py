@@ -8,6 +8,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from zoo.models.generation.ensemble import mean_of_probabilities
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import divergence
 from zoo.training.distillation.teacher import Teacher
@@ -73,18 +74,19 @@ def check_same_vocabulary(teacher: Teacher, preprocessor: keras_hub.models.Prepr
             )
 
 
-def with_teacher(student: keras.Model, teacher: keras.Model) -> keras.Model:
+def with_teacher(student: keras.Model, teacher: Teacher) -> keras.Model:
     """The logits of student and teacher, `[batch, target, 2, vocabulary]`, of one batch.
 
     Args:
         student: The model that is trained.
-        teacher: A model with the same inputs, whose weights stay as they are.
+        teacher: A `Seq2SeqLM` with the same inputs, or an ensemble of such, whose weights stay as
+            they are.
     """
-    teacher.trainable = False
-    logits = [
-        ops.cast(student.output, "float32"),
-        ops.cast(teacher(student.input, training=False), "float32"),
-    ]
+    members = teacher.model.members()
+    for member in members:
+        member.trainable = False
+    taught = mean_of_probabilities([it(student.input, training=False) for it in members])
+    logits = [ops.cast(student.output, "float32"), taught]
     return keras.Model(student.input, ops.stack(logits, axis=2))
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pkgutil
 import time
 import warnings
 import zipfile
@@ -18,7 +19,9 @@ from zoo.data import Columns, Dataset
 from zoo.files import atomic_write
 from zoo.home import home
 from zoo.presets.card import digest_of
+from zoo.presets.loading import members_of
 from zoo.presets.validation import hash_files
+from zoo.tasks import task_of
 from zoo.training import pretrained
 from zoo.training.display import Display
 from zoo.training.distillation.schema import UNLABELLED_SPLIT
@@ -43,37 +46,56 @@ class Teacher:
     inputs, so that an interrupted run computes only what is missing.
 
     Args:
-        source: A model, as `zoo.load` takes it.
-        task: The class it must have.
+        source: A model, as `zoo.load` takes it; of several, an ensemble that answers as one.
+        task: The class that it, or each member, must have.
         key: The key of the recipe that names it. Defaults to `"training.teacher"`.
 
     Attributes:
-        source: The same.
+        source: The same, with `+` between the members of an ensemble.
         name: Its name on its card, else that of its folder.
         digest: SHA-256 of its files.
 
     Raises:
         zoo.presets.PresetError: if there is no such preset.
+        ValueError: if models of this task are no ensemble.
     """
 
     def __init__(
-        self, source: str, task: type[keras_hub.models.Task], key: str = "training.teacher"
+        self,
+        source: str | Sequence[str],
+        task: type[keras_hub.models.Task],
+        key: str = "training.teacher",
     ):
-        self.source, self.task, self.key = source, task, key
-        directory = presets.resolve(source)
-        card = presets.read_card(directory)
-        self.name = card.name if card else directory.name
-        self.digest = digest_of(hash_files(directory))
+        sources = [source] if isinstance(source, str) else source
+        self.members = [member for it in sources for member in members_of(it)]
+        self.source, self.task, self.key = "+".join(map(str, self.members)), task, key
+        row = task_of(task)
+        self._ensemble = row.ensemble if row else None
+        if len(self.members) > 1 and self._ensemble is None:
+            raise ValueError(
+                f"Several models of this task are no ensemble: give {key} a list, whose answers "
+                f"are averaged, or one model. Received: {self.source!r}"
+            )
+        directories = [presets.resolve(member) for member in self.members]
+        cards = [presets.read_card(directory) for directory in directories]
+        self.name = "+".join(
+            card.name if card else directory.name
+            for card, directory in zip(cards, directories, strict=True)
+        )
+        digests = [digest_of(hash_files(directory)) for directory in directories]
+        members = {f"member {place}": digest for place, digest in enumerate(digests)}
+        self.digest = digests[0] if len(digests) == 1 else digest_of(members)
         self.folder = home() / "teachers" / self.digest[:32]
 
     @functools.cached_property
-    def model(self) -> keras_hub.models.Task:
-        """The model.
+    def model(self) -> Any:
+        """The model, or the ensemble.
 
         Raises:
-            ValueError: if it is of another task.
+            ValueError: if it is of another task, or the members do not fit each other.
         """
-        return pretrained.load(self.source, self.task, key=self.key)
+        models = [pretrained.load(it, self.task, key=self.key) for it in self.members]
+        return models[0] if len(models) == 1 else pkgutil.resolve_name(self._ensemble)(models)
 
     def answers(
         self,
