@@ -327,8 +327,6 @@ def test_targets_are_those_of_the_teacher_in_a_share_of_the_pairs(distilled):
 
 @pytest.mark.once
 def test_teachers_that_cannot_translate_are_refused(distilled):
-    with pytest.raises(ConfigError, match="would have to search for one translation together"):
-        config("training.teacher=[a, b]")
     recipe = distilled(Shouting(score=float("nan")))
     with pytest.raises(ValueError, match="scores of a teacher must be numbers"):
         recipe.training_columns(load_data(recipe.config), Display())
@@ -340,14 +338,21 @@ def test_teachers_that_cannot_translate_are_refused(distilled):
 
 
 @pytest.mark.once
-def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(tmp_path):
+@pytest.mark.parametrize("names", ["tutor", "[tutor,mentor]", "tutor+mentor"])
+def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(
+    tmp_path, monkeypatch, names
+):
+    """A list of teachers, and models with `+` between them, are an ensemble."""
+    monkeypatch.chdir(tmp_path)
     recipe = TranslationRecipe(config())
     dataset = load_data(recipe.config)
-    teacher = recipe.build(dataset, recipe.prepare(dataset), "float32")
-    presets.save(teacher, tmp_path / "tutor", name="tutor", dataset=dataset, dtype="float32")
+    preprocessor = recipe.prepare(dataset)
+    for name in ("tutor", "mentor"):
+        teacher = recipe.build(dataset, preprocessor, "float32")
+        presets.save(teacher, tmp_path / name, name=name, dataset=dataset, dtype="float32")
     recipe = TranslationRecipe(
         config(
-            f"training.teacher={tmp_path / 'tutor'}",
+            f"training.teacher={names}",
             "training.teacher_mode=word",
             "training.teacher_weight=0.75",
             "training.label_smoothing=0.1",
@@ -357,11 +362,13 @@ def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(tmp
     student = recipe.build(dataset, recipe.prepare(dataset), "float32")
     columns = recipe.training_columns(dataset, Display())
     assert student.preprocessor.tokenizer.proto == teacher.preprocessor.tokenizer.proto
+    assert recipe.teachers[0].name == names.strip("[]").replace(",", "+")
     examples = recipe.examples(student, columns, 0)
     inputs, labels, weights = examples.collate(np.arange(8), 40)
-    teacher = recipe.teachers[0].model
-    p, q = (predict(model, inputs) for model in (student, teacher))
+    teachers = recipe.teachers[0].model.members()
+    p, *qs = (predict(model, inputs) for model in (student, *teachers))
     hard = np.array(TokenCrossentropy(0.1).call(labels, p))
+    q = np.log(np.mean([np.exp(x - np.logaddexp.reduce(x, axis=-1, keepdims=True)) for x in qs], 0))
     p, q = (x / 2 - np.logaddexp.reduce(x / 2, axis=-1, keepdims=True) for x in (p, q))
     losses = 0.75 * 4 * (np.exp(q) * (q - p)).sum(axis=-1) + 0.25 * hard
     model = recipe.training_model(student)
@@ -370,7 +377,7 @@ def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(tmp
     batches = Batches([PlannedBatch(40, np.arange(8), 8)], examples.collate)
     history = keras.Model.fit(model, batches, verbose=0).history
     assert history["loss"][0] == pytest.approx((losses * weights).sum() / weights.sum(), rel=1e-3)
-    taught = {id(weight) for weight in teacher.weights}
+    taught = {id(weight) for teacher in teachers for weight in teacher.weights}
     for weight, start in zip(model.weights, before, strict=True):
         if weight.dtype == "float32":
             assert np.array_equal(np.array(weight), start) == (id(weight) in taught), weight.path

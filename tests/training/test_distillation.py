@@ -308,6 +308,8 @@ def test_wrong_settings_are_mistakes_of_the_recipe(overrides, message):
 def test_a_teacher_that_cannot_teach_is_refused_before_a_run_is_recorded(run, client, preset):
     with pytest.raises(zoo.presets.PresetError, match="no such preset|nowhere"):
         run("training.teacher=./nowhere")
+    with pytest.raises(ValueError, match="no ensemble: give training.teacher a list"):
+        run(f"training.teacher={preset}+{preset}")
     with pytest.raises(ValueError, match="training.teacher must name a TextClassifier"):
         run("training.teacher=bilstm_crf_ewt_en_upos")
     with pytest.raises(FileNotFoundError, match="is a file, or a dataset"):
