@@ -40,6 +40,7 @@ from zoo.training.language_models import (
 from zoo.training.losses import LabelCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
+from zoo.training.reduction import copy_reduced
 from zoo.training.word_dropout import drop_words
 from zoo.vectors.subwords import split_words, subword_matrix
 
@@ -240,20 +241,25 @@ class SentimentRecipe(EncoderRecipe):
 def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     """Copies the backbone of a model, and its pooling and head if they have the same shapes.
 
+    The embeddings of a recurrent encoder may have fewer dimensions than those of the model.
+
     Raises:
-        ValueError: if the sizes of the backbones differ; names the settings the recipe needs.
+        ValueError: if other sizes of the backbones differ; names the settings the recipe needs.
     """
-    keys = ["encoder", "embedding_dim", "units", "num_layers", "bidirectional", "vector_dim"]
-    if target.backbone.encoder == "transformer":
+    old, new = source.backbone, target.backbone
+    keys = ["encoder", "units", "num_layers", "bidirectional", "vector_dim"]
+    is_smaller = not old.pretrained and new.embedding_dim < old.embedding_dim
+    if new.encoder == "transformer" or not is_smaller:
+        keys.append("embedding_dim")
+    if new.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]
-    if not source.backbone.pretrained:  # else the target was made of its config
-        check_same_sizes(
-            source.backbone, target.backbone, keys, {"max_sequence_length": "sequence_length"}
-        )
-    if source.pooling != target.pooling:
-        target.backbone.set_weights(source.backbone.get_weights())
-    elif source.labels != target.labels:
-        target.backbone.set_weights(source.backbone.get_weights())
-        target.pool.set_weights(source.pool.get_weights())
+    if not old.pretrained:  # else the target was made of its config
+        check_same_sizes(old, new, keys, {"max_sequence_length": "sequence_length"})
+    if is_smaller:
+        copy_reduced(old, new)
     else:
-        target.set_weights(source.get_weights())
+        new.set_weights(old.get_weights())
+    if source.pooling == target.pooling:
+        target.pool.set_weights(source.pool.get_weights())
+        if source.labels == target.labels:
+            target.get_layer("logits").set_weights(source.get_layer("logits").get_weights())

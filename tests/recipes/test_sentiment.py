@@ -22,6 +22,7 @@ from zoo.models import (
     CausalLMPreprocessor,
     Seq2SeqLM,
     TextClassifier,
+    TextClassifierBackbone,
 )
 from zoo.tokenizers import train_character_tokenizer, train_subword_tokenizer
 from zoo.training import pretrained
@@ -86,6 +87,32 @@ def test_init_from_with_another_pooling_copies_the_backbone(start):
         "new layers, without weights of it: logits",
         "layers of it that are left behind: pooling, logits",
     ]
+
+
+@pytest.mark.parametrize("vector_dim", [0, 3])
+def test_smaller_embeddings_are_the_nearest_for_the_encoder(start, tmp_path, vector_dim):
+    """Of embeddings that vary in two dimensions two are enough, and the answers stay the same."""
+    source = zoo.load(start)
+    config = source.backbone.get_config() | {"num_layers": 2, "vector_dim": vector_dim}
+    backbone = TextClassifierBackbone.from_config(config)
+    source = TextClassifier(backbone, source.preprocessor, labels=source.labels)
+    table, *others = source.backbone.token_embedding.get_weights()
+    random = np.random.default_rng(0)
+    table = random.normal(size=(len(table), 2)) @ random.normal(size=(2, table.shape[1]))
+    source.backbone.token_embedding.set_weights([table, *others])
+    presets.save(source, tmp_path / "wide", name="wide", dataset="none", dtype="float32")
+    sizes = ["model.embedding_dim=2", "model.num_layers=2"]
+    one = recipe(f"training.init_from={tmp_path / 'wide'}", *sizes)
+    dataset = load_data(one.config)
+    model = built(one, dataset)
+    texts = dataset.splits["train"]["text"][:9]
+    assert model.backbone.embedding_dim == 2 < table.shape[1]
+    np.testing.assert_allclose(
+        model.probabilities(texts), source.probabilities(texts), rtol=1e-4, atol=1e-6
+    )
+    one = recipe(f"training.init_from={tmp_path / 'wide'}", "model.embedding_dim=99", sizes[1])
+    with pytest.raises(ValueError, match="set model.embedding_dim=.* Received: .*=99"):
+        built(one, dataset)
 
 
 def test_init_from_of_other_sizes_names_the_settings(start):

@@ -8,6 +8,7 @@ import numpy as np
 from zoo.layers import RecurrentEncoder
 from zoo.models import CausalLM
 from zoo.training.pretrained import check_settings
+from zoo.training.reduction import reduced
 
 # Settings that a forward and a backward language model of one encoder must share.
 SHARED = ("decoder", "units", "num_layers")
@@ -120,8 +121,7 @@ def copy_language_models(
 
     Each direction computes the states of its model: its embeddings are those of all models side by
     side, and the inputs that its model lacks have weights of zero at first. With a smaller `size`
-    the product of embeddings and input kernels has a lower rank: that which is nearest by least
-    squares over all tokens (Eckart and Young 1936).
+    they are reduced (see `zoo.training.reduction`).
 
     Args:
         models: A language model, or a forward and a backward one.
@@ -149,20 +149,12 @@ def _inputs(models, size):
     tables = [np.array(model.backbone.token_embedding.get_weights()[0]) for model in models]
     kernels = [model.backbone.stack.stack[0][0].get_weights()[0] for model in models]
     table = np.concatenate(tables, axis=1)
-    if size == table.shape[1]:
-        starts = np.cumsum([0, *(len(kernel) for kernel in kernels)])
-        return table, [
-            _placed(kernel, (size, kernel.shape[1]), start)
-            for kernel, start in zip(kernels, starts, strict=False)
-        ]
-    product = np.concatenate([t @ k for t, k in zip(tables, kernels, strict=True)], axis=1)
-    product = product.astype("float64")
-    _, vectors = np.linalg.eigh(product.T @ product)  # in rising order
-    basis = vectors[:, -size:]  # [gates of all, size]
-    embeddings = product @ basis
-    scale = np.std(table) / np.std(embeddings)
-    kernels = np.split((basis / scale).T, len(models), axis=1)
-    return (embeddings * scale).astype("float32"), [it.astype("float32") for it in kernels]
+    starts = np.cumsum([0, *(len(kernel) for kernel in kernels)])
+    placed = [
+        _placed(kernel, (table.shape[1], kernel.shape[1]), start)
+        for kernel, start in zip(kernels, starts, strict=False)
+    ]
+    return (table, placed) if size == table.shape[1] else reduced(table, placed, size)
 
 
 def _placed(value: np.ndarray, shape: Sequence[int], first: int) -> np.ndarray:
