@@ -1,6 +1,5 @@
 """One run of a recipe: prepares the data and the model, trains, and hands over to `finish`."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -375,7 +374,8 @@ class Session:
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
-        command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
+        backend = keras.config.backend()
+        command = naming.resume_command(self.label, checkpoint.run_id, backend)
         if isinstance(error, MlflowException) and self._is_trained(checkpoint):
             command = "zoo track push"
         if isinstance(error, Exception):
