@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 import zoo
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries
+from zoo.tasks import TASKS
 from zoo.tracking import start_run
 from zoo.tracking_store import reason
 from zoo.training import naming
@@ -237,10 +238,12 @@ class Session:
 
     def _train(self, model, progress, checkpoint, run) -> None:
         settings = self.config.training
+        row = TASKS.get(self.dataset.task)
+        steps = "frames" if row and row.input == "audio" else "tokens"
         if settings.batch_tokens:
-            size = f"{settings.batch_tokens:,} tokens"
+            size = f"{settings.batch_tokens:,} {steps}"
         elif settings.batch_size * progress.boundaries[-1] > MAX_BATCH_STEPS:
-            size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} tokens"
+            size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} {steps}"
         else:
             size = f"{settings.batch_size}"
         if settings.accumulate > 1:
