@@ -250,7 +250,7 @@ _ROWS = (
     Task(
         name="text_classifier",
         model="zoo.models.text_classifier.task:TextClassifier",
-        answer="zoo.models.text_classifier.task:Classification",
+        answer="zoo.models.text_classifier.answers:Classification",
         input="text",
         input_name="text",
         read_file="zoo.data:read_labelled",
