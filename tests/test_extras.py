@@ -239,6 +239,22 @@ def test_a_choice_is_kept(only, chosen, monkeypatch):
     assert os.environ.get("KERAS_BACKEND") == chosen
 
 
+@pytest.mark.parametrize(
+    "there, settings, preferred, expected",
+    [
+        (("tensorflow", "torch"), "tensorflow", "torch", "torch"),
+        (("tensorflow", "jax", "torch"), "jax", "torch", None),
+        (("tensorflow", "jax"), "tensorflow", "torch", None),
+        (("jax",), "tensorflow", "torch", "jax"),
+    ],
+)
+def test_of_several_backends_one_is_preferred(only, tmp_path, there, settings, preferred, expected):
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": settings}))
+    only(*there)
+    backends.provide_backend(preferred)
+    assert os.environ.get("KERAS_BACKEND") == expected
+
+
 def test_no_backend_names_the_choices(only):
     only()
     with pytest.raises(MissingExtra) as raised:

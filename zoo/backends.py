@@ -9,6 +9,8 @@ from zoo.extras import MissingExtra, install, is_installed
 
 BACKENDS = ("tensorflow", "jax", "torch")
 DEFAULT = "tensorflow"  # that of Keras
+# Packages of each backend, as they are imported.
+PACKAGES = {"tensorflow": ("tensorflow", "tensorflow_text"), "jax": ("jax",), "torch": ("torch",)}
 # The package of KerasHub requires TensorFlow, which the models need on no other backend.
 INSTALL_KERAS_HUB = 'pip install --no-deps "keras-hub>=0.32,<0.33"'
 
@@ -31,17 +33,23 @@ def current() -> str:
         return DEFAULT
 
 
-def provide_backend() -> None:
-    """Sets KERAS_BACKEND to the only backend that is installed, unless it is set.
+def provide_backend(preferred: str | None = None) -> None:
+    """Sets KERAS_BACKEND to the only backend that is installed, or a preferred one of several.
 
-    Keras itself would take TensorFlow, or the backend in its settings, which it writes with
-    TensorFlow in them on every backend.
+    A choice is kept: KERAS_BACKEND, or a backend in Keras' settings other than TensorFlow, which
+    Keras itself writes there on every backend.
+
+    Args:
+        preferred: The backend to take if several are installed, and this is one of them. Defaults
+            to `None`: that of Keras.
     """
     if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
         return
     found = installed()
     if len(found) == 1:
         os.environ["KERAS_BACKEND"] = found[0]
+    elif preferred in found and current() == DEFAULT:
+        os.environ["KERAS_BACKEND"] = str(preferred)
 
 
 def check_models(backend: str | None = None) -> None:

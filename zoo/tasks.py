@@ -160,7 +160,7 @@ _ROWS = (
     Task(
         name="causal_lm",
         model="zoo.models.causal_lm.task:CausalLM",
-        answer="zoo.models.causal_lm.task:Continuation",
+        answer="zoo.models.causal_lm.answers:Continuation",
         input="text",
         input_name="prefix",
         read_file="zoo.data:read_texts",
@@ -250,7 +250,7 @@ _ROWS = (
     Task(
         name="text_classifier",
         model="zoo.models.text_classifier.task:TextClassifier",
-        answer="zoo.models.text_classifier.task:Classification",
+        answer="zoo.models.text_classifier.answers:Classification",
         input="text",
         input_name="text",
         read_file="zoo.data:read_labelled",

@@ -16,9 +16,9 @@ from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
 from zoo.models.batching import batches, predict
 from zoo.tokenizers import train_subword_tokenizer
 from zoo.training.losses import DoublyStochastic, TokenCrossentropy
+from zoo.training.model_schema import DECODER_SIZES
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import Recipe, TrainingExamples
-from zoo.training.schema import DECODER_SIZES
 from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.

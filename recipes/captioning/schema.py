@@ -10,12 +10,12 @@ from zoo import data
 from zoo.choices import CELLS, TIED_CAPTION_EMBEDDINGS
 from zoo.conflicts import caption_conflicts, image_conflicts
 from zoo.data import Dataset
+from zoo.training.model_schema import DecoderConfig
 from zoo.training.schema import (
     MAX_TOKENS,
     MAX_VOCABULARY,
     Conflict,
     DataConfig,
-    DecoderConfig,
     EvaluationConfig,
     RecipeConfig,
     Section,

@@ -15,21 +15,20 @@ from zoo.training.distillation.schema import (
     DistilledRecipe,
     SoftLabelTraining,
 )
+from zoo.training.fine_tuning import FineTuningConfig, backbone_conflicts
+from zoo.training.model_schema import VectorsConfig
 from zoo.training.naming import languages
 from zoo.training.schema import (
     MAX_TOKENS,
     MAX_VOCABULARY,
     Conflict,
     EvaluationConfig,
-    FineTuningConfig,
     Heads,
     Layers,
     Section,
     Share,
     Size,
     SizeOrNone,
-    VectorsConfig,
-    backbone_conflicts,
     one_of,
 )
 

@@ -26,20 +26,19 @@ from zoo.training.distillation.schema import (
     DistilledRecipe,
     SoftLabelTraining,
 )
+from zoo.training.fine_tuning import FineTuningConfig, backbone_conflicts
+from zoo.training.model_schema import VectorsConfig
 from zoo.training.schema import (
     Conflict,
     Count,
     EvaluationConfig,
-    FineTuningConfig,
     Heads,
     Layers,
     Section,
     Share,
     Size,
     SizeOrNone,
-    VectorsConfig,
     absolute_preset,
-    backbone_conflicts,
     one_of,
 )
 from zoo.unicode import compose

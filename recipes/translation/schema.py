@@ -11,12 +11,12 @@ from zoo.choices import TIED_EMBEDDINGS
 from zoo.conflicts import copy_conflicts, dot_product_conflicts
 from zoo.data import Dataset
 from zoo.training.distillation.schema import DistilledData, DistilledRecipe, DistilledTraining
+from zoo.training.model_schema import DecoderConfig
 from zoo.training.schema import (
     MAX_TOKENS,
     MAX_VOCABULARY,
     Conflict,
     Count,
-    DecoderConfig,
     EvaluationConfig,
     Section,
     Share,

@@ -103,6 +103,7 @@ def test_tagged_characters(init):
     sentences = [f"서\tB-LC\n \tO\n{chr(97 + i)}\tO\n" for i in range(26)]
     recipe, shown = init("\n".join(sentences), "characters.conll")
     assert recipe["tokenizer"]["unit"] == "characters" and "78 characters" in shown
+    assert "guessed from the words" not in shown
     assert resolve(tagging.RECIPE, "my.yaml").model.characters == "none"
 
 

@@ -9,8 +9,8 @@ import sys
 import keras
 import pytest
 
+from zoo.backends import BACKENDS, PACKAGES
 from zoo.cli import main
-from zoo.cli.backend import BACKENDS, PACKAGES
 
 TEXTS = ["a good film", "a bad film", "정말 재미있어요", "not bad at all 🎬"]
 

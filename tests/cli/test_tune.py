@@ -179,6 +179,14 @@ def test_tasks(tune, model, name, content, recipe, data):
     assert found["data"] == data | rest
 
 
+def test_tagged_characters(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.conll").write_text(SPELLED)
+    assert main(["tune", "bilstm_crf_klue_ner_ko", "m.conll", "--print"]) == 0
+    shown = capsys.readouterr().out
+    assert "m.conll: 40 sentences of 120 characters, 2 tags." in shown and "words" not in shown
+
+
 def test_symbols_keep_their_vocabulary(tune):
     rows = "\n".join(["word\tphones", *(f"b{w}\tB {' '.join(w.upper())}" for w in WORDS * 2)])
     found, _ = tune("lstm_bahdanau_cmudict_g2p_en", rows, "words.tsv")

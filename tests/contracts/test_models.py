@@ -135,7 +135,7 @@ def test_gradients_are_those_of_numerical_differences(models, variant):
     model = models(variant)
     explained = model.explain(TEXTS[1], "gradient")
     (ids,) = model.preprocessor.encode([TEXTS[1]])
-    embed, encode, head = model._stages
+    embed, encode, head = model._explanation._stages
     batch = model.preprocessor.collate([ids], 16)
     mask = keras.ops.convert_to_tensor(batch["padding_mask"])
     embedded = keras.ops.convert_to_numpy(embed(batch))

@@ -222,6 +222,13 @@ def test_sentences_of_a_tagger_are_bounded(models, monkeypatch):
     monkeypatch.setattr(model.backbone, "attention", "multi_head")
     with pytest.raises(ValueError, match="at most 4,096 words"):
         model.infer([["word"] * 5000])
+    monkeypatch.setattr(model.preprocessor.tokenizer, "unit", "characters", raising=False)
+    for sentences, message in (
+        ([["a"] * 5000], "at most 4,096 characters.* tagged characters.* with 5,000 characters"),
+        ([7], "must be strings or lists of characters"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            model.infer(sentences)
 
 
 def test_n_best_of_a_tagger_is_bounded(models):

@@ -162,9 +162,10 @@ def assert_arrays_equal(found, expected):
 def test_predictions_are_those_of_keras():
     model = make_text_classifier()
     short, long = (classifier_inputs(model, length=length) for length in (16, 32))
-    for part, inputs in ((model, short), (model, long), (model._explainer, short)):
+    weights = model._explanation._weights
+    for part, inputs in ((model, short), (model, long), (weights, short)):
         assert_arrays_equal(predict(part, inputs), keras.Model.predict_on_batch(part, inputs))
-    assert_arrays_equal(predict(model._explainer, short), portable(model._explainer, short))
+    assert_arrays_equal(predict(weights, short), portable(weights, short))
 
 
 def test_predictions_of_a_cnn_are_those_of_keras():

@@ -72,6 +72,46 @@ def test_mlmodel_file(directory):
     assert "keras==" in requirements and "mlflow==" in requirements and "/" not in requirements
 
 
+@pytest.mark.parametrize(
+    "backend, task, expected",
+    [
+        ("torch", "text_classifier", ["torch==2.13.0"]),
+        ("jax", "text_classifier", ["jax==0.10.2"]),
+        ("tensorflow", "text_classifier", ["tensorflow==2.21.0", "tensorflow-text"]),
+        ("torch", "speech_to_text", ["torch==2.13.0", "soundfile==0.14.0", "soxr"]),
+    ],
+)
+def test_requirements_are_those_of_the_backend(
+    preset, tmp_path, monkeypatch, backend, task, expected
+):
+    versions = {"seqzoo": "0.1.0", "mlflow": "3.17.2", "keras": "3.15.1", "keras-hub": "0.32.0"}
+    versions |= {"torch": "2.13.0+cpu", "jax": "0.10.2", "tensorflow": "2.21.0"}
+    versions |= {"soundfile": "0.14.0"}
+    monkeypatch.setattr(flavor, "package_version", versions.get)
+    monkeypatch.setattr(flavor.backends, "current", lambda: backend)
+    directory = tmp_path / "model"
+    flavor.save_model(preset, directory, task=task)
+    *notes, found = (directory / "requirements.txt").read_text().split("seqzoo==0.1.0")
+    assert found.split() == ["mlflow==3.17.2", "keras==3.15.1", "keras-hub==0.32.0", *expected]
+    told = 'Without it: pip install --no-deps "keras-hub' in notes[0]
+    assert told == (backend != "tensorflow")
+    *_, conda = yaml.safe_load((directory / "conda.yaml").read_text())["dependencies"]
+    assert conda == {"pip": ["seqzoo==0.1.0", *found.split()]}
+    flavors = yaml.safe_load((directory / "MLmodel").read_text())["flavors"]
+    assert flavors["zoo"]["backend"] == backend
+    assert flavors["python_function"]["config"] == {"backend": backend}
+
+
+def test_loader_prefers_the_backend_of_the_model(directory, fake, monkeypatch):
+    from mlflow import pyfunc
+
+    preferred = []
+    monkeypatch.setattr(flavor.backends, "provide_backend", preferred.append)
+    pyfunc.load_model(str(directory))
+    pyfunc.load_model(str(directory), model_config={"backend": "jax"})
+    assert preferred == [flavor.backends.current(), "jax"]
+
+
 def test_unknown_task_takes_text():
     signature = flavor.signature("translation")
     assert len(signature.inputs.inputs) == 1

@@ -202,9 +202,9 @@ def test_damaged_checkpoints_are_reported_and_skipped(damage):
     checkpoint.folder.mkdir(parents=True)
     (checkpoint.folder / "recipe.yaml").write_text(yaml.safe_dump(asdict(manifest)))
     checkpoint.save(trained(), TrainerState())
-    assert Checkpoint.of({"seed": 1}, "digest").run_id == "run"
+    assert Checkpoint.of({"seed": 1}, "digest", "jax").run_id == "run"
     damage(checkpoint.folder)
-    assert Checkpoint.of({"seed": 1}, "digest") is None
+    assert Checkpoint.of({"seed": 1}, "digest", "jax") is None
     with pytest.raises(CheckpointError, match="cannot be read .*run the recipe again"):
         checkpoint.read_manifest()
         checkpoint.progress()

@@ -67,8 +67,12 @@ def test_two_devices_end_in_the_weights_of_one():
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow trains on one machine")
 def test_two_processes_end_in_the_weights_of_one():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    # Bound without listening until the end: no one else is given this port, and the first process,
+    # which reuses addresses as all servers do, can listen at it.
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port = reserved.getsockname()[1]
     processes = []
     for rank in ("0", "1"):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
@@ -91,6 +95,7 @@ def test_two_processes_end_in_the_weights_of_one():
     finally:
         for process in processes:
             process.kill()
+        reserved.close()
     assert [process.returncode for process in processes] == [0, 0], errors + others
     check(output, ["tokens"])
 

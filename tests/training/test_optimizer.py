@@ -15,7 +15,9 @@ from zoo.training.optimizer import (
     averaged_weights,
     compile_model,
     learning_rate,
+    seed_dropout,
 )
+from zoo.training.parallel.group import own_draws
 from zoo.training.schema import TrainingConfig
 
 X, Y = np.eye(4, dtype="float32"), np.ones((4, 2), "float32")
@@ -276,3 +278,32 @@ def test_xla_is_the_default_on_jax_alone():
     for chosen, expected in ((None, keras.config.backend() == "jax"), (True, True), (False, False)):
         compile_model(model, TrainingConfig(jit=chosen), 1, loss="mse")
         assert model.jit_compile == expected
+
+
+def dropped(seeds=None):
+    """Places that a dropout layer drops, as a tuple."""
+    dropout = keras.layers.Dropout(0.5, seed=seeds)
+    return tuple(np.array(keras.ops.convert_to_numpy(dropout(np.ones(64), training=True)) == 0))
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="others have seeds in the model")
+def test_dropout_is_a_function_of_seed_step_and_rank():
+    def mask(*place):
+        seed_dropout(*place)
+        return dropped()
+
+    places = [(1, 2), (1, 3), (2, 2), (1, 2, 1), (1, 2, 2), (1, 3, 1)]
+    masks = [mask(*place) for place in places]
+    assert len(set(masks)) == len(places)
+    assert [mask(*place) for place in places] == masks and mask(1, 2, 0) == masks[0]
+
+
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="masks are of a whole batch")
+def test_devices_drop_different_places():
+    def mask(number):
+        with own_draws(lambda: number):
+            return dropped(7)
+
+    masks = [mask(number) for number in (0, 1, 2)]
+    assert len(set(masks)) == 3 and mask(1) == masks[1]
+    assert dropped(7) == masks[0]

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import pytest
 
 from recipes import sentiment, translation
@@ -59,7 +60,8 @@ def test_an_interrupted_run_is_resumed_in_another_folder(client, home, tmp_path,
     with pytest.raises(Interrupted) as caught:
         run_recipe(sentiment.RECIPE, "quickstart", [*small, *OWN], progress=False)
     (folder,) = (home / "checkpoints").iterdir()
-    assert caught.value.hint == f"zoo run sentiment/quickstart --resume {folder.name[:8]}"
+    command = f"zoo run sentiment/quickstart --resume {folder.name[:8]} --backend "
+    assert caught.value.hint == command + keras.backend.backend()
     monkeypatch.setattr("zoo.training.session.train", evaluate)
     monkeypatch.chdir(second)
     output = second / "preset"

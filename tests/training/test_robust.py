@@ -210,7 +210,7 @@ def test_killed_runs_are_closed_by_tidy_and_by_the_next_start(
     said = capsys.readouterr()
     assert "would be closed as KILLED" in said.out and statuses() == before
     assert f"{temporary}: would be removed" in said.out and temporary.exists()
-    assert f"to resume: zoo run sentiment/quickstart --resume {late[:8]}" in said.err
+    assert f"to resume: zoo run sentiment/quickstart --resume {late[:8]} --backend " in said.err
     assert main(["runs", "tidy"]) == 0
     after = ["KILLED", "KILLED", "RUNNING"], ["FAILED", "FAILED", "PENDING"]
     assert statuses() == after

@@ -252,8 +252,14 @@ def test_interrupted_run_is_resumed(run, client, home, monkeypatch, capsys):
             run("training.checkpoint_every=4")
     run_id = only_run(client).info.run_id
     assert checkpoints(home) == [run_id]
-    assert f"zoo run sentiment/quickstart --resume {run_id[:8]}" in capsys.readouterr().err
+    used = keras.backend.backend()
+    command = f"zoo run sentiment/quickstart --resume {run_id[:8]} --backend {used}\n"
+    assert command in capsys.readouterr().err
 
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.backends.current", lambda: "another")
+        with pytest.raises(ConfigError, match=f"add --backend {used}. Received: backend=another"):
+            run_recipe(sentiment.RECIPE, "quickstart", resume=run_id)
     with pytest.raises(ConfigError) as raised:
         run_recipe(sentiment.RECIPE, "quickstart", ["model.units=9", "seed=3"], resume=run_id)
     assert [mistake.partition(";")[0] for mistake in raised.value.mistakes] == [

@@ -68,9 +68,11 @@ def test_interrupted_variant_is_resumed(client, home, monkeypatch):
             study(VARIANTS, "training.checkpoint_every=1")
     (folder,) = (home / "checkpoints").iterdir()
     manifest = Checkpoint(folder.name).read_manifest()
-    assert Checkpoint.of(manifest.config, manifest.digest).run_id == folder.name
-    assert Checkpoint.of(manifest.config | {"seed": 99}, manifest.digest) is None
-    assert Checkpoint.of(manifest.config, "other data") is None
+    digest, backend = manifest.digest, manifest.backend
+    assert Checkpoint.of(manifest.config, digest, backend).run_id == folder.name
+    assert Checkpoint.of(manifest.config, digest, "another backend") is None
+    assert Checkpoint.of(manifest.config | {"seed": 99}, digest, backend) is None
+    assert Checkpoint.of(manifest.config, "other data", backend) is None
     result = study(VARIANTS, "training.checkpoint_every=1")
     run = client.get_run(manifest.run_id)
     assert run.info.status == "FINISHED" and run.data.tags["study"] == result.study
@@ -107,7 +109,7 @@ def test_config_digest(client, home):
     broken.mkdir(parents=True)
     (broken / "state.npz").touch()
     (broken / "recipe.yaml").write_text("another: version")
-    assert Checkpoint.of(config, "data") is None
+    assert Checkpoint.of(config, "data", "torch") is None
 
 
 def test_table_in_markdown():

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 
-from zoo.backends import BACKENDS, check_models, current
+from zoo.backends import BACKENDS, PACKAGES, check_models, current
 from zoo.cli.errors import WrongUse
 from zoo.home import provide_home
 
-# Packages that Keras and KerasHub import where they are installed: those of each backend, and those
-# of wrappers and metrics that no model of the zoo uses.
-PACKAGES = {"tensorflow": ("tensorflow", "tensorflow_text"), "jax": ("jax",), "torch": ("torch",)}
+# Packages of wrappers and metrics that Keras and KerasHub import where they are installed, and no
+# model of the zoo uses.
 UNUSED = ("rouge_score", "sklearn")
 
 QUIET = {

@@ -220,19 +220,43 @@ def _pronunciation(source: list[str], target: list[str], seen: str) -> Proposal:
     return found
 
 
+@dataclass(frozen=True)
+class Tagged:
+    """The sentences of a tagged file.
+
+    Attributes:
+        texts: The sentences.
+        tags: The tags with their counts.
+        unit: What has a tag: `"word"`, or `"character"` if each is a single one.
+    """
+
+    texts: list[str]
+    tags: Counter[str]
+    unit: str
+
+    @classmethod
+    def read(cls, file: Path, column: str = "upos") -> "Tagged":
+        """Reads a file; `column` is that of the tags in CoNLL-U."""
+        columns = read_tagged(file, column)
+        sentences = columns["tokens"]
+        is_single = all(len(token) == 1 for tokens in sentences for token in tokens)
+        unit, separator = ("character", "") if is_single else ("word", " ")
+        tags = Counter(tag for row in columns["tags"] for tag in row)
+        return cls([separator.join(tokens) for tokens in sentences], tags, unit)
+
+    def __str__(self) -> str:
+        counts = f"{len(self.texts):,} sentences of {self.tags.total():,} {self.unit}s"
+        return f"{counts}, {len(self.tags)} tags"
+
+
 def _tagging(file: Path) -> Proposal:
-    columns = read_tagged(file)
-    tags = Counter(tag for row in columns["tags"] for tag in row)
-    rows, scheme = len(columns["tokens"]), tagging_scheme(tags)
-    seen = f"{rows:,} sentences of {tags.total():,} words, {len(tags)} tags"
-    what = f"{scheme.upper()} tags mark spans" if scheme else "a tag for each word"
-    characters = max(len(word) for words in columns["tokens"] for word in words) == 1
-    if characters:
-        seen, what = seen.replace(" words,", " characters,"), what.replace("word", "character")
-    found = Proposal("tagging", seen, f"{what}: tagging")
-    if language := guess_language(" ".join(words) for words in columns["tokens"]):
-        found.add("data", "language", language, "guessed from the words")
-    if characters:
+    tagged = Tagged.read(file)
+    tags, rows, scheme = tagged.tags, len(tagged.texts), tagging_scheme(tagged.tags)
+    what = f"{scheme.upper()} tags mark spans" if scheme else f"a tag for each {tagged.unit}"
+    found = Proposal("tagging", str(tagged), f"{what}: tagging")
+    if language := guess_language(tagged.texts):
+        found.add("data", "language", language, f"guessed from the {tagged.unit}s")
+    if tagged.unit == "character":
         found.add("tokenizer", "unit", "characters", "a text is split into its characters")
         found.add("model", "characters", "none", "which words have, and characters do not")
     _add_units(found, rows, ("word_dim", "units"))

@@ -10,10 +10,10 @@ from zoo.choices import CELLS
 from zoo.cli import recipe_files
 from zoo.cli.columns import TEXTS, Column, Roles, longest, named_pair
 from zoo.cli.errors import WrongUse, command
-from zoo.cli.inspection import LANES, Proposal, is_tagged, lanes_for, length_of
+from zoo.cli.inspection import LANES, Proposal, Tagged, is_tagged, lanes_for, length_of
 from zoo.cli.models import FoundModel
 from zoo.cli.recipe_files import RecipeFile
-from zoo.data import read_parallel, read_tagged, read_texts
+from zoo.data import read_parallel, read_texts
 from zoo.data.languages import guess_language
 from zoo.data.tables import table_format
 from zoo.data.text_files import is_text
@@ -290,11 +290,8 @@ def _spoken(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> 
 def _tagged(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> Data:
     if not is_tagged(files[0]):
         raise _wrong_files(model, files)
-    columns = read_tagged(files[0], given.get("data.column", "upos"))
-    tags = Counter(tag for row in columns["tags"] for tag in row)
-    rows = len(columns["tokens"])
-    seen = f"{rows:,} sentences of {tags.total():,} words, {len(tags)} tags"
-    return Data(seen, rows, {}, [" ".join(words) for words in columns["tokens"]], tags)
+    tagged = Tagged.read(files[0], given.get("data.column", "upos"))
+    return Data(str(tagged), len(tagged.texts), {}, tagged.texts, tagged.tags)
 
 
 def _texts(model: FoundModel, files: Sequence[Path], given: dict[str, Any]) -> Data:

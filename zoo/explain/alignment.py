@@ -41,6 +41,7 @@ class Alignment(Drawable):
         method: How the effects were measured, `"occlusion"` or `"gradient"`. Defaults to
             `"occlusion"`.
         measured: What the effects of an occlusion are, as part of a sentence.
+        part: What has an effect. Defaults to `"word"`.
         flips: The source tokens without which a target token is another one: a list of
             `zoo.explain.effects.Flip`.
         title: A title, such as the intent of a sentence. Defaults to `""`.
@@ -71,6 +72,7 @@ class Alignment(Drawable):
     effects: list[list[float]] | None = None
     method: str = "occlusion"
     measured: str = "what the probability of the answer loses when a word is left out"
+    part: str = "word"
     flips: list[Flip] = field(default_factory=list)
     title: str = ""
     spans: list[tuple[str, int, int]] = field(default_factory=list)
@@ -136,7 +138,7 @@ class Alignment(Drawable):
         """The fields as plain values, for JSON; those of effects only if there are any."""
         fields = asdict(self)
         if self.effects is None:
-            for name in ("effects", "method", "measured", "flips"):
+            for name in ("effects", "method", "measured", "part", "flips"):
                 del fields[name]
         for name in ("weights", "copied", "title", "spans"):
             if fields[name] in (None, "", []):
@@ -195,7 +197,7 @@ class Alignment(Drawable):
         if self.effects is not None:
             marks = frozenset((flip.target or 0, flip.source) for flip in self.flips)
             matrices.append(Matrix("against ↔ for", self.effects, True, marks))
-            notes.append(effect_note(self.method, self.measured))
+            notes.append(effect_note(self.method, self.measured, self.part))
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)
         return source, target, [matrix.cropped(MAX_TOKENS) for matrix in matrices], notes

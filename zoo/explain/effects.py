@@ -64,7 +64,7 @@ def flip_notes(flips: Iterable[Flip], subjects: Sequence[str] | None = None) -> 
         change = f" {subject} is" if subjects is None else f", {subject} turns into"
         notes.append(f"Without {some}{change} {answer}.")
     rest = len(notes) - MAX_FLIPS
-    return notes[:MAX_FLIPS] + [f"{rest} more answers change without a word."] * (rest > 0)
+    return notes[:MAX_FLIPS] + [f"{rest} more answers change likewise."] * (rest > 0)
 
 
 def check_effects(effects: Sequence[float], names: Sequence[str], part: str = "token") -> None:

@@ -2,7 +2,8 @@
 
 The model directory holds a preset, as `zoo.load` reads it, and an `MLmodel` file that names this
 module as the loader. Nothing is pickled and no code is stored with the model, so it loads with
-`MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`, on any backend, whichever backend trained it:
+`MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`. Its requirements are those of the backend that it was
+logged with, which the loader takes unless another is chosen; it loads on each of them:
 
 >>> model = mlflow.pyfunc.load_model("models:/sentiment@champion")
 >>> model.predict(["a gripping film"])
@@ -22,6 +23,7 @@ from mlflow import pyfunc
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
+from zoo import backends
 from zoo.tasks import TASKS
 from zoo.tracking.environment import package_version
 
@@ -29,15 +31,11 @@ FLAVOR = "zoo"
 PRESET = "preset"  # the folder of the preset in the model directory
 WORD_LISTS = ("auto", "none")
 COLUMNS = ("text", "image", "audio", 0, "0")  # MLflow passes a list as the unnamed column 0
-REQUIREMENTS = (
-    "seqzoo",
-    "mlflow",
-    "keras",
-    "keras-hub",
-    "tensorflow",
-    "tensorflow-text",
-    "soundfile",
-    "soxr",
+REQUIREMENTS = ("seqzoo", "mlflow", "keras", "keras-hub")
+SOUND_REQUIREMENTS = ("soundfile", "soxr")
+NOTE = (
+    "# The package of KerasHub requires TensorFlow, which this model does not need. Without it: "
+    f"{backends.INSTALL_KERAS_HUB}"
 )
 
 
@@ -106,28 +104,33 @@ def save_model(
     model.model_size_bytes = sum(
         file.stat().st_size for file in (path / PRESET).rglob("*") if file.is_file()
     )
-    model.add_flavor(FLAVOR, preset=PRESET, task=task, zoo_version=package_version("seqzoo"))
+    backend = backends.current()
+    version = package_version("seqzoo")
+    model.add_flavor(FLAVOR, preset=PRESET, task=task, backend=backend, zoo_version=version)
     pyfunc.add_to_model(
         model,
         loader_module=__name__,
         data=PRESET,
         conda_env="conda.yaml",
         python_env="python_env.yaml",
-        model_config={"column": column} if column else None,
+        model_config={"backend": backend} | ({"column": column} if column else {}),
     )
     model.save(path / "MLmodel")
-    _write_requirements(path)
+    _write_requirements(path, task, backend)
 
 
-def _write_requirements(path: Path) -> None:
+def _write_requirements(path: Path, task: str, backend: str) -> None:
     """Writes the requirements files; MLflow would load the model to infer them, which is slow."""
     from mlflow.utils.environment import _PythonEnv
 
-    versions = {name: package_version(name) for name in REQUIREMENTS}
-    requirements = [f"{name}=={found}" for name, found in versions.items() if found]
+    names = [*REQUIREMENTS, *(it.replace("_", "-") for it in backends.PACKAGES.get(backend, ()))]
+    if task in TASKS and TASKS[task].input == "audio":
+        names += SOUND_REQUIREMENTS
+    requirements = [_pinned(name) for name in names]
     environment = _PythonEnv.current()
     environment.to_yaml(str(path / "python_env.yaml"))
-    (path / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    notes = [] if backend == backends.DEFAULT else [NOTE]
+    (path / "requirements.txt").write_text("\n".join([*notes, *requirements]) + "\n")
     conda = {
         "name": "zoo",
         "channels": ["conda-forge"],
@@ -136,11 +139,19 @@ def _write_requirements(path: Path) -> None:
     (path / "conda.yaml").write_text(yaml.safe_dump(conda, sort_keys=False))
 
 
+def _pinned(name: str) -> str:
+    """A package in its version here, without its build: no registry has torch's `+cpu`."""
+    version = package_version(name)
+    return f"{name}=={version.partition('+')[0]}" if version else name
+
+
 def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> "TextModel":
     """Loads the model; called by MLflow with the directory of the preset and the stored options."""
     import zoo
 
-    return TextModel(zoo.load(path), (model_config or {}).get("column"))
+    options = model_config or {}
+    backends.provide_backend(options.get("backend"))
+    return TextModel(zoo.load(path), options.get("column"))
 
 
 class TextModel:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model
 
+from zoo.backends import current
 from zoo.processes import temporary_folder
 from zoo.tracking import data, flavor, registry
 from zoo.tracking.gates import GateResult
@@ -198,6 +199,7 @@ class Run:
             model_id,
             {
                 "task": card.task,
+                "backend": current(),
                 "dataset": card.dataset,
                 "languages": ", ".join(card.languages),
                 "licence": card.licence,

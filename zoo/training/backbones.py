@@ -9,7 +9,7 @@ import keras_hub
 
 from zoo.extras import MissingExtra, install
 from zoo.models.pretrained import check_encoder_class
-from zoo.training.schema import FineTuningConfig
+from zoo.training.fine_tuning import FineTuningConfig
 
 
 def load_tokenizer(source: str) -> keras_hub.tokenizers.Tokenizer:

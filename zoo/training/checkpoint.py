@@ -181,14 +181,15 @@ class Checkpoint:
         return cls(found[0])
 
     @classmethod
-    def of(cls, config: dict, digest: str) -> "Checkpoint | None":
-        """Finds a readable checkpoint of a run with this configuration and data.
+    def of(cls, config: dict, digest: str, backend: str) -> "Checkpoint | None":
+        """Finds a readable checkpoint of a run with this configuration, data and backend.
 
         Damaged checkpoints, and those of another version, are skipped.
 
         Args:
             config: The resolved configuration.
             digest: Digest of the dataset.
+            backend: The Keras backend.
 
         Returns:
             The checkpoint, or `None`.
@@ -197,7 +198,8 @@ class Checkpoint:
             checkpoint = cls(state.parent.name)
             try:
                 manifest = checkpoint.read_manifest()
-                if (manifest.config, manifest.digest) == (config, digest):
+                alike = (manifest.config, manifest.digest) == (config, digest)
+                if alike and manifest.backend in (None, backend):
                     checkpoint.progress()
                     return checkpoint
             except CheckpointError:

@@ -7,8 +7,8 @@ import keras_hub
 
 from zoo.models import CausalLM
 from zoo.training import backbones, pretrained
+from zoo.training.fine_tuning import FineTuningConfig
 from zoo.training.language_models import check_language_models
-from zoo.training.schema import FineTuningConfig
 from zoo.training.vectors import VectorsRecipe
 
 # Layers with the weights of a language model.
@@ -16,7 +16,7 @@ STARTED = ("token_embedding", "word_embedding", "recurrent")
 
 
 class EncoderRecipe(VectorsRecipe):
-    """Recipe of a model with the settings of `zoo.training.schema.FineTuningConfig`.
+    """Recipe of a model with the settings of `zoo.training.fine_tuning.FineTuningConfig`.
 
     `training.init_from` names a model of its class, a language model, or a forward and a backward
     language model, of which `initial_model` is the first.

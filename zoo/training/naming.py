@@ -66,6 +66,12 @@ def command(label: str, overrides: Sequence[str], backend: str) -> str:
     return shlex.join(["zoo", "run", label, *overrides, "--backend", backend])
 
 
+def resume_command(label: str, run_id: str, backend: str | None) -> str:
+    """The command that resumes an interrupted run, on its backend."""
+    chosen = ["--backend", backend] if backend else []
+    return shlex.join(["zoo", "run", label, "--resume", run_id[:8], *chosen])
+
+
 def description(config: RecipeConfig, dataset: Dataset) -> str:
     """The description of the recipe, or one that names the data."""
     if config.description:

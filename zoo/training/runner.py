@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import backends
 from zoo.terminal import starting
 from zoo.training import config as configs
 from zoo.training.config import ConfigError
@@ -71,7 +72,8 @@ def run(
         `None` in the processes that compute alone.
 
     Raises:
-        ConfigError: with every mistake in the file and the overrides.
+        ConfigError: with every mistake in the file and the overrides; also if the run to resume
+            was started on another backend.
         FileNotFoundError: if the recipe file or a file of data does not exist.
         FileExistsError: if `output` is not an empty directory.
         ValueError: if the data, or the model of `training.init_from`, does not fit the recipe.
@@ -196,6 +198,12 @@ def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeCo
             ],
         )
     mistakes = []
+    used = backends.current()
+    if manifest.backend not in (None, used):
+        mistakes.append(
+            "a run goes on with the backend that it was started on, because each draws other "
+            f"random numbers: add --backend {manifest.backend}. Received: backend={used}"
+        )
     for override in overrides:
         key = override.partition("=")[0]
         if not _is_within(key, RESUMABLE):

@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from zoo import data
-from zoo.choices import CELLS, DECODER_ATTENTIONS, is_choice
-from zoo.conflicts import Conflict, decoder_conflicts
+from zoo.choices import is_choice
+from zoo.conflicts import Conflict
 from zoo.presets.builtin import PRETRAINED
 
 if TYPE_CHECKING:
@@ -232,75 +232,6 @@ class TrainingConfig(Section):
             )
 
 
-class FineTuningConfig(TrainingConfig):
-    """Training of recipes whose encoder may be pretrained: `model.backbone` or `init_from`."""
-
-    init_from: str | list[str] | None = None  # type: ignore[assignment]
-    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    trainable_layers: Annotated[int, Field(ge=0, le=1000)] | None = None
-    gradual_unfreezing: Annotated[int, Field(ge=1, le=1000)] | None = None
-
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from super().conflicts()
-        if isinstance(self.init_from, list) and len(self.init_from) != 2:
-            yield Conflict(
-                "init_from is a model, or a list of two language models, forward and backward",
-                init_from=self.init_from,
-            )
-        if self.gradual_unfreezing is not None and self.trainable_layers is not None:
-            yield Conflict(
-                "gradual_unfreezing trains all layers in the end, and trainable_layers only some: "
-                "give one of them",
-                gradual_unfreezing=self.gradual_unfreezing,
-                trainable_layers=self.trainable_layers,
-            )
-
-
-def backbone_conflicts(config: "RecipeConfig") -> Iterator[Conflict]:
-    """Settings that a KerasHub encoder makes meaningless, and those of a pretrained encoder.
-
-    Args:
-        config: A recipe with `FineTuningConfig`, and `backbone` and `own_encoder` in `model`.
-    """
-    model, training = config.model, config.training  # type: ignore[attr-defined]
-    if model.backbone is None:
-        keys = ("layer_decay", "trainable_layers", "gradual_unfreezing")
-        given = {f"training__{key}": getattr(training, key) for key in keys}
-        given = {key: value for key, value in given.items() if value is not None}
-        if given and training.init_from is None:
-            yield Conflict(
-                "they are for a pretrained encoder: set model.backbone or training.init_from",
-                **given,
-            )
-        return
-    is_path = "://" not in model.backbone and ("/" in model.backbone or model.backbone[0] in ".~")
-    if is_path and not Path(model.backbone).is_dir():
-        yield Conflict("there is no such directory", model__backbone=model.backbone)
-    if training.init_from is not None:
-        yield Conflict(
-            "the encoder comes either from a preset or from a trained model: give one of them",
-            model__backbone=model.backbone,
-            training__init_from=training.init_from,
-        )
-    for name, section, keys in (
-        ("model", model, model.own_encoder),
-        ("tokenizer", config.tokenizer, None),  # type: ignore[attr-defined]
-    ):
-        fields = type(section).model_fields
-        changed = {
-            f"{name}__{key}": getattr(section, key)
-            for key in (fields if keys is None else keys)
-            if getattr(section, key) != fields[key].default
-        }
-        if changed:
-            yield Conflict(
-                "a backbone has its own encoder and tokenizer: leave out "
-                + ", ".join(key.replace("__", ".") for key in changed),
-                model__backbone=model.backbone,
-                **changed,
-            )
-
-
 class EvaluationConfig(Section):
     """Metric that selects the best epoch, and the gate a model must pass to be registered.
 
@@ -385,11 +316,10 @@ class RecipeConfig(Section):
             FileNotFoundError: if the recipe's word vectors do not exist.
             ValueError: if they cannot be read.
         """
-        model = getattr(self, "model", None)
-        if isinstance(model, VectorsConfig) and model.word_vectors:
+        if vectors := getattr(getattr(self, "model", None), "word_vectors", None):
             from zoo.vectors import check_vectors  # NumPy, which a wrong file does not need
 
-            check_vectors(model.word_vectors)
+            check_vectors(vectors)
         return iter(())
 
 
@@ -421,71 +351,3 @@ class RecipeSpec:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"A recipe needs its module. Received: target={self.target}")
         return Path(spec.origin).parent
-
-
-def _epochs_or_always(value: Any) -> Any:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if value != "always" and not is_count:
-        raise PydanticCustomError("freeze", "must be always, or a number of epochs from 0")
-    return value
-
-
-class VectorsConfig(Section):
-    """Pretrained word vectors of a model that reads words."""
-
-    paths = frozenset({"word_vectors"})
-
-    word_vectors: str | None = None
-    freeze_vectors: Annotated[
-        Annotated[int, Field(ge=0, le=100_000)] | str, BeforeValidator(_epochs_or_always)
-    ] = "always"
-    vector_words: Annotated[int, Field(ge=0, le=MAX_VOCABULARY)] = 10_000
-
-    def vector_conflicts(self, dim: str, training: TrainingConfig) -> Iterator[Conflict]:
-        """Yields invalid combinations with `init_from` and the size of trained embeddings.
-
-        Args:
-            dim: Name of that size.
-            training: The section `training`.
-        """
-        if self.word_vectors and training.init_from:
-            yield Conflict(
-                "a model to start from has its own embeddings: leave word_vectors null",
-                model__word_vectors=self.word_vectors,
-                training__init_from=training.init_from,
-            )
-        size = getattr(self, dim)
-        if not (size or self.word_vectors or training.init_from):
-            yield Conflict(
-                f"words need trained embeddings, word vectors, or both: set {dim} above 0, or "
-                "word_vectors",
-                **{f"model__{dim}": size, "model__word_vectors": self.word_vectors},
-            )
-
-
-class DecoderConfig(Section):
-    """Decoder of a generation model: arguments of `zoo.models.generation.GenerationBackbone`."""
-
-    cell: Annotated[str, one_of(CELLS)] = "gru"
-    attention: Annotated[str, one_of(DECODER_ATTENTIONS)] = "bahdanau"
-    embedding_dim: Size = 256
-    units: Size = 256
-    num_layers: Layers = 1
-    input_feeding: bool = False
-    num_heads: Heads = 4
-    intermediate_dim: Size = 512
-    dropout: Share = 0.3
-    tie_embeddings: str = "none"
-
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from decoder_conflicts(
-            self.attention, self.embedding_dim, self.units, self.num_heads, self.tie_embeddings
-        )
-
-    def decoder(self) -> dict:
-        """The settings as arguments of a backbone."""
-        return {name: getattr(self, name) for name in DecoderConfig.model_fields}
-
-
-# Settings that a model given as `training.init_from` must share with the one that is trained.
-DECODER_SIZES = tuple(name for name in DecoderConfig.model_fields if name != "dropout")

@@ -1,6 +1,5 @@
 """One run of a recipe: prepares the data and the model, trains, and hands over to `finish`."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ from mlflow.exceptions import MlflowException
 import zoo
 from zoo.data import Dataset
 from zoo.data.planning import MAX_BATCH_STEPS, default_boundaries
+from zoo.tasks import TASKS
 from zoo.tracking import start_run
 from zoo.tracking_store import reason
 from zoo.training import naming
@@ -238,10 +238,12 @@ class Session:
 
     def _train(self, model, progress, checkpoint, run) -> None:
         settings = self.config.training
+        row = TASKS.get(self.dataset.task)
+        steps = "frames" if row and row.input == "audio" else "tokens"
         if settings.batch_tokens:
-            size = f"{settings.batch_tokens:,} tokens"
+            size = f"{settings.batch_tokens:,} {steps}"
         elif settings.batch_size * progress.boundaries[-1] > MAX_BATCH_STEPS:
-            size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} tokens"
+            size = f"{settings.batch_size} and at most {MAX_BATCH_STEPS:,} {steps}"
         else:
             size = f"{settings.batch_size}"
         if settings.accumulate > 1:
@@ -375,7 +377,8 @@ class Session:
         if not checkpoint.is_resumable:
             checkpoint.remove()
             return
-        command = shlex.join(["zoo", "run", self.label, "--resume", checkpoint.run_id[:8]])
+        backend = keras.config.backend()
+        command = naming.resume_command(self.label, checkpoint.run_id, backend)
         if isinstance(error, MlflowException) and self._is_trained(checkpoint):
             command = "zoo track push"
         if isinstance(error, Exception):

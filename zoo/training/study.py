@@ -133,7 +133,7 @@ def run_each(
         finished = _finished(client, study, config_digest(values, dataset.digest, backend))
         if finished is None:
             print(heading, flush=True)
-            checkpoint = Checkpoint.of(values, dataset.digest)
+            checkpoint = Checkpoint.of(values, dataset.digest, backend)
             manifest = checkpoint.read_manifest() if checkpoint else None
             finished = client.get_run(run(resolved, changes, manifest).run_id)
         else:

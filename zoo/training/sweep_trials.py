@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from zoo import backends
 from zoo.data import Dataset
 from zoo.terminal import starting
 from zoo.training import naming, runner, search_space
@@ -273,7 +274,8 @@ def _train(plan, trial, dataset, report, display) -> Outcome:
 
     manifest = None
     if trial.again:
-        checkpoint = Checkpoint.of(recipe.config.model_dump(), dataset.digest)
+        values = recipe.config.model_dump()
+        checkpoint = Checkpoint.of(values, dataset.digest, backends.current())
         manifest = checkpoint.read_manifest() if checkpoint else None
     given = [*trial.changes, *plan.fixed]  # the name of the run begins with what differs
     tags = {"sweep": plan.name, "sweep.trial": str(trial.number + 1)}

@@ -10,13 +10,13 @@ import numpy as np
 from zoo.data import Columns, Dataset
 from zoo.tokenizers import WordTokenizer
 from zoo.training.distillation.teacher import all_rows
+from zoo.training.model_schema import VectorsConfig
 from zoo.training.recipe import Recipe
-from zoo.training.schema import VectorsConfig
 from zoo.vectors import WordVectors, find_vectors, read_vectors
 
 
 class VectorsRecipe(Recipe):
-    """Recipe of a model with the settings of `zoo.training.schema.VectorsConfig`.
+    """Recipe of a model with the settings of `zoo.training.model_schema.VectorsConfig`.
 
     The backbone of its model takes `vector_dim` and `trained_words`, and has an embedding
     `word_vectors`, or `None` in place of it. A recipe object trains on one dataset.

@@ -14,7 +14,7 @@ EXAMPLES = """\
   zoo run sentiment/quickstart model.pooling=multi_head training.epochs=5 --backend jax
   zoo run sentiment/quickstart --seeds 1,2,3
   zoo recipes sentiment/quickstart -o my.yaml && zoo run my.yaml
-  zoo run sentiment/bilstm_bahdanau_nsmc_ko --resume RUN"""
+  zoo run sentiment/bilstm_bahdanau_nsmc_ko --resume RUN --backend jax"""
 NEXT = "zoo recipes"
 
 
@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "overrides", metavar="KEY.SUB=VALUE", nargs="*", default=[], help="changes to the file"
     )
-    parser.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
+    parser.add_argument("--resume", metavar="RUN", help="resume an interrupted run, on its backend")
     parser.add_argument(
         "--seeds",
         type=read_seeds,

@@ -30,6 +30,7 @@ def run(args: Namespace) -> None:
     from zoo.tracking import abandoned, prepare_store
     from zoo.training import leftovers
     from zoo.training.checkpoint import Checkpoint
+    from zoo.training.naming import resume_command
 
     client = MlflowClient(prepare_store())
     runs, files = abandoned.abandoned_runs(client), leftovers.find_leftovers()
@@ -42,7 +43,8 @@ def run(args: Namespace) -> None:
         print(f"run {run.info.run_id} ({run.info.run_name}): {would}closed as KILLED")
         recipe = run.data.tags.get("recipe")
         if recipe and Checkpoint(run.info.run_id).is_resumable:
-            output.say(f"to resume: zoo run {recipe} --resume {run.info.run_id[:8]}")
+            again = resume_command(recipe, run.info.run_id, run.data.tags.get("backend"))
+            output.say(f"to resume: {again}")
     for path in files:
         print(f"{path}: {would}removed")
     if not runs and not files:

@@ -44,13 +44,14 @@ def run(args: Namespace) -> None:
         return
     from zoo.tracking import prepare_store
     from zoo.training import run
+    from zoo.training.naming import resume_command
 
     prepare_store()  # reports a server that is still away once
     hints = []
     for manifest in unsent:
         spec = recipe_files.spec_of(manifest.config["recipe"])
         name = manifest.label.removeprefix(f"{spec.name}/")
-        hint = command("zoo", "run", manifest.label, "--resume", manifest.run_id[:8])
+        hint = resume_command(manifest.label, manifest.run_id, manifest.backend)
         try:
             _check_backend(manifest)
             run(spec, name, resume=manifest.run_id, progress=False)

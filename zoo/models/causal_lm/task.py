@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -12,13 +12,14 @@ from keras import ops
 
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment, Surprisal
-from zoo.explain.words import END, group_words
 from zoo.layers.bias import Bias
 from zoo.metrics import language_modeling_scores
-from zoo.models.batching import bucket_size, predict, rows_within, run_by_length
+from zoo.models.batching import bucket_size, rows_within, run_by_length
+from zoo.models.causal_lm.answers import Continuation
 from zoo.models.causal_lm.backbone import CausalLMBackbone
 from zoo.models.causal_lm.cache import ContinuousCache
 from zoo.models.causal_lm.dynamic_evaluation import DynamicEvaluation
+from zoo.models.causal_lm.explaining import MIN_LENGTH, WritingExplainer
 from zoo.models.causal_lm.preprocessor import CausalLMPreprocessor
 from zoo.models.causal_lm.scoring import Scorer
 from zoo.models.causal_lm.writing import Writer, encode_prefixes, room, text_after
@@ -26,35 +27,8 @@ from zoo.models.checks import (
     check_columns,
     check_texts,
     require_preprocessor,
-    warn_of_truncation,
 )
 from zoo.sampling_options import SamplingOptions
-from zoo.suggestions import did_you_mean
-from zoo.tokenizers import SubwordTokenizer
-
-MIN_LENGTH = 16  # tokens
-MAX_EXPLAINED = 512  # tokens whose attention is computed; fewer are drawn
-METHODS = ("surprisal", "attention")
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """Continuation of one prefix by a model.
-
-    Attributes:
-        text: The continuation, without the prefix; the two join to the whole text.
-        score: Natural logarithm of the probability of its tokens.
-        num_tokens: Number of its tokens, the end token included.
-        finish: Why it is over: `"end"`, by the end token, or `"length"`.
-    """
-
-    text: str
-    score: float
-    num_tokens: int
-    finish: str
-
-    def to_dict(self) -> dict:
-        return asdict(self)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -362,62 +336,11 @@ class CausalLM(keras_hub.models.CausalLM):
         References:
             - Surprisal: Hale 2001, "A probabilistic Earley parser as a psycholinguistic model".
         """
-        method = self._checked_method(method)
-        (text,) = check_texts([text])
-        (ids,) = self._encode([text])
-        read = self.preprocessor.tokenizer.pieces(text)
-        if not ids:
-            raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        words = [(i,) for i in range(len(read))]
-        if isinstance(self.preprocessor.tokenizer, SubwordTokenizer) and not pieces:
-            words = [word.tokens for word in group_words(read)]
-        if method == "attention":
-            return self._attention(ids, read, words)
-        (found,) = self._log_probabilities([ids], 1)
-        bits = np.maximum(-found[:-1] / np.log(2), 0)  # without the end, and without -0.0
-        bits = bits[::-1] if self.preprocessor.backward else bits
-        tokens = ["".join(read[i] for i in word) for word in words]
-        return Surprisal(tokens, [bits[list(word)].sum() for word in words], text)
-
-    def _checked_method(self, method):
-        if method not in (None, *METHODS):
-            raise ValueError(
-                f"`method` must be one of {list(METHODS)}, or None for surprisal."
-                f"{did_you_mean(str(method), METHODS)} Received: method={method!r}"
-            )
-        if method == "attention" and self.backbone.attention_output is None:
-            raise ValueError(
-                "This model has no attention to explain; use method='surprisal'. "
-                "Received: method='attention'"
-            )
-        if method == "attention" and require_preprocessor(self.preprocessor).backward:
-            raise ValueError(
-                "A backward model predicts each word from those after it, which a map of attention "
-                "to earlier words cannot show; use method='surprisal'. "
-                "Received: method='attention', backward=True"
-            )
-        return method or "surprisal"
-
-    def _attention(self, ids, read, words):
-        """Attention weights of the start and of earlier words, for each predicted word."""
-        longest = MAX_EXPLAINED
-        if not self.backbone.carries_state:
-            longest = min(longest, self.backbone.max_sequence_length)
-        warn_of_truncation(int(len(ids) + 1 > longest), 1, longest - 1)
-        words = [word for word in words if word[-1] + 1 < longest]
-        count = words[-1][-1] + 1
-        length = min(bucket_size(count, MIN_LENGTH), longest)
-        inputs, _, _ = self.preprocessor.collate([ids[: count - 1]], length)
-        weights = predict(self._explainer, inputs).astype("float32")[0]
-        rows = np.stack([weights[list(word)].mean(axis=0) for word in words])  # row i predicts i
-        read_before = [(0,), *(tuple(i + 1 for i in word) for word in words[:-1])]
-        table = np.stack([rows[:, list(column)].sum(axis=1) for column in read_before], axis=1)
-        tokens = ["".join(read[i] for i in word) for word in words]
-        return Alignment([END, *tokens[:-1]], tokens, table.tolist(), text="".join(tokens[:-1]))
+        return self._explanation.explain(text, method, pieces)
 
     @built_once
-    def _explainer(self):
-        return keras.Model(self.backbone.input, self.backbone.attention_output)
+    def _explanation(self):
+        return WritingExplainer(self)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `token_ids` with KerasHub's sampler: one batch of `generate`."""

@@ -204,6 +204,7 @@ class Seq2SeqLM(TextWriter, GenerationTask):
             method="gradient" if "gradient" in methods else "occlusion",
             measured=f"what the log-probability of a written {_unit(self.preprocessor.tokenizer)} "
             f"(in nats) loses without the {_unit(tokenizer)}",
+            part=_unit(tokenizer),
             copied=copied,
         )
 

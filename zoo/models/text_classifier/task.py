@@ -3,22 +3,18 @@
 import logging
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
-from keras import ops
 
 from zoo.checks import check_integer, check_number
 from zoo.choices import ATTENTIONS
 from zoo.decoding.programs import built_once
 from zoo.explain import TokenWeights
-from zoo.explain.effects import Flip
 from zoo.layers import SequencePooling
 from zoo.metrics import Calibration, calibrate, classification_scores
-from zoo.models.batching import bucket_size, predict, run_batches
+from zoo.models.batching import predict, run_batches
 from zoo.models.checks import (
     check_columns,
     check_names,
@@ -26,35 +22,17 @@ from zoo.models.checks import (
     require_preprocessor,
     warn_of_truncation,
 )
-from zoo.models.explaining import by_word, chosen_methods, without
-from zoo.models.gradients import gradient_times_input, log_odds
+from zoo.models.explaining import chosen_methods
 from zoo.models.pipelines import holds_text, in_python, name_ids
+from zoo.models.text_classifier.answers import Classification
 from zoo.models.text_classifier.backbone import TextClassifierBackbone
+from zoo.models.text_classifier.explaining import MIN_LENGTH, TextExplainer
 from zoo.models.text_classifier.preprocessor import TextClassifierPreprocessor
 
-MIN_LENGTH = 16  # tokens
 DEFAULT_LABELS = ("negative", "positive")
 SMALLEST_TEMPERATURE = 1e-3
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The label of one text.
-
-    Attributes:
-        label: The most probable label.
-        probability: Its probability.
-        probabilities: The probability of each label.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-    def to_dict(self) -> dict:
-        return asdict(self)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -139,7 +117,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         self.pooling = pooling
         self.dropout = dropout
         self.temperature = temperature
-        self._attention_output, self._states = weights, states
+        self.attention_output, self.hidden_states = weights, states
 
     def get_config(self):
         return super().get_config() | {
@@ -293,7 +271,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         Returns:
             Float32 `[texts, labels]`.
         """
-        found = self._class_probabilities(self._encode(texts), batch_size)
+        found = self.class_probabilities(self._encode(texts), batch_size)
         return np.array(found, "float32").reshape(-1, len(self.labels))
 
     def calibrate(self, columns: dict[str, list], batch_size: int = 256) -> Calibration:
@@ -354,68 +332,11 @@ class TextClassifier(keras_hub.models.TextClassifier):
         words = self.preprocessor.words(text, pieces)
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: text={text!r}")
-        variants = [encoded]
-        if "occlusion" in methods:
-            variants += [without(encoded, word) for word in words]
-        whole, *others = self._class_probabilities(variants, 64)
-        best = int(whole.argmax())
-        weights: Any = None
-        effects: Any = None
-        flips: list[Flip] = []
-        if "attention" in methods:
-            weights = by_word(self._attention(encoded), words)
-        if "occlusion" in methods:
-            effects = [float(whole[best] - other[best]) for other in others]
-            flips = [
-                Flip(i, word.text, self.labels[int(other.argmax())])
-                for i, (word, other) in enumerate(zip(words, others, strict=True))
-                if int(other.argmax()) != best
-            ]
-        if "gradient" in methods:
-            effects = by_word(self._gradient(encoded, best), words, core=True)
-        return TokenWeights(
-            tokens=[word.text for word in words],
-            weights=weights,
-            prediction=self.labels[best],
-            probability=float(whole[best]),
-            text=text,
-            effects=effects,
-            method="gradient" if "gradient" in methods else "occlusion",
-            flips=flips,
-        )
-
-    def _attention(self, encoded):
-        """The weights of the tokens, `[heads, tokens]`."""
-        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
-        return predict(self._explainer, batch).astype("float32")[0, :, : len(encoded)]
-
-    def _gradient(self, encoded, label):
-        """Gradient × input of the log-odds of a label, `[tokens]`."""
-        batch = self.preprocessor.collate([encoded], bucket_size(len(encoded), MIN_LENGTH))
-        embed, encode, head = self._stages
-        mask = ops.convert_to_tensor(batch["padding_mask"])
-
-        def function(embedded):
-            logits = head([encode([embedded, mask]), mask])
-            return log_odds(logits / self.temperature, np.array([label]))
-
-        products = gradient_times_input(function, predict(embed, batch).astype("float32"))
-        return products[0, 0, : len(encoded)]
+        return self._explanation.explain(text, words, encoded, methods)
 
     @built_once
-    def _explainer(self):
-        return keras.Model(self.input, self._attention_output)
-
-    @built_once
-    def _stages(self):
-        """The model in three: to embedded tokens, to hidden states, to logits."""
-        inputs, embedded = self.backbone.input, self.backbone.features
-        mask = inputs["padding_mask"]
-        return (
-            keras.Model(inputs, embedded),
-            keras.Model([embedded, mask], self.backbone.output),
-            keras.Model([self._states, mask], self.output),
-        )
+    def _explanation(self):
+        return TextExplainer(self)
 
     def _encode(self, texts):
         """Token ids of each text; warns of truncated texts."""
@@ -425,7 +346,7 @@ class TextClassifier(keras_hub.models.TextClassifier):
         warn_of_truncation(sum(len(ids) > longest for ids in encoded), len(encoded), longest)
         return [preprocessor.truncated(ids) for ids in encoded]
 
-    def _class_probabilities(self, encoded, batch_size):
+    def class_probabilities(self, encoded, batch_size=64):
         """The probabilities of the labels of each encoded text, float32 `[labels]`."""
         temperature = np.float32(self.temperature)
         return self._run(encoded, batch_size, lambda logits: _softmax(logits / temperature))

@@ -72,7 +72,8 @@ class TaggingExplainer:
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
             measured="what the probability of a tag (or of the intent) loses when a "
-            f"{'word' if model.separator else 'character'} is masked",
+            f"{model.units[:-1]} is masked",
+            part=model.units[:-1],
             flips=flips,
             title=intent or "",
             spans=[(span.type, span.start, span.end) for span in model.spans_of(words, tags)],

@@ -197,8 +197,9 @@ class TokenClassifier(keras_hub.models.Task):
             words, found = int(np.sum(valid)), found[: len(row)]
             if len(found) != words:
                 raise ValueError(
-                    "Each word needs one tag; give sentences as lists of words where a text would "
-                    f"be split differently. Received: {words} words, tags {found}"
+                    f"Each {self.units[:-1]} needs one tag; give sentences as lists of "
+                    f"{self.units} where a text would be split differently. "
+                    f"Received: {words} {self.units}, tags {found}"
                 )
             row[:words] = name_ids("tags", self.tags, found)
         return {"tags": ids}
@@ -382,15 +383,16 @@ class TokenClassifier(keras_hub.models.Task):
                 isinstance(sentence, Sequence) and all(isinstance(word, str) for word in sentence)
             ):
                 raise TypeError(
-                    "Sentences must be strings or lists of words. "
+                    f"Sentences must be strings or lists of {self.units}. "
                     f"Received: sentences[{i}]={sentence!r}"
                 )
             words.append(preprocessor.words(sentence))
             if len(words[i]) > most:
                 raise ValueError(
-                    f"A sentence may have at most {most:,} words in this model. Split the text "
-                    "into sentences; in a file of tagged words, a blank line ends one. "
-                    f"Received: sentences[{i}] with {len(words[i]):,} words"
+                    f"A sentence may have at most {most:,} {self.units} in this model. Split the "
+                    f"text into sentences; in a file of tagged {self.units}, a blank line ends "
+                    "one. "
+                    f"Received: sentences[{i}] with {len(words[i]):,} {self.units}"
                 )
         return words
 
@@ -429,9 +431,14 @@ class TokenClassifier(keras_hub.models.Task):
         )
 
     @property
+    def units(self) -> str:
+        """The units of a sentence that have tags: `"words"` or `"characters"`."""
+        return getattr(self.preprocessor.tokenizer, "unit", "words")
+
+    @property
     def separator(self) -> str:
         """The text between two tokens: a space between words, nothing between characters."""
-        return "" if getattr(self.preprocessor.tokenizer, "unit", None) == "characters" else " "
+        return "" if self.units == "characters" else " "
 
     def spans_of(self, words: Sequence[str], tags: Sequence[str]) -> list[Span]:
         """The spans that tags mark; none without a scheme."""
