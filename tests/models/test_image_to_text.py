@@ -272,6 +272,7 @@ def test_a_frozen_cnn_gives_the_same_features_in_training():
     np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, run(picture)), atol=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
