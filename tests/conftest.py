@@ -10,6 +10,9 @@ import socket
 import pytest
 from filelock import FileLock
 
+# Of what the libraries make when they are imported nothing is garbage, and looking for it takes a
+# quarter of the time: the collector is off until all tests are collected.
+gc.disable()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -30,6 +33,8 @@ def pytest_collection_finish(session):
     """Keeps the million objects of the imported libraries out of every garbage collection."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
