@@ -227,6 +227,7 @@ def test_training_fits_four_images():
     assert [answer.text for answer in model.infer(pictures)] == names
 
 
+@pytest.mark.once
 def test_generate_of_keras_hub_equals_greedy_search(models):
     model = models()
     model.compile(sampler="greedy")
