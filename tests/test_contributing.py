@@ -28,6 +28,9 @@ WEATHER = {
 }
 # Runs in the copy, in one process: what the steps have added is used as a person would.
 PROGRAM = """
+from zoo.cli.backend import others_hidden
+with others_hidden():  # whose import takes seconds
+    import keras_hub
 import json, sys
 import keras
 import pytest

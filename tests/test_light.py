@@ -16,6 +16,8 @@ MODULES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 CODE = """
 import sys
 
+sys.modules.update(dict.fromkeys(REFUSED & {"jax", "tensorflow", "torch"}))  # which takes seconds
+
 import keras
 
 sys.modules.update(dict.fromkeys(REFUSED))  # importing them is an error from here on

@@ -1,6 +1,7 @@
 """Names in docstrings, comments and manuals exist: objects, commands, options, models, datasets."""
 
 import ast
+import functools
 import importlib
 import io
 import re
@@ -28,6 +29,7 @@ TOP = sorted(path.stem for path in (ROOT / "zoo").iterdir() if not path.name.sta
 PLACEHOLDER = re.compile(r"[A-Z…]|models:/|runs:/|hf://|kaggle://|my\.yaml")
 
 
+@functools.cache
 def prose(path):
     """The text of a manual; the docstrings and comments of a module."""
     text = path.read_text("utf-8")

@@ -251,7 +251,19 @@ def test_config_round_trip(name):
     assert type(layer).from_config(config).get_config() == config
 
 
-@every_case
+# Files are written and read alike on every backend; how these layers compute is not alike.
+SAVED_EVERYWHERE = ("RecurrentEncoder", "AttentiveDecoder", "LinearChainCRF")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name.split("-")[0] in SAVED_EVERYWHERE
+        else pytest.param(name, marks=pytest.mark.once)
+        for name in CASES
+    ],
+)
 def test_saved_model_gives_the_same_answers(name, tmp_path):
     model, _ = known_model(name)
     path = tmp_path / "model.keras"
@@ -342,13 +354,16 @@ def test_integers_are_cast_as_floats_of_the_same_value(name):
     _, layer = known_model(name)
     call = CASES[name].call
     whole = np.random.default_rng(2).integers(-2, 3, STATES.shape) * MASK[:, :, None]
-    run = compiled(lambda states: call(layer, states, MASK))
-    exact = arrays(run(whole.astype("float32")))
-    for dtype in ("int32", "int64"):  # JAX reads both as one
-        for x, y in zip(exact, arrays(run(whole.astype(dtype))), strict=True):
+    # JAX reads integers of 64 bits as those of 32.
+    dtypes = ["float32", "int32", "int64"][: 2 if keras.config.backend() == "jax" else 3]
+    run = compiled(lambda *inputs: [call(layer, states, MASK) for states in inputs])
+    exact, *others = map(arrays, run(*(whole.astype(dtype) for dtype in dtypes)))
+    for dtype, found in zip(dtypes[1:], others, strict=True):
+        for x, y in zip(exact, found, strict=True):
             np.testing.assert_allclose(x, y, atol=1e-5, err_msg=dtype)
 
 
+@pytest.mark.once
 @every_case
 def test_no_mask_is_destroyed_with_a_warning(name):
     case, (_, layer) = CASES[name], known_model(name)

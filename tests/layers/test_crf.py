@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.compiled import compiled
+from tests.compiled import call, compiled
 from zoo import layers
 from zoo.layers import LinearChainCRF, bio_constraints
 from zoo.layers.crf import CRFLoss
@@ -122,12 +122,15 @@ def test_divergence_leaves_out_forbidden_transitions():
 
 def test_reductions_of_the_log_likelihood():
     crf = layer()
-    each = numpy(crf.log_likelihood(GOLD, POTENTIALS, MASK))
-    for reduction, expected in (
-        ("sum", each.sum()), ("mean", each.mean()), ("token_mean", each.sum() / MASK.sum()),
-    ):  # fmt: skip
-        found = crf.log_likelihood(GOLD, POTENTIALS, MASK, reduction)
-        assert numpy(found) == pytest.approx(expected, rel=1e-5)
+    each, *found = run(
+        lambda *inputs: (
+            crf.log_likelihood(*inputs),
+            *(crf.log_likelihood(*inputs, how) for how in ("sum", "mean", "token_mean")),
+        ),
+        *(GOLD, POTENTIALS, MASK),
+    )
+    assert each.shape == (6,)
+    assert found == pytest.approx([each.sum(), each.mean(), each.sum() / MASK.sum()], rel=1e-5)
     with pytest.raises(ValueError, match="must be one of .*token_mean.*reduction='max'"):
         crf.log_likelihood(GOLD, POTENTIALS, MASK, "max")
 
@@ -184,9 +187,10 @@ def test_n_best_are_the_n_best_in_order(constrained, n):
 
 
 def test_n_best_paths_of_equal_score_are_different():
-    tags, values = LinearChainCRF(3).n_best(np.zeros((1, 3, 3)), 27)
-    assert len({tuple(path) for path in numpy(tags)[0]}) == 27
-    np.testing.assert_allclose(numpy(values)[0], np.log(1 / 27), rtol=1e-6)
+    chain = LinearChainCRF(3)
+    tags, values = run(lambda potentials: chain.n_best(potentials, 27), np.zeros((1, 3, 3)))
+    assert len({tuple(path) for path in tags[0]}) == 27
+    np.testing.assert_allclose(values[0], np.log(1 / 27), rtol=1e-6)
 
 
 def gradients(chain, gold, potentials, weights=None):
@@ -288,7 +292,7 @@ def test_the_loss_of_fit_is_the_mean_over_sequences():
     model, _, chain = tagger()
     x, y = noisy_spans(rows=8)
     model.compile("sgd", loss=chain.loss)
-    expected = -numpy(chain.log_likelihood(y, model(x), x > 0)).mean()
+    expected = -run(chain.log_likelihood, y, numpy(model(x)), x > 0).mean()
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
@@ -529,9 +533,12 @@ def test_the_examples_run():
 
 
 def test_sequences_that_do_not_exist_have_no_tags():
-    tags, values = LinearChainCRF(3).n_best(np.zeros((2, 2, 3)), 12, np.array([[1, 1], [1, 0]]))
-    assert np.isfinite(numpy(values)).sum(axis=1).tolist() == [9, 3]
-    assert np.all(numpy(tags)[0, 9:] == 0) and np.all(numpy(tags)[1, 3:] == 0)
+    chain, mask = LinearChainCRF(3), np.array([[1, 1], [1, 0]])
+    tags, values = run(
+        lambda *inputs: chain.n_best(inputs[0], 12, inputs[1]), np.zeros((2, 2, 3)), mask
+    )
+    assert np.isfinite(values).sum(axis=1).tolist() == [9, 3]
+    assert np.all(tags[0, 9:] == 0) and np.all(tags[1, 3:] == 0)
 
 
 @pytest.mark.skipif(keras.config.backend() != "jax", reason="numbers of 64 bits are JAX's option")
@@ -539,20 +546,23 @@ def test_all_outputs_with_64_bit_numbers():
     import jax
 
     chain = layer(False)
-    expected = [
-        numpy(chain(POTENTIALS, MASK, output="tags")),
-        numpy(chain(POTENTIALS, MASK, output="marginals")),
-        *map(numpy, chain.n_best(POTENTIALS, 3, MASK)),
-    ]
+
+    def outputs():
+        return run(
+            lambda *inputs: (
+                chain(*inputs, output="tags"),
+                chain(*inputs, output="marginals"),
+                *chain.n_best(inputs[0], 3, inputs[1]),
+            ),
+            *(POTENTIALS, MASK),
+        )
+
+    expected = outputs()
     jax.config.update("jax_enable_x64", True)
     try:
-        found = [
-            numpy(chain(POTENTIALS, MASK, output="tags")),
-            numpy(chain(POTENTIALS, MASK, output="marginals")),
-            *map(numpy, chain.n_best(POTENTIALS, 3, MASK)),
-        ]
+        found = outputs()
         encoder = layers.RecurrentEncoder("gru", 4, bidirectional=True)
-        assert encoder(POTENTIALS[:2], padding_mask=MASK[:2]).shape == (2, 5, 8)
+        assert call(encoder, POTENTIALS[:2], padding_mask=MASK[:2]).shape == (2, 5, 8)
     finally:
         jax.config.update("jax_enable_x64", False)
     for one, other in zip(expected, found, strict=True):

@@ -227,6 +227,7 @@ def test_training_fits_four_images():
     assert [answer.text for answer in model.infer(pictures)] == names
 
 
+@pytest.mark.once
 def test_generate_of_keras_hub_equals_greedy_search(models):
     model = models()
     model.compile(sampler="greedy")
@@ -272,6 +273,7 @@ def test_a_frozen_cnn_gives_the_same_features_in_training():
     np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, run(picture)), atol=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -177,6 +177,7 @@ def test_source_and_target_can_have_a_tokenizer_each(tmp_path):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(packed[name]), values)
 
 
+@pytest.mark.once
 def test_infer_keeps_the_order_over_buckets_and_batches(models):
     model = models()
     texts = [SOURCES[0] * 3, "", SOURCES[3], SOURCES[0] * 2, " ", *SOURCES]
@@ -227,6 +228,7 @@ def test_an_unknown_purpose_is_refused(models):
         Seq2SeqLM(models().backbone, purpose="chat")
 
 
+@pytest.mark.once
 def test_a_long_text_is_truncated_with_a_warning(models):
     model = models()
     with pytest.warns(UserWarning, match="1 of 2 texts are longer than .* 23 tokens"):

@@ -156,6 +156,7 @@ def test_other_models_are_no_language_models_of_a_tagger():
         TokenClassifierBackbone(9, 9, language_models=[transformer] * 3)
 
 
+@pytest.mark.once
 def test_a_preset_holds_its_language_models(made, tmp_path):
     _, model = made
     presets.save(model, tmp_path / "it", name="it", dataset="none", dtype="float32")
@@ -207,6 +208,7 @@ def test_a_call_has_a_fixed_shape_and_shortens_long_words(made):
     assert full["padding_mask"].sum() == 7 and full["text_places"].max() == 47
 
 
+@pytest.mark.once
 def test_fit_and_evaluate_take_sentences_with_long_words():
     _, model = make(units=(4,), cell="simple_rnn")
     x, y = [["a" * 60, "b", "c"], ["d"]], [["A", "B", "C"], ["A"]]

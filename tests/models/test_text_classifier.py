@@ -18,6 +18,7 @@ def model():
     return TextClassifier(backbone, preprocessor)
 
 
+@pytest.mark.once
 def test_infer_keeps_the_order_over_buckets_and_batches(model):
     texts = [TEXTS[1] * n for n in (3, 1, 2, 1)] + TEXTS
     results = model.infer(texts, batch_size=2)
@@ -28,6 +29,7 @@ def test_infer_keeps_the_order_over_buckets_and_batches(model):
         assert set(result.to_dict()) == {"label", "probability", "probabilities"}
 
 
+@pytest.mark.once
 def test_a_text_of_100_000_words_is_truncated(model):
     (result,) = model.infer(["good movie " * 100_000])
     assert 0.5 <= result.probability <= 1
@@ -44,6 +46,7 @@ def test_score_compares_with_true_labels(model):
     )
 
 
+@pytest.mark.once
 def test_temperature_divides_the_logits(model):
     logits = keras.ops.convert_to_numpy(model(model.preprocessor(TEXTS)))
     columns = {"text": TEXTS, "label": ["negative", "positive", "positive"]}

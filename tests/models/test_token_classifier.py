@@ -42,7 +42,18 @@ VARIANTS |= {
     "softmax": {"head": "softmax"},
     "no scheme, no intents": {"scheme": None, "intents": (), "bidirectional": False},
 }
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+# An encoder, an attention, and each part of a kind that other models lack.
+recorded_everywhere = variants(
+    VARIANTS,
+    everywhere=(
+        "encoder lstm",
+        "encoder transformer",
+        "attention bahdanau",
+        "lstm characters",
+        "language models",
+        "softmax",
+    ),
+)
 most_on_one_backend = variants(
     VARIANTS, everywhere=("encoder lstm", "encoder transformer", "softmax")
 )
@@ -98,7 +109,7 @@ def known_answers(model):
     return np.concatenate([part.ravel() for part in parts])
 
 
-@every_variant
+@recorded_everywhere
 def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
     expected = json.loads(EXPECTED.read_text())[variant]
     np.testing.assert_allclose(known_answers(models(variant)), expected, atol=1e-5)
@@ -170,7 +181,8 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
         assert copy.preprocessor.encode(SENTENCES) == model.preprocessor.encode(SENTENCES)
 
 
-@pytest.mark.parametrize("head", [pytest.param("softmax", marks=pytest.mark.once), "crf"])
+# A CRF is trained on every backend by itself, in tests/layers/test_crf.py.
+@pytest.mark.parametrize("head", ["softmax", pytest.param("crf", marks=pytest.mark.once)])
 def test_training_learns_tags_from_characters(head):
     """The tag of a word is that of its last character, and the intent is the first tag."""
     random = np.random.default_rng(0)
@@ -189,7 +201,7 @@ def test_training_learns_tags_from_characters(head):
         "tags": model.crf.loss if head == "crf" else SentenceCrossentropy(),
         "intent": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     }
-    # Not with XLA on TensorFlow, which takes long; tests/layers/test_crf.py trains so.
+    # Not with XLA on TensorFlow, which takes long.
     jit = keras.config.backend() == "jax"
     model.compile(keras.optimizers.Adam(0.03), losses, jit_compile=jit)
     truth = np.array([[names.index(tag) for tag in row] for row in tags], "int32")

@@ -82,6 +82,7 @@ def test_float32_is_stored_exactly(model, tmp_path):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (ours, theirs)))
 
 
+@pytest.mark.once
 def test_optimizer_is_not_saved(saved, tmp_path):
     loaded = zoo.load(saved[0])
     loaded.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
@@ -94,6 +95,7 @@ def test_optimizer_is_not_saved(saved, tmp_path):
     assert zoo.load(tmp_path / "p").compiled is False
 
 
+@pytest.mark.once
 def test_card_lists_the_files(saved):
     directory, card = saved
     assert read_card(directory) == card
@@ -110,6 +112,7 @@ def test_card_lists_the_files(saved):
     assert "assets/tokenizer/vocabulary.spm" in card.files
 
 
+@pytest.mark.once
 def test_card_defaults_to_values_of_the_dataset(model, tmp_path):
     dataset = SimpleNamespace(name="nsmc", languages=("ko",), licence="CC0-1.0", citation="Park")
     card = save(model, tmp_path / "p", name="p", dataset=dataset, metrics={"dev/accuracy": 0.5})
@@ -120,6 +123,7 @@ def test_card_defaults_to_values_of_the_dataset(model, tmp_path):
     }
 
 
+@pytest.mark.once
 def test_directory_is_replaced_only_with_overwrite(model, preset):
     before = read_card(preset)
     with pytest.raises(FileExistsError):
@@ -129,6 +133,7 @@ def test_directory_is_replaced_only_with_overwrite(model, preset):
     assert zoo.load(preset).labels == ("negative", "positive")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [float("nan"), 1e6])
 def test_weights_out_of_range_leave_no_files(saved, tmp_path, value):
     loaded = zoo.load(saved[0])

@@ -48,6 +48,9 @@ KILLED_OVERRIDES = [
     "model.num_layers=2",
 ]
 KILLED = f"""
+from zoo.cli.backend import others_hidden
+with others_hidden():  # whose import takes seconds
+    import keras_hub
 import os, signal
 from recipes.language_modeling import RECIPE
 from zoo.training import loop, run

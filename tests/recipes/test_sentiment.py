@@ -63,6 +63,7 @@ def test_init_from_copies_tokenizer_and_weights(start):
     assert pretrained.differences(expected, model, "it") == []
 
 
+@pytest.mark.once
 def test_init_from_with_other_labels_copies_backbone_and_pooling(start):
     one = recipe(f"training.init_from={start}")
     dataset = SimpleNamespace(splits=load_data(one.config).splits, labels=("bad", "fair", "good"))
@@ -78,6 +79,7 @@ def test_init_from_with_other_labels_copies_backbone_and_pooling(start):
     ]
 
 
+@pytest.mark.once
 def test_init_from_with_another_pooling_copies_the_backbone(start):
     one = recipe(f"training.init_from={start}", "model.pooling=mean")
     model, expected = built(one, load_data(one.config)), zoo.load(start)
@@ -89,6 +91,7 @@ def test_init_from_with_another_pooling_copies_the_backbone(start):
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("vector_dim", [0, 3])
 def test_smaller_embeddings_are_the_nearest_for_the_encoder(start, tmp_path, vector_dim):
     """Of embeddings that vary in two dimensions two are enough, and the answers stay the same."""
@@ -115,6 +118,7 @@ def test_smaller_embeddings_are_the_nearest_for_the_encoder(start, tmp_path, vec
         built(one, dataset)
 
 
+@pytest.mark.once
 def test_init_from_of_other_sizes_names_the_settings(start):
     one = recipe(f"training.init_from={start}", "model.units=7", "model.encoder=gru")
     with pytest.raises(ValueError) as raised:
@@ -139,6 +143,7 @@ def test_a_changed_model_to_start_from_is_noticed(start, tmp_path):
     assert recipe(f"training.init_from={copy}").model_digests() != [before]
 
 
+@pytest.mark.once
 def test_init_from_brings_sizes_along(start):
     values = read_yaml((FOLDER / "sentiment" / "quickstart.yaml").read_text("utf-8"))
     overrides = [f"training.init_from={start}", "model.dropout=0.2", TINY[0]]
@@ -151,6 +156,7 @@ def test_init_from_brings_sizes_along(start):
     assert resumed.config == one.config and "initial_model" not in vars(resumed)
 
 
+@pytest.mark.once
 def test_init_from_of_another_task_is_refused(start):
     with pytest.raises(ValueError, match="name a Seq2SeqLM; `zoo ls --task seq2seq_lm` lists them"):
         pretrained.load(str(start), Seq2SeqLM)
@@ -364,6 +370,7 @@ class RecordingRun:
         self.texts[name] = text
 
 
+@pytest.mark.once
 def test_report_lists_mistakes_first(start):
     model, run = zoo.load(start), RecordingRun()
     texts = ["good", "bad", "", "fine"] * 5

@@ -85,6 +85,7 @@ def test_state_of_another_model_is_refused():
         Checkpoint("run").restore(compiled(units=5))
 
 
+@pytest.mark.once
 def test_damaged_state_is_refused(home):
     Checkpoint("run").save(trained(), TrainerState())
     path = home / "checkpoints" / "run" / "state.npz"
@@ -93,6 +94,7 @@ def test_damaged_state_is_refused(home):
         Checkpoint("run").restore(compiled())
 
 
+@pytest.mark.once
 def test_find_by_id_prefix():
     for run_id in ("abc1", "abd2"):
         Checkpoint(run_id).save(trained(), TrainerState())
@@ -135,6 +137,7 @@ def full_disk(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.once
 def test_full_disk_at_the_start(home, monkeypatch):
     model, checkpoint = classifier(), Checkpoint("run")
     with full_disk(100), pytest.raises(CheckpointError, match=r"written \(File too large\)"):
@@ -146,6 +149,7 @@ def test_full_disk_at_the_start(home, monkeypatch):
     assert os.listdir(checkpoint.folder) == ["recipe.yaml"]
 
 
+@pytest.mark.once
 def test_full_disk_leaves_the_previous_checkpoint(home):
     model, checkpoint = trained(), Checkpoint("run")
     checkpoint.save(model, TrainerState(step=1))
@@ -158,6 +162,7 @@ def test_full_disk_leaves_the_previous_checkpoint(home):
     assert checkpoint.progress().step == 1
 
 
+@pytest.mark.once
 def test_kill_while_writing_leaves_the_previous_checkpoint(home):
     """In a process that receives SIGKILL when half of the file is written."""
     model, checkpoint = trained(), Checkpoint("run")
@@ -176,6 +181,7 @@ def test_kill_while_writing_leaves_the_previous_checkpoint(home):
     assert checkpoint.progress().step == 1
 
 
+@pytest.mark.once
 def test_progress_is_stored_as_json(home):
     Checkpoint("run").save(trained(), TrainerState(best=0.5))
     with np.load(home / "checkpoints" / "run" / module.STATE_FILE, allow_pickle=False) as file:

@@ -26,6 +26,9 @@ OVERRIDES = [
 KILLED_AT = 18  # in the second epoch, after the checkpoint of step 15
 
 KILLED = f"""
+from zoo.cli.backend import others_hidden
+with others_hidden():  # whose import takes seconds
+    import keras_hub
 import os, signal
 from recipes.sentiment import RECIPE
 from zoo.training import loop, run

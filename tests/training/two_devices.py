@@ -1,13 +1,11 @@
-"""Trains small models on one device and on two, and prints how much their weights differ.
+"""Trains small models on one device and on two, and tells how much their weights differ.
 
-A program, for the tests of `test_devices.py`: on JAX and TensorFlow with two virtual devices, on
+For the tests of `test_devices.py`: on JAX and TensorFlow in a process with two virtual devices, on
 torch with two processes, or in each of two processes that a launcher has started.
 """
 
 import json
 import sys
-import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,7 +18,7 @@ from zoo.training.compiling import compiled
 from zoo.training.devices import launched
 from zoo.training.display import Display
 from zoo.training.loop import fit, plan_epoch
-from zoo.training.parallel.group import joined, training_group
+from zoo.training.parallel.group import Group, joined, training_group
 from zoo.training.parallel.twin import Twin
 from zoo.training.parallel.worker import follow
 
@@ -62,14 +60,13 @@ RUNS = {
             "training.accumulate=2",
         ],
     ),
-    "dropout": (translation.RECIPE, [*SGD, *TINY, "model.dropout=0.5"]),
 }
 
 
-def train(name, devices, *more):
+def train(name, devices):
     """Trains a model; returns its weights before and after, and its metrics."""
     spec, changes = RUNS[name]
-    config = resolve(spec, overrides=[*changes, *more, f"training.devices={devices}"])
+    config = resolve(spec, overrides=[*changes, f"training.devices={devices}"])
     recipe, dataset = spec.load()(config), config.data.load(config.seed)
     keras.utils.set_random_seed(1)
     model = recipe.build(dataset, recipe.prepare(dataset), "float32")
@@ -100,53 +97,55 @@ def epochs(config, progress, examples, run):
         run((config, progress, examples, plan_epoch(config, progress, examples)))
 
 
-def main(names):
+def compare(names):
+    """The differences between one device and two, of each run."""
     found = {}
     for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            start, one, sums = train(name, 1, *same_rows(name, folder, 6))
-            _, two, shared = train(name, 2, *same_rows(name, folder, 12))
+        start, one, sums = train(name, 1)
+        _, two, shared = train(name, 2)
         found[name] = {
             "difference": difference(one, two),
             "change": difference(start, one),
             "metrics": [sums, shared],
         }
-    print(json.dumps(found))
-
-
-def same_rows(name, folder, count):
-    """Settings of a batch whose rows are all the same.
-
-    Twice the rows on two devices train as one device does, if both devices drop the same.
-    """
-    if name != "dropout":
-        return []
-    train, dev = (Path(folder) / f"{split}.tsv" for split in ("train", "dev"))
-    train.write_text("source\ttarget\n" + "a word\ta word\n" * 2 * count)
-    dev.write_text("source\ttarget\nwords\twords\n")
-    return [f"data.train={train}", f"data.dev={dev}", f"training.batch_size={count}"]
+    return found
 
 
 def difference(one, two):
     return max(float(np.abs(a - b).max()) for a, b in zip(one, two, strict=True))
 
 
-if __name__ == "__main__":
+def run(names):
+    """The differences, or `None` in a process that follows another one."""
+    place = launched()
+    if place is None:
+        return compare(names)
+    with joined(place) as group:
+        if group.rank == 0:
+            return compare(names)
+        (name,) = names
+        spec, _ = RUNS[name]
+        follow(group, spec.load(), spec.Config)
+        group.leave()
+
+
+def masks():
+    """The outputs of a dropout of ones on each of two devices of TensorFlow."""
+    import tensorflow as tf
+
+    with Group(2).scope():
+        drop, strategy = keras.layers.Dropout(0.5, seed=1), tf.distribute.get_strategy()
+        outputs = strategy.run(lambda: drop(np.ones((4, 4), "float32"), training=True))
+        return [it.numpy().tolist() for it in strategy.experimental_local_results(outputs)]
+
+
+def main():
+    dropped = None
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         halves = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, halves)
-    place = launched()
-    if place is None:
-        main(sys.argv[1:])
-    else:
-        (name,) = sys.argv[1:]
-        with joined(place) as group:
-            if group.rank == 0:
-                main([name])
-            else:
-                spec, _ = RUNS[name]
-                follow(group, spec.load(), spec.Config)
-                group.leave()
+        dropped = masks()
+    print(json.dumps([run(sys.argv[1:]), dropped]))
