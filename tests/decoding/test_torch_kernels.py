@@ -26,6 +26,8 @@ LARGE = {
     "into heads": (torch.einsum, "btu,unh->btnh", normal(4, 16, 128), normal(128, 4, 25)),
     "out of heads": (torch.einsum, "btnh,nhu->btu", normal(4, 16, 4, 25), normal(4, 25, 128)),
     "tanh": (torch.tanh, 3 * normal(10, 1000)),
+    "logsumexp": (torch.logsumexp, 3 * normal(10, 1000), -1, True),
+    "logsumexp of lowered logits": (torch.logsumexp, 30 * normal(10, 1000).sign() - 1e5, 1),
 }
 
 
@@ -51,6 +53,7 @@ def test_another_function_has_the_same_results(case):
         (torch.einsum, ("bts,bsu->btu", normal(4, 64, 64), normal(4, 64, 64))),
         (torch.einsum, ("btsu,ux->btsx", normal(4, 8, 64, 256), normal(256, 1))),
         (torch.tanh, (normal(8, 8),)),
+        (torch.logsumexp, (normal(100, 100), 0)),
         (torch.sigmoid, (normal(100, 100),)),
     ],
 )

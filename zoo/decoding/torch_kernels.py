@@ -1,15 +1,16 @@
 """Other ways to compute torch functions that are slow on CPUs, without gradients.
 
 Products by oneDNN, which uses AVX-512 on processors of any maker; torch multiplies float32 by MKL,
-which on those of AMD does not. `tanh` by `sigmoid`, which torch computes ten times faster.
+which on those of AMD does not. `tanh` by `sigmoid`, which torch computes ten times faster, and
+`logsumexp` by `log_softmax`, three times.
 """
 
 import re
 
 import torch
 
-# Fewest multiplications of a product, and fewest elements of a `tanh`, for which the other way,
-# whose overhead is larger, is faster.
+# Fewest multiplications of a product, and fewest elements of a `tanh` or `logsumexp`, for which the
+# other way, whose overhead is larger, is faster.
 MIN_PRODUCTS = 1 << 19
 MIN_ELEMENTS = 1 << 13
 
@@ -19,8 +20,9 @@ _PRODUCT = re.compile(r"(\w+?)(\w+),\2(\w+)->\1\3")
 
 def faster(function, args, kwargs):
     """The fastest function with the same result up to rounding: often the function itself."""
-    other, applies = _OTHERS.get(function, (function, None))
-    return other if applies and not kwargs and applies(*args) else function
+    other, applies, names = _OTHERS.get(function, (function, None, ()))
+    applies = applies and names >= kwargs.keys() and applies(*args, **kwargs)
+    return other if applies else function
 
 
 def matmul(x, kernel, bias=None):
@@ -44,6 +46,13 @@ def einsum(equation, x, kernel):
 def tanh(x):
     """`2 * sigmoid(2 * x) - 1`, which differs from the hyperbolic tangent by at most 2e-7."""
     return torch.mul(x, 2).sigmoid_().mul_(2).sub_(1)
+
+
+def logsumexp(x, dim, keepdim=False):
+    """The logarithm of the sum of exponentials, on an axis on which some number is finite."""
+    # The largest log-probability is the largest number less the result.
+    largest = torch.log_softmax(x, dim).amax(dim, keepdim)
+    return x.amax(dim, keepdim) - largest
 
 
 def _is_large_product(x, kernel, bias=None):
@@ -78,15 +87,21 @@ def _is_large(x):
     return x.numel() >= MIN_ELEMENTS and _is_plain(x)
 
 
+def _is_large_last_axis(x, dim, keepdim=False):
+    return dim in (-1, x.ndim - 1) and _is_large(x)
+
+
 def _is_plain(x):
     return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
-# For each function the other one, and the condition on the arguments under which it is faster.
+# For each function the other one, the condition on the arguments under which it is faster, and the
+# names that the arguments may have.
 _OTHERS = {
-    torch.matmul: (matmul, _is_large_product),
-    torch.nn.functional.linear: (linear, _is_large_linear),
-    torch.einsum: (einsum, _is_large_einsum),
-    torch.tanh: (tanh, _is_large),
-    torch.Tensor.tanh: (tanh, _is_large),
+    torch.matmul: (matmul, _is_large_product, set()),
+    torch.nn.functional.linear: (linear, _is_large_linear, set()),
+    torch.einsum: (einsum, _is_large_einsum, set()),
+    torch.tanh: (tanh, _is_large, set()),
+    torch.Tensor.tanh: (tanh, _is_large, set()),
+    torch.logsumexp: (logsumexp, _is_large_last_axis, {"dim", "keepdim"}),
 }

@@ -230,10 +230,10 @@ class _Trace(TorchFunctionMode):
         # The structure of the results, without their tensors.
         self.structure = keras.tree.map_structure(lambda _: None, results)
         outputs = [self._write(x) for x in outputs]
-        calls, values = torch_program.without_fixed(self.calls)
+        calls, outputs = torch_program.without_duplicates(self.calls, outputs)
+        calls, values = torch_program.without_fixed(calls)
         calls, used = torch_program.without_unneeded(calls, outputs)
         calls = torch_program.without_repetition(calls)
-        calls, outputs = torch_program.without_duplicates(calls, outputs)
         # Copies, as what is returned may be changed by the caller.
         self.constants |= {name: x.clone() for name, x in values.items() if name in used}
         outputs = [f"{x}.clone()" if x in values else x for x in outputs]
