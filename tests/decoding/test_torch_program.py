@@ -2,7 +2,14 @@
 
 import pytest
 
-from zoo.decoding.torch_program import Call, Loop, without_repetition, without_unneeded
+from zoo.decoding.torch_program import (
+    Call,
+    Loop,
+    without_duplicates,
+    without_fixed,
+    without_repetition,
+    without_unneeded,
+)
 
 pytestmark = pytest.mark.once
 
@@ -94,3 +101,64 @@ def test_a_tensor_that_a_step_changes_is_made_at_each_step():
     *once, rest = without_repetition([loop(body, ["t1"], ["t21"], ["t11"])])
     assert texts(once) == ["ones()"]
     assert texts(rest.body)[:4] == ["zeros()", "view(t5)", "add_(t6, t1)", "f(t5)"]
+
+
+def fixed(text, name):
+    return Call(text, (name,), values=(text,))
+
+
+def test_what_is_the_same_in_every_run_is_a_constant():
+    body = [fixed("ones()", "t8"), Call("f(t1, t8, t5)", ("t11",)), Call("ends(t1)", ("t50",))]
+    calls = [fixed("zeros()", "t5"), loop(body, ["t1"], ["t21"], ["t11"])]
+    (kept,), values = without_fixed(calls)
+    assert texts(kept.body) == ["f(t1, t8, t5)", "ends(t1)"]
+    assert values == {"t5": "zeros()", "t8": "ones()"}
+
+
+def test_what_changes_later_is_no_constant():
+    calls = [
+        fixed("zeros()", "t5"),
+        fixed("view(t5)", "t6"),
+        fixed("ones()", "t7"),
+        Call("add_(t6, t0)", ("t6",), in_place=True),
+        fixed("f(t5)", "t8"),
+    ]
+    kept, values = without_fixed(calls)
+    assert texts(kept) == ["zeros()", "view(t5)", "add_(t6, t0)", "f(t5)"]
+    assert values == {"t7": "ones()"}
+    # A variable of a loop that the next step changes.
+    body = [
+        Call("add_(t1, 1)", ("t1",), in_place=True),
+        fixed("zeros()", "t11"),
+        fixed("zeros()", "t12"),
+        Call("ends(t2)", ("t50",)),
+    ]
+    made = loop(body, ["t1", "t2"], ["t21", "t22"], ["t11", "t12"])
+    (kept,), values = without_fixed([made])
+    assert values == {"t12": "zeros()"}
+    (kept,), _ = without_duplicates([made], ["t21"])
+    assert len(kept.body) == 4
+
+
+def test_a_call_is_made_once():
+    body = [
+        Call("f(t0)", ("t9",)),
+        Call("g(t9, t1)", ("t11",)),
+        Call("g(t2, t1)", ("t12",)),
+        Call("ends(t12)", ("t50",)),
+    ]
+    calls = [
+        Call("f(t0)", ("t2",)),
+        Call("f(t0)", ("t3",)),
+        Call("h(t3)", ("t4",)),
+        loop(body, ["t1", "t6"], ["t21", "t26"], ["t11", "t12"]),
+        Call("h(t2)", ("t5",)),
+    ]
+    kept, outputs = without_duplicates(calls, ["t3", "t5", "t26"])
+    assert outputs == ["t2", "t4", "t26"]
+    assert texts(kept) == ["f(t0)", "h(t2)"]
+    assert texts(kept[2].body) == ["g(t2, t1)", "ends(t11)"]
+    assert kept[2].outputs == ["t50", "t11", "t11"]
+    # What one call changes, the other must not share.
+    calls = [Call("f()", ("t1",)), Call("f()", ("t2",)), Call("add_(t2)", ("t2",), in_place=True)]
+    assert without_duplicates(calls, ["t1", "t2"]) == (calls, ["t1", "t2"])

@@ -32,6 +32,12 @@ def decode(model, step, state):
     return [ops.convert_to_numpy(x) for result in results for x in result]
 
 
+def called(trace):
+    """The names of the functions that a trace calls."""
+    names = {name for name in trace.constants if f"{name}(" in trace.source}
+    return {getattr(trace.constants[name], "__name__", name) for name in names}
+
+
 def assert_same(ours, theirs):
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -139,8 +145,33 @@ def test_a_traced_search_computes_what_is_returned(model):
         with torch.inference_mode():
             answers.append([traced(start) for _ in range(2)])
         (trace,) = traced.traces.values()
-        called = {name for name in trace.constants if f"{name}(" in trace.source}
-        sources.append({getattr(trace.constants[name], "__name__", name) for name in called})
+        sources.append(called(trace))
     assert "logsumexp" in sources[0] and "logsumexp" not in sources[1]
     for one, other in zip(*answers, strict=True):
         np.testing.assert_array_equal(one.tokens, other.tokens)
+
+
+def test_a_constant_that_a_call_changes_is_made_in_every_run():
+    def function(x):
+        total = torch.zeros(3)
+        total += x
+        indices = torch.arange(3)
+        return total * indices, torch.arange(3) + indices
+
+    traced = torch_tracing.TracedFunction(function)
+    with torch.inference_mode():
+        for value in (1.0, 1.0, 2.0):
+            one, other = traced(torch.full((3,), value))
+            np.testing.assert_array_equal(one, [0, value, 2 * value])
+            np.testing.assert_array_equal(other, [0, 2, 4])
+            other += 1  # what is returned is the caller's
+    (trace,) = traced.traces.values()
+    assert trace.obstacle is None
+    assert "arange" not in called(trace)
+
+
+def test_random_numbers_are_drawn_in_every_run():
+    traced = torch_tracing.TracedFunction(lambda x: x + torch.rand(3))
+    with torch.inference_mode():
+        one, other = (traced(torch.zeros(3)) for _ in range(2))
+    assert (one != other).all()

@@ -2,7 +2,9 @@
 
 A decoding step for one sentence is some forty small torch operations, and Keras takes longer to
 dispatch them than torch to run them. A trace writes the torch calls of a function as the lines of
-a Python function, which runs from then on: see `zoo.decoding.torch_program`.
+a Python function, which runs from then on: see `zoo.decoding.torch_program`. Some functions are
+replaced by faster ones, and small tensors that are the same in every call, such as indices, are
+computed once.
 
 As on the other backends, a traced function must be pure and do the same at each step. If it needs
 values of tensors in Python (`int(x)`, `if x:`), or torch operations have no visible call, it
@@ -19,7 +21,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.decoding import torch_program
+from zoo.decoding import torch_kernels, torch_program
 from zoo.decoding.torch_program import Call, Loop
 
 # The trace in progress, if any.
@@ -31,7 +33,9 @@ _METADATA = {
     *("is_contiguous", "is_floating_point", "is_inference", "is_same_size", "is_signed"),
     *("ndimension", "nelement", "numel", "result_type", "size", "storage_offset", "stride"),
 }
-_CONVERSIONS = {"as_tensor", "tensor"}
+_RECURRENT = {"gru", "lstm", "rnn_tanh"}  # random with dropout, of which inference has none
+# Most elements of a result that is kept for all calls.
+_MAX_KEPT = 4096
 # Functions that change an argument: `add_`, `__iadd__`, `__setitem__`.
 _IN_PLACE = re.compile(
     r"\w*[^_]_|__setitem__|__i(add|and|div|floordiv|lshift|mod|mul|or|pow|rshift|sub|truediv|xor)__"
@@ -103,6 +107,8 @@ class _Trace(TorchFunctionMode):
         self.alive = []  # the named tensors, kept alive because an `id` may be used again
         self.names = {}  # their names by `id`
         self.constants = {"run_loop": _run_loop}
+        self.constant_names = {}  # by `id`
+        self.fixed = set()  # the names of tensors that are the same in every call
         self.inputs = [self._name(x) if x is not None else f"none{i}" for i, x in enumerate(inputs)]
 
     @classmethod
@@ -123,6 +129,7 @@ class _Trace(TorchFunctionMode):
         kwargs = kwargs or {}
         self.depth += 1
         try:
+            function = torch_kernels.faster(function, args, kwargs)
             result = function(*args, **kwargs)
         finally:
             self.depth -= 1
@@ -135,8 +142,6 @@ class _Trace(TorchFunctionMode):
         in_place = "out" in kwargs or bool(_IN_PLACE.fullmatch(name))
         if args and result is args[0] and not in_place:
             return
-        if name in _CONVERSIONS and isinstance(args[0], int | float):
-            return  # a constant
         one, several = isinstance(result, torch.Tensor), _is_sequence_of_tensors(result)
         if not (one or several or in_place):
             if name not in _METADATA and self._has_named((args, kwargs)):
@@ -147,7 +152,24 @@ class _Trace(TorchFunctionMode):
         call = f"{self._write(function)}({', '.join(arguments)})"
         results = [result] if one else result if several else []
         names = tuple(self._name(part) for part in results)
-        self.calls.append(Call(call, names, several, in_place))
+        values = None
+        is_small = sum(part.numel() for part in results) <= _MAX_KEPT
+        if is_small and not in_place and self._is_fixed((args, kwargs)):
+            self.fixed.update(names)
+            values = tuple(results)
+        self.calls.append(Call(call, names, several, in_place, values))
+
+    def _is_fixed(self, value):
+        """True if all tensors of a nesting are the same in every call."""
+        if isinstance(value, torch.Tensor):
+            return self.names.get(id(value)) in self.fixed
+        if isinstance(value, slice):
+            value = (value.start, value.stop, value.step)
+        if isinstance(value, dict):
+            value = value.values()
+        elif not isinstance(value, tuple | list):
+            return True
+        return all(map(self._is_fixed, value))
 
     def _name(self, tensor):
         name = self.names.setdefault(id(tensor), f"t{len(self.alive)}")
@@ -173,7 +195,7 @@ class _Trace(TorchFunctionMode):
             return repr(value)
         if self._has_named(value):
             self.obstacle = f"A tensor is inside a {type(value).__name__}."
-        name = f"c{len(self.constants)}"
+        name = self.constant_names.setdefault(id(value), f"c{len(self.constants)}")
         self.constants[name] = value
         return name
 
@@ -208,10 +230,15 @@ class _Trace(TorchFunctionMode):
         # The structure of the results, without their tensors.
         self.structure = keras.tree.map_structure(lambda _: None, results)
         outputs = [self._write(x) for x in outputs]
-        calls, _ = torch_program.without_unneeded(self.calls, outputs)
+        calls, outputs = torch_program.without_duplicates(self.calls, outputs)
+        calls, values = torch_program.without_fixed(calls)
+        calls, used = torch_program.without_unneeded(calls, outputs)
         calls = torch_program.without_repetition(calls)
+        # Copies, as what is returned may be changed by the caller.
+        self.constants |= {name: x.clone() for name, x in values.items() if name in used}
+        outputs = [f"{x}.clone()" if x in values else x for x in outputs]
         self.source = "\n".join(torch_program.function(self.inputs, calls, outputs))
-        self.calls = self.alive = self.names = None
+        self.calls = self.alive = self.names = self.constant_names = None
         if self.obstacle is None:
             exec(self.source, self.constants)
             self.run = self.constants["block"]
@@ -227,6 +254,9 @@ class _HiddenOperations(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         if not self.trace.depth:
             self.trace.obstacle = f"`{function}` has no visible call."
+        name, _, _ = function.__name__.partition(".")
+        if torch.Tag.nondeterministic_seeded in function.tags and name not in _RECURRENT:
+            self.trace.obstacle = f"`{function}` draws random numbers."
         return function(*args, **(kwargs or {}))
 
 

@@ -115,17 +115,19 @@ class LinearChain:
     def best_tags(self):
         """Viterbi: int32 `[batch, time]`, 0 at padding."""
         best = self._recursion(self.potentials, self.start, self.transitions, ops.max)
-        incoming = ops.transpose(self.transitions)  # a row for each tag that follows
+        # A row for each tag that follows, and one for the end.
+        incoming = ops.concatenate([ops.transpose(self.transitions), self.end[None]])
 
-        def step(following, best, t):
+        def step(following, now):
+            best, valid = now
             onward = ops.take(incoming, following, axis=0)  # [batch, tags]
-            onward = ops.where((t == self.lengths - 1)[:, None], self.end, onward)
-            return ops.where(t < self.lengths, argmax(best + onward), 0)
+            return ops.where(valid, argmax(best + onward), following)
 
         # Earlier tags are found again from the scores, which makes back-pointers unnecessary.
-        first = ops.zeros_like(self.lengths)
-        tags = self._scan(step, first, ops.swapaxes(best, 0, 1), reverse=True)
-        return ops.swapaxes(tags, 0, 1)
+        end = ops.full_like(self.lengths, self.transitions.shape[0])
+        sequences = [ops.swapaxes(best, 0, 1), ops.transpose(self.valid)]
+        tags = scan_states(step, end, sequences, reverse=True)
+        return ops.where(self.valid, ops.swapaxes(tags, 0, 1), 0)
 
     def n_best_tags(self, n):
         """The best tag sequences, int32 `[batch, time, n]`, and log-probabilities `[batch, n]`."""
@@ -138,24 +140,28 @@ class LinearChain:
         start = ops.concatenate([start[:, None], worse], axis=1)[None]  # [1, tags, n]
         potentials = ops.swapaxes(ops.stop_gradient(self.potentials), 0, 1)
 
-        def forward_step(scores, unary, t):
+        valid = ops.transpose(self.valid)[:, :, None]  # [time, batch, 1]
+
+        def forward_step(scores, now):
+            unary, valid, t = now
             ways = scores[:, None, :] + incoming  # [batch, tags, states]
             ways = ops.where(t == 0, start, ops.top_k(ways, n)[0])  # [batch, tags, n]
             new = ops.reshape(ways + unary[:, :, None], (-1, num_tags * n))
-            return ops.where((t < self.lengths)[:, None], new, scores)
+            return ops.where(valid, new, scores)
 
         nothing = ops.zeros_like(ops.repeat(potentials[0], n, axis=1))  # [batch, states]
-        scores = self._scan(forward_step, nothing, potentials)
+        scores = scan_states(forward_step, nothing, [potentials, valid, self.steps])
 
-        def backward_step(following, scores, t):  # states, [batch, n]
+        def backward_step(following, now):  # states, [batch, n]
+            scores, valid, t = now
             onward = ops.take(incoming, following // n, axis=0)  # [batch, n, states]
             onward = ops.where((t == self.lengths - 1)[:, None, None], end, onward)
             ways = ops.cast(ops.top_k(scores[:, None, :] + onward, n)[1], "int32")
             state = ops.take_along_axis(ways, (following % n)[:, :, None], axis=2)[:, :, 0]
-            return ops.where((t < self.lengths)[:, None], state, following)
+            return ops.where(valid, state, following)
 
         ranks = ops.zeros_like(self.lengths)[:, None] + ops.arange(n, dtype="int32")
-        states = self._scan(backward_step, ranks, scores, reverse=True)
+        states = scan_states(backward_step, ranks, [scores, valid, self.steps], reverse=True)
         totals = ops.top_k(scores[-1] + end, n)[0]  # [batch, n]
         only = ops.where(ops.arange(n) == 0, 0.0, IMPOSSIBLE)  # of an empty sequence
         totals = ops.where((self.lengths > 0)[:, None], totals, ops.cast(only, totals.dtype))
@@ -195,22 +201,16 @@ class LinearChain:
         potentials = ops.moveaxis(ops.stop_gradient(potentials), -2, 0)
         start, transitions = ops.stop_gradient(start), ops.stop_gradient(transitions)
 
-        def step(scores, unary, t):
+        def step(scores, now):
+            unary, valid, t = now
             message = reduce(scores[..., None] + transitions, axis=-2)
             message = ops.where(t == 0, start, message) + unary
-            return ops.where((t < self.lengths)[:, None], message, scores)
+            return ops.where(valid, message, scores)
 
-        scores = self._scan(step, ops.zeros_like(potentials[0]), potentials)
+        valid = ops.transpose(self.valid)[:, :, None]  # [time, batch, 1]
+        nothing = ops.zeros_like(potentials[0])
+        scores = scan_states(step, nothing, [potentials, valid, self.steps])
         return ops.moveaxis(scores, 0, -2)
-
-    def _scan(self, step, start, sequence, reverse=False):
-        """The states of `state = step(state, sequence[t], t)`, time first."""
-        return scan_states(
-            lambda state, t: step(state, ops.take(sequence, t, axis=0), t),
-            start,
-            ops.shape(sequence)[0],
-            reverse,
-        )
 
     def _total(self, forward):
         total = ops.logsumexp(forward[:, -1] + ops.stop_gradient(self.end), axis=1)

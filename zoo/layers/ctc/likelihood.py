@@ -94,10 +94,10 @@ def _forward(emissions, states):
     first = ops.arange(ops.shape(states)[-1], dtype="int32") == 0
     start = ops.where(first, 0.0, start)
 
-    def step(scores, t):
+    def step(scores, now):
         padded = ops.pad(scores, [*width, [2, 0]], constant_values=IMPOSSIBLE)
         one, two = padded[..., 1:-1], padded[..., :-2] + skips
         reached = ops.logsumexp(ops.stack([scores, one, two]), axis=0)
-        return ops.maximum(reached + ops.take(emissions, t, axis=0), 2 * IMPOSSIBLE)
+        return ops.maximum(reached + now[0], 2 * IMPOSSIBLE)
 
-    return ops.moveaxis(scan_states(step, start, ops.shape(emissions)[0]), 0, -2)
+    return ops.moveaxis(scan_states(step, start, [emissions]), 0, -2)

@@ -30,31 +30,40 @@ def scan(step, inputs, state):
     return run(flat_step, inputs, flat)
 
 
-def scan_states(step, state, length, reverse=False):
+def scan_states(step, state, sequences, reverse=False):
     """The states after each step of a loop, without gradients.
 
     Args:
-        step: Takes a state and the index of the step, a scalar int32 tensor; returns the next
-            state.
+        step: Takes a state and the list of one step of each sequence; returns the next state.
         state: Tensor, the state before the first step.
-        length: int, or int32 scalar tensor. Number of steps.
-        reverse: bool. Whether the indices run from the last to the first. Defaults to `False`.
+        sequences: List of tensors `[length, ...]`.
+        reverse: bool. Whether the steps run from the last to the first. Defaults to `False`.
 
     Returns:
-        Tensor `[length, ...]`: at `t` the state after the step with the index `t`.
+        Tensor `[length, ...]`: at `t` the state after the step `t`.
     """
-    if keras.config.backend() == "tensorflow":
-        return _tensorflow_states(step, state, length, reverse)
+    run = {"tensorflow": _tensorflow_states, "torch": _torch_states}.get(keras.config.backend())
+    if run is not None:
+        return run(step, state, sequences, reverse)
 
-    def body(state, t):
-        state = step(state, t)
+    def body(state, now):
+        state = step(state, now)
         return state, state
 
-    steps = ops.arange(length, dtype="int32")
-    return ops.stop_gradient(ops.scan(body, state, steps, reverse=reverse)[1])
+    return ops.stop_gradient(ops.scan(body, state, sequences, reverse=reverse)[1])
 
 
-def _tensorflow_states(step, state, length, reverse):
+def _torch_states(step, state, sequences, reverse):
+    """The same without an indexing for each step, as in `_unrolled`."""
+    states = []
+    steps = list(zip(*map(ops.unstack, sequences), strict=True))
+    for now in reversed(steps) if reverse else steps:
+        state = step(state, now)
+        states.append(state)
+    return ops.stop_gradient(ops.stack(states[::-1] if reverse else states))
+
+
+def _tensorflow_states(step, state, sequences, reverse):
     """The same as a loop that tf2onnx can convert.
 
     Keras' `scan` keeps the state in an array of one element, and in reverse it writes the outputs
@@ -63,10 +72,12 @@ def _tensorflow_states(step, state, length, reverse):
     """
     import tensorflow as tf
 
+    length = ops.shape(sequences[0])[0]
     states = tf.TensorArray(state.dtype, size=length, element_shape=state.shape)
 
     def body(count, state, states):
-        state = step(state, length - 1 - count if reverse else count)
+        t = length - 1 - count if reverse else count
+        state = step(state, [ops.take(sequence, t, axis=0) for sequence in sequences])
         return count + 1, state, states.write(count, state)
 
     _, _, states = tf.while_loop(

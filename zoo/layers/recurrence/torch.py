@@ -65,15 +65,45 @@ def torch_cell(layer, dtype):
     kernel, recurrent_kernel, *biases = _torch_weights(layer, dtype)
     weights = kernel.T, recurrent_kernel.T, *biases
     function = getattr(torch._VF, f"{_kind(layer)}_cell")
+    in_parts = {"lstm": _lstm_step, "gru": _gru_step}.get(_kind(layer))
 
     def step(inputs, states):
-        if len(states) == 2:
+        if in_parts and len(inputs) > 1 and not torch.is_grad_enabled():
+            states = in_parts(inputs, states, *weights)
+        elif len(states) == 2:
             states = function(inputs, list(states), *weights)
         else:
             states = [function(inputs, states[0], *weights)]
         return states[0], list(states)
 
     return step
+
+
+# For several rows without gradients. `lstm_cell` and `gru_cell` are one call, but multiply by MKL;
+# of these functions `zoo.decoding` traces the products, and computes them by oneDNN.
+
+
+def _lstm_step(inputs, states, kernel, recurrent_kernel, bias, recurrent_bias):
+    from torch.nn.functional import linear
+
+    hidden, cell = states
+    gates = linear(inputs, kernel, bias) + linear(hidden, recurrent_kernel, recurrent_bias)
+    i, f, g, o = gates.chunk(4, -1)
+    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+    return o.sigmoid() * cell.tanh(), cell
+
+
+def _gru_step(inputs, states, kernel, recurrent_kernel, bias, recurrent_bias):
+    from torch.nn.functional import linear
+
+    (hidden,) = states
+    gates = linear(inputs, kernel, bias)
+    recurrent = linear(hidden, recurrent_kernel, recurrent_bias)
+    r, z, n = gates.chunk(3, -1)
+    recurrent_r, recurrent_z, recurrent_n = recurrent.chunk(3, -1)
+    candidate = (n + (r + recurrent_r).sigmoid() * recurrent_n).tanh()
+    z = (z + recurrent_z).sigmoid()
+    return [candidate + z * (hidden - candidate)]
 
 
 def _kind(layer):

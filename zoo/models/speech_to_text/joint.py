@@ -136,21 +136,22 @@ class _Prefixes:
             ops.logaddexp(state["label"], state["blank"]),
         )[:, :-1]
 
-        def step(ends, t):
+        def step(ends, now):
             with_label, with_blank = ends[0], ends[1]
-            first = ops.take(before, t, axis=1)
+            first, label, blank = now
             return ops.maximum(
                 ops.stack(
                     [
-                        ops.logaddexp(with_label, first) + ops.take(own, t, axis=1),
-                        ops.logaddexp(with_label, with_blank) + ops.take(blank, t, axis=1),
+                        ops.logaddexp(with_label, first) + label,
+                        ops.logaddexp(with_label, with_blank) + blank,
                     ]
                 ),
                 2 * IMPOSSIBLE,
             )
 
         none = ops.full((2, rows), IMPOSSIBLE, "float32")
-        ends = ops.moveaxis(scan_states(step, none, self.frames), 0, -1)  # [2, rows, frames]
+        frames = list(map(ops.transpose, (before, own, blank)))  # [frames, rows] each
+        ends = ops.moveaxis(scan_states(step, none, frames), 0, -1)  # [2, rows, frames]
         ends = ops.pad(ends, [[0, 0], [0, 0], [1, 0]], constant_values=IMPOSSIBLE)
         return {
             "label": ends[0],
