@@ -73,13 +73,7 @@ TASKS = {
         test_speech_to_text.TEXTS,
     ),
 }
-# Threads share the programs that predict and those that search, which each backend makes in its
-# own way; the other tasks have the same two kinds.
-EVERYWHERE = (TextClassifier, Seq2SeqLM)
-every_task = pytest.mark.parametrize(
-    "task",
-    [task if task in EVERYWHERE else pytest.param(task, marks=pytest.mark.once) for task in TASKS],
-)
+every_task = pytest.mark.parametrize("task", TASKS)
 
 
 def requests(model, inputs, column, other, values):

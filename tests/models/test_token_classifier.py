@@ -181,8 +181,7 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
         assert copy.preprocessor.encode(SENTENCES) == model.preprocessor.encode(SENTENCES)
 
 
-# A CRF is trained on every backend by itself, in tests/layers/test_crf.py.
-@pytest.mark.parametrize("head", ["softmax", pytest.param("crf", marks=pytest.mark.once)])
+@pytest.mark.parametrize("head", [pytest.param("softmax", marks=pytest.mark.once), "crf"])
 def test_training_learns_tags_from_characters(head):
     """The tag of a word is that of its last character, and the intent is the first tag."""
     random = np.random.default_rng(0)
@@ -201,7 +200,7 @@ def test_training_learns_tags_from_characters(head):
         "tags": model.crf.loss if head == "crf" else SentenceCrossentropy(),
         "intent": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     }
-    # Not with XLA on TensorFlow, which takes long.
+    # Not with XLA on TensorFlow, which takes long; tests/layers/test_crf.py trains so.
     jit = keras.config.backend() == "jax"
     model.compile(keras.optimizers.Adam(0.03), losses, jit_compile=jit)
     truth = np.array([[names.index(tag) for tag in row] for row in tags], "int32")
