@@ -77,7 +77,9 @@ class DistilledTraining(TrainingConfig):
         return [self.teacher] if isinstance(self.teacher, str) else self.teacher
 
     def with_absolute_paths(self) -> Self:
-        found = ["+".join(map(absolute_preset, members_of(it))) for it in self.teachers]
+        found = [
+            "+".join(absolute_preset(str(one)) for one in members_of(it)) for it in self.teachers
+        ]
         teacher = found[0] if isinstance(self.teacher, str) else found or None
         return super().with_absolute_paths().model_copy(update={"teacher": teacher})
 

@@ -67,11 +67,11 @@ class Teacher:
         key: str = "training.teacher",
     ):
         sources = [source] if isinstance(source, str) else source
-        self.members = [member for it in sources for member in members_of(it)]
-        self.source, self.task, self.key = "+".join(map(str, self.members)), task, key
+        self.members = [str(member) for it in sources for member in members_of(it)]
+        self.source, self.task, self.key = "+".join(self.members), task, key
         row = task_of(task)
-        self._ensemble = row.ensemble if row else None
-        if len(self.members) > 1 and self._ensemble is None:
+        self._ensemble = (row and row.ensemble) or ""
+        if len(self.members) > 1 and not self._ensemble:
             raise ValueError(
                 f"Several models of this task are no ensemble: give {key} a list, whose answers "
                 f"are averaged, or one model. Received: {self.source!r}"
