@@ -17,6 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
+def pytest_configure(config):
+    """Turns the collector on again in the process that only starts others."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        gc.enable()
+
+
 ALL_ONCE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.once", re.MULTILINE)
 
 

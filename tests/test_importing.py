@@ -12,7 +12,6 @@ from zoo.cli import main
 from zoo.importing import FileError, references
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.once  # the contracts call each layer on every backend
 MASK = np.arange(6) < np.array([6, 3, 1])[:, None]
 
 
@@ -68,6 +67,7 @@ def test_layers_of_torch(tmp_path, cls, options):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.once
 def test_biases_of_torch_are_added_where_they_may_be(tmp_path):
     """Both of an LSTM; of a GRU neither, since the reset gate multiplies one of n."""
     layer = state_dict(tmp_path / "it.pt", torch.nn.LSTM)
@@ -91,6 +91,7 @@ def write_safetensors(path, arrays):
     path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
+@pytest.mark.once
 def test_safetensors_with_a_prefix_beside_other_weights(tmp_path):
     layer = torch.nn.LSTM(5, 4)
     arrays = {f"encoder.rnn.{name}": ("F32", it.numpy()) for name, it in layer.state_dict().items()}
@@ -151,6 +152,7 @@ def test_gru_of_keras_2(tmp_path, reset_after):
     np.testing.assert_allclose(state, h, atol=1e-6)
 
 
+@pytest.mark.once
 def test_stack_of_bidirectional_lstms_of_keras_2(tmp_path):
     weights, configs, layers = {}, [], []
     for name, features in (("first", 5), ("second", 8)):
@@ -191,7 +193,7 @@ def crf_arrays(tags=3, features=5, boundaries=True, kernel=True):
     return {name: it.astype("float32") for name, it in arrays.items()}
 
 
-@pytest.mark.parametrize("boundaries", [True, False])
+@pytest.mark.parametrize("boundaries", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_crf_of_tensorflow_addons(tmp_path, boundaries):
     """The best of all tags is found by trying each, with the boundaries at the ends of a row."""
     arrays = crf_arrays(boundaries=boundaries, kernel=boundaries)
@@ -229,6 +231,7 @@ def lstm_weights(**changes):
     return {name: it for name, it in weights.items() if it is not None}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "content, message",
     [
@@ -251,6 +254,7 @@ def test_other_files_of_torch_are_refused(tmp_path, monkeypatch, content, messag
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("suffix", ["pt", "safetensors", "h5"])
 def test_cut_files_are_refused(tmp_path, suffix):
     path = tmp_path / f"it.{suffix}"
@@ -267,6 +271,7 @@ def test_cut_files_are_refused(tmp_path, suffix):
             importing.load(path)
 
 
+@pytest.mark.once
 def test_other_files_of_keras_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "it.h5"
 
@@ -316,6 +321,7 @@ def test_the_command_writes_a_model_that_keras_loads(tmp_path, capsys):
     assert main(words) == 2 and "new or empty directory" in capsys.readouterr().err
 
 
+@pytest.mark.once
 def test_a_difference_is_refused_and_nothing_is_written(tmp_path, capsys, monkeypatch):
     state_dict(tmp_path / "it.pt", torch.nn.GRU)
     right = references.torch_outputs

@@ -20,7 +20,7 @@ from zoo.tokenizers import (
     train_text_word_tokenizer,
 )
 from zoo.tracking import Gate
-from zoo.training import backbones
+from zoo.training import backbones, pretrained
 from zoo.training.class_weights import class_weights
 from zoo.training.display import Display
 from zoo.training.distillation.soft_labels import (
@@ -75,6 +75,20 @@ class SentimentRecipe(EncoderRecipe):
             sequence_length=self.config.model.sequence_length,
             lowercase=lowercase,
         )
+
+    def differences(self, model: TextClassifier) -> list[str]:
+        source = self.initial_model
+        if self.language_models or not _is_smaller(model.backbone, source.backbone):
+            return super().differences(model)
+        size, old, name = (
+            model.backbone.embedding_dim,
+            source.backbone.embedding_dim,
+            str(self.config.training.init_from),
+        )
+        return [
+            f"embeddings of {size} dimensions in place of the {old} of {name}",
+            *pretrained.differences(source, model, name, changed=("backbone",)),
+        ]
 
     def train_tokenizer(self, dataset: Dataset) -> SubwordTokenizer | TextWordTokenizer:
         settings = self.config.tokenizer
@@ -238,6 +252,12 @@ class SentimentRecipe(EncoderRecipe):
         return loss.call(keras.ops.maximum(ids, 0)[:, None], logits[:, None])[:, 0]
 
 
+def _is_smaller(new: TextClassifierBackbone, old: TextClassifierBackbone) -> bool:
+    """True if the embeddings of a recurrent encoder have fewer dimensions."""
+    is_recurrent = not old.pretrained and "transformer" not in (new.encoder, old.encoder)
+    return is_recurrent and new.embedding_dim < old.embedding_dim
+
+
 def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     """Copies the backbone of a model, and its pooling and head if they have the same shapes.
 
@@ -248,8 +268,7 @@ def _copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     """
     old, new = source.backbone, target.backbone
     keys = ["encoder", "units", "num_layers", "bidirectional", "vector_dim"]
-    is_smaller = not old.pretrained and new.embedding_dim < old.embedding_dim
-    if new.encoder == "transformer" or not is_smaller:
+    if not (is_smaller := _is_smaller(new, old)):
         keys.append("embedding_dim")
     if new.encoder == "transformer":
         keys += ["num_heads", "max_sequence_length"]

@@ -175,3 +175,44 @@ def test_random_numbers_are_drawn_in_every_run():
     with torch.inference_mode():
         one, other = (traced(torch.zeros(3)) for _ in range(2))
     assert (one != other).all()
+
+
+def test_a_variable_of_keras_has_its_present_value():
+    variable = keras.Variable(np.ones(3, "float32"))
+    traced = torch_tracing.TracedFunction(lambda x: x + torch.sum(variable.value))
+    direct = torch_tracing.TracedFunction(lambda x: x + torch.mul(variable, 2))
+    with torch.inference_mode():
+        for value in (1.0, 1.0, 5.0):
+            variable.assign(np.full(3, value, "float32"))
+            np.testing.assert_array_equal(traced(torch.zeros(3)), np.full(3, 3 * value))
+            np.testing.assert_array_equal(direct(torch.zeros(3)), np.full(3, 2 * value))
+
+
+def test_results_are_tensors_of_their_own():
+    def function(x):
+        def body(index, total, kept):
+            return index >= 2, total + 1, kept
+
+        total, kept = torch_tracing.loop(body, [x, torch.zeros(2)], 4)
+        return total, kept, x + 1, x + 1
+
+    traced = torch_tracing.TracedFunction(function)
+    with torch.inference_mode():
+        for _ in range(3):
+            results = traced(torch.zeros(2))
+            for found, expected in zip(results, (3, 0, 1, 1), strict=True):
+                np.testing.assert_array_equal(found, [expected] * 2)
+                found += 7
+    (trace,) = traced.traces.values()
+    assert trace.obstacle is None
+
+
+def test_attention_is_traced():
+    attend = torch.nn.functional.scaled_dot_product_attention
+    traced = torch_tracing.TracedFunction(lambda x: attend(x, x, x))
+    x = torch.rand(2, 3, 5, 4)
+    with torch.inference_mode():
+        one, other = traced(x), traced(x)
+    np.testing.assert_array_equal(one, other)
+    (trace,) = traced.traces.values()
+    assert trace.obstacle is None

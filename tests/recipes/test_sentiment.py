@@ -113,6 +113,8 @@ def test_smaller_embeddings_are_the_nearest_for_the_encoder(start, tmp_path, vec
     np.testing.assert_allclose(
         model.probabilities(texts), source.probabilities(texts), rtol=1e-4, atol=1e-6
     )
+    (line,) = one.differences(model)
+    assert line == f"embeddings of 2 dimensions in place of the {table.shape[1]} of {tmp_path}/wide"
     one = recipe(f"training.init_from={tmp_path / 'wide'}", "model.embedding_dim=99", sizes[1])
     with pytest.raises(ValueError, match="set model.embedding_dim=.* Received: .*=99"):
         built(one, dataset)

@@ -68,7 +68,7 @@ def test_two_devices_end_in_the_weights_of_one():
     assert result.returncode == 0, result.stderr
     found, masks = json.loads(result.stdout.splitlines()[-1])
     check(found, names)
-    if BACKEND == "tensorflow":  # those of JAX are of a whole batch; of torch, see below
+    if BACKEND == "tensorflow":  # of torch, see below
         one, other = masks
         assert one != other and {0.0, 2.0} == {*sum(one + other, [])}
 
@@ -116,6 +116,20 @@ def test_two_processes_end_in_the_weights_of_one(monkeypatch):
     assert not any(process.returncode for process in processes), "".join(errors)
     if not own:
         check(json.loads(outputs[0].splitlines()[-1])[0], ["tokens"])
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="of TensorFlow above; those of JAX are of a batch")
+def test_processes_drop_different_places():
+    from zoo.training.parallel.torch_processes import TorchGroup
+
+    masks = []
+    for rank in (0, 1, 1):
+        group = TorchGroup.__new__(TorchGroup)  # which would wait for the others
+        group.rank = rank
+        with group.scope():
+            drop = keras.layers.Dropout(0.5, seed=1)
+            masks.append(drop(np.ones((4, 4), "float32"), training=True).tolist())
+    assert masks[0] != masks[1] == masks[2]
 
 
 class _Killed:

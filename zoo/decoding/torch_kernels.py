@@ -19,7 +19,10 @@ _PRODUCT = re.compile(r"(\w+?)(\w+),\2(\w+)->\1\3")
 
 
 def faster(function, args, kwargs):
-    """The fastest function with the same result up to rounding: often the function itself."""
+    """The fastest function with the same result up to rounding, often the function itself.
+
+    The rounding error of `tanh` is absolute, so that results near zero lose digits.
+    """
     other, applies, names = _OTHERS.get(function, (function, None, ()))
     applies = applies and names >= kwargs.keys() and applies(*args, **kwargs)
     return other if applies else function
@@ -49,10 +52,11 @@ def tanh(x):
 
 
 def logsumexp(x, dim, keepdim=False):
-    """The logarithm of the sum of exponentials, on an axis on which some number is finite."""
+    """The logarithm of the sum of exponentials."""
+    largest = x.amax(dim, keepdim)
     # The largest log-probability is the largest number less the result.
-    largest = torch.log_softmax(x, dim).amax(dim, keepdim)
-    return x.amax(dim, keepdim) - largest
+    result = largest - torch.log_softmax(x, dim).amax(dim, keepdim)
+    return torch.where(largest.isinf(), largest, result)
 
 
 def _is_large_product(x, kernel, bias=None):
@@ -63,7 +67,7 @@ def _is_large_product(x, kernel, bias=None):
         and kernel.shape[1] >= 8
         and x.numel() > 2 * x.shape[-1]
         and x.numel() * kernel.shape[1] >= MIN_PRODUCTS
-        and torch.backends.mkldnn.is_available()
+        and _has_onednn()
         and _is_plain(x)
         and _is_plain(kernel)
     )
@@ -78,9 +82,10 @@ def _is_large_einsum(equation, *tensors):
     if found is None or len(tensors) != 2:
         return False
     x, kernel = tensors
-    return _is_large_product(
-        x.flatten(-len(found[2])), kernel.flatten(len(found[2])).flatten(0, -2)
-    )
+    count = len(found[2])
+    if x.shape[-count:] != kernel.shape[:count]:  # axes of size 1, which torch repeats
+        return False
+    return _is_large_product(x.flatten(-count), kernel.flatten(count).flatten(0, -2))
 
 
 def _is_large(x):
@@ -89,6 +94,13 @@ def _is_large(x):
 
 def _is_large_last_axis(x, dim, keepdim=False):
     return dim in (-1, x.ndim - 1) and _is_large(x)
+
+
+def _has_onednn():
+    """True if torch has the products by oneDNN, and they are not switched off."""
+    mkldnn = torch.backends.mkldnn
+    has_products = mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return has_products and mkldnn.enabled
 
 
 def _is_plain(x):

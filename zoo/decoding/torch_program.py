@@ -168,6 +168,19 @@ def without_fixed(calls, varying=frozenset()):
     return kept, values
 
 
+def with_copies(calls, names):
+    """The calls, in which loops begin with copies of the named tensors, as they may return them."""
+    return [
+        call._replace(
+            body=with_copies(call.body, names),
+            start=[f"{name}.clone()" if name in names else name for name in call.start],
+        )
+        if isinstance(call, Loop)
+        else call
+        for call in calls
+    ]
+
+
 def without_duplicates(calls, outputs, varying=frozenset(), found=None):
     """The calls without those that were made before, and the outputs under their new names.
 

@@ -33,7 +33,10 @@ _METADATA = {
     *("is_contiguous", "is_floating_point", "is_inference", "is_same_size", "is_signed"),
     *("ndimension", "nelement", "numel", "result_type", "size", "storage_offset", "stride"),
 }
-_RECURRENT = {"gru", "lstm", "rnn_tanh"}  # random with dropout, of which inference has none
+# Random with dropout, of which inference has none.
+_WITH_DROPOUT = re.compile("gru|lstm|rnn_(tanh|relu)|_?scaled_dot_product_.*attention.*")
+# What is the same in every call, beside tensors that are.
+_FIXED = (bool, int, float, str, type(...), torch.dtype, torch.device, torch.layout)
 # Most elements of a result that is kept for all calls.
 _MAX_KEPT = 4096
 # Functions that change an argument: `add_`, `__iadd__`, `__setitem__`.
@@ -167,9 +170,9 @@ class _Trace(TorchFunctionMode):
             value = (value.start, value.stop, value.step)
         if isinstance(value, dict):
             value = value.values()
-        elif not isinstance(value, tuple | list):
-            return True
-        return all(map(self._is_fixed, value))
+        if isinstance(value, tuple | list | type({}.values())):
+            return all(map(self._is_fixed, value))
+        return value is None or isinstance(value, _FIXED)  # no variable, which may be assigned
 
     def _name(self, tensor):
         name = self.names.setdefault(id(tensor), f"t{len(self.alive)}")
@@ -236,7 +239,11 @@ class _Trace(TorchFunctionMode):
         calls = torch_program.without_repetition(calls)
         # Copies, as what is returned may be changed by the caller.
         self.constants |= {name: x.clone() for name, x in values.items() if name in used}
-        outputs = [f"{x}.clone()" if x in values else x for x in outputs]
+        calls = torch_program.with_copies(calls, values)
+        outputs = [
+            f"{x}.clone()" if x in values or (x != "None" and x in outputs[:place]) else x
+            for place, x in enumerate(outputs)
+        ]
         self.source = "\n".join(torch_program.function(self.inputs, calls, outputs))
         self.calls = self.alive = self.names = self.constant_names = None
         if self.obstacle is None:
@@ -255,7 +262,8 @@ class _HiddenOperations(TorchDispatchMode):
         if not self.trace.depth:
             self.trace.obstacle = f"`{function}` has no visible call."
         name, _, _ = function.__name__.partition(".")
-        if torch.Tag.nondeterministic_seeded in function.tags and name not in _RECURRENT:
+        is_random = torch.Tag.nondeterministic_seeded in function.tags
+        if is_random and not _WITH_DROPOUT.fullmatch(name):
             self.trace.obstacle = f"`{function}` draws random numbers."
         return function(*args, **(kwargs or {}))
 

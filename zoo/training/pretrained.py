@@ -115,7 +115,10 @@ def check_settings(
 
 
 def differences(
-    source: keras_hub.models.Task, target: keras_hub.models.Task, name: str
+    source: keras_hub.models.Task,
+    target: keras_hub.models.Task,
+    name: str,
+    changed: Sequence[str] = (),
 ) -> list[str]:
     """Lists what a new model lacks of the model that it starts from, a line each.
 
@@ -123,6 +126,7 @@ def differences(
         source: The model of `training.init_from`.
         target: The model to train, with the weights that were copied.
         name: The source as the recipe names it.
+        changed: Names of layers that were copied, and changed. Defaults to none.
     """
     lines = []
     for setting in ("labels", "tags", "intents", "languages"):
@@ -130,7 +134,11 @@ def differences(
         if old and old != new:
             lines.append(f"{setting} {_listed(new)} in place of {_listed(old)} of {name}")
     theirs, ours = _weights(source), _weights(target)
-    fresh = [layer for layer, values in ours.items() if not _equal(values, theirs.get(layer))]
+    fresh = [
+        layer
+        for layer, values in ours.items()
+        if layer not in changed and not _equal(values, theirs.get(layer))
+    ]
     left = [layer for layer in theirs if layer not in ours or layer in fresh]
     if fresh:
         lines.append(f"new layers, without weights of {name}: {', '.join(fresh)}")

@@ -26,6 +26,7 @@ def reduced(
     product = np.concatenate([table @ kernel for kernel in kernels], axis=1).astype("float64")
     _, vectors = np.linalg.eigh(product.T @ product)  # in rising order
     basis = vectors[:, -size:]  # [gates of all, size]
+    basis = np.pad(basis, [(0, 0), (size - basis.shape[1], 0)])  # more dimensions than gates
     embeddings = product @ basis
     scale = np.std(table) / np.std(embeddings)
     kernels = np.split((basis / scale).T, len(kernels), axis=1)

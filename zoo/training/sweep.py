@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 
+from zoo.backends import current
 from zoo.extras import need
 from zoo.terminal import starting
 from zoo.tracking.signals import termination_raises
@@ -98,7 +99,7 @@ def sweep(
         need("ray", "A sweep on several machines", "ray")
     dataset, config = runner.load_data(config, label)
     if not name:
-        content = json.dumps([label, search_space.to_json(space), sorted(fixed)])
+        content = json.dumps([label, search_space.to_json(space), sorted(fixed), current()])
         digest = sha256(content.encode()).hexdigest()[:8]
         # The name is part of a query of MLflow's and of names of files.
         model = re.sub(r"[/\\:'\"]+", "_", naming.model_name(config, label, dataset))
@@ -136,7 +137,7 @@ def sweep(
                 "--workers": workers,
                 "--name": name,
                 "--ray": ray,
-                "--backend": os.environ.get("KERAS_BACKEND"),
+                "--backend": current(),
             }
             given = [word for key, value in options.items() if value for word in (key, str(value))]
             error.hint = shlex.join(["zoo", "sweep", label, *changes, *given])  # type: ignore

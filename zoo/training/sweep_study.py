@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.backends import current
 from zoo.home import home
 from zoo.tracking_store import sqlite_uri
 from zoo.training import runner, search_space
@@ -104,13 +105,14 @@ def open_study(plan: Plan, config: RecipeConfig, worker: int = 0) -> "optuna.Stu
         "space": search_space.to_json(plan.space),
         "fixed": sorted(plan.fixed),
         "metric": config.evaluation.metric,
+        "backend": current(),
     }
     if not study.user_attrs:
         study.set_user_attr("sweep", content)
-    elif study.user_attrs.get("sweep") != content:
+    elif content | study.user_attrs.get("sweep", {}) != content:
         raise ValueError(
-            "An earlier sweep has this name, and another recipe, space or changes: give this one "
-            f"another --name. Received: name={plan.name}"
+            "An earlier sweep has this name, and another recipe, space, backend or changes: give "
+            f"this one another --name. Received: name={plan.name}"
         )
     for combination in search_space.grid(plan.space, plan.trials):
         study.enqueue_trial(combination, skip_if_exists=True)

@@ -68,7 +68,8 @@ def torch_cell(layer, dtype):
     in_parts = {"lstm": _lstm_step, "gru": _gru_step}.get(_kind(layer))
 
     def step(inputs, states):
-        if in_parts and len(inputs) > 1 and not torch.is_grad_enabled():
+        is_plain = inputs.device.type == "cpu" and inputs.dtype == torch.float32
+        if in_parts and is_plain and len(inputs) > 1 and not torch.is_grad_enabled():
             states = in_parts(inputs, states, *weights)
         elif len(states) == 2:
             states = function(inputs, list(states), *weights)
@@ -79,8 +80,8 @@ def torch_cell(layer, dtype):
     return step
 
 
-# For several rows without gradients. `lstm_cell` and `gru_cell` are one call, but multiply by MKL;
-# of these functions `zoo.decoding` traces the products, and computes them by oneDNN.
+# For several rows on CPUs, without gradients. `lstm_cell` and `gru_cell` are one call, but multiply
+# by MKL; of these functions `zoo.decoding` traces the products, and computes them by oneDNN.
 
 
 def _lstm_step(inputs, states, kernel, recurrent_kernel, bias, recurrent_bias):

@@ -83,8 +83,9 @@ def with_teacher(student: keras.Model, teacher: Teacher) -> keras.Model:
             they are.
     """
     members = teacher.model.members()
-    for member in members:
+    for place, member in enumerate(members):
         member.trainable = False
+        member.name = f"teacher_{place}"  # models of two files may have one name
     taught = mean_of_probabilities([it(student.input, training=False) for it in members])
     logits = [ops.cast(student.output, "float32"), taught]
     return keras.Model(student.input, ops.stack(logits, axis=2))
