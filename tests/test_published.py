@@ -25,6 +25,7 @@ ANSWERS = {
     "lstm_bahdanau_cmudict_g2p_en": ("transformer", "T R AE0 N S F AO1 R M ER0"),
     "transformer_multi30k_en_de": ("A man is sleeping.", "Ein Mann schläft."),
     "transformer_multi30k_de_en": ("Ein Mann schläft.", "A man is sleeping."),
+    "transformer_multi30k_en_fr": ("A man is sleeping.", "Un homme dort."),
     "bilstm_crf_ewt_en_upos": ("The cat sat.", ["DET", "NOUN", "VERB", "PUNCT"]),
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
