@@ -127,6 +127,21 @@ def latency(results) -> list[list[str]]:
     return table
 
 
+def cold_start(results) -> list[list[str]]:
+    """Seconds until a new process has answered, with the multiple of the imports' in brackets."""
+    table = [["", *BACKENDS.values()]]
+    for name in ("imports", "zoo.load", "zoo infer"):
+        cells = []
+        for backend in BACKENDS:
+            found = _found(results, backend, name)
+            cell = NONE if found is None else f"{found['seconds']:.1f} s"
+            if found and name != "imports":
+                cell += f" ({1 / found['ratio']:.2f} ×)"
+            cells.append(cell)
+        table.append([name if name == "imports" else f"`{name}`", *cells])
+    return table
+
+
 def scaling(results) -> list[list[str]]:
     """Exponents of time, in brackets of memory, by the size that grows; the share of the peak."""
     rows = {
@@ -177,6 +192,7 @@ TABLES: dict[str, Callable] = {
         language_model,
         serving,
         latency,
+        cold_start,
         scaling,
         many_texts,
     )

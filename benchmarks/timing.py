@@ -60,6 +60,11 @@ def measure(
             function()
             if turn >= WARM_UP:
                 times[name].append(clock() - start)
+    return summary(times, count, unit)
+
+
+def summary(times: Mapping[str, Sequence[float]], count: float, unit: str) -> dict:
+    """What `measure` returns, of the seconds of each contestant's turns; see there."""
     medians = {name: statistics.median(values) for name, values in times.items()}
     reference = next(iter(medians.values()))
     found = {}
