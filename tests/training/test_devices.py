@@ -75,7 +75,7 @@ def test_two_devices_end_in_the_weights_of_one():
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow trains on one machine")
-def test_two_processes_end_in_the_weights_of_one(monkeypatch):
+def test_two_processes_end_in_the_weights_of_one(monkeypatch, tmp_path):
     # Bound without listening until the end: no one else is given this port, and the first process,
     # which reuses addresses as all servers do, can listen at it.
     reserved = socket.socket()
@@ -92,28 +92,30 @@ def test_two_processes_end_in_the_weights_of_one(monkeypatch):
             place = {f"KERAS_DISTRIBUTION_{name}": place[name] for name in place}
         places.append(place)
     own = places.pop(0) if BACKEND == "torch" else {}  # JAX joins before its first computation
-    processes = [
-        subprocess.Popen(
-            [*COMMAND, "tokens"],
-            env=os.environ | QUIET | place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for place in places
-    ]
+    messages = tmp_path / "messages.txt"  # which no one reads before the end
+    with messages.open("w") as file:
+        processes = [
+            subprocess.Popen(
+                [*COMMAND, "tokens"],
+                env=os.environ | QUIET | place,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+            for place in places
+        ]
     try:
         if own:
             for name, value in own.items():
                 monkeypatch.setenv(name, value)
-            assert processes[0].stdout.readline() == "ready\n", processes[0].communicate()[1]
+            assert processes[0].stdout.readline() == "ready\n", messages.read_text()
             check(two_devices.run(["tokens"]), ["tokens"])
-        outputs, errors = zip(*(it.communicate(timeout=LIMIT) for it in processes), strict=True)
+        outputs = [process.communicate(timeout=LIMIT)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
         reserved.close()
-    assert not any(process.returncode for process in processes), "".join(errors)
+    assert not any(process.returncode for process in processes), messages.read_text()
     if not own:
         check(json.loads(outputs[0].splitlines()[-1])[0], ["tokens"])
 
