@@ -80,11 +80,8 @@ class SentimentRecipe(EncoderRecipe):
         source = self.initial_model
         if self.language_models or not _is_smaller(model.backbone, source.backbone):
             return super().differences(model)
-        size, old, name = (
-            model.backbone.embedding_dim,
-            source.backbone.embedding_dim,
-            str(self.config.training.init_from),
-        )
+        size, old = model.backbone.embedding_dim, source.backbone.embedding_dim
+        name = str(self.config.training.init_from)
         return [
             f"embeddings of {size} dimensions in place of the {old} of {name}",
             *pretrained.differences(source, model, name, changed=("backbone",)),
