@@ -341,7 +341,7 @@ def test_teachers_that_cannot_translate_are_refused(distilled):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("names", ["tutor", "[tutor,mentor]", "tutor+mentor"])
+@pytest.mark.parametrize("names", ["tutor", "[tutor,mentor]", "tutor+tutor"])
 def test_word_level_loss_is_that_of_the_teacher_and_trains_the_student_alone(
     tmp_path, monkeypatch, names
 ):
