@@ -105,6 +105,10 @@ def test_all_mistakes_are_in_one_message():
         ("data.options={train: much}", "data.options: must be a whole number. Received: 'much'"),
         ("description=7", "description: must be a string. Received: 7"),
         (
+            "training.teacher=[]",
+            "training.teacher: must be a string, a list of one or more strings or null. ",
+        ),
+        (
             "model.pooling=bahdanow",
             "model.pooling: must be one of last, max, mean, concat, bahdanau, ",
         ),

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from zoo.training.schema import Conflict, Section
 
@@ -61,8 +61,9 @@ def explain(schema: type[Section], path: KeyPath, error: dict) -> str:
         choices = context["choices"] if kind == "choice" else _choices(schema, path)
         rule = f"must be one of {', '.join(map(str, choices))}.{_meant(error['input'], choices)}"
     elif base := _TYPES.get(re.sub(r"_(type|parsing|from_float)$", "", kind)):
-        optional = " or null" if _may_be_null(schema, path) else ""
-        rule = f"must be {base}{optional}."
+        forms = [base, "a list of one or more strings"] if _may_be_list(schema, path) else [base]
+        forms += ["null"] if _may_be_null(schema, path) else []
+        rule = f"must be {', '.join(forms[:-1])}{' or ' * (len(forms) > 1)}{forms[-1]}."
     elif "ge" in context or "gt" in context or "le" in context or "lt" in context:
         sign, limit = next(iter(context.items()))
         words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[sign]
@@ -93,6 +94,16 @@ def _flat(annotation) -> Iterator:
 
 def _may_be_null(schema, path) -> bool:
     return type(None) in get_args(_field(schema, path).annotation)
+
+
+def _may_be_list(schema, path) -> bool:
+    return list in _origins(_field(schema, path).annotation)
+
+
+def _origins(annotation) -> Iterator:
+    yield get_origin(annotation)
+    for argument in get_args(annotation):
+        yield from _origins(argument)
 
 
 def _meant_key(schema, path) -> str:
