@@ -14,22 +14,24 @@ import torch.nn.functional
 _LEVELS = 1 << 16  # of 16 random bits
 
 
+_torch_dropout = torch.nn.functional.dropout
+
+
 @contextmanager
 def quick_dropout() -> Iterator[None]:
     """Replaces `torch.nn.functional.dropout`, which Keras calls, within the block."""
-    original = torch.nn.functional.dropout
-
-    def dropout(input, p=0.5, training=True, inplace=False):
-        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        if not training or inplace or is_traced or input.device.type != "cpu" or not 0 < p < 1:
-            return original(input, p, training, inplace)
-        return input * _scaled_mask(input.shape, p, input.dtype)
-
-    torch.nn.functional.dropout = dropout
+    torch.nn.functional.dropout = _dropout
     try:
         yield
     finally:
-        torch.nn.functional.dropout = original
+        torch.nn.functional.dropout = _torch_dropout
+
+
+def _dropout(input, p=0.5, training=True, inplace=False):
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if not training or inplace or is_traced or input.device.type != "cpu" or not 0 < p < 1:
+        return _torch_dropout(input, p, training, inplace)
+    return input * _scaled_mask(input.shape, p, input.dtype)
 
 
 def _scaled_mask(shape, rate, dtype):
