@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional
 
 _LEVELS = 1 << 16  # of 16 random bits
-
-
 _torch_dropout = torch.nn.functional.dropout
 
 
