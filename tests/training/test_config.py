@@ -108,6 +108,7 @@ def test_all_mistakes_are_in_one_message():
             "training.teacher=[]",
             "training.teacher: must be a string, a list of one or more strings or null. ",
         ),
+        ("training.epochs=[]", "training.epochs: must be a whole number. Received: []"),
         (
             "model.pooling=bahdanow",
             "model.pooling: must be one of last, max, mean, concat, bahdanau, ",

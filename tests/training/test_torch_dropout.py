@@ -9,6 +9,7 @@ if keras.config.backend() != "torch":
 
 import torch
 
+from zoo.training import loop
 from zoo.training.torch_dropout import quick_dropout
 
 
@@ -65,6 +66,12 @@ def test_what_is_not_training_on_a_cpu_is_left_to_torch():
     assert dropped(values.to("meta"), 0.5).device.type == "meta"
     inplace = torch.ones(64)
     assert dropped(inplace, 0.5, inplace=True) is inplace
+
+
+def test_recipes_train_with_it():
+    original = torch.nn.functional.dropout
+    with loop._dropout():
+        assert torch.nn.functional.dropout is not original
 
 
 def test_keras_uses_it_within_the_block_alone():

@@ -61,7 +61,9 @@ def explain(schema: type[Section], path: KeyPath, error: dict) -> str:
         choices = context["choices"] if kind == "choice" else _choices(schema, path)
         rule = f"must be one of {', '.join(map(str, choices))}.{_meant(error['input'], choices)}"
     elif base := _TYPES.get(re.sub(r"_(type|parsing|from_float)$", "", kind)):
-        forms = [base, "a list of one or more strings"] if _may_be_list(schema, path) else [base]
+        forms = [base]
+        if base == _TYPES["string"] and _may_be_list(schema, path):
+            forms += ["a list of one or more strings"]
         forms += ["null"] if _may_be_null(schema, path) else []
         rule = f"must be {', '.join(forms[:-1])}{' or ' * (len(forms) > 1)}{forms[-1]}."
     elif "ge" in context or "gt" in context or "le" in context or "lt" in context:
