@@ -87,6 +87,41 @@ def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
     np.testing.assert_allclose(known_logits(models(variant)).ravel(), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "rates, is_random", [((0.0, 0.9), True), ((0.9, 0.0), True), ((0.0, 0.0), False)]
+)
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_blocks_and_their_outputs_have_dropout_rates_of_their_own(part, rates, is_random):
+    dropout, inner_dropout = rates
+    backbone = Seq2SeqLMBackbone(
+        9, embedding_dim=8, units=8, attention="transformer", dropout=dropout,
+        inner_dropout=inner_dropout,
+    )  # fmt: skip
+    states = keras.random.normal((2, 5, 8), seed=1)
+
+    def outputs(training):
+        if part == "decoder":
+            return np.asarray(
+                keras.ops.convert_to_numpy(backbone.decoder(states, states, training=training))
+            )
+        (layer,) = backbone.encoder.layers
+        return np.asarray(keras.ops.convert_to_numpy(layer(states, training=training)))
+
+    assert np.allclose(outputs(True), outputs(False), atol=1e-6) != is_random
+
+
+def test_a_block_drops_as_its_outputs_unless_told_otherwise():
+    options = {"embedding_dim": 8, "units": 8, "attention": "transformer", "dropout": 0.3}
+    for given, expected in (None, 0.3), (0.1, 0.1):
+        backbone = Seq2SeqLMBackbone(9, inner_dropout=given, **options)
+        (decoder,), (encoder,) = backbone.decoder.layers, backbone.encoder.layers
+        found = [decoder.drop_hidden.rate, decoder.cross_attention.dropout, encoder.inner_dropout]
+        assert found == [expected] * 3
+        assert (decoder.drop.rate, encoder.dropout) == (0.3, 0.3)
+        copy = Seq2SeqLMBackbone.from_config(backbone.get_config())
+        assert copy.inner_dropout == given
+
+
 @variants(VARIANTS, everywhere=("lstm, deep, fed", "transformer, copying"))
 def test_padding_and_later_target_tokens_do_not_change_logits(models, variant):
     model = models(variant)

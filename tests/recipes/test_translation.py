@@ -170,6 +170,11 @@ def test_transformer_run(client, monkeypatch):
     [
         ("model.attention=luong_dot", "set bidirectional false"),
         ("model.tie_embeddings=all model.units=9", "embedding_dim equal to units"),
+        (
+            "model.attention=bahdanau model.inner_dropout=0.1",
+            "only a Transformer has dropout within",
+        ),
+        ("training.optimizer=sgd training.beta_2=0.9", "sgd keeps no mean squared gradient"),
         ("model.attention=multi_head model.num_heads=3", "divisible by num_heads"),
         ("model.attention=transformer model.units=16", "Transformer need embedding_dim equal"),
         ("tokenizer.separate=true model.tie_embeddings=all", "only if they share one vocabulary"),

@@ -94,6 +94,7 @@ def test_all_mistakes_are_in_one_message():
             "training.clip_norm=high",
             "training.clip_norm: must be a number or null. Received: 'high'",
         ),
+        ("training.beta_2=1", "training.beta_2: must be less than 1. Received: 1"),
         ("training.learning_rate=.nan", "training.learning_rate: must be a finite number. "),
         ("training.learning_rate=0", "training.learning_rate: must be more than 0. Received: 0"),
         ("training.label_smoothing=1", "training.label_smoothing: must be less than 1. "),

@@ -125,6 +125,18 @@ def test_a_step_that_torch_compiles_equals_one_that_it_does_not(monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_mean_squared_gradient_decays_at_the_given_rate():
+    settings = {"optimizer": "adam", "learning_rate": 0.1}
+    slow, fast, start = compiled(**settings), compiled(beta_2=0.5, **settings), None
+    for model in (slow, fast):
+        model.set_weights(start := start or model.get_weights())
+        fit(model)  # the first update is that of the signs alone
+    np.testing.assert_allclose(slow.get_weights()[0], fast.get_weights()[0], atol=1e-3)
+    for model in (slow, fast):
+        fit(model, epochs=2)
+    assert not np.allclose(slow.get_weights()[0], fast.get_weights()[0], atol=1e-3)
+
+
 def test_gradients_are_clipped_by_their_global_norm():
     model = compiled(clip_norm=0.01, learning_rate=1.0)
     before = model.get_weights()

@@ -68,8 +68,9 @@ class TransformerDecoder(keras.layers.Layer):
         num_layers: int.
         num_heads: int. Must divide the size of the inputs.
         intermediate_dim: int. Size of the hidden layer of the feed-forward networks.
-        dropout: float. Dropout rate of attention weights, of hidden layers, and of the outputs
-            of the three blocks. Defaults to `0.0`.
+        dropout: float. Dropout rate of the outputs of the three blocks. Defaults to `0.0`.
+        inner_dropout: float. Dropout rate of attention weights and of hidden layers. Defaults to
+            `None`: `dropout`.
 
     Call arguments:
         inputs: Float tensor `[batch, target, units]`: the embedded previous tokens.
@@ -101,7 +102,15 @@ class TransformerDecoder(keras.layers.Layer):
         - Vaswani et al. 2017, section 3.1. Normalization first: Xiong et al. 2020.
     """
 
-    def __init__(self, num_layers, num_heads, intermediate_dim, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        num_layers,
+        num_heads,
+        intermediate_dim,
+        dropout=0.0,
+        inner_dropout=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if min(num_layers, num_heads, intermediate_dim) < 1:
             raise ValueError(
@@ -114,6 +123,7 @@ class TransformerDecoder(keras.layers.Layer):
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
+        self.inner_dropout = inner_dropout
 
     def build(self, inputs_shape, memory_shape):
         units = inputs_shape[-1]
@@ -128,6 +138,7 @@ class TransformerDecoder(keras.layers.Layer):
                 self.num_heads,
                 self.intermediate_dim,
                 self.dropout,
+                self.inner_dropout,
                 dtype=self.dtype_policy,
                 name=f"layer_{i}",
             )
@@ -214,6 +225,7 @@ class TransformerDecoder(keras.layers.Layer):
             "num_heads": self.num_heads,
             "intermediate_dim": self.intermediate_dim,
             "dropout": self.dropout,
+            "inner_dropout": self.inner_dropout,
         }
 
 
@@ -324,19 +336,24 @@ class CausalTransformer(keras.layers.Layer):
 class _Layer(keras.layers.Layer):
     """One layer of the stack. Its class and its attributes name the weights in saved files."""
 
-    def __init__(self, num_heads, intermediate_dim, dropout, **kwargs):
+    def __init__(self, num_heads, intermediate_dim, dropout, inner_dropout=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
+        self.inner_dropout = dropout if inner_dropout is None else inner_dropout
 
     def build(self, inputs_shape, memory_shape=None):
         units, options = inputs_shape[-1], {"dtype": self.dtype_policy}
 
         def attention(name):
             return MultiHeadAttention(
-                self.num_heads, units // self.num_heads, dropout=self.dropout, name=name, **options
+                self.num_heads,
+                units // self.num_heads,
+                dropout=self.inner_dropout,
+                name=name,
+                **options,
             )
 
         # The names are those of KerasHub's TransformerDecoder.
@@ -353,6 +370,7 @@ class _Layer(keras.layers.Layer):
         )
         self.output_dense = keras.layers.Dense(units, name="feedforward_output_dense", **options)
         self.drop = keras.layers.Dropout(self.dropout, name="drop", **options)
+        self.drop_hidden = keras.layers.Dropout(self.inner_dropout, name="drop_hidden", **options)
         self.self_attention.build(inputs_shape, inputs_shape)
         if memory_shape is not None:
             self.cross_attention.build(inputs_shape, memory_shape)
@@ -429,7 +447,7 @@ class _Layer(keras.layers.Layer):
         return self._transform(outputs, training), written, weights
 
     def _transform(self, inputs, training):
-        hidden = self.drop(self.hidden(self.norms[-1](inputs)), training=training)
+        hidden = self.drop_hidden(self.hidden(self.norms[-1](inputs)), training=training)
         return inputs + self.drop(self.output_dense(hidden), training=training)
 
 

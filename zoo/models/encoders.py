@@ -6,6 +6,35 @@ import keras_hub
 from zoo.layers import RecurrentEncoder
 
 
+@keras.saving.register_keras_serializable("zoo")
+class TransformerEncoder(keras_hub.layers.TransformerEncoder):
+    """KerasHub's encoder layer with a dropout rate of its own for the attention weights.
+
+    Args:
+        inner_dropout: float. Dropout rate of the attention weights.
+        *args, **kwargs: Arguments of KerasHub's layer, `dropout` that of the outputs.
+    """
+
+    dropout: float
+
+    def __init__(self, *args, inner_dropout, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.inner_dropout = inner_dropout
+
+    def build(self, inputs_shape):
+        # A dropout layer that is made with the rate 0 cannot have another one later.
+        outer = self.dropout
+        self.dropout = max(outer, self.inner_dropout)
+        super().build(inputs_shape)
+        self.dropout = outer
+        self._self_attention_dropout.rate = self._feedforward_dropout.rate = outer
+        attention = self._self_attention_layer
+        attention._dropout = attention._dropout_layer.rate = self.inner_dropout
+
+    def get_config(self):
+        return super().get_config() | {"inner_dropout": self.inner_dropout}
+
+
 class TransformerStack:
     """Transformer encoder layers, normalized first, and a last normalization.
 
@@ -36,6 +65,7 @@ def build_encoder(
     num_heads,
     intermediate_dim,
     dropout,
+    inner_dropout=None,
     activation="relu",
     return_state=False,
     dtype=None,
@@ -52,6 +82,8 @@ def build_encoder(
         num_heads: int. Heads of a Transformer.
         intermediate_dim: int. Hidden units of a Transformer's feed-forward networks.
         dropout: float. Between recurrent layers, or within those of a Transformer.
+        inner_dropout: float. Of the attention weights of a Transformer. Defaults to `None`:
+            `dropout`.
         activation: Of a Transformer's feed-forward networks. Defaults to `"relu"`.
         return_state: bool. Whether a recurrent encoder returns its last states too.
         dtype: A dtype or dtype policy. Defaults to the global policy.
@@ -75,10 +107,11 @@ def build_encoder(
             name=recurrent_name,
         )
     layers = [
-        keras_hub.layers.TransformerEncoder(
+        TransformerEncoder(
             intermediate_dim,
             num_heads,
             dropout=dropout,
+            inner_dropout=dropout if inner_dropout is None else inner_dropout,
             normalize_first=True,
             activation=activation,
             dtype=dtype,

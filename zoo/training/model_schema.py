@@ -72,12 +72,20 @@ class DecoderConfig(Section):
     num_heads: Heads = 4
     intermediate_dim: Size = 512
     dropout: Share = 0.3
+    inner_dropout: Share | None = None
     tie_embeddings: str = "none"
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from decoder_conflicts(
             self.attention, self.embedding_dim, self.units, self.num_heads, self.tie_embeddings
         )
+        if self.inner_dropout is not None and self.attention != "transformer":
+            yield Conflict(
+                "only a Transformer has dropout within its blocks: set attention transformer, or "
+                "inner_dropout null",
+                inner_dropout=self.inner_dropout,
+                attention=self.attention,
+            )
 
     def decoder(self) -> dict:
         """The settings as arguments of a backbone."""
@@ -85,4 +93,4 @@ class DecoderConfig(Section):
 
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
-DECODER_SIZES = tuple(name for name in DecoderConfig.model_fields if name != "dropout")
+DECODER_SIZES = tuple(name for name in DecoderConfig.model_fields if "dropout" not in name)

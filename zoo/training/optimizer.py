@@ -144,6 +144,7 @@ def compile_model(
     """
     is_plain = rate_factors is None and settings.average_trigger is None
     optimizers = OPTIMIZERS if is_plain else _EXTENDED
+    betas = {} if settings.optimizer == "sgd" else {"beta_2": settings.beta_2}
     optimizer = optimizers[settings.optimizer](
         learning_rate=WarmupSchedule(
             settings.learning_rate,
@@ -157,6 +158,7 @@ def compile_model(
         use_ema=settings.ema is not None or settings.average_trigger is not None,
         ema_momentum=settings.ema or 0.99,
         gradient_accumulation_steps=settings.accumulate if settings.accumulate > 1 else None,
+        **betas,
     )
     optimizer.exclude_from_weight_decay(
         var_list=[

@@ -176,6 +176,7 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
+    beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     clip_norm: Annotated[float, Field(gt=0, le=1_000_000)] | None = 1.0
     label_smoothing: Share = 0.0
     r_drop: Annotated[float, Field(ge=0, le=1000)] = 0.0
@@ -205,6 +206,12 @@ class TrainingConfig(Section):
                 "devices",
                 batch_size=self.batch_size,
                 devices=self.devices,
+            )
+        if self.optimizer == "sgd" and self.beta_2 != type(self).model_fields["beta_2"].default:
+            yield Conflict(
+                "sgd keeps no mean squared gradient: set optimizer adamw, or leave beta_2 out",
+                optimizer=self.optimizer,
+                beta_2=self.beta_2,
             )
         if self.optimizer == "adam" and self.weight_decay:
             yield Conflict(

@@ -28,6 +28,7 @@ class GenerationBackbone(keras_hub.models.Backbone):
         intermediate_dim,
         dropout,
         tie_embeddings,
+        inner_dropout=None,
         initial_state="bridge",
         gate=False,
         dtype=None,
@@ -36,6 +37,7 @@ class GenerationBackbone(keras_hub.models.Backbone):
 
         Args:
             tie_embeddings: `"none"`, or else one matrix embeds target tokens and predicts them.
+            inner_dropout: Argument of a Transformer, see `zoo.layers.TransformerDecoder`.
             initial_state, gate: Arguments of a recurrent decoder, see
                 `zoo.layers.AttentiveDecoder`.
             **others: Arguments of the subclass.
@@ -70,6 +72,7 @@ class GenerationBackbone(keras_hub.models.Backbone):
                 num_heads,
                 intermediate_dim,
                 dropout,
+                inner_dropout,
                 dtype=dtype,
                 name="decoder",
             )

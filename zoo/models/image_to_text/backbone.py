@@ -54,6 +54,8 @@ class ImageToTextBackbone(GenerationBackbone):
             `512`.
         dropout: float. Dropout rate of the cells, of the embeddings, between layers and of the
             decoder's output. Defaults to `0.0`.
+        inner_dropout: float. In a Transformer, dropout rate of the attention weights and of the
+            decoder's hidden layers. Defaults to `None`: `dropout`.
         tie_embeddings: `"none"`; or `"output"`: one matrix embeds and predicts tokens, which
             needs `embedding_dim` equal to `units`. Defaults to `"none"`.
         dtype: A dtype or dtype policy of all layers but the CNN, which has the global policy.
@@ -85,6 +87,7 @@ class ImageToTextBackbone(GenerationBackbone):
         num_heads=4,
         intermediate_dim=512,
         dropout=0.0,
+        inner_dropout=None,
         tie_embeddings="none",
         dtype=None,
         **kwargs,
@@ -108,6 +111,7 @@ class ImageToTextBackbone(GenerationBackbone):
             intermediate_dim,
             dropout,
             tie_embeddings,
+            inner_dropout,
             initial_state="first_input" if attention == "none" else "bridge",
             gate=gate,
             dtype=dtype,
@@ -156,6 +160,7 @@ class ImageToTextBackbone(GenerationBackbone):
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
+        self.inner_dropout = inner_dropout
         self.tie_embeddings = tie_embeddings
 
     def encode(self, grid):
@@ -196,5 +201,6 @@ class ImageToTextBackbone(GenerationBackbone):
             "num_heads": self.num_heads,
             "intermediate_dim": self.intermediate_dim,
             "dropout": self.dropout,
+            "inner_dropout": self.inner_dropout,
             "tie_embeddings": self.tie_embeddings,
         }

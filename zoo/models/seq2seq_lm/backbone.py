@@ -43,7 +43,9 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             `512`.
         dropout: float. Dropout rate of the embeddings, between layers and of the decoder's
             output; recurrent layers drop the same units at each step. In a Transformer, of the
-            embeddings and within each layer. Defaults to `0.0`.
+            embeddings and of the outputs of the blocks. Defaults to `0.0`.
+        inner_dropout: float. In a Transformer, dropout rate of the attention weights and of the
+            decoder's hidden layers. Defaults to `None`: `dropout`.
         tie_embeddings: `"none"`; `"output"`: one matrix embeds and predicts target tokens, which
             needs `embedding_dim` equal to `units`; or `"all"`: it embeds source tokens too, which
             needs a shared vocabulary. Defaults to `"none"`.
@@ -70,6 +72,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         num_heads=4,
         intermediate_dim=512,
         dropout=0.0,
+        inner_dropout=None,
         tie_embeddings="none",
         dtype=None,
         **kwargs,
@@ -95,6 +98,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             intermediate_dim,
             dropout,
             tie_embeddings,
+            inner_dropout,
             dtype=dtype,
         )
         self.source_embedding = self.token_embedding
@@ -114,6 +118,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             num_heads=num_heads,
             intermediate_dim=intermediate_dim,
             dropout=dropout,
+            inner_dropout=inner_dropout,
             return_state=True,
             dtype=dtype,
             names=("encoder", "encoder_layer", "encoder_norm"),
@@ -156,6 +161,7 @@ class Seq2SeqLMBackbone(GenerationBackbone):
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
+        self.inner_dropout = inner_dropout
         self.tie_embeddings = tie_embeddings
 
     def encode(self, token_ids, padding_mask):
@@ -199,5 +205,6 @@ class Seq2SeqLMBackbone(GenerationBackbone):
             "num_heads": self.num_heads,
             "intermediate_dim": self.intermediate_dim,
             "dropout": self.dropout,
+            "inner_dropout": self.inner_dropout,
             "tie_embeddings": self.tie_embeddings,
         }
