@@ -23,7 +23,6 @@ EXAMPLES = """\
   zoo eval bilstm_bahdanau_sst2_en --dataset mine.csv --text review --label verdict
   zoo eval bilstm_crf_ewt_en_upos --dataset mine.conllu
   zoo eval bilstm_bahdanau_sst2_en --behaviour
-  zoo eval gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de --split dev
   zoo eval bilstm_ctc_fsdd_digits_en+gru_attention_fsdd_digits_en --split dev
   zoo eval lstm_shakespeare_char --set cache=true --set cache_size=3000"""
 NEXT = "zoo eval --help"

@@ -31,7 +31,7 @@ class Ensemble(SharedSteps, TextWriter):
 
     Example:
 
-    >>> model = zoo.load("gru_bahdanau_multi30k_en_de+transformer_multi30k_en_de")
+    >>> model = zoo.load("gru_bahdanau_multi30k_en_de+gru_none_multi30k_en_de")
     >>> model.infer(["A man rides a bike."])
     """
 
