@@ -28,7 +28,6 @@ EXAMPLES = """\
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --align
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set beam=6 --set groups=3 --set n_best=3
   zoo infer gru_bahdanau_multi30k_en_de "Two dogs run." --set temperature=1 --set mbr=32
-  zoo infer bilstm_ctc_fsdd_digits_en+gru_attention_fsdd_digits_en digits.wav
   zoo infer lstm_shakespeare_char "ROMEO:" --set temperature=0.8 --set max_length=400
   zoo infer models:/slots@champion --file words.conllu > tagged.conllu
   zoo infer cnn_lstm_bahdanau_flickr8k_en photos/*.jpg --html page.html
