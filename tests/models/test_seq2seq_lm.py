@@ -92,22 +92,16 @@ def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
 )
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_blocks_and_their_outputs_have_dropout_rates_of_their_own(part, rates, is_random):
-    dropout, inner_dropout = rates
-    backbone = Seq2SeqLMBackbone(
-        9, embedding_dim=8, units=8, attention="transformer", dropout=dropout,
-        inner_dropout=inner_dropout,
-    )  # fmt: skip
+    options = dict(zip(("dropout", "inner_dropout"), rates, strict=True))
+    backbone = Seq2SeqLMBackbone(9, attention="transformer", embedding_dim=8, units=8, **options)
     states = keras.random.normal((2, 5, 8), seed=1)
-
-    def outputs(training):
-        if part == "decoder":
-            return np.asarray(
-                keras.ops.convert_to_numpy(backbone.decoder(states, states, training=training))
-            )
-        (layer,) = backbone.encoder.layers
-        return np.asarray(keras.ops.convert_to_numpy(layer(states, training=training)))
-
-    assert np.allclose(outputs(True), outputs(False), atol=1e-6) != is_random
+    layer, inputs = backbone.encoder.layers[0], (states,)
+    if part == "decoder":
+        layer, inputs = backbone.decoder, (states, states)
+    outputs = [
+        keras.ops.convert_to_numpy(layer(*inputs, training=training)) for training in (True, False)
+    ]
+    assert np.allclose(*outputs, atol=1e-6) != is_random
 
 
 def test_a_block_drops_as_its_outputs_unless_told_otherwise():
