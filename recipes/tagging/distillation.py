@@ -26,6 +26,8 @@ def taught(
 ) -> Columns:
     """Adds the answers of teachers to the columns of sentences that are split into words.
 
+    Unlabelled sentences that are longer than a teacher reads are left out.
+
     Args:
         columns: `tokens`, `tags` and optionally `intent`, the last two `None` where unknown.
         teachers: The teachers.
@@ -36,6 +38,7 @@ def taught(
         The columns with `teacher`, log-probabilities `[words, tags]` for each sentence, and with
         intents `teacher_intent`, `[intents]` for each.
     """
+    columns = _without_long_sentences(columns, teachers, display)
     classes = {"tags": tags}
     if intents := sorted({it for it in columns.get("intent", ()) if it is not None}):
         classes["intent"] = intents
@@ -50,6 +53,27 @@ def taught(
     ends = np.cumsum([len(words) for words in columns["tokens"]])
     columns = columns | {"teacher": np.split(found["tags"], ends[:-1])}
     return columns | ({"teacher_intent": list(found["intent"])} if intents else {})
+
+
+def _without_long_sentences(
+    columns: Columns, teachers: Sequence[Teacher], display: Display
+) -> Columns:
+    """The rows that have tags, and those that each teacher reads whole."""
+    unlabelled = [row for row, tags in enumerate(columns["tags"]) if tags is None]
+    sentences = [columns["tokens"][row] for row in unlabelled]
+    fit = [teacher.model.preprocessor.fits(sentences) for teacher in teachers]
+    left_out = {
+        row for row, each in zip(unlabelled, zip(*fit, strict=True), strict=True) if not all(each)
+    }
+    if not left_out:
+        return columns
+    display.say(
+        f"left out, longer than a teacher reads: {len(left_out):,} of the unlabelled sentences"
+    )
+    return {
+        name: [value for row, value in enumerate(values) if row not in left_out]
+        for name, values in columns.items()
+    }
 
 
 def losses(model: TokenClassifier, settings: SoftLabelTraining) -> dict[str, DistillationLoss]:

@@ -46,6 +46,14 @@ def test_a_text_of_dev_is_left_out_as_a_whole_and_as_its_sentences(tmp_path):
     assert load_unlabelled([file], data).texts == ["Three here. Four here.<br />five here"]
 
 
+def test_words_are_what_texts_have_of_letters(tmp_path):
+    data = labelled(train=["known"], dev=["can't"], test=["seoul"])
+    file = write(tmp_path, "Known: I can't, won't 'sit' in SEOUL 24/7.", "Sit, 서울에서 x2!")
+    found = load_unlabelled([file], data, unit="word")
+    assert found.texts == ["I", "won't", "sit", "in", "서울에서", "x"]
+    assert (found.leaked, found.repeated) == (2, 2)
+
+
 def test_sources_are_files_tables_and_datasets(tmp_path):
     table = write(tmp_path, "review,stars", '"One, two",3', name="a.csv.gz")
     text = write(tmp_path, "Three", name="a.txt.gz")

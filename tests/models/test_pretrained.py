@@ -130,6 +130,7 @@ def test_sentences_longer_than_the_encoder_are_refused(tagger):
     with pytest.raises(ValueError, match="split the sentence. Received: 25 subwords of 23 words"):
         tagger.infer([["good"] * 23])
     assert len(tagger.infer([["good"] * 22])[0].tags) == 22
+    assert tagger.preprocessor.fits([["good"] * 23, ["good"] * 22]) == [False, True]
     called = tagger.preprocessor([" ".join(["films"] * 12)])  # 24 subwords, start and end
     assert called["padding_mask"].sum() == 11
 

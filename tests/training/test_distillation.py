@@ -318,13 +318,18 @@ def test_a_teacher_that_cannot_teach_is_refused_before_a_run_is_recorded(run, cl
 
 
 @pytest.mark.parametrize("head", ["crf", pytest.param("softmax", marks=pytest.mark.once)])
-def test_one_batch_of_a_distilled_tagger_updates_every_weight(head, tmp_path):
+def test_one_batch_of_a_distilled_tagger_updates_every_weight(head, tmp_path, monkeypatch):
     """The batch has sentences with tags and intents, and sentences without."""
     start = TaggingRecipe(tagging_config())
     dataset = load_data(start.config)
     model = start.build(dataset, start.prepare(dataset), "float32")
     presets.save(model, tmp_path / "tutor", name="tutor", dataset=dataset, dtype="float32")
-    unlabelled = write(tmp_path, ["play zither zither by Anna", "book a table in Seoul or Busan"])
+    unlabelled = write(
+        tmp_path,
+        ["play zither zither by Anna", "longer " * 60, "book a table in Seoul or Busan"],
+    )
+    preprocessor = type(model.preprocessor)
+    monkeypatch.setattr(preprocessor, "fits", lambda self, them: [len(it) < 50 for it in them])
     recipe = TaggingRecipe(
         tagging_config(
             f"model.head={head}",

@@ -18,6 +18,7 @@ from zoo.unicode import compose
 # Columns of named datasets that hold texts, in any task.
 TEXT_COLUMNS = ("text", "source", "tokens", "captions")
 _NOT_LETTERS = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 Text = str | list[str]  # a list of words from a dataset of a tagger
 
@@ -56,7 +57,7 @@ def load_unlabelled(
     dataset: Dataset,
     *,
     column: str = "text",
-    unit: Literal["text", "sentence"] = "text",
+    unit: Literal["text", "sentence", "word"] = "text",
     limit: int | None = None,
     seed: int = 0,
 ) -> Unlabelled:
@@ -71,7 +72,8 @@ def load_unlabelled(
             files with one text a line, or of tables.
         dataset: The dataset with labels.
         column: Name of the column of texts in tables. Defaults to `"text"`.
-        unit: `"sentence"` splits texts into sentences. Defaults to `"text"`.
+        unit: `"sentence"` splits texts into sentences, `"word"` into the words of letters, which
+            may have apostrophes within. Defaults to `"text"`.
         limit: Most texts to keep, a random sample. Defaults to `None`, no limit.
         seed: Seed of that sample.
 
@@ -90,8 +92,7 @@ def load_unlabelled(
         language = stated or guess_language(map(_joined, texts)) or language
     for text in texts:
         is_held = normalized(text) in held
-        pieces = split_sentences(_joined(text), language) if unit == "sentence" else [text]
-        for piece in pieces:
+        for piece in _split(text, unit, language):
             key = normalized(piece)
             found += 1
             if not key:
@@ -113,6 +114,12 @@ def load_unlabelled(
         chosen = random.Random(seed).sample(range(len(kept)), limit)
         kept = [kept[i] for i in sorted(chosen)]
     return Unlabelled(kept, found, leaked, repeated, blank)
+
+
+def _split(text: Text, unit: str, language: str) -> list:
+    if unit == "sentence":
+        return split_sentences(_joined(text), language)
+    return _WORD.findall(_joined(text)) if unit == "word" else [text]
 
 
 def normalized(text: Text) -> str:

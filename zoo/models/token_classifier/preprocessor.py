@@ -88,6 +88,10 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
             for words in sentences
         ]
 
+    def fits(self, sentences: Sequence[Sequence[str]]) -> list[bool]:
+        """Whether `encode` takes each sentence: of any length, unless an encoder limits it."""
+        return [True] * len(sentences)
+
     def collate(self, encoded, length: int) -> dict[str, np.ndarray]:
         """Pads encoded sentences to one length.
 
@@ -207,6 +211,10 @@ class EncoderTokenClassifierPreprocessor(TokenClassifierPreprocessor):
                     f"{len(words)} words"
                 )
         return encoded
+
+    def fits(self, sentences):
+        encoded = self._adapter.encode_sentences(sentences)
+        return [self.length(words) <= self.sequence_length for words in encoded]
 
     def length(self, encoded):
         """The number of tokens of a sentence, with start and end; 0 of an empty one."""

@@ -23,7 +23,7 @@ class DistilledData(DataConfig):
     """Data with texts that a teacher labels, in the split `unlabelled` of the dataset."""
 
     unlabelled: str | Annotated[list[str], Field(min_length=1)] | None = None
-    unlabelled_unit: Literal["text", "sentence"] = "text"
+    unlabelled_unit: Literal["text", "sentence", "word"] = "text"
     unlabelled_limit: Count | None = None
 
     def load(self, seed: int) -> Dataset:
