@@ -171,7 +171,7 @@ def test_every_option_of_a_task_has_bounds():
         ("beam=100000", "--set beam: must be at most 1,024. Received: 100000"),
         ("beam=0", "--set beam: must be at least 1. Received: 0"),
         ("max_length=x", "--set max_length: must be a whole number or null. Received: 'x'"),
-        ("length_penalty=.nan", "--set length_penalty: must be a finite number."),
+        ("length_penalty=.nan", "--set length_penalty: must be a finite number or null."),
         ("n_best=9", "`n_best` must be at most `beam`. Received: n_best=9, beam=5"),
         ("n_best=[", "--set n_best: the value is not valid YAML"),
     ],

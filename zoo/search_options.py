@@ -27,7 +27,7 @@ MAX_SAMPLES = 256  # each is compared with each
 # The smallest and the largest value of each option.
 SEARCH_BOUNDS: dict[str, tuple[Any, Any]] = {
     "beam": (1, MAX_BEAM),
-    "length_penalty": (0, MAX_PENALTY),
+    "length_penalty": (0.0, MAX_PENALTY),
     "coverage_penalty": (0, MAX_PENALTY),
     "n_best": (1, MAX_BEAM),
     "max_length": (1, MAX_LENGTH),
@@ -56,7 +56,8 @@ class SearchOptions:
 
     Args:
         beam: int. Hypotheses kept at each step; `1` is greedy search. Defaults to `5`.
-        length_penalty: float. Wu's alpha: `0` favours short texts most. Defaults to `1.0`.
+        length_penalty: float. Wu's alpha: `0` favours short texts most. Defaults to `None`: that of
+            the model.
         coverage_penalty: float. Wu's beta: ranks hypotheses lower that leave parts of the input
             without attention. Needs a model with attention. Defaults to `0.0`.
         n_best: int. Hypotheses returned for each input, at most `beam`. Defaults to `1`.
@@ -100,7 +101,7 @@ class SearchOptions:
     """
 
     beam: int = 5
-    length_penalty: float = 1.0
+    length_penalty: float | None = None
     coverage_penalty: float = 0.0
     n_best: int = 1
     max_length: int | None = None
@@ -141,7 +142,7 @@ class SearchOptions:
                 f"Received: temperature={self.temperature}"
             )
         check_beam(self.beam, 1 if self.draws else self.n_best)
-        check_penalties(self.length_penalty, self.coverage_penalty)
+        check_penalties(self.length_penalty or 0.0, self.coverage_penalty)
         check_groups(self.groups, self.diversity, self.beam)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
@@ -206,7 +207,6 @@ class TranscriptionOptions(SearchOptions):
     """Options of the search for a transcript: those of `SearchOptions`, and more.
 
     Args:
-        length_penalty: float. Defaults to `0.0`: a recording determines the length of its text.
         words: The words that may be written: `"auto"`, the list of the model, if it has one;
             `"none"`, any; a list; or the path of a file with one on each line. Defaults to
             `"auto"`.
@@ -229,7 +229,6 @@ class TranscriptionOptions(SearchOptions):
           translation", section 4.1.
     """
 
-    length_penalty: float = 0.0
     words: str | Path | Sequence[str] = "auto"
     ctc_weight: float | None = None
     language_model: Any = ""

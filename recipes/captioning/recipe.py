@@ -159,9 +159,14 @@ class CaptioningRecipe(Recipe):
 
     def measure(self, model: ImageToText, columns: Columns) -> dict[str, float]:
         """Scores greedy search, which is faster than beam search; and the loss of the captions."""
+        scores = self.search_scores(model, columns, beam=1)
+        return scores | {"loss": self._loss(model, columns)}
+
+    def search_scores(self, model, columns, **search):
+        """Scores a search with options; the features of images are kept where none is trained."""
         frozen, trained = self._split(model)
         grids = features(model, frozen, columns["image"]) if trained is None else None
-        return model.score(columns, features=grids, beam=1) | {"loss": self._loss(model, columns)}
+        return model.score(columns, features=grids, **search)
 
     def _loss(self, model: ImageToText, columns: Columns) -> float:
         """Mean cross-entropy of a token of the captions, in nats."""

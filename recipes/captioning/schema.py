@@ -16,12 +16,12 @@ from zoo.training.schema import (
     MAX_VOCABULARY,
     Conflict,
     DataConfig,
-    EvaluationConfig,
     RecipeConfig,
     Section,
     Share,
     Size,
     TrainingConfig,
+    WriterEvaluation,
     one_of,
 )
 
@@ -108,7 +108,7 @@ class CaptioningTraining(TrainingConfig):
     doubly_stochastic: Annotated[float, Field(ge=0, le=1000)] = 0.0
 
 
-class CaptioningEvaluation(EvaluationConfig):
+class CaptioningEvaluation(WriterEvaluation):
     """Metrics of captions."""
 
     for_any_data = frozenset({"rouge_l"})

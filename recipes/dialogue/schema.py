@@ -4,10 +4,10 @@ from typing import Literal
 
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Dataset
-from zoo.training.schema import EvaluationConfig
+from zoo.training.schema import WriterEvaluation
 
 
-class DialogueEvaluation(EvaluationConfig):
+class DialogueEvaluation(WriterEvaluation):
     """Metrics of answers."""
 
     for_any_data = frozenset({"chrf", "loss", "perplexity"})

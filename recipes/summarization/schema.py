@@ -4,10 +4,10 @@ from typing import Literal
 
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Dataset
-from zoo.training.schema import EvaluationConfig
+from zoo.training.schema import WriterEvaluation
 
 
-class SummarizationEvaluation(EvaluationConfig):
+class SummarizationEvaluation(WriterEvaluation):
     """Metrics of summaries."""
 
     for_any_data = frozenset({"rouge_l", "rouge_l_chars", "loss", "perplexity"})

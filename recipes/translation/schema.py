@@ -17,9 +17,9 @@ from zoo.training.schema import (
     MAX_VOCABULARY,
     Conflict,
     Count,
-    EvaluationConfig,
     Section,
     Share,
+    WriterEvaluation,
     one_of,
 )
 
@@ -148,11 +148,11 @@ class TranslationTraining(DistilledTraining):
         return bool(self.teachers) and self.teacher_mode != "sequence"
 
 
-class TranslationEvaluation(EvaluationConfig):
+class TranslationEvaluation(WriterEvaluation):
     """Metrics of translations, and of pronunciations or other symbols."""
 
     for_any_data = frozenset({"chrf", "loss", "perplexity", *ERROR_RATES})
-    lower_is_better = EvaluationConfig.lower_is_better | ERROR_RATES
+    lower_is_better = WriterEvaluation.lower_is_better | ERROR_RATES
 
     metric: (
         Literal[

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
+import zoo
 from tests.models.test_ensemble import tiny
 from tests.models.test_seq2seq_lm import SOURCES, make, make_preprocessor
 from zoo.cli import main
 from zoo.decoding.hypotheses import length_penalty
 from zoo.models.generation import SearchOptions
-from zoo.models.seq2seq_lm import Ensemble, writing
+from zoo.models.seq2seq_lm import Ensemble, Seq2SeqLM, writing
 from zoo.models.seq2seq_lm.aligning import WordAlignment, align_words
 from zoo.presets import save
 
@@ -43,9 +44,35 @@ def test_what_was_found_has_the_score_that_the_search_gave_it():
         inputs = model._collate(model._encode(["a b c"]), 16)
         found = model.search(SearchOptions(n_best=4, max_length=6, **penalties))(*inputs)
         repeated = [np.repeat(one, 4, axis=0) for one in inputs]
-        again = model.scorer(*penalties.values())(found.tokens[0], *repeated)
+        again = model.scorer(SearchOptions(**penalties))(found.tokens[0], *repeated)
         np.testing.assert_allclose(again.scores[:, 0], found.scores[0], atol=1e-3)
         assert (again.lengths[:, 0] == found.lengths[0]).all()
+
+
+@pytest.mark.once
+def test_a_search_without_a_length_penalty_has_that_of_the_model(tmp_path):
+    model, other = tiny("bahdanau", 0), tiny("transformer", 3)
+    by_default = [model.infer(TEXTS, length_penalty=1, n_best=3), model.rescore(TEXTS, CANDIDATES)]
+    assert by_default[0] == model.infer(TEXTS, n_best=3)
+    expected = [
+        model.infer(TEXTS, length_penalty=2.5, n_best=3),
+        model.rescore(TEXTS, CANDIDATES, length_penalty=2.5),
+    ]
+    model.length_penalty, other.length_penalty = 2.5, 0.5
+    assert Ensemble([model, other]).length_penalty == 1.5
+    save(model, tmp_path / "tuned", name="tuned", dataset="d")
+    again = zoo.load(tmp_path / "tuned")
+    assert again.length_penalty == 2.5
+    for one in (model, again):
+        found = [one.infer(TEXTS, n_best=3), one.rescore(TEXTS, CANDIDATES)]
+        for answers, wanted, earlier in zip(found, expected, by_default, strict=True):
+            for answer, want, before in zip(answers, wanted, earlier, strict=True):
+                scores = [it.score for it in answer.hypotheses]
+                assert scores == pytest.approx([it.score for it in want.hypotheses], abs=1e-2)
+                assert scores != pytest.approx([it.score for it in before.hypotheses], abs=1e-2)
+    assert len(model.infer(TEXTS, temperature=1, seed=1)) == 3  # has no length penalty
+    with pytest.raises(ValueError, match="`length_penalty` must be"):
+        Seq2SeqLM(model.backbone, model.preprocessor, length_penalty=-1)
 
 
 @pytest.mark.once

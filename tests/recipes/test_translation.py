@@ -51,8 +51,9 @@ def config(*overrides):
 @pytest.mark.once
 def test_run_logs_its_report_and_a_loadable_model(client, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "NUM_FIGURES", 2)
+    overrides = [*TINY, "evaluation.length_penalties=[0.5, 2]"]
     result = run_recipe(
-        translation.RECIPE, "quickstart", TINY, output=tmp_path / "preset", progress=False
+        translation.RECIPE, "quickstart", overrides, output=tmp_path / "preset", progress=False
     )
     assert {"dev/bleu", "dev/chrf", "dev/exact", "test/bleu", "test/perplexity"} <= set(
         result.metrics
@@ -72,6 +73,10 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path, monkeypatch)
         "attention/02.png",
         "attention/02.html",
     } <= (artifacts)
+    tuned = run.data.metrics
+    best = max((0.5, 2), key=lambda it: tuned[f"length_penalty/bleu_at_{it:g}"])
+    assert tuned["length_penalty"] == result.model.length_penalty == best
+    assert tuned["dev/bleu"] == pytest.approx(tuned[f"length_penalty/bleu_at_{best:g}"])
     texts = ["March 12, 2022", "2022년 3월 12일"]
     again = zoo.load(result.model_uri)
     for one, other in zip(result.model.infer(texts), again.infer(texts), strict=True):

@@ -95,7 +95,8 @@ class Writer:
         self.model = model
         self.search = {"max_length": longest}
         self.search |= {name: value for name, value in search.items() if value is not None}
-        self.options = SearchOptions(**self.search)
+        self.options = model.completed(SearchOptions(**self.search))
+        self.search["length_penalty"] = self.options.length_penalty
         model.search(self.options)  # refuses what the model cannot do
 
     def describe(self, meanings: dict[str, str]) -> dict:

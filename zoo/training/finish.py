@@ -150,6 +150,8 @@ class Finish:
         run.log_tags({"weights": source})
         model = in_float32(self.recipe, self.dataset, model)
         self._calibrate(model, run, progress)
+        tuned = self.recipe.tune_search(model, self.dataset.splits["dev"], self.display)
+        run.log_metrics(tuned, progress.epoch)
         for layer in model.layers:
             if isinstance(layer, SequencePooling):
                 layer.fold_query()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from zoo import data
+from zoo.checks import MAX_PENALTY
 from zoo.choices import is_choice
 from zoo.conflicts import Conflict
 from zoo.presets.builtin import PRETRAINED
@@ -258,6 +259,17 @@ class EvaluationConfig(Section):
     @property
     def mode(self) -> Literal["min", "max"]:
         return "min" if self.metric in self.lower_is_better else "max"
+
+
+class WriterEvaluation(EvaluationConfig):
+    """Evaluation of a model that writes by beam search."""
+
+    length_penalties: (
+        Annotated[
+            list[Annotated[float, Field(ge=0, le=MAX_PENALTY)]], Field(min_length=1, max_length=50)
+        ]
+        | None
+    ) = None
 
 
 class TrackingConfig(Section):

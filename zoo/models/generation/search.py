@@ -24,7 +24,12 @@ class TextSearch:
     """Search of texts that a model, or several together, find probable.
 
     A subclass has a `preprocessor` and defines `members`, `decoding` and `default_max_length`.
+
+    Attributes:
+        length_penalty: float. That of a search for which none is given.
     """
+
+    length_penalty = 1.0
 
     takes_glossary = False  # if its inputs are texts
     utility = staticmethod(chrf)  # by which minimum Bayes risk compares texts
@@ -74,7 +79,7 @@ class TextSearch:
                 forbidden words cannot be written, do not fit `max_length`, or contradict each
                 other.
         """
-        options = options or SearchOptions()
+        options = self.completed(options or SearchOptions())
         if options.coverage_penalty and not self.has_attention:
             raise ValueError(
                 f"`coverage_penalty` {self.coverage_rule}; leave it at 0. "
@@ -112,17 +117,24 @@ class TextSearch:
 
         return run
 
-    def scorer(self, length_penalty: float = 1.0, coverage_penalty: float = 0.0):
+    def completed(self, options: SearchOptions) -> SearchOptions:
+        """The options, with the length penalty of the model where a beam search has none."""
+        if options.draws or options.length_penalty is not None:
+            return options
+        return replace(options, length_penalty=self.length_penalty)
+
+    def scorer(self, options: SearchOptions):
         """Scores of given texts, compiled once for each shape of its inputs.
 
         Args:
-            length_penalty, coverage_penalty: See `SearchOptions`.
+            options: A `SearchOptions`, of which both penalties count.
 
         Returns:
             A function from tokens `[batch, max_length]` and encoder inputs to
             `zoo.decoding.Hypotheses` of NumPy arrays.
         """
-        tokenizer, settings = self.preprocessor.tokenizer, (length_penalty, coverage_penalty)
+        tokenizer, options = self.preprocessor.tokenizer, self.completed(options)
+        settings = options.length_penalty, options.coverage_penalty
 
         def run(tokens, *encoder_inputs):
             step, state, mask, normalize = self._searching(encoder_inputs, tokens.shape[-1])

@@ -1,6 +1,7 @@
 """Ensembles: several captioners that describe an image together."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from zoo.models.checks import require_preprocessor
 from zoo.models.generation.ensemble import (
@@ -17,7 +18,7 @@ class CaptionEnsemble(SharedSteps, CaptionWriter):
 
     Each member sees the image by its own CNN, at its own size. All options of `infer` and `score`
     are those of `ImageToText`, without a coverage penalty, because the members attend to grids of
-    their own.
+    their own. The length penalty is the mean of the members'.
 
     Args:
         members: At least two `ImageToText`s with the same vocabulary.
@@ -32,6 +33,7 @@ class CaptionEnsemble(SharedSteps, CaptionWriter):
         self._members = check_members(
             members, ImageToText, "write a text for an image", _differences
         )
+        self.length_penalty = fmean(it.length_penalty for it in self._members)
         self.preprocessor = min(
             (it.preprocessor for it in self._members), key=lambda it: it.sequence_length
         )

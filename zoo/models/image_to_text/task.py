@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.checks import check_number
 from zoo.explain import CaptionMap
 from zoo.images import read_image
 from zoo.models.batching import bucket_size, predict, run_batches
@@ -17,6 +18,7 @@ from zoo.models.gradients import gradient_times_input
 from zoo.models.image_to_text.backbone import ImageToTextBackbone
 from zoo.models.image_to_text.preprocessor import ImageToTextPreprocessor
 from zoo.models.image_to_text.writing import Caption, CaptionWriter, fill
+from zoo.search_options import SEARCH_BOUNDS
 
 __all__ = ["Caption", "ImageToText"]
 
@@ -30,6 +32,11 @@ class ImageToText(CaptionWriter, GenerationTask):
     Args:
         backbone: An `ImageToTextBackbone`.
         preprocessor: An `ImageToTextPreprocessor`, or `None`.
+        length_penalty: float. Wu's alpha in a beam search for which none is given, such as the best
+            on dev: see `zoo.search_options.SearchOptions`. Defaults to `1.0`.
+
+    Raises:
+        ValueError: if the length penalty is out of its range.
 
     Example:
 
@@ -39,6 +46,14 @@ class ImageToText(CaptionWriter, GenerationTask):
 
     backbone_cls = ImageToTextBackbone
     preprocessor_cls = ImageToTextPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, length_penalty=1.0, **kwargs):
+        check_number("length_penalty", length_penalty, *SEARCH_BOUNDS["length_penalty"])
+        super().__init__(backbone, preprocessor, **kwargs)
+        self.length_penalty = length_penalty
+
+    def get_config(self):
+        return super().get_config() | {"length_penalty": self.length_penalty}
 
     def fit(self, x=None, y=None, batch_size=None, validation_data=None, **kwargs):
         if isinstance(validation_data, tuple):

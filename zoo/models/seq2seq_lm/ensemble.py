@@ -1,6 +1,7 @@
 """Ensembles: several models that write one text together."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ class Ensemble(SharedSteps, TextWriter):
 
     At each step of a search the probability of a token is the arithmetic mean of those that the
     members give it. All options of `infer` and `score` are those of `Seq2SeqLM`; attention, as for
-    a coverage penalty, is the mean of the members' attention. Texts are truncated to the smallest
-    `encoder_sequence_length` of the members.
+    a coverage penalty, and the length penalty are the means of the members'. Texts are truncated to
+    the smallest `encoder_sequence_length` of the members.
 
     Args:
         members: At least two `Seq2SeqLM`s with the same vocabularies, languages and purpose.
@@ -42,6 +43,7 @@ class Ensemble(SharedSteps, TextWriter):
             (it.preprocessor for it in self._members),
             key=lambda it: (it.encoder_sequence_length, it.decoder_sequence_length),
         )
+        self.length_penalty = fmean(it.length_penalty for it in self._members)
         self.languages, self.purpose = self._members[0].languages, self._members[0].purpose
 
     def _token_losses(self, inputs, labels):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.checks import check_number
 from zoo.choices import PURPOSES, check_choice
 from zoo.conflicts import check, copy_conflicts
 from zoo.explain import Alignment
@@ -27,6 +28,7 @@ from zoo.models.gradients import gradient_times_input
 from zoo.models.seq2seq_lm.backbone import Seq2SeqLMBackbone
 from zoo.models.seq2seq_lm.preprocessor import Seq2SeqLMPreprocessor
 from zoo.models.seq2seq_lm.writing import MIN_LENGTH, TextWriter
+from zoo.search_options import SEARCH_BOUNDS
 from zoo.tokenizers import CharacterTokenizer, SymbolTokenizer
 
 
@@ -44,10 +46,12 @@ class Seq2SeqLM(TextWriter, GenerationTask):
             copies by its attention, a Transformer by a further one. Defaults to `False`.
         purpose: `"translation"`, `"summarization"` or `"dialogue"`, which decides what `score`
             measures. Defaults to `"translation"`.
+        length_penalty: float. Wu's alpha in a beam search for which none is given, such as the best
+            on dev: see `zoo.search_options.SearchOptions`. Defaults to `1.0`.
 
     Raises:
-        ValueError: if `languages` is not a pair of strings, the backbone cannot copy, or the
-            purpose is unknown.
+        ValueError: if `languages` is not a pair of strings, the backbone cannot copy, the purpose
+            is unknown, or the length penalty out of its range.
 
     Example:
 
@@ -65,10 +69,12 @@ class Seq2SeqLM(TextWriter, GenerationTask):
         languages=None,
         copy=False,
         purpose="translation",
+        length_penalty=1.0,
         **kwargs,
     ):
         _check_languages(languages)
         check_choice("purpose", purpose, PURPOSES)
+        check_number("length_penalty", length_penalty, *SEARCH_BOUNDS["length_penalty"])
         check(copy_conflicts(copy, backbone.attention, backbone.source_vocabulary_size))
         self.pointer_generator: Any = None  # a `PointerGenerator`
         if copy:
@@ -83,12 +89,14 @@ class Seq2SeqLM(TextWriter, GenerationTask):
         self.languages = None if languages is None else tuple(languages)
         self.copy = copy
         self.purpose = purpose
+        self.length_penalty = length_penalty
 
     def get_config(self):
         return super().get_config() | {
             "languages": None if self.languages is None else list(self.languages),
             "copy": self.copy,
             "purpose": self.purpose,
+            "length_penalty": self.length_penalty,
         }
 
     def build_outputs(self, encoded):

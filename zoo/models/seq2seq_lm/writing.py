@@ -209,7 +209,7 @@ class TextWriter(TextSearch):
         candidates: Iterable[Iterable[str]],
         *,
         batch_size: int = 64,
-        length_penalty: float = 1.0,
+        length_penalty: float | None = None,
         coverage_penalty: float = 0.0,
     ) -> list[Translation]:
         """Scores given texts as `infer` scores what it finds, and ranks them.
@@ -231,8 +231,8 @@ class TextWriter(TextSearch):
             ValueError: if the two differ in length, a source has no candidates, or an option is out
                 of its range.
         """
-        # Refuses what it cannot do.
-        self.search(SearchOptions(length_penalty=length_penalty, coverage_penalty=coverage_penalty))
+        options = SearchOptions(length_penalty=length_penalty, coverage_penalty=coverage_penalty)
+        self.search(options)  # refuses what it cannot do
         texts, lists = check_texts(texts), [check_texts(some) for some in candidates]
         if len(lists) != len(texts) or not all(lists):
             raise ValueError(
@@ -243,7 +243,7 @@ class TextWriter(TextSearch):
         written = [text for some in lists for text in some]
         end = self.preprocessor.tokenizer.end_token_id
         targets = [[*ids, end] for ids in self.preprocessor.tokenizer.encode(written)]
-        run_scorer = self.scorer(length_penalty, coverage_penalty)
+        run_scorer = self.scorer(options)
 
         def run(batch):
             tokens, _ = pad(batch.take(targets), batch.length, end)

@@ -13,6 +13,7 @@ class TranscriptSearch(TextSearch):
     """Search by all heads of the members, which are `SpeechToText`s."""
 
     utility = staticmethod(fewer_word_errors)
+    length_penalty = 0.0  # a recording determines the length of its text
 
     @property
     def ctc_share(self) -> float:

@@ -125,7 +125,7 @@ class TranscriptWriter(TranscriptSearch):
         candidates: Iterable[Iterable[str]],
         *,
         batch_size: int = 64,
-        length_penalty: float = 0.0,
+        length_penalty: float | None = None,
         coverage_penalty: float = 0.0,
     ) -> list[Transcription]:
         """Scores given transcripts as `infer` scores what it finds, and ranks them.
@@ -145,8 +145,8 @@ class TranscriptWriter(TranscriptSearch):
             ValueError: if the two differ in length, a recording has no candidates, a text has
                 characters that the model cannot write, or an option is out of its range.
         """
-        penalties = length_penalty, coverage_penalty
-        self.search(TranscriptionOptions(5, *penalties))  # refuses what it cannot do
+        options = TranscriptionOptions(5, length_penalty, coverage_penalty)
+        self.search(options)  # refuses what it cannot do
         recordings, lists = self._read(recordings), [check_texts(some) for some in candidates]
         if len(lists) != len(recordings) or not all(lists):
             raise ValueError(
@@ -159,7 +159,7 @@ class TranscriptWriter(TranscriptSearch):
         targets = [[*self.token_ids("candidates", text), end] for text in written]
         longest = bucket_size(max(map(len, targets), default=1), 16)
         frames = list(map(self.preprocessor.length, recordings))
-        run_scorer = self.scorer(*penalties)
+        run_scorer = self.scorer(options)
 
         def run(batch):
             tokens, _ = pad(batch.take(targets), longest, end)
