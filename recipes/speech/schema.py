@@ -96,6 +96,7 @@ class ModelConfig(Section):
     frequency_mask: Annotated[int, Field(ge=0, le=512)] = 0
     time_mask: Share = 0.0
     num_masks: Annotated[int, Field(ge=0, le=100)] = 2
+    convolution: Annotated[list[Size], Field(max_length=8)] = []
     ctc_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     sequence_length: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 128
 

@@ -87,6 +87,7 @@ LAYERS = [
     (layers.CTCHead, {"vocabulary_size": 3}, STACKED, (2, 5, 3), 2),
     (layers.FrameStacking, {"factor": 2}, STACKED, ((2, 3, 8), (2, 3)), 0),
     (layers.SpecAugment, {"frequency_mask": 2}, STACKED, (2, 5, 4), 0),
+    (layers.SpectrogramConvolution, {"filters": (2, 3)}, STACKED, (2, 5, 3), 4),
     (layers.LogMel, {"sampling_rate": 8000, "frame_length": 200, "hop_length": 80})
     + (RECORDED, ((2, 5, 40), (2, 5)), 0),
     (layers.LinearChainCRF, {"num_tags": 4}, floats(2, 5, 4), (2, 5, 4), 3),

@@ -204,6 +204,10 @@ CASES = {
         ),
         causal=lambda layer, states: layer(states, MEMORY),
     ),
+    "SpectrogramConvolution": Case(
+        lambda **kw: layers.SpectrogramConvolution((2, 3), **kw),
+        lambda layer, states, mask: layer(states, mask),
+    ),
     "WordPointer": Case(lambda **kw: layers.WordPointer([2, -1, 0, 6, 1], **kw), point),
 }
 for pooling in "last max mean concat bahdanau luong_general scaled_dot multi_head".split():

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests.compiled import compiled
-from zoo.layers import FrameStacking, LogMel, SpecAugment
+from zoo.layers import FrameStacking, LogMel, SpecAugment, SpectrogramConvolution
 
 HOP = 80
 
@@ -157,6 +157,35 @@ def test_stacking_joins_neighbouring_steps():
     np.testing.assert_array_equal(to_array(same), inputs)
     with pytest.raises(ValueError, match="`factor` must be an integer of at least 1"):
         FrameStacking(0)
+
+
+def test_convolutions_see_neighbouring_frames_and_bands_of_the_recording_alone():
+    random = np.random.default_rng(0)
+    inputs, mask = random.normal(size=(2, 5, 7)).astype("float32"), np.ones((2, 5), bool)
+    mask[1, 3:] = False
+    layer = SpectrogramConvolution((2, 3))
+    layer.build(inputs.shape, mask.shape)
+    found = to_array(compiled(layer)(inputs, mask))
+    states = np.where(mask[:, :, None], inputs, 0)[..., None]
+    for convolution in layer.convolutions:
+        kernel, bias = (to_array(it) for it in (convolution.kernel, convolution.bias))
+        bands = states.shape[2]
+        steps = -(-bands // 2)
+        before = max((steps - 1) * 2 + 3 - bands, 0) // 2
+        padded = np.pad(states, [(0, 0), (1, 1), (before, 3), (0, 0)])
+        seen = np.stack(
+            [
+                [padded[:, t : t + 3, 2 * band : 2 * band + 3] for band in range(steps)]
+                for t in range(5)
+            ]
+        )  # [frames, bands, batch, 3, 3, filters]
+        sums = np.einsum("tbnwhc,whcf->ntbf", seen, kernel) + bias
+        states = np.maximum(sums, 0) * mask[:, :, None, None]
+    np.testing.assert_allclose(found, states.reshape(2, 5, -1), atol=1e-5)
+    assert layer.compute_output_shape((2, 5, 7), (2, 5)) == found.shape == (2, 5, 2 * 3)
+    for filters, message in (((), "must have a number"), ((4, 0), "an integer of at least 1")):
+        with pytest.raises(ValueError, match=f"`filters` {message}|`filters` must be {message}"):
+            SpectrogramConvolution(filters)
 
 
 @pytest.mark.once

@@ -28,6 +28,7 @@ EXPECTED = Path(__file__).parents[1] / "contracts" / "speech_to_text_answers.jso
 TEXTS = ["ab c", "a", "cabb", "b a"]
 
 VARIANTS = {"ctc": {}, "ctc, gru": {"cell": "gru", "pooling": (1, 3), "bidirectional": False}}
+VARIANTS["ctc, convolution"] = {"convolution": (3, 4)}
 VARIANTS |= {name: {"head": "attention", "attention": name} for name in ("none", *ATTENTIONS)}
 for name in ATTENTIONS:
     if ATTENTIONS.choice(name).needs_one_size:

@@ -66,7 +66,11 @@ def table(tmp_path):
 @pytest.mark.once
 def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     result = run_recipe(
-        speech.RECIPE, "quickstart", [MORSE, *TINY], output=tmp_path / "preset", progress=False
+        speech.RECIPE,
+        "quickstart",
+        [MORSE, *TINY, "model.convolution=[2]"],
+        output=tmp_path / "preset",
+        progress=False,
     )
     assert {"dev/wer", "dev/cer", "dev/exact", "dev/loss", "test/wer"} <= set(result.metrics)
     artifacts = {

@@ -23,6 +23,7 @@ from zoo.layers.pointing import WordPointer
 from zoo.layers.pooling import SequencePooling
 from zoo.layers.recurrent import RecurrentEncoder
 from zoo.layers.spec_augment import SpecAugment
+from zoo.layers.spectrogram_convolution import SpectrogramConvolution
 from zoo.layers.transformer import CausalTransformer, TransformerDecoder
 from zoo.tags import bio_constraints
 
@@ -49,6 +50,7 @@ __all__ = [
     "ScaledDotProductAttention",
     "SequencePooling",
     "SpecAugment",
+    "SpectrogramConvolution",
     "TransformerDecoder",
     "WordPointer",
     "bio_constraints",

@@ -5,7 +5,13 @@ import keras
 from zoo.checks import check_integer
 from zoo.choices import CELLS, SPEECH_ATTENTIONS, SPEECH_HEADS, check_choice
 from zoo.conflicts import check, speech_attention_conflicts, speech_conflicts
-from zoo.layers import FrameStacking, LogMel, RecurrentEncoder, SpecAugment
+from zoo.layers import (
+    FrameStacking,
+    LogMel,
+    RecurrentEncoder,
+    SpecAugment,
+    SpectrogramConvolution,
+)
 from zoo.models.generation import GenerationBackbone
 
 
@@ -52,6 +58,8 @@ class SpeechToTextBackbone(GenerationBackbone):
             `zoo.layers.SpecAugment`. Defaults to `0`.
         time_mask: float. Largest share of its frames that are masked. Defaults to `0.0`.
         num_masks: int. Number of masks of each kind. Defaults to `2`.
+        convolution: The number of filters of each convolution over the spectrogram, in front of the
+            encoder: see `zoo.layers.SpectrogramConvolution`. Defaults to `()`: none.
         dtype: A dtype or dtype policy; the spectrogram is float32 in any case. Defaults to the
             global policy.
 
@@ -88,6 +96,7 @@ class SpeechToTextBackbone(GenerationBackbone):
         frequency_mask=0,
         time_mask=0.0,
         num_masks=2,
+        convolution=(),
         dtype=None,
         **kwargs,
     ):
@@ -109,6 +118,12 @@ class SpeechToTextBackbone(GenerationBackbone):
         self.augment = SpecAugment(
             frequency_mask, time_mask, num_masks, dtype=dtype, name="augment"
         )
+        self.convolve = None
+        if convolution:
+            self.convolve = SpectrogramConvolution(convolution, dtype=dtype, name="convolution")
+            self.convolved_dropout = keras.layers.SpatialDropout1D(
+                dropout, dtype=dtype, name="convolved_dropout"
+            )
         self.stacking = [
             FrameStacking(factor, dtype=dtype, name=f"stacking_{i}")
             for i, factor in enumerate(pooling)
@@ -186,6 +201,7 @@ class SpeechToTextBackbone(GenerationBackbone):
         self.frequency_mask = frequency_mask
         self.time_mask = time_mask
         self.num_masks = num_masks
+        self.convolution = tuple(convolution)
 
     @property
     def samples_per_step(self) -> int:
@@ -216,6 +232,8 @@ class SpeechToTextBackbone(GenerationBackbone):
     def encode_features(self, features, mask):
         """Encodes the spectrogram `[batch, frames, num_mels]` of recordings: see `encode`."""
         states = self.augment(features, mask)
+        if self.convolve is not None:
+            states = self.convolved_dropout(self.convolve(states, mask))
         for stack, encode, drop in zip(self.stacking, self.encoder, self.between, strict=True):
             states, mask = stack(states, mask)
             states, last = encode(states, padding_mask=mask)
@@ -246,4 +264,5 @@ class SpeechToTextBackbone(GenerationBackbone):
             "frequency_mask": self.frequency_mask,
             "time_mask": self.time_mask,
             "num_masks": self.num_masks,
+            "convolution": list(self.convolution),
         }
