@@ -18,7 +18,8 @@ from zoo.tokenizers import train_subword_tokenizer
 from zoo.training.losses import DoublyStochastic, TokenCrossentropy
 from zoo.training.model_schema import DECODER_SIZES
 from zoo.training.pretrained import check_same_sizes
-from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.recipe import TrainingExamples
+from zoo.training.tuning import WriterRecipe
 from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
@@ -27,7 +28,7 @@ SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)  # also "leftmost"
 MIN_LENGTH = 16  # tokens that captions are padded to on dev
 
 
-class CaptioningRecipe(Recipe):
+class CaptioningRecipe(WriterRecipe):
     """Recipe of captioners (one-to-many)."""
 
     Task = ImageToText

@@ -41,6 +41,7 @@ from zoo.training.language_models import (
 from zoo.training.losses import SentenceCrossentropy
 from zoo.training.pretrained import check_same_sizes, digest
 from zoo.training.recipe import TrainingExamples
+from zoo.training.tuning import best_on_dev
 from zoo.training.word_dropout import drop_words
 
 MAX_CHARACTERS = 512  # to which `fit` and `predict` of a tagger of characters pad or cut a sentence
@@ -165,6 +166,8 @@ class TaggingRecipe(EncoderRecipe):
             scheme=tagging_scheme(dataset.labels),
             intents=sorted(set(train.get("intent", ()))),
         )
+        if self.config.evaluation.outside_penalties:
+            model.penalize("O", 0.0)  # refuses what has no such tag, before the training
         if self.language_models:
             self._copy_language_models(backbone)
         elif self.config.training.init_from:
@@ -264,6 +267,33 @@ class TaggingRecipe(EncoderRecipe):
                 self._has_states = True
                 columns = columns | {"text_states": states}
         return columns
+
+    def tune(self, model: TokenClassifier, columns: Columns, display: Display) -> dict[str, float]:
+        """Lowers the score of the tag `O` by the best of `evaluation.outside_penalties`."""
+        penalties, evaluation = self.config.evaluation.outside_penalties, self.config.evaluation
+        if not penalties:
+            return {}
+        present = 0.0
+
+        def penalize(penalty):
+            nonlocal present
+            model.penalize("O", penalty - present)
+            present = penalty
+
+        def score(penalty):
+            penalize(penalty)
+            return model.score(columns)
+
+        best, found = best_on_dev(
+            "outside_penalty",
+            penalties,
+            score,
+            [str(evaluation.metric)],
+            evaluation.lower_is_better,
+            display,
+        )
+        penalize(best)
+        return found
 
     def training_model(self, model: TokenClassifier) -> keras.Model:
         return after_language_models(model) if self._has_states else model

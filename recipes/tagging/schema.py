@@ -169,6 +169,12 @@ class TaggingEvaluation(EvaluationConfig):
         ]
         | None
     ) = None
+    outside_penalties: (
+        Annotated[
+            list[Annotated[float, Field(ge=-100, le=100)]], Field(min_length=1, max_length=50)
+        ]
+        | None
+    ) = None
 
 
 class TaggingTraining(FineTuningConfig, SoftLabelTraining):

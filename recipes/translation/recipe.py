@@ -29,14 +29,15 @@ from zoo.training.distillation.teacher import PROBED, Teacher, all_rows
 from zoo.training.losses import Coverage, TokenCrossentropy
 from zoo.training.model_schema import DECODER_SIZES
 from zoo.training.pretrained import check_same_sizes
-from zoo.training.recipe import Recipe, TrainingExamples
+from zoo.training.recipe import TrainingExamples
+from zoo.training.tuning import WriterRecipe
 from zoo.training.word_dropout import drop_words
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("bidirectional", *DECODER_SIZES)
 
 
-class TranslationRecipe(Recipe):
+class TranslationRecipe(WriterRecipe):
     """Recipe of translators (many-to-many)."""
 
     Task = Seq2SeqLM

@@ -181,6 +181,21 @@ def test_a_saved_preset_loads_the_same_model(models, variant, tmp_path):
         assert copy.preprocessor.encode(SENTENCES) == model.preprocessor.encode(SENTENCES)
 
 
+@pytest.mark.parametrize("variant", ["encoder lstm", "softmax"])
+def test_a_penalized_tag_is_answered_more_rarely(variant):
+    model = make(variant)
+    tag = model.tags[int(np.argmax(model.probabilities(SENTENCES)["tags"].sum(axis=0)))]
+    shares = []
+    for penalty in (0, 1.5, -1.5, 1e3):
+        model.penalize(tag, penalty)
+        found = model.probabilities(SENTENCES)["tags"][:, model.tags.index(tag)]
+        shares.append(found.mean())
+    assert shares[1] < 0.9 * shares[0] and shares[2] == pytest.approx(shares[0], rel=1e-4)
+    assert shares[3] < 1e-6
+    with pytest.raises(ValueError, match="must be one of .* Received: tag='nothing'"):
+        model.penalize("nothing", 1.0)
+
+
 @pytest.mark.parametrize("head", [pytest.param("softmax", marks=pytest.mark.once), "crf"])
 def test_training_learns_tags_from_characters(head):
     """The tag of a word is that of its last character, and the intent is the first tag."""

@@ -49,12 +49,23 @@ def test_run_logs_its_report_and_a_loadable_model(client, tmp_path):
     result = run_recipe(
         tagging.RECIPE,
         "quickstart",
-        [*TINY, "model.attention=scaled_dot"],
+        [
+            *TINY,
+            "model.attention=scaled_dot",
+            "evaluation.metric=token_accuracy",
+            "evaluation.outside_penalties=[0, 2, -2]",
+        ],
         output=tmp_path / "preset",
         progress=False,
     )
     expected = {"dev/token_accuracy", "dev/f1_strict", "test/f1_conlleval", "test/intent_accuracy"}
     assert expected <= set(result.metrics)
+    tuned = client.get_run(result.run_id).data.metrics
+    metric = "outside_penalty/token_accuracy_at_"
+    best = max((0, 2, -2), key=lambda it: tuned[f"{metric}{it}"])
+    assert tuned["outside_penalty"] == best
+    assert len({tuned[f"{metric}{it}"] for it in (0, 2, -2)}) > 1
+    assert tuned["dev/token_accuracy"] == pytest.approx(tuned[f"{metric}{best}"], abs=0.02)
     artifacts = {
         item.path
         for folder in ("", "figures", "attention")
@@ -273,6 +284,15 @@ def test_tags_that_are_no_numbers_of_words_are_refused_before_training():
         run_recipe(
             tagging.RECIPE, "quickstart", [*TINY, "model.head=pointer", "model.attention=bahdanau"]
         )
+
+
+@pytest.mark.once
+def test_a_penalty_of_a_tag_that_the_data_lack_is_refused_before_training():
+    recipe = TaggingRecipe(config("evaluation.outside_penalties=[1]"))
+    dataset = load_data(recipe.config)
+    preprocessor = recipe.prepare(dataset)
+    with pytest.raises(ValueError, match="must be one of NOUN, VERB.*Received: tag='O'"):
+        recipe.build(replace(dataset, labels=("NOUN", "VERB")), preprocessor, "float32")
 
 
 def test_ill_formed_tags_are_repaired_with_a_warning(tmp_path):

@@ -150,7 +150,7 @@ class Finish:
         run.log_tags({"weights": source})
         model = in_float32(self.recipe, self.dataset, model)
         self._calibrate(model, run, progress)
-        tuned = self.recipe.tune_search(model, self.dataset.splits["dev"], self.display)
+        tuned = self.recipe.tune(model, self.dataset.splits["dev"], self.display)
         run.log_metrics(tuned, progress.epoch)
         for layer in model.layers:
             if isinstance(layer, SequencePooling):

@@ -17,7 +17,6 @@ from zoo.training import pretrained
 from zoo.training.devices import with_devices
 from zoo.training.display import Display
 from zoo.training.distillation.teacher import Teacher
-from zoo.training.length_penalty import tune_length_penalty
 from zoo.training.naming import source_name
 from zoo.training.schema import RecipeConfig
 
@@ -213,12 +212,10 @@ class Recipe(ABC):
         """
         return None
 
-    def tune_search(
+    def tune(
         self, model: keras_hub.models.Task, columns: Columns, display: Display
     ) -> dict[str, float]:
-        """Sets the length penalty of the trained model before it is stored.
-
-        It is that of `evaluation.length_penalties` with the best score on dev.
+        """Sets what of the trained model is chosen on dev, before it is stored.
 
         Args:
             model: The model.
@@ -226,24 +223,9 @@ class Recipe(ABC):
             display: Shows the progress.
 
         Returns:
-            The score of each, to be logged; `{}` where the recipe has none, the default.
+            Metrics to log: the scores of what was tried. Defaults to none, `{}`.
         """
-        penalties = getattr(self.config.evaluation, "length_penalties", None)
-        if not penalties:
-            return {}
-        return tune_length_penalty(
-            model,
-            penalties,
-            lambda penalty: self.search_scores(model, columns, length_penalty=penalty),
-            self.config.evaluation.lower_is_better,
-            display,
-        )
-
-    def search_scores(
-        self, model: keras_hub.models.Task, columns: Columns, **search: Any
-    ) -> dict[str, float]:
-        """Scores a search with options on the dev split. Defaults to `model.score`."""
-        return model.score(columns, **search)
+        return {}
 
     def gates(self) -> list[Gate]:
         """The gates that a model must pass to be registered.
