@@ -30,6 +30,7 @@ ANSWERS = {
     "bilstm_crf_kaist_ko_upos": ("나는 간다 .", ["PRON", "VERB", "PUNCT"]),
     "bilstm_attention_snips_en": ("play some jazz", ["O", "O", "B-genre"]),
     "bilstm_crf_klue_ner_ko": ("서울에서", ["B-LC", "I-LC", "O", "O"]),
+    "bilstm_crf_wnut17_en": ("I live in Seoul", ["O", "O", "O", "B-location"]),
     "transformer_pronouns_ko_en": ("컵에 물을 따랐다 .", ["O"] * 4),
     "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
     "gru_attention_fsdd_digits_en": (SEVEN, "seven"),
