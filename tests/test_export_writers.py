@@ -74,7 +74,7 @@ def test_a_graph_searches_batches_and_lengths_of_any_size(exported, translator):
     directory, check = exported
     assert check.sentences == 6 and 0 <= check.difference <= 1e-5
     run = formats.SavedModel.load(directory)
-    search = {"beam": 3, "n_best": 2, "max_length": 12}
+    search = {"beam": 3, "n_best": 2, "max_length": 12, "length_penalty": 1.0}
     found = translated(translator, run, SOURCES, search)
     weights = found["attention"]  # [batch, n, target, source]
     for row, n in np.ndindex(found["lengths"].shape):
@@ -187,7 +187,7 @@ def test_the_snippets_need_neither_zoo_nor_keras(exported, translator):
         capture_output=True,
         text=True,
     )
-    search = {"max_length": 12, "beam": 3, "n_best": 2}
+    search = {"max_length": 12, "beam": 3, "n_best": 2, "length_penalty": 1.0}
     answer = translator.infer(SOURCES, **search)[SOURCES.index("three two")]
     lines = [f"{it.text} ({it.score:.2f})" for it in answer.hypotheses]
     assert said.stdout == "\n".join([str(search), *lines, ""])
