@@ -89,7 +89,7 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         ]
 
     def fits(self, sentences: Sequence[Sequence[str]]) -> list[bool]:
-        """Whether `encode` takes each sentence: of any length, unless an encoder limits it."""
+        """For each sentence, true if `encode` takes it: any, unless an encoder limits the length."""
         return [True] * len(sentences)
 
     def collate(self, encoded, length: int) -> dict[str, np.ndarray]:
