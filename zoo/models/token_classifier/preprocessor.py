@@ -89,7 +89,7 @@ class TokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         ]
 
     def fits(self, sentences: Sequence[Sequence[str]]) -> list[bool]:
-        """For each sentence, true if `encode` takes it: any, unless an encoder limits the length."""
+        """For each sentence, true if `encode` takes it: all but those too long for an encoder."""
         return [True] * len(sentences)
 
     def collate(self, encoded, length: int) -> dict[str, np.ndarray]:
