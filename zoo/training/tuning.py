@@ -54,8 +54,8 @@ class WriterRecipe(Recipe):
     ) -> dict[str, float]:
         """Sets the length penalty to the best of `evaluation.length_penalties`.
 
-        By the score by which models of the task are compared, such as BLEU. A model that was
-        trained with label smoothing writes too short texts without.
+        By the score by which models of the task are compared, such as BLEU. Where dev has longer
+        texts than others, the best on dev may be worse on these.
         """
         evaluation: Any = self.config.evaluation
         penalties, task = evaluation.length_penalties, task_of(type(model))
