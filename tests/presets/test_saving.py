@@ -69,6 +69,20 @@ def test_large_weights_are_compressed(saved):
     assert found == {(True, "gzip", True), (False, None, False)}
 
 
+def test_weights_take_less_room_than_by_gzip(saved, tmp_path):
+    sizes = []
+    with h5py.File(saved[0] / "model.weights.h5") as file, h5py.File(tmp_path / "x", "w") as other:
+
+        def compare(name, item):
+            if isinstance(item, h5py.Dataset) and item.chunks:
+                options = {"compression": "gzip", "shuffle": True, "chunks": item.shape}
+                plain = other.create_dataset(name, data=item[()], **options)
+                sizes.append((item.id.get_storage_size(), plain.id.get_storage_size()))
+
+        file.visititems(compare)
+    assert sizes and all(size < 0.95 * plain for size, plain in sizes)
+
+
 def test_files_are_stored_in_half_precision(saved):
     values = weights_of(saved[0])
     assert {str(value.dtype) for value in values.values()} == {"float16"}

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _DTYPES = ("float16", "float32")
 OTHER_FILES_BYTES = 1 << 20  # upper bound of the files besides the weights
-# Lossless. Shuffling groups the bytes of the exponents, which have few distinct values.
-COMPRESSION = {"compression": "gzip", "shuffle": True}
 MIN_COMPRESSED_BYTES = 1 << 10
 LAYOUT = ("v110", "v110")  # HDF5 version: a preset of 300 arrays is 10 % smaller than in the oldest
 
@@ -193,11 +192,30 @@ def _rewrite(path, dtype):
                         f"({np.finfo(dtype).max:.0f}): train again, or save with "
                         f"`dtype='float32'`. Received: {name} of {path.name}"
                     )
-            options = {}
-            if value.nbytes >= MIN_COMPRESSED_BYTES:
+            if value.nbytes < MIN_COMPRESSED_BYTES:
+                dataset = new.create_dataset(name, data=value)
+            else:
                 # One chunk: the index of several takes a kilobyte or more.
-                options = COMPRESSION | {"chunks": value.shape}
-            new.create_dataset(name, data=value, **options).attrs.update(item.attrs)
+                options = {"chunks": value.shape, "compression": "gzip", "shuffle": True}
+                dataset = new.create_dataset(name, value.shape, value.dtype, **options)
+                dataset.id.write_direct_chunk((0,) * value.ndim, _compressed(value))
+            dataset.attrs.update(item.attrs)
 
         old.visititems(copy)
     path.write_bytes(content.getbuffer())
+
+
+def _compressed(value):
+    """The chunk of an array as HDF5's filters `shuffle` and `gzip` would store it, but smaller.
+
+    Lossless. The first bytes of all weights, which have the exponents, come first, then the second
+    ones. Each group has Huffman codes of its own, and no repetitions are looked for: weights have
+    none, and those that are found by chance cost 4 % more than they save.
+    """
+    import numpy as np
+
+    groups = np.frombuffer(value.tobytes(), "uint8").reshape(-1, value.itemsize).T
+    deflate, content = zlib.compressobj(strategy=zlib.Z_RLE), b""
+    for group in groups:
+        content += deflate.compress(group.tobytes()) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return content + deflate.flush()
