@@ -12,6 +12,7 @@ from recipes.captioning.encoder import load_weights, split
 from recipes.captioning.report import report
 from recipes.captioning.schema import CaptioningConfig
 from zoo.data import Columns, Dataset
+from zoo.metrics import caption_score_each
 from zoo.models import ImageToText, ImageToTextBackbone, ImageToTextPreprocessor
 from zoo.models.batching import batches, predict
 from zoo.tokenizers import train_subword_tokenizer
@@ -19,8 +20,9 @@ from zoo.training.losses import DoublyStochastic, TokenCrossentropy
 from zoo.training.model_schema import DECODER_SIZES
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
-from zoo.training.tuning import WriterRecipe
+from zoo.training.rewards import DRAWN, PolicyGradient, advantages, learned_from, mean_scores
 from zoo.training.word_dropout import drop_words
+from zoo.training.writing import WriterRecipe
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("encoder", "widths", "encoder_output", "image_size", "gate", *DECODER_SIZES)
@@ -79,19 +81,32 @@ class CaptioningRecipe(WriterRecipe):
 
     @property
     def examples_vary_by_epoch(self) -> bool:
-        tokenizer = self.config.tokenizer
-        return self.config.training.flip or tokenizer.sampling > 0 or tokenizer.word_dropout > 0
+        training, tokenizer = self.config.training, self.config.tokenizer
+        is_random = training.flip or tokenizer.sampling > 0 or tokenizer.word_dropout > 0
+        return is_random or bool(training.rewards)
+
+    def write(self, model, columns, rows, **search):
+        frozen, trained = self._split(model)
+        if trained is None:
+            grids = features(model, frozen, columns["image"])
+            return model.caption_features(grids[rows.start : rows.stop], **search)
+        return model.infer(columns["image"][rows.start : rows.stop], **search)
+
+    def references(self, columns):
+        return columns["captions"]
+
+    def score_each(self, references, texts, name):
+        return caption_score_each(references, texts, name)
 
     def examples(self, model: ImageToText, columns: Columns, epoch: int) -> TrainingExamples:
-        tokenizer = self.config.tokenizer
-        return self._examples(
-            model,
-            columns,
-            epoch,
-            self.config.training.flip,
-            tokenizer.sampling,
-            tokenizer.word_dropout,
-        )
+        training, tokenizer = self.config.training, self.config.tokenizer
+        if DRAWN not in columns:
+            augmentation = training.flip, tokenizer.sampling, tokenizer.word_dropout
+            return self._examples(model, columns, epoch, *augmentation)
+        drawn, rewards = columns[DRAWN], training.rewards or []
+        captions = [[one["text"] for one in texts] for texts in drawn]
+        examples = self._examples(model, columns | {"captions": captions}, epoch)
+        return learned_from(examples, advantages(drawn, rewards), mean_scores(drawn, rewards))
 
     def _examples(
         self, model, columns, epoch=0, flip=False, sampling=0.0, word_dropout=0.0
@@ -153,10 +168,11 @@ class CaptioningRecipe(WriterRecipe):
         return self._trained
 
     def compile_options(self, model) -> dict:
-        return {
-            "loss": TokenCrossentropy(self.config.training.label_smoothing),
-            "weighted_metrics": [],
-        }
+        training = self.config.training
+        loss = TokenCrossentropy(training.label_smoothing)
+        if training.rewards:
+            loss = PolicyGradient(training.drawn_temperature)
+        return {"loss": loss, "weighted_metrics": []}
 
     def measure(self, model: ImageToText, columns: Columns) -> dict[str, float]:
         """Scores greedy search, which is faster than beam search; and the loss of the captions."""

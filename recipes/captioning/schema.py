@@ -20,12 +20,14 @@ from zoo.training.schema import (
     Section,
     Share,
     Size,
-    TrainingConfig,
     WriterEvaluation,
+    WriterTraining,
+    drawn_text_conflicts,
     one_of,
 )
 
 Side = Annotated[int, Field(ge=8, le=1024)]
+Reward = Literal["bleu_4", "cider_d"]
 
 
 class CaptioningData(DataConfig):
@@ -101,9 +103,10 @@ class ModelConfig(DecoderConfig):
             )
 
 
-class CaptioningTraining(TrainingConfig):
+class CaptioningTraining(WriterTraining):
     """Optimizer, and what is special to captions."""
 
+    rewards: Annotated[list[Reward], Field(min_length=1)] | None = None  # type: ignore[assignment]
     flip: bool = False
     doubly_stochastic: Annotated[float, Field(ge=0, le=1000)] = 0.0
 
@@ -136,6 +139,13 @@ class CaptioningConfig(RecipeConfig):
                 "training.init_from includes the weights of the CNN: set one of the two null",
                 training__init_from=self.training.init_from,
                 model__weights=self.model.weights,
+            )
+        yield from drawn_text_conflicts(self.training, self.tokenizer)
+        if self.training.rewards and self.training.flip:
+            yield Conflict(
+                "a caption is drawn for an image as it is: set flip false",
+                training__rewards=self.training.rewards,
+                training__flip=self.training.flip,
             )
         if self.training.doubly_stochastic and self.model.attention == "none":
             yield Conflict(

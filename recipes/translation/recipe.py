@@ -11,6 +11,7 @@ from recipes.translation.comparison import compare
 from recipes.translation.report import report
 from recipes.translation.schema import TranslationConfig
 from zoo.data import Columns, Dataset
+from zoo.metrics import translation_score_each
 from zoo.models import Seq2SeqLM, Seq2SeqLMBackbone, Seq2SeqLMPreprocessor
 from zoo.tokenizers import (
     train_character_tokenizer,
@@ -30,8 +31,9 @@ from zoo.training.losses import Coverage, TokenCrossentropy
 from zoo.training.model_schema import DECODER_SIZES
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
-from zoo.training.tuning import WriterRecipe
+from zoo.training.rewards import DRAWN, PolicyGradient, advantages, learned_from, mean_scores
 from zoo.training.word_dropout import drop_words
+from zoo.training.writing import WriterRecipe
 
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = ("bidirectional", *DECODER_SIZES)
@@ -95,11 +97,11 @@ class TranslationRecipe(WriterRecipe):
             **settings.decoder(),
         )
         known = getattr(self.initial_model, "languages", None)
-        languages = dataset.languages if len(dataset.languages) == 2 else known
+        self._languages = dataset.languages if len(dataset.languages) == 2 else known
         model = Seq2SeqLM(
             backbone,
             preprocessor,
-            languages=languages,
+            languages=self._languages,
             copy=settings.copy,
             purpose=self.purpose,
         )
@@ -126,14 +128,25 @@ class TranslationRecipe(WriterRecipe):
     def examples_vary_by_epoch(self) -> bool:
         training, tokenizer = self.config.training, self.config.tokenizer
         is_drawn = training.by_sequence and training.teacher_weight < 1
-        is_drawn = is_drawn or self.config.data.synthetic is not None
+        is_drawn = is_drawn or bool(training.rewards) or self.config.data.synthetic is not None
         return tokenizer.sampling > 0 or tokenizer.word_dropout > 0 or is_drawn
+
+    def write(self, model, columns, rows, **search):
+        return model.infer(columns["source"][rows.start : rows.stop], **search)
+
+    def references(self, columns):
+        return columns["target"]
+
+    def score_each(self, references, texts, name):
+        language = self._languages[-1] if self._languages else None
+        return translation_score_each(references, texts, name, language)
 
     def examples(self, model: Seq2SeqLM, columns: Columns, epoch: int) -> TrainingExamples:
         preprocessor, settings = model.preprocessor, self.config.tokenizer
         seed, synthetic = self.config.seed, self.config.data.synthetic
         if synthetic:
             columns = back_translation.of_epoch(columns, synthetic.ratio, seed, epoch)
+        columns, scores = self._drawn_pairs(columns)
         columns = self._without_long_pairs(preprocessor, self._pairs(columns, epoch))
         seeds = np.random.SeedSequence([seed, epoch]).generate_state(2)
         sources = preprocessor.encode_source(columns["source"], settings.sampling, int(seeds[0]))
@@ -165,7 +178,23 @@ class TranslationRecipe(WriterRecipe):
             )
 
         tokens = [len(s) + len(t) for s, t in zip(sources, targets, strict=True)]
-        return TrainingExamples(lengths, collate, tokens)
+        examples = TrainingExamples(lengths, collate, tokens)
+        if "advantage" in columns:
+            return learned_from(examples, columns["advantage"], scores)
+        return examples
+
+    def _drawn_pairs(self, columns: Columns) -> tuple[Columns, dict[str, float]]:
+        """The pairs of sources and the texts that were drawn for them, and the mean scores."""
+        if DRAWN not in columns:
+            return columns, {}
+        drawn, rewards = columns[DRAWN], self.config.training.rewards or []
+        known = zip(columns["source"], drawn, strict=True)
+        pairs = {
+            "source": [source for source, texts in known for _ in texts],
+            "target": [text["text"] for row in drawn for text in row],
+            "advantage": advantages(drawn, rewards),
+        }
+        return pairs, mean_scores(drawn, rewards)
 
     def _pairs(self, columns: Columns, epoch: int) -> Columns:
         """The pairs of an epoch: true targets, and in place of some those of the teacher."""
@@ -222,6 +251,8 @@ class TranslationRecipe(WriterRecipe):
     def compile_options(self, model) -> dict:
         settings = self.config.training
         loss = TokenCrossentropy(settings.label_smoothing)
+        if settings.rewards:
+            loss = PolicyGradient(settings.drawn_temperature)
         if settings.by_word:
             loss = WordDistillation(
                 settings.temperature, settings.teacher_weight, settings.label_smoothing

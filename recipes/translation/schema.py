@@ -20,6 +20,8 @@ from zoo.training.schema import (
     Section,
     Share,
     WriterEvaluation,
+    WriterTraining,
+    drawn_text_conflicts,
     one_of,
 )
 
@@ -27,6 +29,7 @@ Algorithm = Literal["unigram", "bpe", "characters", "symbols"]
 # Metrics of symbols, such as phones, which have neither BLEU nor the like.
 ERROR_RATES = frozenset({"word_error_rate", "phone_error_rate"})
 OF_SYMBOLS = ERROR_RATES | {"loss", "perplexity", None}
+Reward = Literal["bleu", "chrf"]
 Files = str | list[str] | None
 
 
@@ -129,9 +132,10 @@ with warnings.catch_warnings():
             yield from copy_conflicts(self.copy, self.attention)
 
 
-class TranslationTraining(DistilledTraining):
+class TranslationTraining(DistilledTraining, WriterTraining):
     """Training on the translations of a teacher, and on its probabilities of words."""
 
+    rewards: Annotated[list[Reward], Field(min_length=1)] | None = None  # type: ignore[assignment]
     coverage: Annotated[float, Field(ge=0, le=1000)] = 0.0
     teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
@@ -194,6 +198,15 @@ class TranslationConfig(DistilledRecipe):
                 "error rates measure targets of symbols, other metrics texts: set another metric",
                 tokenizer__algorithm=self.tokenizer.algorithm,
                 evaluation__metric=metric,
+            )
+        yield from drawn_text_conflicts(self.training, self.tokenizer)
+        if self.training.rewards and (self.training.teachers or self.data.synthetic):
+            yield Conflict(
+                "drawn texts are in the place of a teacher's, and of synthetic sources: set the "
+                "others null",
+                training__rewards=self.training.rewards,
+                training__teacher=self.training.teacher,
+                data__synthetic=self.data.synthetic and self.data.synthetic.model,
             )
         if self.data.unlabelled and self.training.teacher_mode == "word":
             yield Conflict(

@@ -232,3 +232,13 @@ def test_mistakes_are_reported_before_heavy_imports():
         "  model.unit: there is no such key. Did you mean model.units? Received: 3",
         "[]",
     ]
+
+
+def test_settings_that_were_chosen_for_a_model_to_start_from_stay_with_another():
+    file = {"model": {"sequence_length": 400, "units": 7}}
+    other = "training.init_from=lstm_nsmc_ko"
+    fresh = resolved(other, "model.units=9", **file).model
+    assert (fresh.sequence_length, fresh.units) == (128, 9)  # that of the model takes its place
+    started = resolved(other, training={"init_from": "lstm_wikitext2_en"}, **file)
+    assert started.training.init_from == "lstm_nsmc_ko"
+    assert (started.model.sequence_length, started.model.units) == (400, 7)

@@ -23,7 +23,12 @@ from zoo.metrics.speech import (
 )
 from zoo.metrics.summarization import summary_score_each, summary_scores
 from zoo.metrics.tagging import per_tag_table, tag_confusion, tagging_scores, unknown_tags
-from zoo.metrics.translation import bleu_by_length, signatures, translation_scores
+from zoo.metrics.translation import (
+    bleu_by_length,
+    signatures,
+    translation_score_each,
+    translation_scores,
+)
 
 __all__ = [
     "Behaviour",
@@ -52,6 +57,7 @@ __all__ = [
     "summary_scores",
     "tag_confusion",
     "tagging_scores",
+    "translation_score_each",
     "translation_scores",
     "unknown_tags",
     "word_confusion",

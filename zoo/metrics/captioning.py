@@ -64,26 +64,37 @@ def caption_scores(
 
 
 def caption_score_each(
-    references: Sequence[Sequence[str]], hypotheses: Sequence[str]
+    references: Sequence[Sequence[str]], hypotheses: Sequence[str], metric: str = "cider_d"
 ) -> list[float]:
-    """CIDEr-D of each caption; their mean is `cider_d` of `caption_scores`.
-
-    N-grams are weighted by their inverse document frequency over the given images, so that a
-    single image always scores 0.
+    """The score of each caption by one metric.
 
     Args:
         references: See `caption_scores`.
         hypotheses: See `caption_scores`.
+        metric: `"cider_d"`, of which the mean is that of `caption_scores`: n-grams are weighted by
+            their inverse document frequency over the given images, so that a single image always
+            scores 0; or `"bleu_4"`, by sacreBLEU with exponential smoothing and effective order,
+            which one sentence needs. Defaults to `"cider_d"`.
 
     Returns:
-        A score for each image, between 0 and 1,000.
+        A score for each image, between 0 and 1,000, or 100 of BLEU.
 
     Raises:
-        ValueError: if there is nothing to score, references and captions differ in number, or an
-            image has no reference.
+        ValueError: if the metric is unknown, there is nothing to score, references and captions
+            differ in number, or an image has no reference.
         TypeError: if a text is not a string.
     """
-    return _cider_d(*_counted(*_checked(references, hypotheses)))
+    if metric not in ("cider_d", "bleu_4"):
+        raise ValueError(f"`metric` must be cider_d or bleu_4. Received: metric={metric!r}")
+    references, hypotheses = _counted(*_checked(references, hypotheses))
+    if metric == "cider_d":
+        return _cider_d(references, hypotheses)
+    need("train", "Measuring", "sacrebleu")
+    from sacrebleu.metrics import BLEU
+
+    bleu = BLEU(lowercase=True, tokenize="none", force=True, effective_order=True)
+    pairs = zip(hypotheses, references, strict=True)
+    return [bleu.sentence_score(text, captions).score for text, captions in pairs]
 
 
 def caption_signatures(references: Sequence[Sequence[str]]) -> dict[str, str]:

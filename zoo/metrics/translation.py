@@ -61,6 +61,36 @@ def translation_scores(
     }
 
 
+def translation_score_each(
+    references: Sequence[str | Sequence[str]],
+    hypotheses: Sequence[str],
+    metric: str = "chrf",
+    language: str | None = None,
+) -> list[float]:
+    """The score of each translation by one metric.
+
+    Args:
+        references, hypotheses, language: See `translation_scores`.
+        metric: `"chrf"`, or `"bleu"` with exponential smoothing and effective order, which one
+            sentence needs. Defaults to `"chrf"`.
+
+    Returns:
+        A score between 0 and 100 for each hypothesis.
+
+    Raises:
+        ValueError: if the metric is unknown, there is nothing to score, a hypothesis has no
+            reference, or references and hypotheses differ in number.
+        TypeError: if a text is not a string.
+    """
+    if metric not in ("bleu", "chrf"):
+        raise ValueError(f"`metric` must be bleu or chrf. Received: metric={metric!r}")
+    references, hypotheses = checked_texts(references, hypotheses)
+    scorer = _metrics(language)[metric]
+    scorer.effective_order = True
+    pairs = zip(hypotheses, references, strict=True)
+    return [scorer.sentence_score(text, known).score for text, known in pairs]
+
+
 def signatures(language: str | None = None) -> dict[str, str]:
     """Signatures of the scores, with which they can be reproduced.
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import keras
     import keras_hub
 
-    from zoo.data import Dataset
+    from zoo.data import Columns, Dataset
 
 RECIPE_FILE, STATE_FILE, BEST_FILE, MODEL_FOLDER = "recipe.yaml", "state.npz", "best.npz", "model"
-EPOCH_FILE, FINISHING_FOLDER = "epoch-{:05}.npz", "finishing"
+EPOCH_FILE, FINISHING_FOLDER, DRAWN_FILE = "epoch-{:05}.npz", "finishing", "drawn-{}.json"
 
 
 class CheckpointError(OSError):
@@ -133,6 +133,7 @@ class Checkpoint:
     `RunManifest`) also when the run is resumed, `state.npz` (model, optimizer, seeds,
     `TrainerState`) at each checkpoint, `best.npz` whenever the model is the best so far, and with
     `training.average_last` the weights of that many last epochs, `epoch-00001.npz` and so on.
+    `drawn-0.json` and that of the present epoch have what the model drew for it, if it did.
     After training, `finishing/` holds the final preset and marks of the steps that are done.
 
     Args:
@@ -266,6 +267,34 @@ class Checkpoint:
             return RunManifest(**read_yaml(path.read_text("utf-8")))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
             raise self._unreadable(path, error) from error
+
+    def drawn(self, epoch: int, draw: Callable[[], "Columns"]) -> "Columns":
+        """What a model drew for an epoch, from the disk where it is known.
+
+        The first epoch's is kept, from which a resumed run counts the steps, and the latest one's.
+
+        Args:
+            epoch: int. The epoch, from 0.
+            draw: Function that draws. What it returns, if anything, is stored as JSON.
+
+        Raises:
+            CheckpointError: if it cannot be written or read.
+        """
+        file = self.folder / DRAWN_FILE.format(epoch)
+        if file.is_file():
+            try:
+                return json.loads(file.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise self._unreadable(file, error) from error
+        if not (found := draw()):
+            return found
+        text = json.dumps(found, ensure_ascii=False)
+        with self._writing(file.name) as path, atomic_write(path) as temporary:
+            temporary.write_text(text, "utf-8")
+        for other in self.folder.glob(DRAWN_FILE.format("*")):
+            if other.name not in (DRAWN_FILE.format(0), file.name):
+                other.unlink()
+        return found
 
     def save(self, model: "keras.Model", progress: TrainerState) -> None:
         """Writes the state of training, replacing the previous one and what followed from it.

@@ -59,8 +59,8 @@ def load(
         overrides: Changes to it, each `key.sub=value`; split at the first `=`, the value is read
             as YAML.
             `data.train` replaces a named dataset of the file, `training.init_from` the settings
-            of its model, and `model.backbone` those of its encoder and tokenizer, unless they are
-            overridden too.
+            of its model, if the file names none to start from, and `model.backbone` those of its
+            encoder and tokenizer, unless they are overridden too.
         source: Name of the recipe in error messages. Defaults to the path.
 
     Returns:
@@ -201,10 +201,12 @@ def _outdated(
 
     Files to train on replace the named dataset of the file, with the description, names, metric
     and gate that were chosen for it. A model to start from replaces the architecture of the file,
-    and a KerasHub encoder that of its encoder and its tokenizer.
+    unless the file names one too, for which its settings were chosen; and a KerasHub encoder that
+    of its encoder and its tokenizer.
     """
     found: set[KeyPath] = set()
-    if ("training", "init_from") in given and _get(values, "training", "init_from") is not None:
+    is_started = ("training", "init_from") in given and _get(values, "training", "init_from")
+    if is_started and not _get(file, "training", "init_from"):
         found |= {("model", *path) for path in _leaves(file.get("model", {}))}
     if ("model", "backbone") in given and _get(values, "model", "backbone") is not None:
         own = getattr(schema.model_fields["model"].annotation, "own_encoder", ())

@@ -84,6 +84,7 @@ def train(
         seconds = time.perf_counter() - start
         num_examples = sum(batch.num_real for batch in remaining)
         trained = {name: total / len(plan) for name, total in progress.sums.items()}
+        trained |= data.scores
         with averaged_weights(model):
             measured = evaluate()
             if settings.average_last:

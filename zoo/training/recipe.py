@@ -2,8 +2,8 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import keras
@@ -29,6 +29,8 @@ class TrainingExamples:
         lengths: Length of each example, which decides its bucket.
         collate: Function `(indices, length)` that returns a batch `(x, y)` of NumPy arrays.
         tokens: Number of tokens of each example, for the throughput. Defaults to its length.
+        scores: Scores of what is learned, such as of texts that the model drew, which are logged
+            with the epoch. Defaults to none.
         in_order: Whether each batch has the examples that follow those of the batch before, because
             a state is carried from batch to batch. All must have one length. Defaults to `False`:
             in each epoch another order.
@@ -37,6 +39,7 @@ class TrainingExamples:
     lengths: Sequence[int]
     collate: Callable[[np.ndarray, int], tuple]
     tokens: Sequence[int] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     in_order: bool = False
 
 
@@ -99,6 +102,21 @@ class Recipe(ABC):
         self, model: keras_hub.models.Task, columns: Columns, epoch: int
     ) -> TrainingExamples:
         """Encodes `training_columns` for one epoch."""
+
+    def draw(self, model: keras_hub.models.Task, columns: Columns, epoch: int) -> Columns:
+        """What the model writes before an epoch, to learn from in it: further columns.
+
+        They are stored with the checkpoint, as JSON, so that a resumed epoch has the same.
+
+        Args:
+            model: The model, with the weights at the start of the epoch.
+            columns: `training_columns`.
+            epoch: int. The epoch, from 0.
+
+        Returns:
+            Columns, which `examples` finds among the others. Defaults to none.
+        """
+        return {}
 
     @property
     def examples_vary_by_epoch(self) -> bool:

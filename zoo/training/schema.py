@@ -19,6 +19,8 @@ from zoo.checks import MAX_PENALTY
 from zoo.choices import is_choice
 from zoo.conflicts import Conflict
 from zoo.presets.builtin import PRETRAINED
+from zoo.sampling_options import MAX_TEMPERATURE
+from zoo.search_options import MIN_TEMPERATURE
 
 if TYPE_CHECKING:
     from zoo.data import Dataset
@@ -237,6 +239,52 @@ class TrainingConfig(Section):
                 "average_trigger + 2",
                 patience=self.patience,
                 average_trigger=self.average_trigger,
+            )
+
+
+class WriterTraining(TrainingConfig):
+    """Training of a model that writes, which may learn from the scores of texts that it draws.
+
+    A schema whose recipe can do so restricts the names of `rewards`.
+    """
+
+    rewards: Annotated[list[str], Field(min_length=1)] | None = None
+    drawn_texts: Annotated[int, Field(ge=2, le=100)] = 5
+    drawn_temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = 0.5
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if not self.rewards:
+            return
+        if self.init_from is None:
+            yield Conflict(
+                "a model that cannot write yet draws nothing to learn from: set init_from, or "
+                "rewards null",
+                rewards=self.rewards,
+                init_from=None,
+            )
+        for name in ("label_smoothing", "r_drop"):
+            if value := getattr(self, name):
+                yield Conflict(
+                    f"rewards are in the place of the cross-entropy: set {name} 0",
+                    rewards=self.rewards,
+                    **{name: value},
+                )
+        if self.devices != 1:
+            yield Conflict(
+                "one process draws the texts: set devices 1",
+                rewards=self.rewards,
+                devices=self.devices,
+            )
+
+
+def drawn_text_conflicts(training: WriterTraining, tokenizer: Any) -> Iterator[Conflict]:
+    """Yields the settings of a section `tokenizer` by which a drawn text would not be learned."""
+    for name in ("sampling", "word_dropout"):
+        if training.rewards and (value := getattr(tokenizer, name)):
+            yield Conflict(
+                f"texts are learned with the tokens that were drawn: set {name} 0",
+                **{"training__rewards": training.rewards, f"tokenizer__{name}": value},
             )
 
 

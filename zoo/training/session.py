@@ -191,7 +191,7 @@ class Session:
             **self._settings(output),
         )
         checkpoint.create(manifest, in_float32(self.recipe, dataset, model), dataset)
-        self._examples = self.recipe.examples(model, self._columns, 0)
+        self._examples = self._examples_of(model, checkpoint, 0)
         boundaries = default_boundaries(self._examples.lengths, settings.buckets)
         self._compile(model, boundaries)
         return model, TrainerState(boundaries=boundaries)
@@ -200,7 +200,7 @@ class Session:
         first = zoo.load(checkpoint.model)
         model = self.recipe.build(self.dataset, first.preprocessor, self.config.training.precision)
         model.set_weights(first.get_weights())  # also those that the training model lacks
-        self._examples = self.recipe.examples(model, self._columns, 0)
+        self._examples = self._examples_of(model, checkpoint, 0)
         self._compile(model, checkpoint.progress().boundaries)
         progress = checkpoint.restore(self._training_model)
         progress.unlogged = [it for it in progress.unlogged if it[0] not in run.logged_steps]
@@ -213,6 +213,10 @@ class Session:
         if self.config.training.devices != 1:
             self._twin = Twin(self._group, recipe, self.dataset, model, examples, boundaries)
         self._training_model = compiled(recipe, model, examples, boundaries)
+
+    def _examples_of(self, model, checkpoint, epoch) -> TrainingExamples:
+        drawn = checkpoint.drawn(epoch, lambda: self.recipe.draw(model, self._columns, epoch))
+        return self.recipe.examples(model, self._columns | drawn, epoch)
 
     def _measure_initial(self, manifest) -> None:
         """Scores the model of `training.init_from` on dev, for the gate; once in a run."""
@@ -267,7 +271,7 @@ class Session:
         def examples(epoch: int) -> TrainingExamples:
             if epoch == 0 or not self.recipe.examples_vary_by_epoch:
                 return self._examples
-            return self.recipe.examples(model, self._columns, epoch)
+            return self._examples_of(model, checkpoint, epoch)
 
         def evaluate() -> dict[str, float]:
             try:

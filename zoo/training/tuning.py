@@ -1,14 +1,8 @@
 """Settings of a trained model that are chosen on dev, before it is stored."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
 
-import keras_hub
-
-from zoo.data import Columns
-from zoo.tasks import task_of
 from zoo.training.display import Display
-from zoo.training.recipe import Recipe
 
 
 def best_on_dev(
@@ -44,35 +38,3 @@ def best_on_dev(
     display.say(f"{shown} {best:g} is kept in the model")
     scored = {f"{name}/{metric}_at_{value:g}": score for value, score in found.items()}
     return best, {**scored, name: best}
-
-
-class WriterRecipe(Recipe):
-    """Recipe of a model that writes by beam search, with `WriterEvaluation`."""
-
-    def tune(
-        self, model: keras_hub.models.Task, columns: Columns, display: Display
-    ) -> dict[str, float]:
-        """Sets the length penalty to the best of `evaluation.length_penalties`.
-
-        By the score by which models of the task are compared, such as BLEU. Where dev has longer
-        texts than others, the best on dev may be worse on these.
-        """
-        evaluation: Any = self.config.evaluation
-        penalties, task = evaluation.length_penalties, task_of(type(model))
-        if not penalties or task is None:
-            return {}
-        model.length_penalty, found = best_on_dev(
-            "length_penalty",
-            penalties,
-            lambda penalty: self.search_scores(model, columns, length_penalty=penalty),
-            task.headline,
-            evaluation.lower_is_better,
-            display,
-        )
-        return found
-
-    def search_scores(
-        self, model: keras_hub.models.Task, columns: Columns, **search: Any
-    ) -> dict[str, float]:
-        """Scores a search with options on the dev split. Defaults to `model.score`."""
-        return model.score(columns, **search)

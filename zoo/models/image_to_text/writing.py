@@ -62,6 +62,30 @@ class CaptionWriter(TextSearch):
         return run_batches(run, [1] * len(images), batch_size)
 
     @takes_search_options
+    def caption_features(
+        self, features: np.ndarray, *, batch_size: int = 64, **search
+    ) -> list[Caption]:
+        """Captions images whose features are known, by one captioner.
+
+        Args:
+            features: The `features` of the images, which may be mapped from a file.
+            batch_size: int. Most images in a batch. Defaults to `64`.
+            **search: Options of the beam search, as for `infer`.
+
+        Returns:
+            A `Caption` for each image, in order.
+        """
+        options = SearchOptions(**search)
+        run_search = self.search(options)
+        batch_size = self.rows_within(batch_size, options)
+
+        def run(batch):
+            grid = np.asarray(features[batch.rows], "float32")
+            return self._captions((grid,), batch, run_search, options)
+
+        return run_batches(run, [1] * len(features), batch_size)
+
+    @takes_search_options
     def score(
         self,
         columns: dict[str, list],
@@ -90,15 +114,7 @@ class CaptionWriter(TextSearch):
         if features is None:
             answers = self.infer(columns["image"], batch_size=batch_size, **search)
         else:
-            options = SearchOptions(**search)
-            run_search = self.search(options)
-            batch_size = self.rows_within(batch_size, options)
-
-            def run(batch):
-                grid = np.asarray(features[batch.rows], "float32")
-                return self._captions((grid,), batch, run_search, options)
-
-            answers = run_batches(run, [1] * len(features), batch_size)
+            answers = self.caption_features(features, batch_size=batch_size, **search)
         return caption_scores(columns["captions"], [answer.text for answer in answers])
 
     def _captions(self, grids, batch, search, options):
