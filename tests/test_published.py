@@ -34,7 +34,7 @@ ANSWERS = {
     "transformer_pronouns_ko_en": ("컵에 물을 따랐다 .", ["O"] * 4),
     "bilstm_ctc_fsdd_digits_en": (SEVEN, "seven"),
     "gru_attention_fsdd_digits_en": (SEVEN, "seven"),
-    "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a person in a blue shirt is in the grass"),
+    "cnn_lstm_bahdanau_flickr8k_en": (MEADOW, "a man is standing in the grass"),
 }
 # A prefix, and how a language model goes on most probably.
 CONTINUATIONS = {
