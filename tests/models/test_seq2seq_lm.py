@@ -81,6 +81,17 @@ def logits(model, inputs):
     return np.asarray(keras.Model.predict_on_batch(model, inputs), "float32")
 
 
+@pytest.mark.parametrize("attention", ["bahdanau", "luong_general"])
+def test_half_precision_writes_too(preprocessor, attention):
+    """A decoder projects its keys outside of a call, where Keras casts no weights."""
+    vocabulary = preprocessor.tokenizer.vocabulary_size()
+    backbone = Seq2SeqLMBackbone(
+        vocabulary, embedding_dim=8, units=8, attention=attention, dtype="mixed_bfloat16"
+    )
+    (answer,) = Seq2SeqLM(backbone, preprocessor).infer(SOURCES[:1], beam=1, max_length=2)
+    assert np.isfinite(answer.score)
+
+
 @variants(VARIANTS, everywhere=(*ON_EACH_BACKEND, "bahdanau", "copying"))
 def test_outputs_equal_the_recorded_ones_on_every_backend(models, variant):
     expected = json.loads(EXPECTED.read_text())[variant]

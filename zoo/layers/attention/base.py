@@ -226,9 +226,10 @@ def project(sequence, kernel):
     """A sequence `[batch, steps, units]` times a matrix.
 
     A `matmul` would not compile in the gradient of a loop on TensorFlow if the number of steps is
-    unknown.
+    unknown. The matrix has the dtype of the sequence: a decoder projects its keys outside of a
+    layer's call, where Keras casts no weights.
     """
-    return ops.einsum("btu,uv->btv", sequence, kernel)
+    return ops.einsum("btu,uv->btv", sequence, ops.cast(kernel, sequence.dtype))
 
 
 def _both(one, other):

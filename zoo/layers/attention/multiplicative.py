@@ -42,7 +42,7 @@ class LuongGeneralAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
 
     def project_keys(self, key, value=None):
-        return ops.einsum("bsk,qk->bsq", key, self.kernel)
+        return ops.einsum("bsk,qk->bsq", key, ops.cast(self.kernel, key.dtype))
 
     def score(self, query, keys):
         return dot_score(query, keys)
