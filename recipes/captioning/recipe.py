@@ -85,12 +85,15 @@ class CaptioningRecipe(WriterRecipe):
         is_random = training.flip or tokenizer.sampling > 0 or tokenizer.word_dropout > 0
         return is_random or bool(training.rewards)
 
+    def rows_to_write(self, model, columns):
+        return list(range(len(columns["image"])))
+
     def write(self, model, columns, rows, **search):
         frozen, trained = self._split(model)
         if trained is None:
             grids = features(model, frozen, columns["image"])
-            return model.caption_features(grids[rows.start : rows.stop], **search)
-        return model.infer(columns["image"][rows.start : rows.stop], **search)
+            return model.caption_features(grids[rows], **search)
+        return model.infer([columns["image"][row] for row in rows], **search)
 
     def references(self, columns):
         return columns["captions"]

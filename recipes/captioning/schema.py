@@ -140,13 +140,7 @@ class CaptioningConfig(RecipeConfig):
                 training__init_from=self.training.init_from,
                 model__weights=self.model.weights,
             )
-        yield from drawn_text_conflicts(self.training, self.tokenizer)
-        if self.training.rewards and self.training.flip:
-            yield Conflict(
-                "a caption is drawn for an image as it is: set flip false",
-                training__rewards=self.training.rewards,
-                training__flip=self.training.flip,
-            )
+        yield from drawn_text_conflicts(self)
         if self.training.doubly_stochastic and self.model.attention == "none":
             yield Conflict(
                 "doubly_stochastic regularizes attention: set it to 0 without attention",

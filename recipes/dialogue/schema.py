@@ -21,5 +21,8 @@ class DialogueConfig(TranslationConfig):
     evaluation: DialogueEvaluation = DialogueEvaluation()  # type: ignore[assignment]
 
     def default_metric(self, dataset: Dataset) -> str:
-        """Perplexity: a remark has many good answers, with few words in common."""
-        return "perplexity"
+        """Perplexity: a remark has many good answers, with few words in common.
+
+        chrF where the model learns from scores, by which true answers become less probable.
+        """
+        return "chrf" if self.training.rewards else "perplexity"

@@ -131,8 +131,12 @@ class TranslationRecipe(WriterRecipe):
         is_drawn = is_drawn or bool(training.rewards) or self.config.data.synthetic is not None
         return tokenizer.sampling > 0 or tokenizer.word_dropout > 0 or is_drawn
 
+    def rows_to_write(self, model, columns):
+        fit = model.preprocessor.fits(columns["source"], columns["target"])
+        return [row for row, fits in enumerate(fit) if fits]
+
     def write(self, model, columns, rows, **search):
-        return model.infer(columns["source"][rows.start : rows.stop], **search)
+        return model.infer([columns["source"][row] for row in rows], **search)
 
     def references(self, columns):
         return columns["target"]

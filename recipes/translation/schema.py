@@ -199,7 +199,7 @@ class TranslationConfig(DistilledRecipe):
                 tokenizer__algorithm=self.tokenizer.algorithm,
                 evaluation__metric=metric,
             )
-        yield from drawn_text_conflicts(self.training, self.tokenizer)
+        yield from drawn_text_conflicts(self)
         if self.training.rewards and (self.training.teachers or self.data.synthetic):
             yield Conflict(
                 "drawn texts are in the place of a teacher's, and of synthetic sources: set the "

@@ -86,7 +86,9 @@ def translation_score_each(
         raise ValueError(f"`metric` must be bleu or chrf. Received: metric={metric!r}")
     references, hypotheses = checked_texts(references, hypotheses)
     scorer = _metrics(language)[metric]
-    scorer.effective_order = True
+    if metric == "bleu":
+        _warn_of_words_without_spaces(references, language)
+        scorer.effective_order = True
     pairs = zip(hypotheses, references, strict=True)
     return [scorer.sentence_score(text, known).score for text, known in pairs]
 

@@ -192,7 +192,7 @@ def _rewrite(path, dtype):
                         f"({np.finfo(dtype).max:.0f}): train again, or save with "
                         f"`dtype='float32'`. Received: {name} of {path.name}"
                     )
-            if value.nbytes < MIN_COMPRESSED_BYTES:
+            if value.nbytes < MIN_COMPRESSED_BYTES or value.dtype.hasobject:
                 dataset = new.create_dataset(name, data=value)
             else:
                 # One chunk: the index of several takes a kilobyte or more.

@@ -69,8 +69,9 @@ def train(
     """
     settings, evaluation = config.training, config.evaluation
     while not progress.is_over(settings.epochs, settings.max_steps, settings.patience):
-        start = time.perf_counter()
+        began = time.perf_counter()
         data = examples(progress.epoch)
+        start = time.perf_counter()
         plan = plan_epoch(config, progress, data)
         remaining = plan[progress.batch :]
         display.epoch(progress.epoch + 1, settings.epochs, len(plan), progress.batch)
@@ -93,7 +94,7 @@ def train(
                 checkpoint.save_best(model)
         progress.epoch += 1
         progress.batch, progress.sums = 0, {}
-        progress.seconds += time.perf_counter() - start
+        progress.seconds += time.perf_counter() - began
         metrics = (
             {f"train/{name}": value for name, value in trained.items()}
             | {f"dev/{name}": value for name, value in measured.items()}

@@ -59,7 +59,8 @@ class TokenCrossentropy(keras.losses.Loss):
     """
 
     def __init__(self, label_smoothing=0.0, name="token_crossentropy", **kwargs):
-        super().__init__(name=name, reduction="mean_with_sample_weight", **kwargs)
+        kwargs.setdefault("reduction", "mean_with_sample_weight")
+        super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):

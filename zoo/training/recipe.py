@@ -122,7 +122,7 @@ class Recipe(ABC):
     def examples_vary_by_epoch(self) -> bool:
         """True if `examples` differ between epochs. Defaults to `False`.
 
-        They must be a function of seed and epoch.
+        They must be a function of seed and epoch, and of what `draw` returned.
         """
         return False
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from keras import ops
 
 from zoo.training.losses import TokenCrossentropy
 from zoo.training.recipe import TrainingExamples
@@ -34,13 +35,12 @@ class PolicyGradient(TokenCrossentropy):
     """
 
     def __init__(self, temperature=1.0, name="policy_gradient", **kwargs):
+        kwargs.setdefault("reduction", "sum_over_batch_size")  # weights may sum to 0
         super().__init__(name=name, **kwargs)
         self.temperature = temperature
-        # Weights that sum to 0 cannot be divided by their sum.
-        self.reduction = "sum_over_batch_size"
 
     def call(self, y_true, y_pred):
-        return super().call(y_true, y_pred / self.temperature)
+        return super().call(y_true, ops.cast(y_pred, "float32") / self.temperature)
 
     def get_config(self):
         return super().get_config() | {"temperature": self.temperature}
@@ -71,8 +71,11 @@ def advantages(drawn: Sequence[Sequence[dict]], rewards: Sequence[str]) -> list[
     """
     total = np.zeros(sum(map(len, drawn)))
     for name in rewards:
-        found = np.concatenate([_over_others([text[name] for text in row]) for row in drawn])
-        total += found / (found.std() or 1.0) / len(rewards)
+        scores = [np.array([text[name] for text in row], "float64") for row in drawn]
+        found = np.concatenate([_over_others(row) for row in scores])
+        rounding = 1e-9 * max(1.0, *(abs(row).max() for row in scores if len(row)))
+        if (deviation := found.std()) > rounding:  # else all are alike: nothing to learn
+            total += found / deviation / len(rewards)
     return total.tolist()
 
 
@@ -97,6 +100,6 @@ def learned_from(
 
 def _over_others(scores):
     """Each score less the mean of the others; 0 of a single one."""
-    values = np.array(scores, "float64")
-    others = len(values) - 1
-    return values - (values.sum() - values) / others if others else np.zeros(1)
+    if len(scores) < 2:
+        return np.zeros(len(scores))
+    return scores - (scores.sum() - scores) / (len(scores) - 1)

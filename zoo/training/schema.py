@@ -278,14 +278,29 @@ class WriterTraining(TrainingConfig):
             )
 
 
-def drawn_text_conflicts(training: WriterTraining, tokenizer: Any) -> Iterator[Conflict]:
-    """Yields the settings of a section `tokenizer` by which a drawn text would not be learned."""
+def drawn_text_conflicts(config: Any) -> Iterator[Conflict]:
+    """Yields the settings of a recipe file that contradict `training.rewards`."""
+    rewards, metric = config.training.rewards, config.evaluation.metric
+    if not rewards:
+        return
     for name in ("sampling", "word_dropout"):
-        if training.rewards and (value := getattr(tokenizer, name)):
+        if value := getattr(config.tokenizer, name):
             yield Conflict(
-                f"texts are learned with the tokens that were drawn: set {name} 0",
-                **{"training__rewards": training.rewards, f"tokenizer__{name}": value},
+                f"drawn texts are learned as they are: set {name} 0",
+                **{"training__rewards": rewards, f"tokenizer__{name}": value},
             )
+    for name in ("doubly_stochastic", "coverage", "flip"):
+        if value := getattr(config.training, name, None):
+            yield Conflict(
+                f"rewards are in the place of what true texts teach: leave {name} out",
+                **{"training__rewards": rewards, f"training__{name}": value},
+            )
+    if metric in ("loss", "perplexity"):
+        yield Conflict(
+            "rewards make true texts less probable: select the best epoch by another metric",
+            training__rewards=rewards,
+            evaluation__metric=metric,
+        )
 
 
 class EvaluationConfig(Section):

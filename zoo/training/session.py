@@ -1,9 +1,11 @@
 """One run of a recipe: prepares the data and the model, trains, and hands over to `finish`."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 from mlflow.exceptions import MlflowException
@@ -180,7 +182,8 @@ class Session:
         }
 
     def _start(self, checkpoint, output) -> tuple[keras.Model, TrainerState]:
-        dataset, settings = self.dataset, self.config.training
+        config: Any = self.config
+        dataset, settings = self.dataset, config.training
         preprocessor = self.recipe.prepare(dataset)
         model = self.recipe.build(dataset, preprocessor, settings.precision)
         manifest = RunManifest(
@@ -191,10 +194,15 @@ class Session:
             **self._settings(output),
         )
         checkpoint.create(manifest, in_float32(self.recipe, dataset, model), dataset)
+        start = time.perf_counter()
         self._examples = self._examples_of(model, checkpoint, 0)
-        boundaries = default_boundaries(self._examples.lengths, settings.buckets)
+        seconds = time.perf_counter() - start
+        lengths = list(self._examples.lengths)
+        if getattr(settings, "rewards", None):  # texts that are drawn later may be longer
+            lengths.append(config.model.sequence_length)
+        boundaries = default_boundaries(lengths, settings.buckets)
         self._compile(model, boundaries)
-        return model, TrainerState(boundaries=boundaries)
+        return model, TrainerState(boundaries=boundaries, seconds=seconds)
 
     def _resume(self, checkpoint, run) -> tuple[keras.Model, TrainerState]:
         first = zoo.load(checkpoint.model)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from zoo.data import Columns
 from zoo.tasks import task_of
+from zoo.tracking.signals import raise_if_stopped
 from zoo.training.display import Display
 from zoo.training.recipe import Recipe
 from zoo.training.rewards import DRAWN
@@ -27,31 +28,44 @@ class WriterRecipe(Recipe):
         if not settings.rewards:
             return {}
         references = self.references(columns)
-        written: list[list[str]] = []
-        starts = range(0, len(references), ROWS_BETWEEN_REPORTS)
+        written: list[list[str]] = [[] for _ in references]
+        rows = self.rows_to_write(model, columns)
+        starts = range(0, len(rows), ROWS_BETWEEN_REPORTS)
         for start in tqdm(starts, desc=f"drawing texts for epoch {epoch + 1}", disable=None):
+            raise_if_stopped()
             seeds = np.random.SeedSequence([self.config.seed, epoch, start])
+            part = rows[start : start + ROWS_BETWEEN_REPORTS]
             answers = self.write(
                 model,
                 columns,
-                range(start, min(start + ROWS_BETWEEN_REPORTS, len(references))),
+                part,
                 n_best=settings.drawn_texts,
                 temperature=settings.drawn_temperature,
                 seed=int(seeds.generate_state(1)[0]),
-                max_length=max(config.model.sequence_length - 2, 1),  # beside start and end
+                max_length=config.model.sequence_length,
             )
-            written += [[one.text for one in answer.hypotheses] for answer in answers]
+            for row, answer in zip(part, answers, strict=True):
+                written[row] = [one.text for one in answer.hypotheses]
         repeated = [known for known, texts in zip(references, written, strict=True) for _ in texts]
         flat = [text for texts in written for text in texts]
         scores = {name: self.score_each(repeated, flat, name) for name in settings.rewards}
-        rows = iter(
+        scored = iter(
             {"text": text} | {name: values[place] for name, values in scores.items()}
             for place, text in enumerate(flat)
         )
-        return {DRAWN: [[next(rows) for _ in texts] for texts in written]}
+        return {DRAWN: [[next(scored) for _ in texts] for texts in written]}
+
+    def rows_to_write(self, model: keras_hub.models.Task, columns: Columns) -> list[int]:
+        """The rows for which texts are drawn: those that the model reads whole.
+
+        Args:
+            model: The model.
+            columns: The training columns.
+        """
+        raise NotImplementedError
 
     def write(
-        self, model: keras_hub.models.Task, columns: Columns, rows: range, **search: Any
+        self, model: keras_hub.models.Task, columns: Columns, rows: list[int], **search: Any
     ) -> list[Any]:
         """What the model writes for some rows of the columns: a `Generation` for each.
 
