@@ -73,7 +73,7 @@ def advantages(drawn: Sequence[Sequence[dict]], rewards: Sequence[str]) -> list[
     for name in rewards:
         scores = [np.array([text[name] for text in row], "float64") for row in drawn]
         found = np.concatenate([_over_others(row) for row in scores])
-        rounding = 1e-9 * max(1.0, *(abs(row).max() for row in scores if len(row)))
+        rounding = 1e-9 * np.abs(np.concatenate(scores)).max(initial=1.0)
         if (deviation := found.std()) > rounding:  # else all are alike: nothing to learn
             total += found / deviation / len(rewards)
     return total.tolist()
