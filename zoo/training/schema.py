@@ -250,6 +250,7 @@ class WriterTraining(TrainingConfig):
 
     rewards: Annotated[list[str], Field(min_length=1)] | None = None
     drawn_texts: Annotated[int, Field(ge=2, le=100)] = 5
+    drawn_inputs: Count | None = None
     drawn_temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = 0.5
 
     def conflicts(self) -> Iterator[Conflict]:

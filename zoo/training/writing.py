@@ -30,6 +30,9 @@ class WriterRecipe(Recipe):
         references = self.references(columns)
         written: list[list[str]] = [[] for _ in references]
         rows = self.rows_to_write(model, columns)
+        if settings.drawn_inputs and settings.drawn_inputs < len(rows):
+            random = np.random.default_rng([self.config.seed, epoch])
+            rows = sorted(random.choice(rows, settings.drawn_inputs, replace=False).tolist())
         starts = range(0, len(rows), ROWS_BETWEEN_REPORTS)
         for start in tqdm(starts, desc=f"drawing texts for epoch {epoch + 1}", disable=None):
             raise_if_stopped()
