@@ -183,7 +183,7 @@ def test_a_captioner_learns_from_its_captions(client, tmp_path):
         ("training.flip=true", "leave flip out"),
         ("training.doubly_stochastic=0.1", "leave doubly_stochastic out"),
         ("tokenizer.word_dropout=0.1", "set word_dropout 0"),
-        ("training.rewards=[rouge]", "bleu_4"),
+        ("training.rewards=[rouge]", "one of bleu_4, cider_d. Received: 'rouge'"),
     ],
 )
 def test_settings_that_contradict_rewards_are_refused(override, message):

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from zoo.training.schema import Conflict, Section
 
@@ -85,13 +85,15 @@ def _field(schema: type[Section], path: KeyPath):
 
 
 def _choices(schema, path) -> list:
-    annotation = _field(schema, path).annotation
-    return [choice for choice in _flat(annotation) if choice is not type(None)]
+    return list(_literals(_field(schema, path).annotation))
 
 
-def _flat(annotation) -> Iterator:
-    for argument in get_args(annotation):
-        yield from _flat(argument) if get_args(argument) else (argument,)
+def _literals(annotation) -> Iterator:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for argument in get_args(annotation):
+            yield from _literals(argument)
 
 
 def _may_be_null(schema, path) -> bool:
