@@ -269,7 +269,7 @@ class Checkpoint:
             raise self._unreadable(path, error) from error
 
     def drawn(self, epoch: int, draw: Callable[[], "Columns"]) -> "Columns":
-        """What a model drew for an epoch, from the disk where it is known.
+        """The texts that a model drew for an epoch, from the disk where they are known.
 
         The first epoch's is kept, from which a resumed run counts the steps, and the latest one's.
 

@@ -104,7 +104,7 @@ class Recipe(ABC):
         """Encodes `training_columns` for one epoch."""
 
     def draw(self, model: keras_hub.models.Task, columns: Columns, epoch: int) -> Columns:
-        """What the model writes before an epoch, to learn from in it: further columns.
+        """Further columns: the texts that the model writes before an epoch, to learn from in it.
 
         They are stored with the checkpoint, as JSON, so that a resumed epoch has the same.
 

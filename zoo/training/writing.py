@@ -70,7 +70,7 @@ class WriterRecipe(Recipe):
     def write(
         self, model: keras_hub.models.Task, columns: Columns, rows: list[int], **search: Any
     ) -> list[Any]:
-        """What the model writes for some rows of the columns: a `Generation` for each.
+        """The texts that the model writes for some rows of the columns: a `Generation` for each.
 
         Args:
             model: The model.
