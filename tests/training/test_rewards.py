@@ -174,41 +174,32 @@ def test_a_captioner_learns_from_its_captions(client, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("task", "override", "message"),
     [
-        ("training.init_from=null", "nothing to learn from"),
-        ("training.label_smoothing=0.1", "set label_smoothing 0"),
-        ("training.r_drop=1", "set r_drop 0"),
-        ("training.devices=2", "one process draws the texts"),
-        ("training.flip=true", "leave flip out"),
-        ("training.doubly_stochastic=0.1", "leave doubly_stochastic out"),
-        ("tokenizer.word_dropout=0.1", "set word_dropout 0"),
-        ("training.rewards=[rouge]", "one of bleu_4, cider_d. Received: 'rouge'"),
+        ("captioning", "training.init_from=null", "nothing to learn from"),
+        ("captioning", "training.label_smoothing=0.1", "set label_smoothing 0"),
+        ("captioning", "training.r_drop=1", "set r_drop 0"),
+        ("captioning", "training.devices=2", "one process draws the texts"),
+        ("captioning", "training.flip=true", "leave flip out"),
+        ("captioning", "training.doubly_stochastic=0.1", "leave doubly_stochastic out"),
+        ("captioning", "tokenizer.word_dropout=0.1", "set word_dropout 0"),
+        ("captioning", "training.rewards=[rouge]", "one of bleu_4, cider_d. Received: 'rouge'"),
+        ("translation", "training.teacher=x", "in the place of a teacher's"),
+        ("translation", "training.coverage=1 model.copy=true", "leave coverage out"),
+        ("translation", "evaluation.metric=perplexity", "another metric"),
+        ("translation", "tokenizer.sampling=0.1", "set sampling 0"),
+        ("translation", "training.label_smoothing=0.1", "set label_smoothing 0"),
     ],
 )
-def test_settings_that_contradict_rewards_are_refused(override, message):
-    values = read_yaml((RECIPES / "captioning" / "quickstart.yaml").read_text("utf-8"))
-    rewarded = ["training.rewards=[cider_d]", "training.init_from=x", override]
+def test_settings_that_contradict_rewards_are_refused(task, override, message):
+    schema, reward = {
+        "captioning": (CaptioningConfig, "cider_d"),
+        "translation": (TranslationConfig, "bleu"),
+    }[task]
+    values = read_yaml((RECIPES / task / "quickstart.yaml").read_text("utf-8"))
+    rewarded = [f"training.rewards=[{reward}]", "training.init_from=x", *override.split()]
     with pytest.raises(ConfigError, match=message):
-        resolve(CaptioningConfig, values, rewarded, source="test")
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("training.teacher=x", "in the place of a teacher's"),
-        ("training.coverage=1 model.copy=true", "leave coverage out"),
-        ("evaluation.metric=perplexity", "another metric"),
-        ("tokenizer.sampling=0.1", "set sampling 0"),
-        ("training.label_smoothing=0.1", "set label_smoothing 0"),
-    ],
-)
-def test_settings_of_translators_that_contradict_rewards_are_refused(override, message):
-    values = read_yaml((RECIPES / "translation" / "quickstart.yaml").read_text("utf-8"))
-    rewarded = ["training.rewards=[bleu]", "training.init_from=x", *override.split()]
-    with pytest.raises(ConfigError, match=message):
-        resolve(TranslationConfig, values, rewarded, source="test")
+        resolve(schema, values, rewarded, source="test")
 
 
 @pytest.mark.once
