@@ -41,6 +41,7 @@ from zoo.training.losses import LabelCrossentropy, TokenCrossentropy
 from zoo.training.pretrained import check_same_sizes
 from zoo.training.recipe import TrainingExamples
 from zoo.training.reduction import copy_reduced
+from zoo.training.tuning import best_on_dev
 from zoo.training.word_dropout import drop_words
 from zoo.vectors.subwords import split_words, subword_matrix
 
@@ -135,7 +136,20 @@ class SentimentRecipe(EncoderRecipe):
             _copy_weights(self.initial_model, model)
         self.set_vectors(model, dataset)
         self.freeze(model)
+        self._check_lengths(model)
         return model
+
+    def _check_lengths(self, model: TextClassifier) -> None:
+        """Refuses more tokens than the positions of a Transformer, before the training."""
+        lengths = self.config.evaluation.sequence_lengths or []
+        backbone, longest = model.backbone, self.config.model.sequence_length
+        has_positions = backbone.pretrained or backbone.encoder == "transformer"
+        if has_positions and any(length > longest for length in lengths):
+            raise ValueError(
+                "A Transformer reads only as many tokens as it has positions: "
+                f"evaluation.sequence_lengths must be at most model.sequence_length={longest}. "
+                f"Received: {lengths}"
+            )
 
     def _backbone(self, dataset, preprocessor, dtype) -> TextClassifierBackbone:
         settings = self.config.model
@@ -201,6 +215,27 @@ class SentimentRecipe(EncoderRecipe):
             return batch, targets[rows]  # [batch, labels]
 
         return TrainingExamples([len(tokens) for tokens in encoded], collate)
+
+    def tune(self, model: TextClassifier, columns: Columns, display: Display) -> dict[str, float]:
+        """Lets the model read as many tokens as is best of `evaluation.sequence_lengths`."""
+        evaluation = self.config.evaluation
+        if not evaluation.sequence_lengths:
+            return {}
+
+        def read(length):
+            model.preprocessor.sequence_length = length
+            return model.score(columns)
+
+        best, found = best_on_dev(
+            "sequence_length",
+            evaluation.sequence_lengths,
+            read,
+            [str(evaluation.metric)],
+            evaluation.lower_is_better,
+            display,
+        )
+        model.preprocessor.sequence_length = int(best)
+        return found
 
     def calibrate(self, model: TextClassifier, columns: Columns) -> Calibration | None:
         return model.calibrate(columns) if self.config.evaluation.calibrate else None

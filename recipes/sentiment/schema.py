@@ -148,6 +148,12 @@ class SentimentEvaluation(EvaluationConfig):
     behaviour: bool | Literal["en", "ko"] = False
     behaviour_labels: BehaviourLabels | None = None
     behaviour_gate: Annotated[float, Field(ge=0, le=1)] | None = None
+    sequence_lengths: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=MAX_TOKENS)]], Field(min_length=1, max_length=50)
+        ]
+        | None
+    ) = None
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.behaviour_gate is not None and not self.behaviour:

@@ -149,9 +149,9 @@ class Finish:
         self.display.say(f"evaluating the stored model, {source}")
         run.log_tags({"weights": source})
         model = in_float32(self.recipe, self.dataset, model)
-        self._calibrate(model, run, progress)
         tuned = self.recipe.tune(model, self.dataset.splits["dev"], self.display)
         run.log_metrics(tuned, progress.epoch)
+        self._calibrate(model, run, progress)
         for layer in model.layers:
             if isinstance(layer, SequencePooling):
                 layer.fold_query()
