@@ -9,7 +9,7 @@ from recipes.sentiment.report import report
 from recipes.sentiment.schema import ModelConfig, SentimentConfig
 from zoo import data
 from zoo.data import Columns, Dataset
-from zoo.metrics import Behaviour, Calibration, measure_behaviour
+from zoo.metrics import Behaviour, Calibration, classification_scores, measure_behaviour
 from zoo.models import CausalLM, TextClassifier, TextClassifierBackbone, TextClassifierPreprocessor
 from zoo.models.text_classifier import EncoderTextClassifierPreprocessor
 from zoo.models.text_classifier.task import MIN_LENGTH
@@ -136,31 +136,18 @@ class SentimentRecipe(EncoderRecipe):
             _copy_weights(self.initial_model, model)
         self.set_vectors(model, dataset)
         self.freeze(model)
-        self._check_lengths(model)
         return model
-
-    def _check_lengths(self, model: TextClassifier) -> None:
-        """Refuses more tokens than the positions of a Transformer, before the training."""
-        lengths = self.config.evaluation.sequence_lengths or []
-        backbone, longest = model.backbone, self.config.model.sequence_length
-        has_positions = backbone.pretrained or backbone.encoder == "transformer"
-        if has_positions and any(length > longest for length in lengths):
-            raise ValueError(
-                "A Transformer reads only as many tokens as it has positions: "
-                f"evaluation.sequence_lengths must be at most model.sequence_length={longest}. "
-                f"Received: {lengths}"
-            )
 
     def _backbone(self, dataset, preprocessor, dtype) -> TextClassifierBackbone:
         settings = self.config.model
         if settings.backbone:
             encoder = backbones.load_encoder(settings.backbone, dtype)
-            backbones.check_length(encoder, settings.sequence_length)
+            backbones.check_length(encoder, self.config.most_tokens)
             return TextClassifierBackbone(encoder=encoder, dtype=dtype)
         if (source := self.initial_model) and getattr(source.backbone, "pretrained", None):
             config = source.backbone.get_config()
             backbone = TextClassifierBackbone.from_config(config | {"dtype": dtype})
-            backbones.check_length(backbone.pretrained, settings.sequence_length)
+            backbones.check_length(backbone.pretrained, self.config.most_tokens)
             return backbone
         max_length = max(settings.sequence_length, MIN_LENGTH)
         return TextClassifierBackbone(
@@ -222,9 +209,13 @@ class SentimentRecipe(EncoderRecipe):
         if not evaluation.sequence_lengths:
             return {}
 
+        preprocessor = model.preprocessor
+        encoded = preprocessor.encode(columns["text"], truncate=False)
+
         def read(length):
-            model.preprocessor.sequence_length = length
-            return model.score(columns)
+            preprocessor.sequence_length = length
+            found = model.class_probabilities([preprocessor.truncated(ids) for ids in encoded])
+            return classification_scores(columns["label"], np.array(found), model.labels)
 
         best, found = best_on_dev(
             "sequence_length",
@@ -234,7 +225,7 @@ class SentimentRecipe(EncoderRecipe):
             evaluation.lower_is_better,
             display,
         )
-        model.preprocessor.sequence_length = int(best)
+        preprocessor.sequence_length = int(best)
         return found
 
     def calibrate(self, model: TextClassifier, columns: Columns) -> Calibration | None:

@@ -190,11 +190,23 @@ class SentimentConfig(DistilledRecipe):
     training: SentimentTraining = SentimentTraining()
     evaluation: SentimentEvaluation = SentimentEvaluation()
 
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that the model may read of a text."""
+        return max([self.model.sequence_length, *(self.evaluation.sequence_lengths or [])])
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
         yield from backbone_conflicts(self)
         yield from self.model.vector_conflicts("embedding_dim", self.training)
         yield from weight_conflicts(self.training)
+        if self.model.encoder == "transformer" and self.most_tokens > self.model.sequence_length:
+            yield Conflict(
+                "a Transformer learns only the positions that it is trained on: "
+                "sequence_lengths must be at most model.sequence_length",
+                evaluation__sequence_lengths=self.evaluation.sequence_lengths,
+                model__sequence_length=self.model.sequence_length,
+            )
 
     def default_metric(self, dataset: Dataset) -> str:
         return "accuracy"
