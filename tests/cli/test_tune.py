@@ -59,6 +59,13 @@ def test_known_labels_keep_the_head_and_must_beat_the_model(tune):
     assert said == ""
 
 
+def test_the_rate_of_a_last_stage_is_not_taken_over(tune):
+    recipe, _ = tune("bilstm_bahdanau_imdb_en", reviews())
+    assert recipe["training"]["learning_rate"] == pytest.approx(0.001 / 4)  # not of 0.0007
+    recipe, _ = tune("bilstm_bahdanau_imdb_en", reviews(("down", "up", "negative")))
+    assert recipe["training"]["learning_rate"] == 0.001
+
+
 def test_new_labels_are_said(tune):
     recipe, said = tune("bilstm_bahdanau_sst2_en", reviews(("down", "up", "negative")))
     assert recipe["evaluation"] == {"metric": "accuracy", "gate": 0.34}

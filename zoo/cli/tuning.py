@@ -163,7 +163,9 @@ def _add_training(
     given: dict[str, Any],
 ) -> None:
     base = recipe.get("training", {})
-    rate = base.get("learning_rate", DEFAULT_RATE)
+    is_last_stage = isinstance(base.get("init_from"), str)  # of several, at a lower rate
+    has_rate = "learning_rate" in base and not is_last_stage
+    rate = base["learning_rate"] if has_rate else DEFAULT_RATE
     epochs = 20 if found.rows < FEW_ROWS else 10 if found.rows < MANY_ROWS else 3
     batch, why = base.get("batch_size", 64), ""
     if model.task.name == "causal_lm":
@@ -187,9 +189,9 @@ def _add_training(
     found.add("training", "patience", 5, "epochs without a better dev score before it stops")
     found.add("training", "batch_size", batch, why)
     if has_new_head:
-        found.add("training", "learning_rate", rate, "as in its training, for the new head")
+        found.add("training", "learning_rate", rate, "for the new head")
     else:
-        known = f"a quarter of {rate:g}, of its training" if "learning_rate" in base else "small"
+        known = f"a quarter of {rate:g}, of its training" if has_rate else "small"
         found.add("training", "learning_rate", rate * RATE, known)
     found.add("training", "schedule", "cosine", "down to 0")
 
