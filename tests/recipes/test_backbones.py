@@ -223,8 +223,11 @@ def test_sources_that_are_no_encoder_are_refused(tmp_path, monkeypatch):
 
 @pytest.mark.once
 def test_sequences_longer_than_the_positions_are_refused(bert):
-    with pytest.raises(ValueError, match="at most 24. Received: model.sequence_length=25"):
+    with pytest.raises(ValueError, match="model.sequence_length, to at most 24. Received: 25"):
         built(recipe(f"model.backbone={bert}", "model.sequence_length=25"))
+    lengths = ["model.sequence_length=8", "evaluation.sequence_lengths=[8, 24, 30]"]
+    with pytest.raises(ValueError, match="to at most 24. Received: 30"):
+        built(recipe(f"model.backbone={bert}", *lengths))
 
 
 @pytest.mark.once

@@ -54,8 +54,9 @@ def check_length(encoder: Any, sequence_length: int) -> None:
     longest = getattr(encoder, "max_sequence_length", None)
     if longest is not None and sequence_length > longest:
         raise ValueError(
-            f"The backbone has positions for {longest} tokens: no sequence length of the recipe "
-            f"may be larger. Received: {sequence_length}"
+            f"The backbone has positions for {longest} tokens: set the sequence lengths of the "
+            f"recipe, such as model.sequence_length, to at most {longest}. "
+            f"Received: {sequence_length}"
         )
 
 
