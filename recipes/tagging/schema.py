@@ -19,6 +19,7 @@ from zoo.choices import (
 )
 from zoo.conflicts import character_conflicts, head_conflicts, pointer_conflicts
 from zoo.data import Dataset, tag_set
+from zoo.data.planning import MAX_BATCH_STEPS
 from zoo.tags import count_ill_formed, repair, tagging_scheme
 from zoo.training.class_weights import ClassWeights, unknown_labels, weight_conflicts
 from zoo.training.distillation.schema import (
@@ -44,6 +45,9 @@ from zoo.training.schema import (
 from zoo.unicode import compose
 
 Source = Annotated[str, Field(min_length=1)]  # of a model: a name, a directory or an address
+
+FLOAT32_BYTES = 4
+MAX_CRF_BYTES = 4 * 2**30  # of the scores of all pairs of tags in a batch
 
 
 class TaggingData(DistilledData):
@@ -267,6 +271,7 @@ class TaggingConfig(DistilledRecipe):
                 data__name=dataset.name,
                 tags=dataset.labels[:20],
             )
+        yield from self._crf_conflicts(dataset)
         metric = self.evaluation.metric or ""
         if metric.startswith("f1") and tagging_scheme(dataset.labels) is None:
             yield Conflict(
@@ -279,6 +284,22 @@ class TaggingConfig(DistilledRecipe):
                 f"{metric} needs intents, which {dataset.name} lacks: set another "
                 "evaluation.metric",
                 evaluation__metric=metric,
+            )
+
+    def _crf_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
+        """A CRF of so many tags that its training would take all memory."""
+        tags, training = len(dataset.labels), self.training
+        longest = max(map(len, dataset.splits["train"]["tokens"]))
+        words = training.batch_tokens or min(training.batch_size * longest, MAX_BATCH_STEPS)
+        size = words * tags**2 * FLOAT32_BYTES
+        if self.model.head == "crf" and size > MAX_CRF_BYTES:
+            yield Conflict(
+                f"a CRF compares each tag with each other at each word, {size / 1e9:.0f} GB for a "
+                "batch: set model.head=softmax, or training.batch_tokens to fewer words",
+                model__head="crf",
+                tags=tags,
+                training__batch_size=training.batch_size,
+                longest_sentence=longest,
             )
 
     def _unit_conflicts(self) -> Iterator[Conflict]:

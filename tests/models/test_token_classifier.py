@@ -16,6 +16,7 @@ from tests.variants import variants
 from tests.weights import assign_normal, without_seeds
 from zoo import presets
 from zoo.choices import ENCODERS, TAGGER_ATTENTIONS
+from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.models import (
     CausalLMBackbone,
     TokenClassifier,
@@ -141,6 +142,17 @@ def test_predicted_tags_are_well_formed(models, variant):
             before = tag
         marked = [tag for span in answer.spans for tag in answer.tags[span.start : span.end]]
         assert marked == [tag for tag in answer.tags if tag != "O"]
+
+
+def test_tags_that_are_independent_are_those_of_a_crf_without_transitions():
+    words = np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32")
+    words[1, 2:] = IMPOSSIBLE  # padding
+    backbone = TokenClassifierBackbone(5, 0, word_dim=2, characters="none", units=2)
+    model = TokenClassifier(backbone, tags=("A", "B", "C"), head="softmax")
+    best, marginals = map(keras.ops.convert_to_numpy, model.decode_potentials(words))
+    assert best.dtype == "int32"
+    np.testing.assert_array_equal(best, model.crf.decode(words))
+    np.testing.assert_allclose(marginals, model.crf.marginals(words), atol=1e-6)
 
 
 def test_n_best_hypotheses_are_distinct_and_sorted(models):

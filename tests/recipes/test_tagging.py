@@ -279,6 +279,17 @@ def test_metric_that_the_data_lacks_is_refused_before_training(tmp_path):
 
 
 @pytest.mark.once
+def test_a_crf_of_a_thousand_tags_is_refused_before_training():
+    recipe = config("training.batch_size=32")
+    words = {"tokens": [["word"] * 50]}
+    dataset = SimpleNamespace(splits={"train": words}, labels=tuple(map(str, range(1000))))
+    (conflict,) = recipe._crf_conflicts(dataset)
+    assert "6 GB for a batch: set model.head=softmax" in str(conflict)
+    for allowed in ("model.head=softmax", "training.batch_tokens=256", "training.batch_size=8"):
+        assert not list(config("training.batch_size=32", allowed)._crf_conflicts(dataset))
+
+
+@pytest.mark.once
 def test_tags_that_are_no_numbers_of_words_are_refused_before_training():
     with pytest.raises(ConfigError, match="points at words needs the tags O"):
         run_recipe(

@@ -54,9 +54,7 @@ class Tagger:
 
     def __init__(self, model: TokenClassifier):
         self.model = model
-        potentials = model.output["tags"]
-        tags = model.crf(potentials, output="tags")
-        marginals = model.crf(potentials, output="marginals")
+        tags, marginals = model.decode_potentials(model.output["tags"])
         outputs = {
             "tags": tags,
             "confidences": ops.take_along_axis(marginals, tags[:, :, None], axis=2)[:, :, 0],

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import keras_hub
 import numpy as np
+from keras import ops
 
 from zoo.checks import MAX_BEAM, check_integer
 from zoo.choices import HEADS, check_choice
@@ -14,7 +15,9 @@ from zoo.conflicts import check, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
+from zoo.layers.crf.inference import IMPOSSIBLE
 from zoo.layers.pointing import ITSELF
+from zoo.layers.tensors import argmax
 from zoo.metrics import tagging_scores
 from zoo.models.batching import predict, rows_within, run_batches
 from zoo.models.checks import (
@@ -359,18 +362,25 @@ class TokenClassifier(keras_hub.models.Task):
         lengths = list(map(self.preprocessor.length, encoded))
         return run_batches(run, lengths, batch_size, MIN_LENGTH)
 
+    def decode_potentials(self, potentials):
+        """The best tags, int32 `[batch, words]`, and the marginal probabilities of all tags.
+
+        Args:
+            potentials: The output `tags`, `[batch, words, tags]`, as are the marginals.
+
+        Both are 0 at padding.
+        """
+        if self.head == "crf" or self.scheme is not None:
+            return self.crf(potentials, output="tags"), self.crf(potentials, output="marginals")
+        # Independent tags: nothing of size tags × tags, which may be a thousand each.
+        marginals = ops.softmax(potentials, axis=-1)
+        return argmax(potentials), ops.where(potentials > IMPOSSIBLE / 2, marginals, 0.0)
+
     @built_once
     def _decoder(self):
         """The outputs with the best tags and their marginals, as one compiled graph."""
-        potentials = self.output["tags"]
-        return keras.Model(
-            self.input,
-            self.output
-            | {
-                "best": self.crf(potentials, output="tags"),
-                "marginals": self.crf(potentials, output="marginals"),
-            },
-        )
+        best, marginals = self.decode_potentials(self.output["tags"])
+        return keras.Model(self.input, self.output | {"best": best, "marginals": marginals})
 
     def _decode(self, inputs):
         return predict(self._decoder, inputs)
