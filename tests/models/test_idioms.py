@@ -237,6 +237,16 @@ def test_presets_load_in_bfloat16(preset):
         assert answer.probability == pytest.approx(expected.probability, abs=0.02)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_quantized_model_answers_by_its_new_weights():
+    used, fresh = make_classifier(), make_classifier()
+    (before,) = used.infer(TEXTS[:1])
+    for model in (used, fresh):
+        model.quantize("int8")
+    (found,), (expected,) = used.infer(TEXTS[:1]), fresh.infer(TEXTS[:1])
+    assert found == expected and found != before
+
+
 # Tokenizers
 
 

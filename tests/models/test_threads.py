@@ -197,6 +197,24 @@ def test_new_weights_take_effect():
     np.testing.assert_allclose(trained[0], portable(model, inputs), atol=1e-6)
 
 
+@pytest.mark.parametrize("change", ["lora", "int8"])
+def test_new_variables_take_effect(change):
+    """A program that has run holds the variables of then."""
+    layer = keras.layers.Dense(4)
+    layer.build((None, 4))
+    program = compiled(lambda x: layer(x), layers=[layer])
+    x = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
+    before = keras.ops.convert_to_numpy(program(x))
+    if change == "lora":
+        layer.enable_lora(2)
+        layer.lora_kernel_b.assign(np.ones((2, 4)))
+    else:
+        layer.quantize("int8")
+    after = keras.ops.convert_to_numpy(program(x))
+    assert abs(after - before).max() > 1e-4
+    np.testing.assert_allclose(after, keras.ops.convert_to_numpy(layer(x)), atol=1e-6)
+
+
 def test_an_assignment_during_a_call_is_kept():
     """A search returns the seeds it drew, not the weights that it was given."""
     layer = keras.layers.BatchNormalization()

@@ -4,6 +4,7 @@ All code that differs by backend in how a model is run is here and in `zoo.decod
 """
 
 import functools
+import operator
 import threading
 
 import keras
@@ -30,7 +31,8 @@ def compiled(function, layers, xla=True):
 
     Keep the returned function: it compiles each new shape of its arguments once, which takes
     about a second. Threads may call it together: they wait for one another to compile, not to
-    run. Weights that are assigned or trained later take effect.
+    run. Weights that are assigned or trained later take effect, and so do layers that get other
+    variables, as by `enable_lora` and `quantize`: it is compiled again then.
 
     Args:
         function: Takes tensors (or nestings of them) and returns a nesting of tensors.
@@ -59,8 +61,17 @@ def compiled(function, layers, xla=True):
     ```
     """
     compile_ = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.config.backend()]
-    run = compile_(function, layers, xla)
-    known = set()
+    program = None
+
+    def current():
+        """The program of the variables that the layers have now."""
+        nonlocal program
+        held = [variable for layer in layers for variable in layer.variables]
+        if program is None or not program.is_of(held):
+            with _building:
+                if program is None or not program.is_of(held):  # another thread may have made it
+                    program = _Program(held, compile_(function, held, xla))
+        return program
 
     @functools.wraps(function)
     def call(*arguments):
@@ -68,17 +79,36 @@ def compiled(function, layers, xla=True):
         shapes = tuple(
             None if x is None else (tuple(x.shape), x.dtype) for x in keras.tree.flatten(arguments)
         )
-        if shapes in known:
-            return run(*arguments)
+        used = current()
+        if shapes in used.known:
+            return used.run(*arguments)
         with _building:
-            results = run(*arguments)
-        known.add(shapes)
+            results = used.run(*arguments)
+        used.known.add(shapes)
         return results
 
     return call
 
 
-def _tensorflow(function, layers, xla):
+class _Program:
+    """A compiled function, and the shapes it was compiled for.
+
+    Args:
+        variables: Those of its layers when it was compiled.
+        run: The compiled function.
+    """
+
+    def __init__(self, variables, run):
+        self.variables, self.run, self.known = variables, run, set()
+
+    def is_of(self, variables):
+        """Whether these are the same variables, whatever their values."""
+        return len(variables) == len(self.variables) and all(
+            map(operator.is_, variables, self.variables)
+        )
+
+
+def _tensorflow(function, variables, xla):
     import tensorflow as tf
 
     tf.get_logger().addFilter(_is_not_about_retracing)
@@ -92,37 +122,32 @@ def _is_not_about_retracing(record):
     return "tf.function retracing" not in record.getMessage()
 
 
-def _jax(function, layers, xla):
+def _jax(function, variables, xla):
     """Passes variables as arguments, so that later training takes effect, and donates none."""
     import jax
 
-    def variables():
-        return [variable for layer in layers for variable in layer.variables]
-
     @jax.jit
     def pure(values, *arguments):
-        held = variables()
-        mapping = list(zip(held, values, strict=True))
+        mapping = list(zip(variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            before = [scope.get_current_value(variable) for variable in held]
+            before = [scope.get_current_value(variable) for variable in variables]
             results = function(*arguments)
-        after = [scope.get_current_value(variable) for variable in held]
+        after = [scope.get_current_value(variable) for variable in variables]
         # Those that the function assigns to, such as seeds. To write back the others would undo
         # what another thread has assigned in the meantime.
         pairs = enumerate(zip(before, after, strict=True))
         return results, {i: new for i, (old, new) in pairs if new is not old}
 
     def run(*arguments):
-        held = variables()
-        results, assigned = pure([variable.value for variable in held], *arguments)
+        results, assigned = pure([variable.value for variable in variables], *arguments)
         for i, value in assigned.items():
-            held[i].assign(value)
+            variables[i].assign(value)
         return results
 
     return run
 
 
-def _torch(function, layers, xla):
+def _torch(function, variables, xla):
     import torch
 
     from zoo.decoding.torch_tracing import TracedFunction

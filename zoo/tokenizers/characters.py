@@ -39,6 +39,7 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def __init__(self, characters: Iterable[str] | None = None, **kwargs):
         super().__init__(**kwargs)
+        self.built = True  # no weights
         self.file_assets = [self.vocabulary_file]
         self._entries: tuple[str, ...] | None = None
         self._ids: dict[str, int] = {}

@@ -40,6 +40,7 @@ class SpacedWordTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def __init__(self, words: Iterable[str] | None = None, **kwargs):
         super().__init__(**kwargs)
+        self.built = True  # no weights
         self.file_assets = [WORDS_FILE]
         self._words: tuple[str, ...] | None = None
         self._ids: dict[str, int] = {}

@@ -77,6 +77,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.built = True  # no weights
         check_choice("unit", unit, UNITS)
         self.unit = unit
         self.lowercase = lowercase
