@@ -17,6 +17,7 @@ from matplotlib.image import imread
 import zoo
 from zoo.explain import Alignment
 from zoo.explain.drawing import PAPER_TO_MARKER
+from zoo.explain.effects import Flip
 from zoo.explain.heat_map import MAX_CELL, MIN_CELL
 from zoo.explain.text_boxes import labels
 
@@ -295,6 +296,15 @@ def test_a_page_imports_no_matplotlib():
         "assert not {'matplotlib', 'numpy', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(zoo.__file__).parents[1], check=True)
+
+
+@pytest.mark.parametrize("intent", [[], ["greet"]])
+def test_a_tag_that_changes_with_another_word_of_the_same_name_is_said(intent):
+    tags = [*intent, "the/DET", "dog/NOUN", "the/DET"]
+    own, other = (Flip(0, "the", "PRON", len(intent) + row) for row in (0, 2))
+    effects = np.zeros((len(tags), 3))
+    shown = Alignment(["the", "dog", "the"], tags, effects=effects, flips=[own, other])
+    assert shown.summary == ["Without “the”, “the/DET” turns into PRON."]
 
 
 def test_what_was_copied_is_drawn_and_said(tmp_path):

@@ -128,6 +128,12 @@ def test_likelihood_is_the_sum_over_all_alignments(computed):
     assert impossible == [(2, (1, 1)), (1, (1, 2))]
 
 
+def test_a_batch_without_labels_is_all_blank():
+    frames = np.log(np.full((2, 3, 4), 0.25, "float32"))
+    found = ctc_log_likelihood(frames, np.zeros((2, 0), "int32"))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), 3 * np.log(0.25), rtol=1e-6)
+
+
 def test_probabilities_of_all_labellings_sum_to_one(computed):
     start = len(CASES) + len(LONG)
     found = computed.likelihoods[start : start + len(ALL)]

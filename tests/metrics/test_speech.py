@@ -33,6 +33,12 @@ def test_empty_transcripts():
     assert word_error_counts(["", ""], ["two", ""]) == [1, 0]
 
 
+@pytest.mark.parametrize("speakers", [["ann"], ["ann", "bob", "cat"]])
+def test_each_transcript_needs_a_speaker(speakers):
+    with pytest.raises(ValueError, match="needs a speaker. Received: 2 transcripts"):
+        per_speaker_table(["one", "two"], ["one", "two"], speakers)
+
+
 def test_speakers_are_sorted_by_errors():
     table = per_speaker_table([*SAID, ""], [*HEARD, "noise"], ["ann", "bob", "ann", "cat"])
     assert [row["speaker"] for row in table] == ["ann", "bob"]

@@ -269,6 +269,11 @@ def test_positions_of_a_transformer_are_limited():
         model.infer([prefix], max_length=5)
     with pytest.raises(ValueError, match="prefix of 17 tokens, max_length=None"):
         model.infer(["to be or not to b"])
+    with pytest.raises(ValueError, match="16 positions: set `max_length`.*Received: max_length=17"):
+        model.generate(prefix, max_length=17)
+    long = CausalLMPreprocessor(model.preprocessor.tokenizer, 17)
+    with pytest.raises(ValueError, match="sequence_length to at most 16. Received: .*=17"):
+        CausalLM(model.backbone, long)
     one, other = model.infer([prefix, prefix[:-1]], temperature=0)  # each as far as it can
     assert one == answer and other.num_tokens <= 5
 
@@ -356,6 +361,8 @@ def test_explanations():
     assert "".join(every.tokens) == words.text and len(every.tokens) > 4
     assert sum(every.bits) == pytest.approx(sum(words.bits), abs=1e-4)
     assert np.array(model.explain("two dogs", "attention").weights).shape == (2, 2)
+    with pytest.raises(ValueError, match="first word alone .*pieces=True"):
+        model.explain("x" * 600, "attention")
 
 
 @pytest.mark.once

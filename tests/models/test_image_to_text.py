@@ -231,6 +231,7 @@ def test_training_fits_four_images():
 def test_generate_of_keras_hub_equals_greedy_search(models):
     model = models()
     model.compile(sampler="greedy")
+    assert len(model.generate(list(PICTURES[:2]), max_length=3, stop_token_ids=None)) == 2
     assert model.generate(list(PICTURES[:2]), max_length=8) == [
         answer.text for answer in model.infer(PICTURES[:2], beam=1, length_penalty=0, max_length=7)
     ]

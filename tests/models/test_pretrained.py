@@ -152,6 +152,18 @@ def test_tagger_is_trained_by_fit_of_keras_hub(tagger):
 
 
 @pytest.mark.once
+def test_a_sentence_that_fit_truncates_keeps_the_tags_of_its_words(tagger):
+    words = ["films"] * 12  # of two subwords, and 11 fit
+    columns = {"tags": [["B-x"] * 11 + ["O"]], "intent": ["play"]}
+    _, targets = tagger.preprocess_samples([" ".join(words)], columns)
+    expected = np.zeros(len(targets["tags"][0]))
+    expected[:11] = tagger.tags.index("B-x")
+    np.testing.assert_array_equal(targets["tags"], [expected])
+    with pytest.raises(ValueError, match="needs one tag.*Received: 12 words, tags"):
+        tagger.preprocess_samples([" ".join(words)], columns | {"tags": [["O"] * 11]})
+
+
+@pytest.mark.once
 def test_base_classes_of_keras_hub_load_the_preset(classifier, tmp_path):
     presets.save(classifier, tmp_path / "preset", name="tiny", dataset="none", dtype="float32")
     folder = str(tmp_path / "preset")

@@ -34,6 +34,13 @@ def test_encoding_is_lossless(tokenizer, text):
         assert tokenizer.unk_token_id not in ids
 
 
+def test_bytes_after_the_end_of_a_character_begin_another(tokenizer):
+    euro = ["<0xE2>", "<0x82>", "<0xAC>"]
+    assert tokenizer.readable([*euro, *euro]) == ["€", "", "", "€", "", ""]
+    assert tokenizer.readable([euro[-1], *euro]) == ["", "€", "", ""]  # the context of a text
+    assert tokenizer.readable([*euro[:2], *euro, "▁a"]) == ["", "", "€", "", "", " a"]
+
+
 def test_encode_gives_the_ids_of_the_keras_hub_call(tokenizer):
     for text in TEXTS[:3]:
         called = keras.ops.convert_to_numpy(tokenizer(text)).tolist()

@@ -100,10 +100,13 @@ class Alignment(Drawable):
 
     @property
     def summary(self) -> list[str]:
+        # A word without which its own tag changes is no surprise. An intent precedes the tags.
+        first = len(self.target) - len(self.source)
         flips = [
             flip
-            for flip in self.flips  # a word without which its own tag changes is no surprise
-            if not self.target[flip.target or 0].startswith(f"{flip.without}/")
+            for flip in self.flips
+            if (flip.target or 0) != first + flip.source
+            or not self.target[first + flip.source].startswith(f"{flip.without}/")
         ]
         notes = flip_notes(flips, [f"“{token.strip()}”" for token in self.target])
         return [*notes, *([] if self.copied is None else [self._copy_note()])]

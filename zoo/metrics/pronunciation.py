@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from zoo.extras import need
+from zoo.metrics.translation import bucket_label
 from zoo.unicode import compose
 
 _STRESSED = re.compile(r"(?<=[A-Z])[012](?= |$)")  # of a vowel in ARPAbet, such as `EH1`
@@ -113,9 +114,7 @@ def word_error_rate_by_length(
     for low, high in pairwise([-1, *edges, float("inf")]):
         chosen = [row for row in scored if low < len(row.word) <= high]
         if chosen:
-            label = f"up to {high}" if low < 0 else f"{low + 1} to {high}"
-            label = label if high in edges else f"over {low}"
-            rows.append((label, len(chosen), _word_error_rate(chosen)))
+            rows.append((bucket_label(low, high), len(chosen), _word_error_rate(chosen)))
     return rows
 
 

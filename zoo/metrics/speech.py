@@ -84,6 +84,11 @@ def per_speaker_table(
         TypeError, ValueError: as `speech_scores`.
     """
     references, hypotheses = _checked(references, hypotheses)
+    if len(speakers) != len(references):
+        raise ValueError(
+            "Each transcript needs a speaker. "
+            f"Received: {len(references)} transcripts, {len(speakers)} speakers"
+        )
     groups: dict[str, list[int]] = {}
     for row, speaker in enumerate(speakers):
         groups.setdefault(speaker, []).append(row)

@@ -160,11 +160,12 @@ def bleu_by_length(
         chosen = [i for i, length in enumerate(lengths) if low < length <= high]
         if chosen:
             bleu = _score(metric, [references[i] for i in chosen], [hypotheses[i] for i in chosen])
-            rows.append((_label(low, high), len(chosen), bleu))
+            rows.append((bucket_label(low, high), len(chosen), bleu))
     return rows
 
 
-def _label(low, high):
+def bucket_label(low: float, high: float) -> str:
+    """The name of the lengths above `low` and up to `high`, such as `"11 to 20"`."""
     if low < 0:
         return f"up to {high}"
     if high == float("inf"):

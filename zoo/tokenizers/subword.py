@@ -37,6 +37,10 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
     pad_token_id, unk_token_id, start_token_id, end_token_id = PADDING, UNKNOWN, START, END
 
+    def __init__(self, proto: str | bytes | None = None, **kwargs):
+        super().__init__(proto, **kwargs)
+        self.built = True  # no weights
+
     def with_config_file(self, config_file: str) -> "SubwordTokenizer":
         """A copy whose config is a file of this name in a preset."""
         copy = type(self).from_config(self.get_config() | {"config_file": config_file})
@@ -143,10 +147,13 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
                 spelled.clear()  # bytes that are no character
                 readable.append(piece.replace("▁", " "))
                 continue
+            byte = _BYTE_PIECES[piece]
+            if byte & 0xC0 != 0x80:
+                spelled.clear()  # the byte begins a character
             if not spelled:
                 first = len(readable)
             readable.append("")
-            spelled.append(_BYTE_PIECES[piece])
+            spelled.append(byte)
             try:
                 readable[first] = spelled.decode("utf-8")
                 spelled.clear()

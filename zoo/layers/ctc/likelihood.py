@@ -67,10 +67,9 @@ def ctc_log_likelihood(log_probabilities, labels):
 
 def _with_blanks(labels):
     """Labels with a blank before, between and after them: `[batch, 2 * labels + 1]`."""
-    blanks = ops.zeros_like(labels)
-    pairs = ops.stack([blanks, labels], axis=2)
-    pairs = ops.reshape(pairs, (-1, 2 * ops.shape(labels)[1]))
-    return ops.pad(pairs, [[0, 0], [0, 1]])
+    labels = ops.pad(labels, [[0, 0], [0, 1]])  # so that there is one to reshape
+    pairs = ops.stack([ops.zeros_like(labels), labels], axis=2)
+    return ops.reshape(pairs, (-1, 2 * ops.shape(labels)[1]))[:, :-1]
 
 
 def _forward(emissions, states):

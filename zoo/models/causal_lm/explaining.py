@@ -71,6 +71,12 @@ class WritingExplainer:
             longest = min(longest, self.model.backbone.max_sequence_length)
         warn_of_truncation(int(len(ids) + 1 > longest), 1, longest - 1)
         words = [word for word in words if word[-1] + 1 < longest]
+        if not words:
+            raise ValueError(
+                f"The first word alone has more than the {longest - 1:,} tokens that are drawn: "
+                "explain its tokens, with pieces=True, or take method='surprisal'. "
+                f"Received: {read[:20]}"
+            )
         count = words[-1][-1] + 1
         length = min(bucket_size(count, MIN_LENGTH), longest)
         inputs, _, _ = self.model.preprocessor.collate([ids[: count - 1]], length)

@@ -57,6 +57,15 @@ class CausalLM(keras_hub.models.CausalLM):
     preprocessor_cls = CausalLMPreprocessor
 
     def __init__(self, backbone, preprocessor=None, cache=None, **kwargs):
+        if preprocessor is not None and not backbone.carries_state:
+            length, positions = preprocessor.sequence_length, backbone.max_sequence_length
+            if length > positions:
+                raise ValueError(
+                    "A Transformer reads no more tokens than it has positions: set the "
+                    f"preprocessor's sequence_length to at most {positions}. "
+                    f"Received: sequence_length={length}"
+                )
+
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
@@ -345,6 +354,12 @@ class CausalLM(keras_hub.models.CausalLM):
     def generate_step(self, inputs, stop_token_ids=None):
         """Continues `token_ids` with KerasHub's sampler: one batch of `generate`."""
         token_ids, mask = inputs["token_ids"], inputs["padding_mask"]
+        positions = self.backbone.max_sequence_length
+        if not self.backbone.carries_state and token_ids.shape[1] > positions:
+            raise ValueError(
+                f"This Transformer has {positions:,} positions: set `max_length` to at most that. "
+                f"Received: max_length={token_ids.shape[1]}"
+            )
         state = self.backbone.initial_state(token_ids.shape[0], max_length=token_ids.shape[1])
 
         def next(prompt, state, index):

@@ -194,7 +194,8 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
         )  # fmt: skip
         steps = ops.arange(ops.shape(token_ids)[1], dtype="int32")[None, :]
         if stop_token_ids is None:
-            return {"decoder_token_ids": token_ids, "decoder_padding_mask": steps >= 0}
+            kept = ops.broadcast_to(steps >= 0, mask.shape)
+            return {"decoder_token_ids": token_ids, "decoder_padding_mask": kept}
         stops = ops.zeros_like(mask)
         for stop in stop_token_ids:
             stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))

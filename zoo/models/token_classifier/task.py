@@ -167,13 +167,14 @@ class TokenClassifier(keras_hub.models.Task):
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Preprocesses a batch; tags and intents may be names or ids."""
+        sentences = x
         data = super().preprocess_samples(x, y, sample_weight)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if y is not None:
-            y = self._targets(y, x["padding_mask"])
+            y = self._targets(y, x["padding_mask"], sentences)
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-    def _targets(self, y, padding_mask):
+    def _targets(self, y, padding_mask, sentences):
         targets = dict(y) if isinstance(y, dict) else {"tags": y}
         if set(targets) != set(self.output):
             raise ValueError(
@@ -182,7 +183,8 @@ class TokenClassifier(keras_hub.models.Task):
             )
         if holds_text(targets["tags"]):
             columns = {"tags": ("int32", tuple(padding_mask.shape))}
-            targets |= in_python(self._tag_ids, [targets["tags"], padding_mask], columns)
+            texts = [sentences] if holds_text(sentences) else []
+            targets |= in_python(self._tag_ids, [targets["tags"], padding_mask, *texts], columns)
         if "intent" in targets and holds_text(targets["intent"]):
             targets |= in_python(
                 lambda names: {"intent": name_ids("intent", self.intents, names)},
@@ -191,20 +193,24 @@ class TokenClassifier(keras_hub.models.Task):
             )
         return targets
 
-    def _tag_ids(self, tags, padding_mask):
-        """The ids of the tags of a batch, padded: int32 `[batch, words]`."""
+    def _tag_ids(self, tags, padding_mask, sentences=None):
+        """The ids of the tags of a batch, padded: int32 `[batch, words]`.
+
+        Those of words that the preprocessor truncated are left out.
+        """
         ids = np.zeros(padding_mask.shape, "int32")
-        for row, names, valid in zip(ids, tags, padding_mask, strict=True):
+        kept = padding_mask.sum(axis=1)
+        counts = kept if sentences is None else map(len, self._words(sentences))
+        for row, names, count, words in zip(ids, tags, kept, counts, strict=True):
             found = split_words(names)
             found = names.split() if found is None else found
-            words, found = int(np.sum(valid)), found[: len(row)]
             if len(found) != words:
                 raise ValueError(
                     f"Each {self.units[:-1]} needs one tag; give sentences as lists of "
                     f"{self.units} where a text would be split differently. "
                     f"Received: {words} {self.units}, tags {found}"
                 )
-            row[:words] = name_ids("tags", self.tags, found)
+            row[:count] = name_ids("tags", self.tags, found[:count])
         return {"tags": ids}
 
     def infer(
