@@ -30,6 +30,12 @@ def test_no_name_of_dev_or_test_is_in_train(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_source_is_in_two_splits(name):
+    train, dev, test = (set(it["source"]) for it in zoo.data.load(name).splits.values())
+    assert not train & dev and not train & test and not dev & test
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_of_an_answer_is_in_its_source(name):
     columns = zoo.data.load(name, train=500, dev=1, test=0).splits["train"]
     written = 0

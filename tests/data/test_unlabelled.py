@@ -44,6 +44,8 @@ def test_a_text_of_dev_is_left_out_as_a_whole_and_as_its_sentences(tmp_path):
     found = load_unlabelled([file], data, unit="sentence")
     assert found.texts == ["Four here.", "five here"] and found.leaked == 3
     assert load_unlabelled([file], data).texts == ["Three here. Four here.<br />five here"]
+    listed = write(tmp_path, "Two here.", "Five here.", name="listed.txt")  # sentences already
+    assert load_unlabelled([listed], data, unit="sentence").texts == ["Five here."]
 
 
 def test_words_are_what_texts_have_of_letters(tmp_path):

@@ -23,6 +23,9 @@ def test_rare_words_are_unknown_but_their_characters_are_not():
     tokenizer = train_word_tokenizer(SENTENCES, min_count=2)
     assert tokenizer.get_vocabulary() == ["sat"]
     assert train_word_tokenizer(SENTENCES, 2, lowercase=True).get_vocabulary() == ["sat", "the"]
+    caron = train_word_tokenizer([["J\u030c", "\u01f0"]], lowercase=True)  # two spellings of ǰ
+    assert caron.get_vocabulary() == ["\u01f0"]
+    assert caron.encode(["J\u030c"]) == caron.encode(["\u01f0"]) != [caron.unk_token_id]
     (cat,) = tokenizer.encode_characters(["cat"])
     assert len(set(cat)) == 3 and 1 not in cat
     assert tokenizer.encode_characters(["q"]) == [[1]]

@@ -58,6 +58,26 @@ def test_wrong_use_is_refused_before_training(run, client):
     assert not client.search_runs([it.experiment_id for it in client.search_experiments()])
 
 
+def test_each_seed_is_compared_with_the_model_it_starts_from_by_the_study_alone(
+    run, client, tmp_path, capsys
+):
+    start = run("training.epochs=2", "evaluation.gate=null", output=tmp_path / "start")
+    capsys.readouterr()
+    result = run(
+        f"training.init_from={tmp_path / 'start'}",
+        "training.epochs=1",
+        "training.learning_rate=1e-9",
+        "evaluation.beat_initial=true",
+        "evaluation.gate=0.1",
+        seeds=[1, 2],
+    )
+    first, second = result.gates
+    assert first.passed and not second.passed and second.rival == "start"
+    assert second.threshold == pytest.approx(start.card.metrics["dev/accuracy"], abs=1e-3)
+    assert result.registered is None and not client.search_registered_models()
+    assert "registered:" not in capsys.readouterr().out
+
+
 def test_runs_with_other_seeds_hold_out_the_same_rows():
     assert SentimentData(train="x.csv").seed_of_split(3) == 3
     assert SentimentData(train="x.csv", split_seed=1).seed_of_split(3) == 1

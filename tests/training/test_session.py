@@ -272,6 +272,8 @@ def test_interrupted_run_is_resumed(run, client, home, monkeypatch, capsys):
     ]
     with pytest.raises(ConfigError, match="belongs to sentiment/quickstart: name that recipe"):
         run_recipe(sentiment.RECIPE, "bilstm_bahdanau_nsmc_ko", resume=run_id)
+    with pytest.raises(ConfigError, match="leave it accuracy. Received: loss"):
+        run_recipe(sentiment.RECIPE, "quickstart", ["evaluation.metric=loss"], resume=run_id)
     with pytest.raises(
         CheckpointError, match=f"with a checkpoint: {run_id}. Received: resume='zzz'"
     ):

@@ -53,6 +53,23 @@ def test_variants_are_run_once_and_compared(client, capsys):
         assert more.columns[name][:2] == result.columns[name]
 
 
+def test_variants_with_other_seeds_hold_out_the_same_rows(client, tmp_path, monkeypatch):
+    file = tmp_path / "pairs.tsv"
+    rows = "".join(f"{word} {i}\t{i}\n" for i in range(40) for word in ("one", "two"))
+    file.write_text(f"source\ttarget\n{rows}", "utf-8")
+    held = []
+
+    def run_one(spec, label, config, *others):
+        held.append(config.data.load(config.seed).splits["dev"]["source"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.training.runner._run_one", run_one)
+    for seed in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            study(f"data={{name: null, train: {file}}}", f"variants={{other: [seed={seed}]}}")
+    assert held[0] == held[1]
+
+
 def test_interrupted_variant_is_resumed(client, home, monkeypatch):
     import zoo.training.loop
 

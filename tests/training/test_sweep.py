@@ -259,6 +259,22 @@ def test_a_name_belongs_to_one_space(trained):
         run_sweep("model.units=3,4,5", name="mine")
 
 
+def test_trials_on_other_data_or_of_a_changed_file_are_others(trained, tmp_path):
+    file = tmp_path / "mine.yaml"
+    original = (sentiment.RECIPE.folder / "quickstart.yaml").read_text("utf-8")
+    file.write_text(original, "utf-8")
+    arguments = (sentiment.RECIPE, str(file), [*FIXED, "model.units=3,4"])
+    names = {sweep(*arguments).plan.name}
+    assert len(trained.configs) == 2
+    file.write_text(original.replace("dropout: 0.1", "dropout: 0.2"), "utf-8")
+    names.add(sweep(*arguments).plan.name)
+    assert len(names) == 2 and len(trained.configs) == 4
+    with pytest.raises(ValueError, match="another recipe, data, .*Received: name=mine"):
+        for dropout in (0.1, 0.2):
+            file.write_text(original.replace("dropout: 0.1", f"dropout: {dropout}"), "utf-8")
+            sweep(*arguments, name="mine")
+
+
 def test_a_sweep_is_run_by_one_command_at_a_time(trained):
     plan = run_sweep("model.units=3,4", name="mine").plan
     with (

@@ -41,6 +41,12 @@ def test_each_format_gives_the_same_vectors(tmp_path, kind):
     assert find_vectors(str(tmp_path / f"tiny{kind}")) == tmp_path / f"tiny{kind}"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path):
+    path = tmp_path / "marked.txt"
+    path.write_text("the 1 2\ncat 3 4\n", "utf-8-sig")
+    assert set(read_vectors(path, ["the", "cat"]).rows) == {"the", "cat"}
+
+
 def test_look_up_prefers_the_exact_form_then_lower_case_then_any(tmp_path):
     path = tmp_path / "cased.txt"
     path.write_text("US 1 1\nus 2 2\nParis 3 3\nPARIS 4 4\ncafé 5 5\ndon't 6 6\n", "utf-8")

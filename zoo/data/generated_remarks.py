@@ -1,18 +1,24 @@
 """Generated remarks and answers in the manner of ELIZA (Weizenbaum 1966).
 
 An answer turns the remark around: I becomes you, and what was named is named again. Names are
-invented; those of dev and test occur nowhere in train.
+invented; those of dev and test occur nowhere in train. Of the remarks without a name each is in one
+split alone.
 """
 
+import itertools
 import random
+from collections.abc import Mapping
 
 from zoo.data.dataset import Columns, Dataset, DatasetCard, as_dataset, check_sizes
 from zoo.data.generated_requests import invented_name
 
-FEELINGS = ("sad", "happy", "tired", "angry", "afraid", "proud", "bored", "worried", "lonely")
-KIN = ("mother", "father", "sister", "brother", "boss", "neighbour", "teacher", "friend")
-VERBS = ("like", "help", "trust", "visit", "forget", "remember", "forgive", "understand")
-THINGS = ("garden", "work", "car", "house", "health", "money", "exam", "old piano")
+WORDS = {
+    "feeling": ("sad", "happy", "tired", "angry", "afraid", "proud", "bored", "worried", "lonely"),
+    "kin": ("mother", "father", "sister", "brother", "boss", "neighbour", "teacher", "friend"),
+    "verb": ("like", "help", "trust", "visit", "forget", "remember", "forgive", "understand"),
+    "thing": ("garden", "work", "car", "house", "health", "money", "exam", "old piano"),
+}
+Words = Mapping[str, str]  # by what they are in a pattern
 
 # A remark, and its answer. N: a name.
 PATTERNS = (
@@ -44,7 +50,7 @@ class GeneratedRemarks:
     )
 
     def load(self, train: int = 3_000, dev: int = 300, test: int = 300, seed: int = 0) -> Dataset:
-        """Generates three splits, of which no two share a name.
+        """Generates three splits, of which no two share a name or a remark.
 
         Args:
             train: int. Number of rows of train.
@@ -56,26 +62,41 @@ class GeneratedRemarks:
         check_sizes(sizes)
         source = random.Random(seed)
         known: set[str] = set()
-        splits = {}
+        splits, nameless = {}, _divided(source)
         for split, size in sizes.items():
             if size:
                 names = [invented_name(source, known) for _ in range(size)]
-                splits[split] = _rows(source, names)
+                splits[split] = _rows(source, names, nameless[split])
                 known.update(names)
         return as_dataset(self.card, splits, languages=("en", "en"))
 
 
-def _rows(source: random.Random, names: list[str]) -> Columns:
+def _divided(source: random.Random) -> dict[str, dict[str, list[Words]]]:
+    """The words of the patterns without a name, by split and remark: a tenth in dev and in test."""
+    splits: dict[str, dict[str, list[Words]]] = {"train": {}, "dev": {}, "test": {}}
+    for remark, _ in PATTERNS:
+        if "{N}" not in remark:
+            kinds = [kind for kind in WORDS if f"{{{kind}}}" in remark]
+            every = [
+                dict(zip(kinds, words, strict=True))
+                for words in itertools.product(*map(WORDS.__getitem__, kinds))
+            ]
+            source.shuffle(every)
+            tenth = len(every) // 10 or 1
+            splits["dev"][remark] = every[:tenth]
+            splits["test"][remark] = every[tenth : 2 * tenth]
+            splits["train"][remark] = every[2 * tenth :]
+    return splits
+
+
+def _rows(source: random.Random, names: list[str], nameless: Mapping[str, list[Words]]) -> Columns:
     columns: Columns = {"source": [], "target": []}
     for name in names:
-        words = {
-            "N": name,
-            "feeling": source.choice(FEELINGS),
-            "kin": source.choice(KIN),
-            "verb": source.choice(VERBS),
-            "thing": source.choice(THINGS),
-        }
         remark, answer = source.choice(PATTERNS)
+        if remark in nameless:
+            words = source.choice(nameless[remark])
+        else:
+            words = {kind: source.choice(choices) for kind, choices in WORDS.items()} | {"N": name}
         columns["source"].append(remark.format(**words))
         columns["target"].append(answer.format(**words))
     return columns

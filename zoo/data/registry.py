@@ -105,12 +105,9 @@ def load(name: str, **options) -> Dataset:
     Args:
         name: One of `list_datasets()`.
         **options: Options of the dataset: `train`, `dev`, `test` (numbers of rows) and `seed` for
-            generated ones, and `size` (pixels) for scenes; a speaker to leave out for speech;
-            `source` and `target`, two of its
-            languages, for translation; `column`, the tags to read, for treebanks.
             generated ones, and `size` (pixels) for scenes; `source` and `target`, two of its
             languages, for translation; `column`, the tags to read, for treebanks; `stress` for
-            pronunciations.
+            pronunciations; a speaker to leave out for speech.
 
     Returns:
         A `Dataset`.

@@ -127,9 +127,11 @@ def _table_rows(
                 "characters. Split its text into several rows, or close the quote that is still "
                 f"open. Received: {error}"
             ) from error
+        remedy = "A quote opened in a field must be closed, and one inside it doubled."
+        if "new-line character" in str(error):
+            remedy = "Lines must end with a line feed; take out the carriage returns within them."
         raise ValueError(
-            f"{file}, line {reader.line_num}: not a valid {kind} row ({error}). A quote opened "
-            f"in a field must be closed, and one inside it doubled."
+            f"{file}, line {reader.line_num}: not a valid {kind} row ({error}). {remedy}"
         ) from error
     finally:
         csv.field_size_limit(limit)

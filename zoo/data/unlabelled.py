@@ -90,6 +90,9 @@ def load_unlabelled(
     if unit == "sentence":
         stated = next(iter(dataset.languages), None)
         language = stated or guess_language(map(_joined, texts)) or language
+        for columns in filter(None, map(dataset.splits.get, ("dev", "test"))):
+            for text in _texts(columns, dataset.name):
+                held.update(map(normalized, split_sentences(_joined(text), language)))
     for text in texts:
         is_held = normalized(text) in held
         for piece in _split(text, unit, language):

@@ -181,8 +181,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def form(self, word: str) -> str:
         """The form in which a word is looked up: in NFC, and in lower case if all are."""
-        word = compose(word)
-        return word.lower() if self.lowercase else word
+        return compose(word.lower() if self.lowercase else word)
 
     def _known(self, entries):
         known = getattr(self, entries)
@@ -266,8 +265,7 @@ def train_word_tokenizer(
     characters: Counter[str] = Counter()
     for sentence in sentences:
         for word in sentence:
-            composed = compose(word)
-            words[composed.lower() if lowercase else composed] += 1
+            words[compose(word.lower() if lowercase else word)] += 1
             characters.update(spell(word, jamo))
     if not words:
         raise ValueError("A tokenizer needs at least one word. Received: none")

@@ -20,7 +20,9 @@ def _check(value: Any) -> Any:
         if all(
             isinstance(it, int | float) and not isinstance(it, bool) and it > 0 for it in weights
         ):
-            return {str(label): float(weight) for label, weight in value.items()}
+            # YAML reads the labels true and false as booleans.
+            names = [str(it).lower() if isinstance(it, bool) else str(it) for it in value]
+            return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
     raise PydanticCustomError(
         "class_weights",
         "must be balanced, null, or weights above 0 by label, such as {negative: 2.0}",

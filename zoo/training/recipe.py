@@ -54,7 +54,7 @@ class Recipe(ABC):
             `training.init_from`, and `training.devices=auto` counted.
         class_weights: Weights of the labels in the loss, set by `build`; `{}` without any.
         initial_scores: Scores on dev of the model of `training.init_from`, before it is trained
-            further, set by the session with `evaluation.beat_initial`; `{}` without.
+            further, set by `measure_initial` with `evaluation.beat_initial`; `{}` without.
         Task: Class of the model. `training.init_from` accepts models of this class only, where
             `initial_model` is not overridden.
     """
@@ -244,6 +244,31 @@ class Recipe(ABC):
             Metrics to log: the scores of what was tried. Defaults to none, `{}`.
         """
         return {}
+
+    def measure_initial(self, columns: Columns, known: Mapping[str, float] | None = None) -> None:
+        """Sets `initial_scores` to those of the model of `training.init_from`.
+
+        Args:
+            columns: The dev split.
+            known: The scores, if they were measured before. Defaults to `None`.
+
+        Raises:
+            ValueError: if it is a model of another task, or lacks the metric of the recipe.
+        """
+        source, metric = self.config.training.init_from, self.config.evaluation.metric
+        model = self.initial_model
+        if not isinstance(model, self.Task):
+            raise ValueError(
+                f"evaluation.beat_initial compares two models of one task: set it false. Received: "
+                f"training.init_from={source!r}, a {type(model).__name__}"
+            )
+        scores = known or model.score(columns)
+        if metric not in scores:
+            raise ValueError(
+                f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
+                f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
+            )
+        self.initial_scores = {name: float(scores[name]) for name in scores}
 
     def gates(self) -> list[Gate]:
         """The gates that a model must pass to be registered.

@@ -214,6 +214,15 @@ def _resumed_config(spec, manifest: "RunManifest", label, overrides) -> RecipeCo
     if mistakes:
         raise ConfigError(label, mistakes)
     config = configs.resolve(spec.Config, manifest.config, overrides, source=label)
+    selects = manifest.config["evaluation"]["metric"]
+    if config.evaluation.metric != selects:
+        raise ConfigError(
+            label,
+            [
+                "a resumed run cannot change evaluation.metric, by which its best epoch so far was "
+                f"selected: leave it {selects}. Received: {config.evaluation.metric}"
+            ],
+        )
     return _with_recipe(spec, label, config)
 
 

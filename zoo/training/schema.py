@@ -34,6 +34,8 @@ SizeOrNone = Annotated[int, Field(ge=0, le=16_384)]  # 0: without that embedding
 Layers = Annotated[int, Field(ge=1, le=64)]
 Heads = Annotated[int, Field(ge=1, le=256)]
 MAX_TOKENS, MAX_VOCABULARY = 16_384, 1_000_000
+# Changes to a file whose run registers nothing.
+NO_GATES = ("evaluation.gate=null", "evaluation.beat_initial=false")
 MAX_WEIGHTS, BYTES_PER_WEIGHT = 1_000_000_000, 16  # weight, gradient, two moments of Adam
 Share = Annotated[float, Field(ge=0, lt=1)]
 # Of a run and its preset.

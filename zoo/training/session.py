@@ -228,23 +228,10 @@ class Session:
 
     def _measure_initial(self, manifest) -> None:
         """Scores the model of `training.init_from` on dev, for the gate; once in a run."""
-        source, metric = self.config.training.init_from, self.config.evaluation.metric
-        model = self.recipe.initial_model
-        if not isinstance(model, self.recipe.Task):
-            raise ValueError(
-                f"evaluation.beat_initial compares two models of one task: set it false. Received: "
-                f"training.init_from={source!r}, a {type(model).__name__}"
-            )
         known = manifest.initial_scores if manifest else {}
-        scores = known or model.score(self.dataset.splits["dev"])
-        if metric not in scores:
-            raise ValueError(
-                f"evaluation.beat_initial needs a metric that {source} has: set evaluation.metric "
-                f"to one of {', '.join(scores)}, or beat_initial false. Received: {metric}"
-            )
-        self.recipe.initial_scores = {name: float(scores[name]) for name in scores}
-        name = naming.source_name(str(source))
-        self.display.say(f"{name} on dev, before: {format_metrics(scores)}")
+        self.recipe.measure_initial(self.dataset.splits["dev"], known)
+        name = naming.source_name(str(self.config.training.init_from))
+        self.display.say(f"{name} on dev, before: {format_metrics(self.recipe.initial_scores)}")
 
     # Train
 

@@ -21,7 +21,7 @@ from zoo.training.config import DIGEST_TAG, config_digest
 from zoo.training.display import run_page
 from zoo.training.finish import RunResult
 from zoo.training.recipe import Recipe
-from zoo.training.schema import RecipeConfig
+from zoo.training.schema import NO_GATES, RecipeConfig
 
 MAX_WIDTH = 1000  # characters of a row
 
@@ -117,13 +117,16 @@ def run_each(
         study: Value of the tag `study`.
         client: Client of the tracking store.
     """
-    backend = keras.config.backend()
+    backend, config = keras.config.backend(), recipe.config
+    # Whatever their seeds, all hold out the rows that the recipe's own seed holds out.
+    split_seed = config.data.seed_of_split(config.seed)
     for number, (variant, variant_overrides) in enumerate(variants.items(), 1):
         changes = [
             *overrides,
             *variant_overrides,
             "variants={}",
-            "evaluation.gate=null",  # a run of a study registers nothing
+            f"data.split_seed={split_seed}",
+            *NO_GATES,  # a run of a study registers nothing
             f"tracking.study={json.dumps(study)}",
             f"tracking.name={json.dumps(variant)}",
         ]

@@ -22,7 +22,7 @@ from zoo.extras import need
 from zoo.terminal import starting
 from zoo.tracking.signals import termination_raises
 from zoo.training import naming, runner, search_space
-from zoo.training.config import ConfigError
+from zoo.training.config import ConfigError, config_digest
 from zoo.training.display import Display
 from zoo.training.ray_cluster import check_address
 from zoo.training.schema import RecipeSpec
@@ -98,8 +98,9 @@ def sweep(
         check_address(ray)
         need("ray", "A sweep on several machines", "ray")
     dataset, config = runner.load_data(config, label)
+    plan = replace(plan, digest=config_digest(config.model_dump(), dataset.digest, current()))
     if not name:
-        content = json.dumps([label, search_space.to_json(space), sorted(fixed), current()])
+        content = json.dumps([label, search_space.to_json(space), sorted(fixed), plan.digest])
         digest = sha256(content.encode()).hexdigest()[:8]
         # The name is part of a query of MLflow's and of names of files.
         model = re.sub(r"[/\\:'\"]+", "_", naming.model_name(config, label, dataset))

@@ -11,7 +11,7 @@ from zoo.backends import current
 from zoo.home import home
 from zoo.tracking_store import sqlite_uri
 from zoo.training import runner, search_space
-from zoo.training.schema import RecipeConfig, RecipeSpec
+from zoo.training.schema import NO_GATES, RecipeConfig, RecipeSpec
 
 if TYPE_CHECKING:
     import optuna
@@ -34,6 +34,7 @@ class Plan:
         name: Name of the sweep.
         trials: Number of trials.
         workers: Number of trials at a time.
+        digest: Of the settings that all trials share, the data and the backend.
     """
 
     spec: RecipeSpec
@@ -44,12 +45,13 @@ class Plan:
     name: str
     trials: int
     workers: int
+    digest: str = ""
 
     def resolve(self, changes: Sequence[str] = ()) -> RecipeConfig:
         """The configuration of a trial with these values."""
         # The test split chooses nothing, a trial registers nothing, and explanations take long.
         first = ["evaluation.test=false", "evaluation.samples=0"]
-        given = [*first, *self.fixed, *changes, "evaluation.gate=null"]
+        given = [*first, *self.fixed, *changes, *NO_GATES]
         return runner.resolve(self.spec, self.recipe, given)
 
     def command(self, changes: Sequence[str]) -> str:
@@ -106,13 +108,14 @@ def open_study(plan: Plan, config: RecipeConfig, worker: int = 0) -> "optuna.Stu
         "fixed": sorted(plan.fixed),
         "metric": config.evaluation.metric,
         "backend": current(),
+        "digest": plan.digest,
     }
     if not study.user_attrs:
         study.set_user_attr("sweep", content)
     elif content | study.user_attrs.get("sweep", {}) != content:
         raise ValueError(
-            "An earlier sweep has this name, and another recipe, space, backend or changes: give "
-            f"this one another --name. Received: name={plan.name}"
+            "An earlier sweep has this name, and another recipe, data, space, backend or changes: "
+            f"give this one another --name. Received: name={plan.name}"
         )
     for combination in search_space.grid(plan.space, plan.trials):
         study.enqueue_trial(combination, skip_if_exists=True)

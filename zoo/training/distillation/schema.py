@@ -39,7 +39,7 @@ class DistilledData(DataConfig):
             column=getattr(self, column) if column else "text",
             unit=self.unlabelled_unit,
             limit=self.unlabelled_limit,
-            seed=seed,
+            seed=self.seed_of_split(seed),
         )
         print(found, file=sys.stderr, flush=True)
         column = row.input_column.default if row.input_column else "tokens"
