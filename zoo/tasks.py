@@ -286,7 +286,7 @@ _ROWS = (
         plain=("intent",),
         plain_pairs=("tokens", "tags"),
         pipeline_tag="token-classification",
-        headline=("f1_conlleval", "token_accuracy"),
+        headline=("f1_conlleval", "token_accuracy", "sentence_accuracy"),
         export_adapter="zoo.exporting.adapters:Tagger",
     ),
 )

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo.data import Columns
+from zoo.explain.fonts import name_ticks
 from zoo.metrics import confusion
 from zoo.models import TextClassifier
 from zoo.tracking import Run
@@ -66,8 +67,7 @@ def draw_confusion(matrix: np.ndarray, labels: tuple[str, ...]) -> Figure:
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
+    name_ticks(axes, labels, rotation=30)
     axes.set(xlabel="predicted", ylabel="label")
     for row, column in np.ndindex(*matrix.shape):
         axes.text(

@@ -7,6 +7,7 @@ from zoo.audio import wav_bytes
 from zoo.data import Columns
 from zoo.data.fsdd import DIGITS
 from zoo.explain import Recordings
+from zoo.explain.fonts import name_ticks
 from zoo.metrics import per_speaker_table, word_confusion, word_error_counts
 from zoo.models import SpeechToText
 from zoo.processes import temporary_folder
@@ -90,8 +91,7 @@ def draw_confusion(words: list[str], matrix: np.ndarray) -> Figure:
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(float(mistakes.max()), 0.05))
-    axes.set_xticks(range(len(words)), words, rotation=45, ha="right")
-    axes.set_yticks(range(len(words)), words)
+    name_ticks(axes, words, rotation=45)
     axes.set(xlabel="recognised (∅: left out)", ylabel="said (∅: nothing)")
     for row, column in zip(*np.nonzero(matrix), strict=True):
         count = f"{matrix[row, column]:,}"

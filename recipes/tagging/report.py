@@ -6,6 +6,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from zoo.data import Columns
+from zoo.explain.fonts import name_ticks
 from zoo.explain.html.spans import page, to_html
 from zoo.metrics import per_tag_table, tag_confusion, unknown_tags
 from zoo.models import TokenClassifier
@@ -103,8 +104,7 @@ def _draw(values, tags, cmap, *, xlabel, ylabel, symmetric=False) -> Figure:
     limit = max(np.nanmax(np.abs(values)), 1e-9)
     cmap = colormaps[cmap].with_extremes(bad="#dddddd")
     heat = axes.imshow(values, cmap=cmap, vmin=-limit if symmetric else 0, vmax=limit)
-    axes.set_xticks(range(len(tags)), tags, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(tags)), tags, fontsize=8)
+    name_ticks(axes, tags, rotation=60, fontsize=8)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     figure.colorbar(heat, shrink=0.7)
     return figure

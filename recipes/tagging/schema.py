@@ -240,7 +240,9 @@ class TaggingConfig(DistilledRecipe):
             )
 
     def default_metric(self, dataset: Dataset) -> str:
-        """F1 of the spans that the tags mark, else the accuracy of the tags."""
+        """F1 of the spans that the tags mark, else the accuracy of the tags, or of sentences."""
+        if self.model.head == "pointer":
+            return "sentence_accuracy"
         return "f1_conlleval" if tagging_scheme(dataset.labels) else "token_accuracy"
 
     def data_conflicts(self, dataset: Dataset) -> Iterator[Conflict]:
@@ -278,6 +280,13 @@ class TaggingConfig(DistilledRecipe):
                 f"{metric} needs tags of spans, such as BIO, which {dataset.name} lacks: "
                 "set evaluation.metric=token_accuracy",
                 evaluation__metric=metric,
+            )
+        if metric == "token_accuracy" and self.model.head == "pointer":
+            yield Conflict(
+                f"{metric} says little where nearly all words point at none, and is not measured: "
+                "set evaluation.metric=sentence_accuracy",
+                evaluation__metric=metric,
+                model__head=head,
             )
         if metric == "intent_accuracy" and "intent" not in dataset.splits["train"]:
             yield Conflict(

@@ -64,6 +64,29 @@ def test_chunks_load_the_model_once(loaded, model, tmp_path, capsys):
     assert [line.split("\t")[-1] for line in shown] == [f"text {i}" for i in range(100)]
 
 
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_text_that_is_refused_is_reported_and_the_others_answered(
+    loaded, model, as_json, monkeypatch, tmp_path, capsys
+):
+    def refuse(texts, **options):
+        if "" in texts:
+            raise ValueError(f"Received: texts[{texts.index('')}]")
+        return infer(texts, **options)
+
+    infer = model.infer
+    monkeypatch.setattr(model, "infer", refuse)
+    file = tmp_path / "texts.txt"
+    file.write_text("one\n" * 40 + "\nlast\n")
+    words = ["infer", "tiny_en", "--file", str(file), "--batch-size", "2", *as_json]
+    assert main(words) == 1
+    shown = capsys.readouterr()
+    assert f"{file}, line 41: Received: texts[0]" in shown.err
+    assert "that the model refuses, with the errors above: 1" in shown.err
+    lines = shown.out.split("\n")[:-1]
+    assert len(lines) == 42 and lines[41].count("last") == 1
+    assert lines[40] == ("" if not as_json else '{"text": "", "error": "Received: texts[0]"}')
+
+
 def test_options_of_the_model(loaded, model, cards, capsys):
     cards[0] = replace(cards[0], task="seq2seq_lm")
     model.infer = lambda texts, **options: [Caption(str(sorted(options.items())))]

@@ -52,6 +52,11 @@ def test_reviews(init):
     assert shown.endswith("next: zoo run my.yaml\n")
 
 
+def test_too_few_rows_to_train_a_model_further(init):
+    rows = [(f'"{text}"', verdict) for _, text, verdict in REVIEWS[:6]]
+    assert "zoo tune" not in init(table(rows, ("review", "verdict")))[1]
+
+
 def test_unequal_labels_are_measured_by_macro_f1(init):
     rows = [(f"some text {i}", "spam" if i % 9 == 0 else "ham") for i in range(90)]
     recipe, _ = init(table(rows, ("message", "label"), "\t"), "mail.tsv")

@@ -201,6 +201,12 @@ def test_symbols_keep_their_vocabulary(tune):
     assert found["data"]["source"] == "word" and found["data"]["target"] == "phones"
 
 
+def test_a_model_is_measured_on_few_rows_with_their_columns(tune):
+    _, shown = tune("bilstm_bahdanau_sst2_en", FEW, "few.csv")
+    measure = "zoo eval bilstm_bahdanau_sst2_en --dataset few.csv --text review --label verdict"
+    assert f"next: {measure}\n" in shown
+
+
 @pytest.mark.parametrize(
     ("model", "name", "content", "words", "message"),
     [

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import zoo
-from zoo.explain.fonts import drawable, families
+from zoo.explain.fonts import drawable, families, name_ticks
 
 pytestmark = pytest.mark.once
 
@@ -39,6 +39,18 @@ def test_no_glyph_is_missing(text):
 
 def test_korean_is_drawn_in_nanum_gothic():
     assert families("정말 😂")[:2] == ["NanumGothic", "DejaVu Sans"]
+
+
+def test_names_of_rows_and_columns_are_drawn_in_every_script():
+    figure = Figure()
+    axes = figure.subplots()
+    name_ticks(axes, ["좋음", "나쁨", "a🦭"], rotation=30, fontsize=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FigureCanvasAgg(figure).draw()
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["좋음", "나쁨", drawable("a🦭")]
+    assert names == [label.get_text() for label in axes.get_xticklabels()]
 
 
 def test_characters_that_no_font_has_are_replaced():

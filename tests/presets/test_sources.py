@@ -186,7 +186,8 @@ def test_mlflow_registry(preset, tmp_path):
     card = read_card(preset)
     for source in (f"runs:/{run.info.run_id}/model", "models:/tiny/1", "models:/tiny@champion"):
         assert read_card(resolve(source)) == card
-    with pytest.raises(PresetError, match="could not be downloaded.*models:/tiny/2") as raised:
-        resolve("models:/tiny/2")
-    assert raised.value.hint == "zoo registry ls"
+    for unknown in ("models:/tiny/2", "models:/other@champion", "runs:/abc/model"):
+        with pytest.raises(PresetError, match=f"store has no such model: .*{unknown}") as raised:
+            resolve(unknown)
+        assert raised.value.hint == ("zoo ui" if unknown[0] == "r" else "zoo registry ls")
     assert not os.path.exists("mlruns")

@@ -87,11 +87,16 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
         raise _wrong_files(model, files)
     data = _READERS[task](model, files, given)
     least = 10 * LEAST_ROWS if task == "causal_lm" else LEAST_ROWS
+    known = labels_of(model)
+    new = [label for label in data.labels if label not in known]
     if data.rows < least:
+        columns = [it for key in ("text", "label") if key in data.keys
+                   for it in (f"--{key}", data.keys[key][0])]  # fmt: skip
+        measure = command("zoo", "eval", model.source, "--dataset", files[0], *columns)
         raise WrongUse(
             f"Too few {'characters' if task == 'causal_lm' else 'rows'}: at least {least} are "
             f"needed to train on and to measure. Received: {data.seen}",
-            hint=command("zoo", "eval", model.source, "--dataset", files[0]),
+            hint=None if new else measure,
         )
     train = [str(path) for path in files]
     found = Proposal(file.recipe, data.seen, f"{model.source} is a {task}", rows=data.rows)
@@ -106,8 +111,6 @@ def propose(model: FoundModel, files: Sequence[Path], name: str, given: dict[str
     for key, value in base.get("tokenizer", {}).items():
         if key not in LEARNED:
             found.add("tokenizer", key, value)
-    known = labels_of(model)
-    new = [label for label in data.labels if label not in known]
     if task == "token_classifier" and tagging_scheme(data.labels) != tagging_scheme(known):
         new = sorted(data.labels)
     _add_training(found, model, base, bool(new), given)

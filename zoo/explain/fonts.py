@@ -9,10 +9,15 @@ import dataclasses
 import functools
 import importlib.util
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PREFERRED = ("NanumGothic", "DejaVu Sans")
 # Categories of joiners, modifiers and controls, which have no glyph of their own.
@@ -36,6 +41,21 @@ def families(text: str) -> list[str]:
         if family and family not in found:
             found.append(family)
     return found
+
+
+def name_ticks(axes: "Axes", names: Sequence[str], **style: Any) -> None:
+    """Names the rows and columns of a square matrix, in fonts that have the characters.
+
+    Args:
+        axes: The axes of matplotlib.
+        names: A name for each row, and for the same column.
+        **style: Properties of the names of columns, such as `rotation`, and `fontsize` of both.
+    """
+    shown = [drawable(name) for name in names]
+    family = families("".join(shown))
+    axes.set_xticks(range(len(shown)), shown, family=family, ha="right", **style)
+    size = {name: style[name] for name in style if name == "fontsize"}
+    axes.set_yticks(range(len(shown)), shown, family=family, **size)
 
 
 def drawable(text: str) -> str:

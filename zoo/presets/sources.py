@@ -15,6 +15,7 @@ from zoo.presets.card import PresetError, digest_of, is_inside
 from zoo.presets.validation import CONFIG_FILE, check, hash_files
 
 MLMODEL_FILE, FLAVOR = "MLmodel", "zoo"
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # codes of MLflow's errors
 # Files to download from a repository.
 _WANTED = ["*.json", "*.h5", "*.md", "assets/**"]
 
@@ -96,15 +97,23 @@ def _from_mlflow(uri, folder):
     need("train", f"{uri}, a model of MLflow,", "mlflow")
     import mlflow.artifacts
     import yaml
+    from mlflow.exceptions import MlflowException
 
     from zoo.safe_yaml import read_yaml
 
     store = tracking_store.prepare_store()
     hint = "zoo registry ls" if uri.startswith("models:") else "zoo ui"
     with _downloading(uri, hint):
-        path = mlflow.artifacts.download_artifacts(
-            artifact_uri=uri, dst_path=str(folder), tracking_uri=store
-        )
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=uri, dst_path=str(folder), tracking_uri=store
+            )
+        except MlflowException as error:
+            if error.error_code not in _UNKNOWN:
+                raise
+            raise PresetError(
+                f"The store has no such model: {error.message}. Received: {uri}", hint=hint
+            ) from error
     model = Path(path)
     description = model / MLMODEL_FILE
     if not description.is_file():
@@ -157,6 +166,8 @@ def _from_kaggle(name, folder):
 def _downloading(source: str, hint: str | None = None) -> Iterator[None]:
     try:
         yield
+    except PresetError:
+        raise
     except Exception as error:
         raise PresetError(
             "The preset could not be downloaded: check the URI, the network, and your "

@@ -4,16 +4,16 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable
 
-from zoo.cli import lines
+from zoo.cli import lines, output
 from zoo.cli.answers import print_answer, print_stream
-from zoo.cli.errors import WrongUse
+from zoo.cli.errors import Failure, WrongUse
 from zoo.cli.models import FoundModel
 
 _OTHERS = ("batch_size", "beam")  # options of `infer` that `stream` does not have
 
 
 class TextReader:
-    """Texts, of which each gets one line of output."""
+    """Texts, of which each gets one line of output; an empty one if the model refuses it."""
 
     def __init__(self, args: Namespace, model: FoundModel):
         if args.html:
@@ -24,6 +24,8 @@ class TextReader:
             )
         self.task, self.as_json, self.aligns = model.task, args.json, args.align
         self.inputs, self.total = read_inputs(args)
+        self.name = "input" if args.inputs else f"{args.file or 'stdin'}, line"
+        self.read = self.failed = 0
         one = self.total == 1 and bool(args.inputs)
         self.streams = self.task.streams and one and not args.json and sys.stdout.isatty()
 
@@ -32,16 +34,49 @@ class TextReader:
             options = {name: value for name, value in infer.keywords.items() if name not in _OTHERS}
             print_stream(inputs[0], model.stream(inputs[0], **options))
             return
+        try:
+            answers = self._answers(inputs, model, infer)
+        except ValueError:
+            if self.total == 1:
+                raise
+            answers = self._one_by_one(inputs, model, infer)
+        for text, answer in zip(inputs, answers, strict=True):
+            if "error" not in answer:
+                print_answer(self.task, text, answer, self.as_json)
+            elif self.as_json:
+                output.print_json({self.task.input_name: text} | answer, lines=True)
+            else:
+                print()
+        self.read += len(inputs)
+
+    def _answers(self, inputs, model, infer):
         answers = [answer.to_dict() for answer in infer(inputs)]
         if self.aligns:
             found = model.align(inputs, [answer["text"] for answer in answers])
             for answer, alignment in zip(answers, found, strict=True):
                 answer["alignment"] = alignment.to_dict() if self.as_json else alignment.pharaoh
-        for text, answer in zip(inputs, answers, strict=True):
-            print_answer(self.task, text, answer, self.as_json)
+        return answers
+
+    def _one_by_one(self, inputs, model, infer):
+        """The answers, or the `error` of an input that the model refuses, which is reported."""
+        answers = []
+        for number, text in enumerate(inputs, self.read + 1):
+            try:
+                answers += self._answers([text], model, infer)
+            except ValueError as error:
+                if number == 1:  # an option that does not fit the model, more likely
+                    raise
+                output.say(f"{self.name} {number}: {error}")
+                answers.append({"error": str(error)})
+                self.failed += 1
+        return answers
 
     def finish(self) -> None:
-        pass
+        if self.failed:
+            raise Failure(
+                f"Texts that the model refuses, with the errors above: {self.failed:,}",
+                hint="split them, or take them out",
+            )
 
 
 def read_inputs(args: Namespace) -> tuple[Iterable[str], int | None]:

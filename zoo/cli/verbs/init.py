@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zoo.cli import recipe_files
 from zoo.cli.errors import WrongUse
+from zoo.cli.tuning import LEAST_ROWS
 
 EXAMPLES = """\
   zoo init reviews.csv                            (writes my.yaml, for zoo run my.yaml)
@@ -86,7 +87,7 @@ def run(args: Namespace) -> None:
 
 def _published(proposal) -> str | None:
     """A published classifier of the language, if there are few rows to train one."""
-    if proposal.recipe != "sentiment" or proposal.rows > FEW_ROWS:
+    if proposal.recipe != "sentiment" or not LEAST_ROWS <= proposal.rows <= FEW_ROWS:
         return None
     import zoo
 

@@ -299,9 +299,10 @@ class TokenClassifier(keras_hub.models.Task):
             batch_size: int. Most sentences in a batch. Defaults to `64`.
 
         Returns:
-            The scores of `zoo.metrics.tagging_scores`; `intent_accuracy` if model and columns have
-            intents; and `loss`, the mean cross-entropy of a word in nats, by the marginal
-            probability of its true tag. Tags that the model lacks are left out of it.
+            The scores of `zoo.metrics.tagging_scores`, of a model that points at words without
+            `token_accuracy`, as nearly all words point at none; `intent_accuracy` if model and
+            columns have intents; and `loss`, the mean cross-entropy of a word in nats, by the
+            marginal probability of its true tag. Tags that the model lacks are left out of it.
 
         Raises:
             ValueError: if a column is missing, their lengths differ, or they have no rows.
@@ -312,6 +313,8 @@ class TokenClassifier(keras_hub.models.Task):
         answers = self.decode_each(encoded, batch_size)
         tags = [[self.tags[i] for i in answer.ids] for answer in answers]
         scores = tagging_scores(columns["tags"], tags, self.scheme)
+        if self.head == "pointer":
+            del scores["token_accuracy"]
         if has_intents:
             right = [
                 answer.intent is not None and self.intents[answer.intent] == compose(intent)
