@@ -155,6 +155,13 @@ def test_colours_are_the_weights():
     assert {"a", "b", "c", "d", "attention   0", "0.40"} <= set(written(figure))
 
 
+def test_an_effect_beyond_ten_nats_leaves_colour_to_the_others():
+    shown = Alignment(["a", "b"], ["c"], effects=[[-112.0, 5.0]])
+    assert "against ↔ for   −10.00" in written(shown.figure())
+    (mesh,) = (it for it in shown.figure().axes[0].collections if isinstance(it, QuadMesh))
+    assert mesh.norm.vmax == 10
+
+
 def test_source_is_along_the_top_and_target_down_the_side():
     figure = Alignment(["a", "b"], ["c", "d"], [[0.9, 0.1], [0.2, 0.8]]).figure()
     places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}

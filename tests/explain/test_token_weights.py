@@ -47,6 +47,14 @@ def test_tokens_may_be_the_beginning_of_a_longer_text():
     assert [box.gap for box in to_boxes(["un", "real"], [[1, 1]], "unreal film")] == [False] * 2
 
 
+def test_a_text_that_goes_on_is_said_to():
+    cut = TokenWeights(["not", " bad"], [0.8, 0.2], text="not bad at all", truncated=True)
+    assert cut.notes[0] == "The text goes on, but the model reads no more of it."
+    assert cut.to_dict()["truncated"] and "reads no more" in cut.to_html()
+    whole = TokenWeights(["not", " bad"], [0.8, 0.2], text="not bad")
+    assert "truncated" not in whole.to_dict() and cut.notes[1:] == whole.notes
+
+
 def test_an_empty_first_token_is_kept():
     assert to_boxes(["", "a"], [[0.5, 0.5]], "a") == [
         TextBox("", (0.5,), False),

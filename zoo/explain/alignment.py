@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from zoo.explain.drawable import Drawable, listed
 from zoo.explain.effects import (
@@ -18,6 +18,8 @@ from zoo.explain.text_boxes import labels
 from zoo.explain.words import END
 
 MAX_TOKENS = 100  # that are drawn on each side
+# Full colour, in nats. An answer that becomes impossible would leave all others without colour.
+MAX_EFFECT = 10.0
 
 
 @dataclass
@@ -199,7 +201,9 @@ class Alignment(Drawable):
             matrices.append(Matrix("copied", self.copied, limit=1.0))
         if self.effects is not None:
             marks = frozenset((flip.target or 0, flip.source) for flip in self.flips)
-            matrices.append(Matrix("against ↔ for", self.effects, True, marks))
+            shown = Matrix("against ↔ for", self.effects, True, marks)
+            is_beyond = shown.greatest > MAX_EFFECT
+            matrices.append(replace(shown, limit=MAX_EFFECT) if is_beyond else shown)
             notes.append(effect_note(self.method, self.measured, self.part))
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)

@@ -17,6 +17,7 @@ from zoo.explain.html import shaded_text
 from zoo.explain.text_boxes import TextBox, to_boxes
 
 MEASURED = "what the probability of the answer loses when a word is left out"
+TRUNCATED = "The text goes on, but the model reads no more of it."
 LEAST_FULL = 0.1  # an effect on a probability that gives full colour: at least this
 
 
@@ -41,6 +42,8 @@ class TokenWeights(Drawable):
             `"occlusion"`.
         flips: The words without which the answer is another one: a list of
             `zoo.explain.effects.Flip`.
+        truncated: Whether the text is longer than its tokens, which are all that the model reads.
+            Defaults to `False`.
 
     Attributes:
         weights: The weights, as lists: `[tokens]` if there is one head, else `[heads, tokens]`.
@@ -62,6 +65,7 @@ class TokenWeights(Drawable):
     effects: list[float] | None = None
     method: str = "occlusion"
     flips: list[Flip] = field(default_factory=list)
+    truncated: bool = False
 
     def __post_init__(self):
         self.tokens = [str(token) for token in self.tokens]
@@ -121,7 +125,7 @@ class TokenWeights(Drawable):
     @property
     def notes(self) -> list[str]:
         """The summary, and sentences that say what is drawn."""
-        notes = self.summary
+        notes = [TRUNCATED] * self.truncated + self.summary
         if self.effects is not None:
             notes.append(effect_note(self.method, MEASURED))
         if self.weights is not None:
@@ -144,11 +148,13 @@ class TokenWeights(Drawable):
         return LEAST_FULL if self.method == "occlusion" else 0.0
 
     def to_dict(self) -> dict:
-        """The fields as plain values, for JSON; effects and flips only if there are effects."""
+        """The fields as plain values, for JSON; `effects`, `flips` and `truncated` if they are."""
         fields = asdict(self)
         if self.effects is None:
             for name in ("effects", "method", "flips"):
                 del fields[name]
         if self.weights is None:
             del fields["weights"]
+        if not self.truncated:
+            del fields["truncated"]
         return fields

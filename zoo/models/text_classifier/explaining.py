@@ -14,6 +14,7 @@ from zoo.explain.words import Word
 from zoo.models.batching import bucket_size, predict
 from zoo.models.explaining import by_word, without
 from zoo.models.gradients import gradient_times_input, log_odds
+from zoo.unicode import compose
 
 MIN_LENGTH = 16  # tokens
 
@@ -68,6 +69,7 @@ class TextExplainer:
             effects=effects,
             method="gradient" if "gradient" in methods else "occlusion",
             flips=flips,
+            truncated=_letters("".join(word.text for word in words)) < _letters(compose(text)),
         )
 
     def _attention(self, encoded):
@@ -102,3 +104,8 @@ class TextExplainer:
             keras.Model([embedded, mask], self.model.backbone.output),
             keras.Model([self.model.hidden_states, mask], self.model.output),
         )
+
+
+def _letters(text: str) -> int:
+    """The number of characters that are no white space."""
+    return len("".join(text.split()))
