@@ -25,7 +25,7 @@ def chosen_methods(method: str | None, has_attention: bool) -> tuple[str, ...]:
         return ("attention", "occlusion") if has_attention else ("occlusion",)
     if method not in METHODS:
         raise ValueError(
-            f"`method` must be one of {list(METHODS)}, or None for attention and occlusion."
+            f"`method` must be one of {list(METHODS)}, or be left out for attention and occlusion."
             f"{did_you_mean(str(method), METHODS)} Received: method={method!r}"
         )
     if method == "attention" and not has_attention:

@@ -21,7 +21,7 @@ EXAMPLES = """\
   zoo chat models:/remarks@champion --temperature 0.7 --n-best 3 --seed 1
   zoo chat transformer_chatbot_ko < remarks.txt
   printf '불 꺼 줄래\\n:n_best 3\\n불 꺼 줄래\\n' | zoo chat gru_copy_sae4k_ko"""
-NEXT = "zoo ls"
+NEXT = "zoo chat --help"
 
 MAX_TEMPERATURE = 100.0
 HELP = """\

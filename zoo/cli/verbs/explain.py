@@ -23,7 +23,7 @@ EXAMPLES = """\
   zoo explain models:/quickstart@champion "I did not like it." --json
   zoo explain models:/scenes@champion photo.jpg -o photo_map.png
   zoo explain bilstm_ctc_fsdd_digits_en 7_theo_0.wav -o alignment.png"""
-NEXT = "zoo ls"
+NEXT = "zoo explain --help"
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
 

@@ -35,8 +35,7 @@ EXAMPLES = """\
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --html page.html
   zoo infer bilstm_ctc_fsdd_digits_en+gru_attention_fsdd_digits_en recordings/*.wav
   zoo infer bilstm_ctc_fsdd_digits_en recordings/*.wav --set language_model=my_lm"""
-NEXT = "zoo ls"
-HELP = "zoo infer --help"
+NEXT = "zoo infer --help"
 
 BATCHES_PER_CHUNK = 16  # the model sorts the inputs of a chunk by length
 
@@ -80,7 +79,7 @@ def run(args: Namespace) -> None:
         raise WrongUse(
             f"--batch-size must be from 1 to {MAX_BATCH:,}. "
             f"Received: --batch-size {args.batch_size}",
-            hint=HELP,
+            hint=NEXT,
         )
     if args.html and not args.html.resolve().parent.is_dir():
         raise WrongUse(
@@ -96,10 +95,10 @@ def run(args: Namespace) -> None:
             hint="zoo ls --task seq2seq_lm",
         )
     options = {"batch_size": args.batch_size}
-    options |= settings.read(args.set, found.task.options, HELP)
+    options |= settings.read(args.set, found.task.options, NEXT)
     if args.glossary:
         options["glossary"] = _glossary(args)
-    settings.check(found.task, options, HELP)
+    settings.check(found.task, options, NEXT)
     reader = make_reader(args, found)
     chunk_size = args.batch_size * BATCHES_PER_CHUNK
     if not args.inputs and not args.file and sys.stdin.isatty():
@@ -124,7 +123,7 @@ def _glossary(args: Namespace) -> dict[str, str]:
     try:
         return read_glossary(args.glossary)
     except (OSError, ValueError) as error:
-        raise WrongUse(f"--glossary: {error}", hint=HELP) from None
+        raise WrongUse(f"--glossary: {error}", hint=NEXT) from None
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class WritingExplainer:
     def _checked_method(self, method):
         if method not in (None, *METHODS):
             raise ValueError(
-                f"`method` must be one of {list(METHODS)}, or None for surprisal."
+                f"`method` must be one of {list(METHODS)}, or be left out for surprisal."
                 f"{did_you_mean(str(method), METHODS)} Received: method={method!r}"
             )
         if method == "attention" and self.model.backbone.attention_output is None:
