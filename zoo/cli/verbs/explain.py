@@ -13,6 +13,7 @@ from zoo.cli import backend, models, output
 from zoo.cli.errors import WrongUse, command
 from zoo.explain.effects import METHODS
 from zoo.extras import need
+from zoo.terminal import waiting
 
 EXAMPLES = """\
   zoo explain bilstm_bahdanau_sst2_en "Not a bad film at all." -o map.png
@@ -66,7 +67,9 @@ def run(args: Namespace) -> None:
     options = {"method": args.method} if args.method else {}
     if args.pieces:
         options["pieces"] = True
-    explanation = models.load(found, args.backend).explain(args.input, **options)
+    model = models.load(found, args.backend)
+    with waiting("Explaining …"):  # a text is read once for each of its words
+        explanation = model.explain(args.input, **options)
     if file:
         explanation.save(file)
     if args.json:
