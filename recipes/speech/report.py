@@ -90,10 +90,12 @@ def draw_confusion(words: list[str], matrix: np.ndarray) -> Figure:
     size = 1.8 + 0.4 * len(words)
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(float(mistakes.max()), 0.05))
+    darkest = max(float(mistakes.max()), 0.05)
+    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=darkest)
     name_ticks(axes, words, rotation=45)
     axes.set(xlabel="recognised (∅: left out)", ylabel="said (∅: nothing)")
     for row, column in zip(*np.nonzero(matrix), strict=True):
         count = f"{matrix[row, column]:,}"
-        axes.text(column, row, count, ha="center", va="center", fontsize=9)
+        color = "white" if mistakes[row, column] > 0.6 * darkest else "black"
+        axes.text(column, row, count, ha="center", va="center", fontsize=9, color=color)
     return figure

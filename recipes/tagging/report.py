@@ -81,8 +81,15 @@ def draw_confusion(matrix: np.ndarray, tags: list[str]) -> Figure:
     mistakes = np.where(np.eye(len(tags), dtype=bool), 0, shares)
     figure = _draw(mistakes, tags, "Reds", xlabel="predicted", ylabel="tag")
     for row, column in zip(*np.nonzero(matrix), strict=True):
+        is_dark = mistakes[row, column] > 0.6 * mistakes.max()
         figure.axes[0].text(
-            column, row, str(matrix[row, column]), ha="center", va="center", fontsize=6
+            column,
+            row,
+            str(matrix[row, column]),
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if is_dark else "black",
         )
     return figure
 
