@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import keras_hub
 import numpy as np
-from keras import ops
 
 from zoo.checks import MAX_BEAM, check_integer
 from zoo.choices import HEADS, check_choice
@@ -15,9 +14,8 @@ from zoo.conflicts import check, pointer_conflicts
 from zoo.decoding.programs import built_once
 from zoo.explain import Alignment
 from zoo.layers import LinearChainCRF, SequencePooling, WordPointer
-from zoo.layers.crf.inference import IMPOSSIBLE
+from zoo.layers.crf.independent import IndependentTags
 from zoo.layers.pointing import ITSELF
-from zoo.layers.tensors import argmax
 from zoo.metrics import tagging_scores
 from zoo.models.batching import predict, rows_within, run_batches
 from zoo.models.checks import (
@@ -381,9 +379,7 @@ class TokenClassifier(keras_hub.models.Task):
         """
         if self.head == "crf" or self.scheme is not None:
             return self.crf(potentials, output="tags"), self.crf(potentials, output="marginals")
-        # Independent tags: nothing of size tags × tags, which may be a thousand each.
-        marginals = ops.softmax(potentials, axis=-1)
-        return argmax(potentials), ops.where(potentials > IMPOSSIBLE / 2, marginals, 0.0)
+        return IndependentTags(dtype="float32")(potentials)
 
     @built_once
     def _decoder(self):
