@@ -18,7 +18,7 @@ WORDS = {
     "verb": ("like", "help", "trust", "visit", "forget", "remember", "forgive", "understand"),
     "thing": ("garden", "work", "car", "house", "health", "money", "exam", "old piano"),
 }
-Words = Mapping[str, str]  # by what they are in a pattern
+Words = dict[str, str]  # by what they are in a pattern
 
 # A remark, and its answer. N: a name.
 PATTERNS = (
