@@ -76,15 +76,20 @@ def test_a_text_that_is_refused_is_reported_and_the_others_answered(
     infer = model.infer
     monkeypatch.setattr(model, "infer", refuse)
     file = tmp_path / "texts.txt"
-    file.write_text("one\n" * 40 + "\nlast\n")
+    file.write_text("\n" + "one\n" * 40 + "\nlast\n")
     words = ["infer", "tiny_en", "--file", str(file), "--batch-size", "2", *as_json]
     assert main(words) == 1
     shown = capsys.readouterr()
-    assert f"{file}, line 41: Received: texts[0]" in shown.err
-    assert "that the model refuses, with the errors above: 1" in shown.err
+    for number in (1, 42):
+        assert f"{file}, line {number}: Received: texts[0]" in shown.err
+    assert "that the model refuses, with the errors above: 2" in shown.err
     lines = shown.out.split("\n")[:-1]
-    assert len(lines) == 42 and lines[41].count("last") == 1
-    assert lines[40] == ("" if not as_json else '{"text": "", "error": "Received: texts[0]"}')
+    assert len(lines) == 43 and lines[42].count("last") == 1
+    refused = '{"text": "", "error": "Received: texts[0]"}' if as_json else ""
+    assert lines[0] == lines[41] == refused
+    file.write_text("\n\n")
+    assert main(words) == 1  # nothing is answered
+    assert capsys.readouterr().err.startswith("zoo infer: error: Received: texts[0]")
 
 
 def test_options_of_the_model(loaded, model, cards, capsys):

@@ -160,6 +160,7 @@ def test_an_effect_beyond_ten_nats_leaves_colour_to_the_others():
     assert "against ↔ for   −10.00" in written(shown.figure())
     (mesh,) = (it for it in shown.figure().axes[0].collections if isinstance(it, QuadMesh))
     assert mesh.norm.vmax == 10
+    assert "Full colour begins at 10: some effects are larger." in shown.to_html()
 
 
 def test_source_is_along_the_top_and_target_down_the_side():

@@ -63,6 +63,8 @@ def test_counts_mistakes_and_pairs():
         (["label_0", "label_1"], ["negative", "positive"]),
         (["label-0", "label-1"], ["negative", "positive"]),
         (["stars-1", "stars-3", "stars-5"], ["negative", None, "positive"]),
+        (["label_-1", "label_0", "label_1"], ["negative", None, "positive"]),
+        (["stars -1", "stars 1"], ["negative", "positive"]),
         (["-1", "0", "1"], ["negative", None, "positive"]),
         (["5", "4", "3", "2", "1"], ["positive", "positive", None, "negative", "negative"]),
     ],

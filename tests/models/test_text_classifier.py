@@ -155,6 +155,9 @@ def test_a_long_text_is_truncated_with_a_warning():
         long, _ = model.infer(["one two " * 1000, "one"])
     (cut,) = model.infer(["one two " * 1000 + "three"])
     assert cut.probabilities == pytest.approx(long.probabilities, abs=1e-6)
+    with pytest.warns(UserWarning, match="were truncated"):
+        assert model.explain("one two " * 20).truncated
+    assert not model.explain("one  two ").truncated
     decomposed = "\u110c\u1162\u1106\u1175"
     assert model.infer([decomposed]) == model.infer(["재미"])
     assert "".join(model.explain(decomposed).tokens) == model.explain(decomposed).text == "재미"

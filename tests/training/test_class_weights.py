@@ -59,6 +59,7 @@ def test_loss_of_tags():
     ("schema", "values", "message"),
     [
         (SentimentConfig, "even", "training.class_weights: must be balanced, null, or weights"),
+        (SentimentConfig, {True: 2.0}, "training.class_weights: must quote labels such as true"),
         (SentimentConfig, {"negative": 0}, "weights above 0 by label.*Received: {'negative': 0}"),
         (TaggingConfig, "balanced", "class_weights are of head softmax: the loss of a CRF"),
     ],

@@ -72,7 +72,10 @@ class GeneratedRemarks:
 
 
 def _divided(source: random.Random) -> dict[str, dict[str, list[Words]]]:
-    """The words of the patterns without a name, by split and remark: a tenth in dev and in test."""
+    """The words of the patterns without a name, by split and remark.
+
+    Dev and test have a tenth each, and two at least.
+    """
     splits: dict[str, dict[str, list[Words]]] = {"train": {}, "dev": {}, "test": {}}
     for remark, _ in PATTERNS:
         if "{N}" not in remark:
@@ -82,7 +85,7 @@ def _divided(source: random.Random) -> dict[str, dict[str, list[Words]]]:
                 for words in itertools.product(*map(WORDS.__getitem__, kinds))
             ]
             source.shuffle(every)
-            tenth = len(every) // 10 or 1
+            tenth = max(len(every) // 10, 2)
             splits["dev"][remark] = every[:tenth]
             splits["test"][remark] = every[tenth : 2 * tenth]
             splits["train"][remark] = every[2 * tenth :]

@@ -205,6 +205,8 @@ class Alignment(Drawable):
             is_beyond = shown.greatest > MAX_EFFECT
             matrices.append(replace(shown, limit=MAX_EFFECT) if is_beyond else shown)
             notes.append(effect_note(self.method, self.measured, self.part))
+            if is_beyond:
+                notes.append(f"Full colour begins at {MAX_EFFECT:.0f}: some effects are larger.")
         if self.weights is not None:
             notes.append(ATTENTION_NOTE)
         return source, target, [matrix.cropped(MAX_TOKENS) for matrix in matrices], notes

@@ -184,7 +184,9 @@ def find_polarity(
 
 def _numbers(labels):
     """The polarities of labels that are whole numbers; `{}` of others."""
-    matches = [match for label in labels if (match := re.fullmatch(r"(.*?)((?:^-)?\d+)", label))]
+    matches = [
+        match for label in labels if (match := re.fullmatch(r"(.*?)((?:(?<![^\W_])-)?\d+)", label))
+    ]
     if len(matches) < len(labels) or len({match[1] for match in matches}) > 1:
         return {}
     numbers = [int(match[2]) for match in matches]

@@ -20,9 +20,13 @@ def _check(value: Any) -> Any:
         if all(
             isinstance(it, int | float) and not isinstance(it, bool) and it > 0 for it in weights
         ):
-            # YAML reads the labels true and false as booleans.
-            names = [str(it).lower() if isinstance(it, bool) else str(it) for it in value]
-            return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
+            if any(isinstance(label, bool) for label in value):
+                raise PydanticCustomError(
+                    "class_weights",
+                    "must quote labels such as true, false, yes and no, which YAML reads as "
+                    "booleans: {'true': 2.0}",
+                )
+            return {str(label): float(weight) for label, weight in value.items()}
     raise PydanticCustomError(
         "class_weights",
         "must be balanced, null, or weights above 0 by label, such as {negative: 2.0}",

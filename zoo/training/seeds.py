@@ -76,6 +76,8 @@ def run_seeds(
     digest = config_digest(config.model_dump(), dataset.digest, keras.config.backend())
     study = f"{config.tracking.study or title}-seeds-{digest[:8]}"
     variants = {f"{title}_seed_{seed}": [f"seed={seed}"] for seed in seeds}
+    if evaluation.beat_initial:
+        recipe.measure_initial(dataset.splits["dev"])
     client = MlflowClient(prepare_store())
     runs = dict(
         zip(
@@ -85,8 +87,6 @@ def run_seeds(
         )
     )
     measured = {seed: _metrics(run) for seed, run in runs.items()}
-    if evaluation.beat_initial:
-        recipe.measure_initial(dataset.splits["dev"])
     best = _best(measured, f"dev/{evaluation.metric}", evaluation.mode)
     columns, summary_of_seeds = _columns(measured), _summary(measured)
     with (

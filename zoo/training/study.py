@@ -118,14 +118,16 @@ def run_each(
         client: Client of the tracking store.
     """
     backend, config = keras.config.backend(), recipe.config
-    # Whatever their seeds, all hold out the rows that the recipe's own seed holds out.
-    split_seed = config.data.seed_of_split(config.seed)
+    split_seed = []
+    if config.data.name is None or getattr(config.data, "unlabelled_limit", None):
+        # Whatever their seeds, all hold out the rows, and draw the texts, of the recipe's own.
+        split_seed = [f"data.split_seed={config.data.seed_of_split(config.seed)}"]
     for number, (variant, variant_overrides) in enumerate(variants.items(), 1):
         changes = [
             *overrides,
             *variant_overrides,
             "variants={}",
-            f"data.split_seed={split_seed}",
+            *split_seed,
             *NO_GATES,  # a run of a study registers nothing
             f"tracking.study={json.dumps(study)}",
             f"tracking.name={json.dumps(variant)}",

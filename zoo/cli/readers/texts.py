@@ -59,16 +59,18 @@ class TextReader:
 
     def _one_by_one(self, inputs, model, infer):
         """The answers, or the `error` of an input that the model refuses, which is reported."""
-        answers = []
+        answers, errors = [], {}
         for number, text in enumerate(inputs, self.read + 1):
             try:
                 answers += self._answers([text], model, infer)
             except ValueError as error:
-                if number == 1:  # an option that does not fit the model, more likely
-                    raise
-                output.say(f"{self.name} {number}: {error}")
+                errors[number] = error
                 answers.append({"error": str(error)})
-                self.failed += 1
+        if len(errors) == len(inputs) and not self.read:
+            raise errors[1]  # an option that does not fit the model, more likely
+        for number, error in errors.items():
+            output.say(f"{self.name} {number}: {error}")
+        self.failed += len(errors)
         return answers
 
     def finish(self) -> None:

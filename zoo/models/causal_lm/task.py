@@ -59,7 +59,7 @@ class CausalLM(keras_hub.models.CausalLM):
     def __init__(self, backbone, preprocessor=None, cache=None, **kwargs):
         if preprocessor is not None and not backbone.carries_state:
             length, positions = preprocessor.sequence_length, backbone.max_sequence_length
-            if length > positions:
+            if length is not None and length > positions:
                 raise ValueError(
                     "A Transformer reads no more tokens than it has positions: set the "
                     f"preprocessor's sequence_length to at most {positions}. "
