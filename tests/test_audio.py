@@ -117,6 +117,7 @@ WHOLE = wav_bytes(tone(8_000), 8_000)
         (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
         (np.zeros(9, "complex64"), "dtype complex64"),
         (np.zeros(9, "bool"), "dtype bool"),
+        (np.full(9, 9_000), "uint8, int16 or int32. Received: dtype int64"),
         ((np.ones(9), 8), "1,000 to 768,000.*with 8"),
     ],
 )

@@ -127,7 +127,7 @@ def _from_array(array: np.ndarray, own_rate: int, rate: int, max_seconds: float)
             "An array must have the shape [samples] or [samples, channels]. "
             f"Received: shape {array.shape}"
         )
-    if array.dtype.kind not in "iuf" or array.dtype.name in ("int8", "uint16", "uint32"):
+    if array.dtype.kind != "f" and array.dtype.name not in ("uint8", "int16", "int32"):
         raise AudioError(
             "An array must have floats between -1 and 1, or integers of the type uint8, int16 or "
             f"int32. Received: dtype {array.dtype}"

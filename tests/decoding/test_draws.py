@@ -30,6 +30,8 @@ def test_each_token_has_its_share_of_the_numbers():
     np.testing.assert_allclose(shares(), PROBABILITIES, atol=1e-6)
     squares = PROBABILITIES**2 / (PROBABILITIES**2).sum()
     np.testing.assert_allclose(shares(temperature=np.float32(0.5)), squares, atol=0.05)
+    for low in (1e-4, 1e-38, 1e-45):  # the last is 0 where such small numbers are
+        assert shares(temperature=np.float32(low))[1] == 1
 
 
 @pytest.mark.once

@@ -91,7 +91,7 @@ def expected_score(model, inputs, labels, share=None):
 @functools.cache
 def language_model(decoder="lstm", start=None):
     """A language model whose alphabet has more characters, in another order."""
-    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a\n"), start=start)
+    preprocessor = CausalLMPreprocessor(CharacterTokenizer("dcb a\n"), 64, start=start)
     return test_causal_lm.make(decoder, preprocessor)
 
 

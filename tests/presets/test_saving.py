@@ -173,6 +173,14 @@ def test_wrong_arguments_leave_no_files(model, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_bfloat16"])
+def test_a_model_in_lower_precision_is_refused(saved, tmp_path, dtype):
+    lower = zoo.load(saved[0], dtype=dtype)
+    with pytest.raises(ValueError, match=f"a model in float32.*dtype policy .*{dtype}"):
+        save(lower, tmp_path / "lower", name="lower", dataset="none")
+    assert not (tmp_path / "lower").exists()
+
+
 def test_only_tasks_of_the_zoo_are_saved(tmp_path):
     with pytest.raises(ValueError, match="Only a task of `zoo.models`"):
         save(keras.Sequential(), tmp_path / "p", name="p", dataset="d")

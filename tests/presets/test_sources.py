@@ -9,7 +9,7 @@ import yaml
 
 import zoo
 from zoo.extras import MissingExtra
-from zoo.presets import PresetError, builtin, read_card, resolve
+from zoo.presets import PresetError, builtin, read_card, resolve, update_card
 
 pytestmark = pytest.mark.once
 
@@ -58,11 +58,12 @@ def test_unknown_sources_are_refused(source):
 def test_logged_model_is_cached_by_content(logged, home):
     directory = resolve("models:/tiny@champion")
     assert directory.parent == home / "models"
-    assert directory.name == read_card(directory).sha256[:32]
     assert resolve("models:/tiny@champion") == directory
     (directory / "model.weights.h5").unlink()
     assert (resolve("models:/tiny@champion") / "model.weights.h5").is_file()
     assert os.listdir(home / "models") == [directory.name]
+    update_card(logged / "preset", licence="CC-BY-4.0")
+    assert read_card(resolve("models:/tiny@champion")).licence == "CC-BY-4.0"
 
 
 def test_logged_model_may_be_plain_files(logged):

@@ -215,6 +215,21 @@ def test_promotion_needs_gate_and_comparison_or_force(client, attempt):
     assert promote(client, "tiny", 1).champion  # better than the champion, on the same data
 
 
+def test_a_decision_counts_after_a_later_version_was_deleted(client, attempt):
+    for value in (0.9, 0.85, 0.87):
+        attempt(value)
+    promote(client, "tiny", 2, force=True)
+    client.delete_model_version("tiny", "3")
+    assert promote(client, "tiny", 1, force=True).champion
+    assert aliases_of(client, "tiny")["champion"] == 1
+
+
+def test_a_champion_that_was_never_measured_is_succeeded(client, attempt):
+    attempt(float("nan"))
+    promote(client, "tiny", 1, force=True)
+    assert attempt(0.9).champion
+
+
 def test_rollback_goes_back_step_by_step(client, attempt):
     for value in (0.8, 0.85, 0.9):
         attempt(value)

@@ -8,6 +8,7 @@ from keras import ops
 from zoo.decoding.blocking import power_of_two
 
 LARGEST_NUMBER = 1 - 1e-6  # below 1 also after rounding to float32
+LEAST_TEMPERATURE = 1e-6  # lower ones count as this
 
 
 class Draws(NamedTuple):
@@ -50,7 +51,10 @@ class Draws(NamedTuple):
             The logits of the chosen tokens and the tokens, `[rows]` each.
         """
         number = ops.take(self.uniform, index, axis=1)[:, None]  # [rows, 1]
-        scaled = ops.cast(allowed, "float32") / self.temperature
+        # From the greatest down, so that a low temperature leaves it alone and overflows nothing.
+        allowed = ops.cast(allowed, "float32")
+        scaled = allowed - ops.max(allowed, axis=-1, keepdims=True)
+        scaled = scaled / ops.maximum(self.temperature, LEAST_TEMPERATURE)
         if self.top_k is None and self.top_p is None:
             tokens = _invert(ops.softmax(scaled, axis=-1), number)
         else:

@@ -95,6 +95,13 @@ def save(
             f"Only a task of `zoo.models` can be saved as a preset: {', '.join(TASKS)}. "
             f"Received: {type(model)}"
         )
+    policies = {layer.dtype_policy.name for layer in model.backbone._flatten_layers()}
+    if lower := sorted(name for name in policies if "bfloat16" in name or "mixed" in name):
+        raise ValueError(
+            "A preset is saved from a model in float32: load the model without a dtype, or build "
+            "it so, and give it these weights by `set_weights(model.get_weights())`. "
+            f"Received: a model with the dtype policy {', '.join(lower)}"
+        )
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         _require_room(temporary, model)
         model.save_to_preset(str(temporary), max_shard_size=None)

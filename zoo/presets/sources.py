@@ -11,8 +11,8 @@ from zoo.extras import need
 from zoo.files import atomic_directory
 from zoo.home import home
 from zoo.presets import builtin
-from zoo.presets.card import PresetError, digest_of, is_inside
-from zoo.presets.validation import CONFIG_FILE, check, hash_files
+from zoo.presets.card import CARD_FILE, README_FILE, PresetError, digest_of, is_inside
+from zoo.presets.validation import CONFIG_FILE, check, hash_files, sha256
 
 MLMODEL_FILE, FLAVOR = "MLmodel", "zoo"
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # codes of MLflow's errors
@@ -84,12 +84,18 @@ def _cached(fetch: Callable[[str, Path], Path], name: str) -> Path:
         download.mkdir()
         # Hub caches hold symbolic links; copytree copies their targets.
         shutil.copytree(fetch(name, download), fetched, ignore=shutil.ignore_patterns(".*"))
-        digest = digest_of(hash_files(fetched))
+        digest = _content(fetched)
         cached = models / digest[:32]
-        if not cached.is_dir() or digest_of(hash_files(cached)) != digest:
+        if not cached.is_dir() or _content(cached) != digest:
             with atomic_directory(cached, overwrite=True) as temporary:
                 shutil.copytree(fetched, temporary, dirs_exist_ok=True)
     return cached
+
+
+def _content(directory):
+    """SHA-256 of all files of a preset; a corrected card is another preset."""
+    texts = [name for name in (CARD_FILE, README_FILE) if (directory / name).is_file()]
+    return digest_of(hash_files(directory) | {name: sha256(directory / name) for name in texts})
 
 
 def _from_mlflow(uri, folder):

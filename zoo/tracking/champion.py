@@ -7,6 +7,7 @@ last has seen the tags of all.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def compare(version: "ModelVersion", champion: "ModelVersion | None") -> tuple[b
             f"({theirs.get('gate.metric')}): decide with `zoo registry promote --force`"
         )
     value, best = float(ours["gate.value"]), float(theirs["gate.value"])
-    if not_worse(value, best, mode):
+    if math.isnan(best) or not_worse(value, best, mode):
         return True, f"not worse than version {number} ({metric} {value:.4g}, before {best:.4g})"
     return False, f"champion version {number} is better ({metric} {best:.4g}, here {value:.4g})"
 
@@ -196,8 +197,10 @@ def decide(client: "MlflowClient", name: str, number: int, kind: str, reason: st
         reason: The person's reason, or `""`.
     """
     versions = versions_of(client, name)
-    after = max(int(version.version) for version in versions)
-    made = [it for it in map(Decision.of, versions) if it and it.after == after]
+    earlier = list(filter(None, map(Decision.of, versions)))
+    # Not less than theirs: a version that was the last then may have been deleted since.
+    after = max(*(int(version.version) for version in versions), *(it.after for it in earlier), 0)
+    made = [it for it in earlier if it.after == after]
     order = 1 + max((it.order for it in made), default=0)
     decision = Decision(after, order, kind, reason)  # type: ignore[arg-type]
     # Until `settle` has written the reason again, no process takes the alias for a person's.
