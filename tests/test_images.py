@@ -105,6 +105,12 @@ def test_colours_of_every_kind_become_rgb(mode, colour, options, expected):
     assert pixels.shape == (2, 3, 3) and (pixels == expected).all()
 
 
+def test_32_bit_greys_are_of_8_or_16_bits():
+    for value, expected in ((200, 200), (255, 255), (256, 1), (40_000, 156)):
+        made = PIL.Image.fromarray(np.full((2, 2), value, "int32"))
+        assert (read_image(encoded(made, "TIFF")) == expected).all()
+
+
 def test_cmyk_becomes_rgb():
     content = encoded(PIL.Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
     assert (read_image(content, (4, 4)) == RED).all()

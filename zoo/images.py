@@ -221,7 +221,9 @@ def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65_535:
             raise ValueError("its values take more than 16 bits")
-        return PIL.Image.fromarray((values >> 8).astype("uint8")).convert("RGB")
+        # Mode I, of arrays and files of 32-bit integers, holds 8-bit values too.
+        shift = 0 if image.mode == "I" and values.max() <= 255 else 8
+        return PIL.Image.fromarray((values >> shift).astype("uint8")).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = PIL.Image.new("RGBA", image.size, "white")
