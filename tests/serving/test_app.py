@@ -170,7 +170,7 @@ def test_threads_get_their_own_answers(app):
     [
         (b'{"inputs": ["good"', 400, "valid JSON"),
         ({"text": ["good"]}, 400, "exactly one of the input fields"),
-        ({"inputs": []}, 400, "only has 0 inputs"),
+        ({"inputs": []}, 400, "from 1 to 1,024 inputs.*Received: 0"),
         ({"inputs": [["good", "bad"]]}, 400, "must be a string.*Received: \\['good', 'bad'"),
         ({"inputs": ["good", None]}, 400, "must be a string.*Received: None"),
         ({"instances": [{"text": 3}]}, 400, "must be a string.*Received: 3"),

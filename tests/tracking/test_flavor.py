@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -65,7 +66,7 @@ def test_mlmodel_file(directory):
     assert function["loader_module"] == "zoo.tracking.flavor"
     assert function["data"] == "preset"
     assert not {"code", "python_model", "cloudpickle_version"} & set(function)
-    assert json.loads(description["signature"]["inputs"]) == [{"type": "string", "required": True}]
+    assert description["signature"]["inputs"] is None
     outputs = json.loads(description["signature"]["outputs"])
     assert [column["name"] for column in outputs] == ["label", "probability", "probabilities"]
     requirements = (directory / "requirements.txt").read_text()
@@ -123,10 +124,12 @@ def test_unknown_task_takes_text():
     [
         ["bad", "splendid"],
         pd.DataFrame({"text": ["bad", "splendid"]}),
-        pd.DataFrame({"text": ["bad", "splendid"], "id": [1, 2]}),
-        pd.Series(["bad", "splendid"], name="text"),
+        pd.DataFrame({"id": ["1", "2"], "text": ["bad", "splendid"]}),
+        pd.Series(["bad", "splendid"], name="review"),
+        {"text": ["bad", "splendid"]},
+        np.array(["bad", "splendid"]),
     ],
-    ids=["list", "frame", "wider frame", "series"],
+    ids=["list", "frame", "wider frame", "series", "columns", "array"],
 )
 def test_every_type_of_input(directory, fake, monkeypatch, given):
     from mlflow import pyfunc
@@ -167,9 +170,18 @@ def test_wrong_column_is_refused(directory, fake):
     from mlflow import pyfunc
 
     model = pyfunc.load_model(str(directory))
-    with pytest.raises(ValueError, match="called 'text'.*Received: columns=\\['title'\\]"):
-        model.predict(pd.DataFrame({"title": ["a"], "text": ["b"]}))
+    with pytest.raises(ValueError, match="called 'text'.*Received: columns=\\['title', 'id'\\]"):
+        model.predict(pd.DataFrame({"title": ["a"], "id": ["b"]}))
+    with pytest.raises(ValueError, match="one dimension.*shape \\(1, 2\\)"):
+        model.predict(np.array([["a", "b"]]))
     assert fake.asked == []
+
+
+def test_lists_of_words_are_whole(directory, fake):
+    from mlflow import pyfunc
+
+    pyfunc.load_model(str(directory)).predict([["so", "short"]])
+    assert fake.asked == [([["so", "short"]], 64)]
 
 
 def test_text_model_without_mlflow(fake):

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from mlflow import pyfunc
@@ -42,10 +43,11 @@ NOTE = (
 def signature(task: str) -> ModelSignature:
     """The MLflow signature of a model of this task.
 
-    The input is one column of strings; for images and recordings one of bytes, the contents of
-    files, which are base64 in a request with `dataframe_split` or `dataframe_records`. The column
-    has no name in the schema because MLflow refuses a plain list for a named column; in a data
-    frame it is called `text`, `image` or `audio`.
+    For images and recordings the input is one column of bytes, the contents of files, which are
+    base64 in a request with `dataframe_split` or `dataframe_records`. It has no name in the schema
+    because MLflow refuses a plain list for a named column; in a data frame it is called `image` or
+    `audio`. Texts, in a data frame the column `text`, have no schema: by one, MLflow would pass the
+    first of several columns alone, and the first word of a list of words.
 
     Args:
         task: Name of the task, as on the card. A task that is not in `zoo.tasks.TASKS` gets a
@@ -59,7 +61,7 @@ def signature(task: str) -> ModelSignature:
         return ModelSignature(inputs=Schema([ColSpec("string")]))
     options = [ParamSpec(name, option.type, option.default) for name, option in row.options.items()]
     return ModelSignature(
-        inputs=Schema([ColSpec("binary" if row.input in ("image", "audio") else "string")]),
+        inputs=Schema([ColSpec("binary")]) if row.input in ("image", "audio") else None,
         outputs=Schema(
             [
                 ColSpec(kind, name, required=name not in row.optional_outputs)
@@ -209,6 +211,17 @@ def to_list(model_input: Any, column: str | None = None) -> list:
     """The inputs as a list, from any type that MLflow passes to `predict`."""
     if isinstance(model_input, str | bytes):
         return [model_input]
+    if isinstance(model_input, dict):
+        model_input = pd.DataFrame(model_input)
+    if (
+        isinstance(model_input, np.ndarray)
+        and model_input.ndim > 1
+        and model_input.dtype.kind in "OU"
+    ):
+        raise ValueError(
+            "An array of texts must have one dimension: give a list of texts, or a data frame with "
+            f"the column {COLUMNS[0]!r}. Received: an array of shape {model_input.shape}"
+        )
     if isinstance(model_input, pd.DataFrame):
         for name in (column, *COLUMNS) if column else COLUMNS:
             if name in model_input.columns:
