@@ -102,7 +102,7 @@ class _Program:
         self.variables, self.run, self.known = variables, run, set()
 
     def is_of(self, variables):
-        """Whether these are the same variables, whatever their values."""
+        """True if these are the same variables, whatever their values."""
         return len(variables) == len(self.variables) and all(
             map(operator.is_, variables, self.variables)
         )
