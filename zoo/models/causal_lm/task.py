@@ -28,6 +28,7 @@ from zoo.models.checks import (
     check_texts,
     require_preprocessor,
 )
+from zoo.models.generation.prompts import continue_prompts
 from zoo.sampling_options import SamplingOptions
 
 
@@ -367,22 +368,8 @@ class CausalLM(keras_hub.models.CausalLM):
             hidden, state = self.backbone.call_with_state(last[:, None], state)
             return self.head(hidden)[:, 0], hidden[:, 0], state
 
-        # The sampler keeps the tokens where the mask is true: the prompt.
-        token_ids = self.sampler(
-            next=next, prompt=token_ids, cache=state, index=1, mask=mask,
-            stop_token_ids=stop_token_ids, model=self,
-        )  # fmt: skip
-        steps = ops.arange(ops.shape(token_ids)[1], dtype="int32")[None, :]
-        if stop_token_ids is None:
-            return {
-                "token_ids": token_ids,
-                "padding_mask": ops.broadcast_to(steps >= 0, mask.shape),
-            }
-        stops = ops.zeros_like(mask)
-        for stop in stop_token_ids:
-            stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
-        after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
-        return {"token_ids": token_ids, "padding_mask": after == 0}
+        token_ids, mask = continue_prompts(self, next, token_ids, mask, state, stop_token_ids)
+        return {"token_ids": token_ids, "padding_mask": mask}
 
 
 def _nats(log_probabilities: Sequence[Any]) -> float:

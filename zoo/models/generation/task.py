@@ -9,6 +9,7 @@ from keras import ops
 
 from zoo.decoding.programs import built_once
 from zoo.models.batching import bucket_size, predict
+from zoo.models.generation.prompts import continue_prompts
 from zoo.models.generation.search import TextSearch
 from zoo.models.generation.teacher_forcing import teacher_forcing, token_losses
 from zoo.models.gradients import log_odds
@@ -187,17 +188,5 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
             hidden, state, weights = self.backbone.decode_step(last, state, constants)
             return write(hidden, weights), hidden, state
 
-        # The sampler keeps the tokens where the mask is true: the prompt.
-        token_ids = self.sampler(
-            next=next, prompt=token_ids, cache=state, index=1, mask=mask,
-            stop_token_ids=stop_token_ids, model=self,
-        )  # fmt: skip
-        steps = ops.arange(ops.shape(token_ids)[1], dtype="int32")[None, :]
-        if stop_token_ids is None:
-            kept = ops.broadcast_to(steps >= 0, mask.shape)
-            return {"decoder_token_ids": token_ids, "decoder_padding_mask": kept}
-        stops = ops.zeros_like(mask)
-        for stop in stop_token_ids:
-            stops = ops.logical_or(stops, ops.logical_and(token_ids == stop, ~mask))
-        after = ops.cumsum(ops.cast(stops, "int32"), axis=1) - ops.cast(stops, "int32")
-        return {"decoder_token_ids": token_ids, "decoder_padding_mask": after == 0}
+        token_ids, mask = continue_prompts(self, next, token_ids, mask, state, stop_token_ids)
+        return {"decoder_token_ids": token_ids, "decoder_padding_mask": mask}
