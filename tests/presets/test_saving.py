@@ -47,6 +47,31 @@ def test_loaded_weights_are_rounded_to_half_precision(model, saved):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(theirs), expected)
 
 
+@pytest.mark.once
+def test_matrices_are_rounded_to_fewer_bits(model, tmp_path):
+    sizes = []
+    for bits in (11, 8, 5):
+        save(model, tmp_path / str(bits), name="it", dataset="none", significant_bits=bits)
+        sizes.append((tmp_path / str(bits) / "model.weights.h5").stat().st_size)
+    assert sizes[0] > sizes[1] > sizes[2]
+    whole, fewer = (weights_of(tmp_path / bits) for bits in ("11", "5"))
+    for key, expected in whole.items():
+        if expected.ndim > 1:
+            fraction, exponent = np.frexp(fewer[key].astype("float64"))
+            np.testing.assert_array_equal(fraction * 2**5, np.round(fraction * 2**5))
+            np.testing.assert_allclose(fewer[key], expected, rtol=2**-5, atol=1e-7)
+        else:
+            np.testing.assert_array_equal(fewer[key], expected)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("bits", [1, 12])
+def test_other_numbers_of_bits_are_refused(model, tmp_path, bits):
+    with pytest.raises(ValueError, match=f"from 2 to 11.*significant_bits={bits}"):
+        save(model, tmp_path / "it", name="it", dataset="none", significant_bits=bits)
+    assert not (tmp_path / "it").exists()
+
+
 def test_loaded_model_has_the_same_logits_on_every_backend(model, saved):
     answers = keras.Model.predict_on_batch(zoo.load(saved[0]), BATCH)
     np.testing.assert_allclose(answers, LOGITS, atol=1e-5)
