@@ -304,6 +304,9 @@ def test_spans_are_in_colours_on_a_terminal(monkeypatch, capsys):
     parts = {"tokens": ["가", "나"], "tags": ["N", "V"], "spans": [], "separator": ""}
     print_answer(task, "가나", parts, as_json=False)
     assert capsys.readouterr().out == "가/N 나/V\n"
+    pronoun = {"tokens": ["a", "cup", "it"], "tags": ["O", "O", "2"], "spans": []}
+    print_answer(task, "a cup it", pronoun | {"referents": [None, None, "cup"]}, as_json=False)
+    assert capsys.readouterr().out == "a cup it→cup\n"
     print_answer(task, "play some jazz", answer, as_json=False)
     assert capsys.readouterr().out == "PlayMusic\tplay/O some/O jazz/B-genre\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

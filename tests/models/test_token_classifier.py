@@ -294,6 +294,7 @@ def test_a_pointer_answers_by_its_attention(pointer):
         place = int(weights[row].argmax())
         assert tag == ("O" if place == row else str(place + 1))
         assert confidence == pytest.approx(weights[row, place], abs=1e-5)
+        assert answer.referents[row] == (None if place == row else words[place])
     gradient = pointer.explain(words, "gradient")
     assert np.shape(gradient.effects) == (3, 3) and np.any(gradient.effects)
     long, empty = pointer.infer([["the"] * 40, []])  # longer than there are numbers

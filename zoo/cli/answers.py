@@ -16,7 +16,8 @@ CONTROLS = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     """Prints one answer; on a terminal, with spans in colours if there are any.
 
-    Tagged words are printed as `word/tag`, tagged characters as a text with `<Seoul:LC>` in it.
+    Tagged words are printed as `word/tag`, tagged characters as a text with `<Seoul:LC>` in it,
+    and a word that refers to another one as `it→cup`.
 
     Args:
         task: The model's task; decides which fields are printed.
@@ -38,6 +39,9 @@ def print_answer(task: Task, given: str, answer: dict, as_json: bool) -> None:
     if "separator" in answer and (answer["spans"] or set(answer["tags"]) <= {"O"}):
         parts = _segments(answer)
         given = "".join(text if type is None else f"<{text}:{type}>" for type, text in parts)
+    elif "referents" in answer:
+        pairs = zip(answer["tokens"], answer["referents"], strict=True)
+        given = " ".join(word if other is None else f"{word}→{other}" for word, other in pairs)
     elif task.plain_pairs:
         first, second = task.plain_pairs
         given = " ".join(map("/".join, zip(answer[first], answer[second], strict=True)))

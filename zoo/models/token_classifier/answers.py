@@ -35,6 +35,8 @@ class Tagging:
         hypotheses: The `n_best` sequences of tags with their probabilities; `None` if `n_best`
             is 1.
         separator: The text between two tokens; `to_dict` leaves a space out.
+        referents: The word that each word refers to, or `None`; `None` for all if the model does
+            not point at words.
     """
 
     tokens: list[str]
@@ -44,12 +46,13 @@ class Tagging:
     intent: str | None = None
     hypotheses: list[tuple[list[str], float]] | None = None
     separator: str = " "
+    referents: list[str | None] | None = None
 
     def to_dict(self) -> dict:
         answer = asdict(self)
         if answer["separator"] == " ":
             del answer["separator"]
-        for name in ("intent", "hypotheses"):
+        for name in ("intent", "hypotheses", "referents"):
             if answer[name] is None:
                 del answer[name]
         return answer

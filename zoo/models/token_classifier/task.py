@@ -446,7 +446,7 @@ class TokenClassifier(keras_hub.models.Task):
         ids = outputs["best"][row, :count]
         tags = [self.tags[i] for i in ids]
         confidences = outputs["marginals"][row, np.arange(count), ids]
-        intent = hypotheses = None
+        intent = hypotheses = referents = None
         if self.intents:
             intent = self.intents[int(outputs["intent"][row].argmax())]
         if n_best is not None:
@@ -456,6 +456,8 @@ class TokenClassifier(keras_hub.models.Task):
                 if np.isfinite(log_probability)
             ]
             warn_of_fewer(len(hypotheses), len(n_best[1][row]))
+        if self.head == "pointer":
+            referents = [None if tag == "O" else words[int(tag) - 1] for tag in tags]
         return Tagging(
             list(words),
             tags,
@@ -464,6 +466,7 @@ class TokenClassifier(keras_hub.models.Task):
             intent,
             hypotheses,
             self.separator,
+            referents,
         )
 
     @property
