@@ -274,6 +274,9 @@ def test_positions_of_a_transformer_are_limited():
     long = CausalLMPreprocessor(model.preprocessor.tokenizer, 17)
     with pytest.raises(ValueError, match="sequence_length to at most 16. Received: .*=17"):
         CausalLM(model.backbone, long)
+    tensors = {"token_ids": np.ones((1, 17), "int32"), "padding_mask": np.ones((1, 17), bool)}
+    with pytest.raises(ValueError, match="16 positions: give it no more.*Received: 17"):
+        model(tensors)
     one, other = model.infer([prefix, prefix[:-1]], temperature=0)  # each as far as it can
     assert one == answer and other.num_tokens <= 5
 

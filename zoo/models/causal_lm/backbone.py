@@ -219,6 +219,15 @@ class CausalLMBackbone(keras_hub.models.Backbone):
         self.temporal_regularization = temporal_regularization
         self.max_sequence_length = max_sequence_length
 
+    def call(self, inputs, training=None, mask=None):
+        count, positions = inputs["token_ids"].shape[1], self.max_sequence_length
+        if not self.carries_state and count is not None and count > positions:
+            raise ValueError(
+                f"This Transformer has {positions:,} positions: give it no more tokens at once. "
+                f"Received: {count:,}"
+            )
+        return super().call(inputs, training=training, mask=mask)
+
     @property
     def carries_state(self):
         """True if a state holds all that the model needs of a past of any length.
