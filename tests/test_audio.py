@@ -105,7 +105,12 @@ WHOLE = wav_bytes(tone(8_000), 8_000)
         (b"", "WAV, FLAC.*Received: 0 bytes"),
         (WHOLE[:20], "WAV, FLAC.*begins with b'RIFF"),
         (encoded(tone(8_000), 8_000, kind="FLAC")[:3_000], "whole"),
-        (WHOLE[:44], "must have samples.*with none"),
+        (WHOLE[:10_000], "must be whole.*9,956 of 16,000 bytes"),
+        (encoded(tone(8_000), 8_000, kind="AIFF")[:10_000], "must be whole"),
+        (encoded(tone(8_000), 8_000, kind="AU")[:10_000], "must be whole"),
+        (encoded(tone(8_000, 9), 8_000, kind="MP3")[:9_000], "must be whole.*of 72,"),
+        (WHOLE[:44], "must be whole.*0 of 16,000 bytes"),
+        (wav_bytes(np.zeros(0), 8_000), "must have samples.*with none"),
         (np.zeros(0), "must have samples.*with none"),
         ((np.ones(1), 96_000), "none at 8,000"),
         (encoded(NAN, 8_000, "FLOAT"), "NaN or infinity at 0.500 seconds"),
@@ -113,6 +118,7 @@ WHOLE = wav_bytes(tone(8_000), 8_000)
         (tone(8_000) * 32_768, "divide those made of 16-bit"),
         (encoded(np.zeros(8_000 * 301), 8_000), r"at most 300 seconds.*with 301\.0"),
         (np.zeros(8_000 * 301), "at most 300 seconds"),
+        (np.zeros((9, 0)), r"1 to 64 channels.*with 0"),
         (np.zeros((2, 8_000)), r"\[samples, channels\].*with 8000"),
         (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
         (np.zeros(9, "complex64"), "dtype complex64"),
@@ -124,6 +130,12 @@ WHOLE = wav_bytes(tone(8_000), 8_000)
 def test_what_is_no_recording_is_refused(source, message):
     with pytest.raises(AudioError, match=message):
         read_audio(source, 8_000)
+
+
+@pytest.mark.parametrize("promised", [2**32 - 1, 2**31 - 1])
+def test_a_recording_that_was_piped_has_no_length_in_its_header(promised):
+    piped = WHOLE[:40] + promised.to_bytes(4, "little") + WHOLE[44:]
+    np.testing.assert_array_equal(read_audio(piped, 8_000), read_audio(WHOLE, 8_000))
 
 
 def test_length_is_looked_up_before_reading():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,6 +20,10 @@ MIN_RATE, MAX_RATE = 1_000, 768_000  # samples per second
 MAX_CHANNELS = 64
 MAX_AMPLITUDE = 8.0  # of floats, whose full scale is 1: clipped or loud, but not whole numbers
 BLOCK = 1 << 18  # samples, of all channels, that are read at a time
+# What libsndfile says of a WAV, AIFF or AU file whose header promises another number of bytes than
+# the file has. A program that writes to a pipe does not know it, and promises 2 GB or more.
+PROMISED = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+UNKNOWN_BYTES = 0x7FFF0000
 
 
 class AudioError(ValueError):
@@ -102,15 +107,17 @@ def _read(file: IO[bytes], name: str, rate: int, max_seconds: float) -> np.ndarr
 
     try:
         with soundfile.SoundFile(file) as sound:
+            if said := PROMISED.search(sound.extra_info):
+                promised, found = map(int, said.groups())
+                if found < promised < UNKNOWN_BYTES:
+                    raise _cut_short(name, found, promised, "bytes")
             _check(name, sound.frames, sound.channels, sound.samplerate, max_seconds)
             parts = _Parts(name, sound.samplerate, rate)
-            for block in sound.blocks(BLOCK // sound.channels, dtype="float32", always_2d=True):
+            size = BLOCK // sound.channels
+            while len(block := sound.read(size, "float32", always_2d=True)):
                 parts.add(block)
             if parts.frames < sound.frames:
-                raise AudioError(
-                    "A recording must be whole: save or download it again. Received: "
-                    f"{name}, with {parts.frames:,} of {sound.frames:,} samples"
-                )
+                raise _cut_short(name, parts.frames, sound.frames, "samples")
             return parts.join()
     except (soundfile.LibsndfileError, RuntimeError) as error:
         file.seek(0)
@@ -119,6 +126,13 @@ def _read(file: IO[bytes], name: str, rate: int, max_seconds: float) -> np.ndarr
             f"({str(error).partition(': ')[2] or error}). "
             f"Received: {name}, which begins with {file.read(16)!r}"
         ) from error
+
+
+def _cut_short(name: str, found: int, promised: int, unit: str) -> AudioError:
+    return AudioError(
+        "A recording must be whole: save or download it again. "
+        f"Received: {name}, with {found:,} of {promised:,} {unit}"
+    )
 
 
 def _from_array(array: np.ndarray, own_rate: int, rate: int, max_seconds: float) -> np.ndarray:
@@ -161,9 +175,9 @@ def _check(name: str, frames: int, channels: int, rate: int, max_seconds: float)
             f"A recording must have {MIN_RATE:,} to {MAX_RATE:,} samples per second. "
             f"Received: {name}, with {rate:,}"
         )
-    if channels > MAX_CHANNELS:
+    if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(
-            f"A recording may have at most {MAX_CHANNELS} channels; an array has the shape "
+            f"A recording must have 1 to {MAX_CHANNELS} channels; an array has the shape "
             f"[samples, channels]. Received: {name}, with {channels}"
         )
     if frames / rate > max_seconds:
