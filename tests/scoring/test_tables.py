@@ -244,6 +244,15 @@ def test_csv_stays_as_it_is(tmp_path):
     assert text == ('id,text,n,error\n007,"two\nlines, ""quoted""",0,\n008,,1,\n009,한국어,2,\n')
 
 
+def test_a_cell_with_a_carriage_return_is_quoted(tmp_path):
+    row = {"text": "one\rtwo", "note": "x\r\ny", "label": "z"}
+    content = writing._csv_bytes([row, {"text": "a"}], list(row))
+    assert content == b'"one\rtwo","x\r\ny",z\na,,\n'
+    (tmp_path / "table.csv").write_bytes(b"text,note,label\n" + content)
+    table = look_through(tmp_path / "table.csv", 9, "line")
+    assert next(read_rows(table, table.parts[0], 9, "line"))[0] == row
+
+
 def test_bytes_of_other_rows_stay_beside_half_a_character(tmp_path):
     (tmp_path / "table.csv").write_bytes(b"text\n\xff\n")
     table = look_through(tmp_path / "table.csv", 9, "line")

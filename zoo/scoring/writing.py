@@ -122,11 +122,14 @@ def _csv_header(names: list[str]) -> bytes:
 
 
 def _csv_bytes(rows: Rows, names: list[str]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines = []
     for row in rows:
-        writer.writerow(["" if row.get(name) is None else _cell(row[name]) for name in names])
-    return _encoded(text.getvalue())
+        line = io.StringIO()  # ends in "\r\n", so that a cell with either of them is quoted
+        csv.writer(line).writerow(
+            ["" if row.get(name) is None else _cell(row[name]) for name in names]
+        )
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return _encoded("".join(lines))
 
 
 def _json_bytes(rows: Rows, names: list[str]) -> bytes:
