@@ -37,3 +37,5 @@ def test_unknown_labels_and_empty_splits_are_refused():
 def test_confusion_has_true_labels_in_rows():
     matrix = confusion(["negative", "negative", "positive"], ["positive"] * 3, LABELS)
     np.testing.assert_array_equal(matrix, [[0, 2], [0, 1]])
+    matrix = confusion(["노", "네"], ["노", "네"], ["노", "네"])  # decomposed Hangul
+    np.testing.assert_array_equal(matrix, [[1, 0], [0, 1]])

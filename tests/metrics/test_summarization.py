@@ -31,6 +31,13 @@ def test_korean_by_words_and_by_characters():
     assert scores["rouge_2_chars"] == pytest.approx(100 * 2 * 4 / (5 + 6))
 
 
+def test_vowel_signs_and_accents_tell_words_apart():
+    for one, other in (("कि", "का"), ("ọ́kọ́", "ọ̀kọ̀"), ("ที่", "ทั้")):
+        scores = summary_scores([one], [other])
+        assert scores["rouge_1"] == 0 and scores["rouge_1_chars"] < 100
+    assert summary_scores(["किताब मेरी"], ["किताब"])["rouge_1"] == pytest.approx(100 * 2 / 3)
+
+
 def test_the_best_of_several_references_counts():
     scores = summary_scores([["a b", "c d"], ["e"]], ["c d", "E!"])
     assert scores["rouge_l"] == 100 and scores["exact"] == 0.5

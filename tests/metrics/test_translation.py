@@ -134,6 +134,17 @@ def test_perfect_translations_score_100_in_every_script(language):
         assert "|input:lc.norm." in signatures(language)["bleu_lc_tok"]
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "it doesn't matter, the man's dog isn't here"), ("fr", "l'homme qu'il n'aime pas")],
+)
+def test_the_region_of_a_language_changes_nothing(language, text):
+    codes = [language, language.upper(), f"{language}-CA", f"{language}_CA"]
+    scores = [translation_scores([text], [f"{text} now"], code)["bleu_lc_tok"] for code in codes]
+    assert scores == [scores[0]] * 4
+    assert len({signatures(code)["bleu_lc_tok"] for code in codes}) == 1
+
+
 @pytest.mark.parametrize("language", [None, "en"])
 def test_words_without_spaces_in_an_unknown_language_are_warned_of(language):
     with pytest.warns(UserWarning, match="name the target language.*or compare by chrf"):

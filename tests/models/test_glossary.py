@@ -47,6 +47,8 @@ def test_source_terms_are_whole_words_and_the_longest_counts():
     assert found("category cats concat") == "" and found("Cat, cat!") == "c"
     assert found("머그컵에 물을") == "d" and found("x+ x") == "e"
     assert glossary.terms("York") == {"b": ["b"]}
+    hindi = Glossary((("कल", "tomorrow"),), list)
+    assert not hindi.terms("यह कला है") and hindi.terms("यह कल है")
 
 
 @pytest.mark.once

@@ -7,13 +7,16 @@ from itertools import zip_longest
 from types import SimpleNamespace
 
 from zoo.extras import need
+from zoo.metrics.translation import NO_SPACES
 from zoo.unicode import compose
 
 # The words that all three metrics count: lower-cased runs of letters and digits, without
 # punctuation. Hyphens within a word join (`t-shirt`), apostrophes split (`man's` is `man` and `s`,
 # as is `man 's`), so that spaces around punctuation do not matter. The number of words equals that
 # of the Java tokeniser of COCO's tool in all but 3 of the 5,000 captions of Flickr8k's dev split.
-WORD = r"(?!\p{M})\w+(?:-\w+)*"
+# In scripts without spaces between words each character is one.
+_LETTER = rf"(?:(?!{NO_SPACES})\w)"
+WORD = rf"{NO_SPACES}\p{{M}}*|(?!\p{{M}}){_LETTER}+(?:-{_LETTER}+)*"
 TOKENIZATION = "lc.words"  # the name of this rule in signatures
 
 MAX_NGRAM = 4

@@ -59,4 +59,7 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     need("train", "Measuring", "sklearn")
     from sklearn.metrics import confusion_matrix
 
-    return confusion_matrix(truth, predicted, labels=list(labels))
+    truth, predicted, labels = (
+        [compose(label) for label in part] for part in (truth, predicted, labels)
+    )
+    return confusion_matrix(truth, predicted, labels=labels)

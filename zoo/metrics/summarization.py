@@ -1,16 +1,17 @@
 """ROUGE of summaries in any language, by words and by characters, from rouge-score."""
 
 import operator
-import re
 from collections.abc import Sequence
 from types import SimpleNamespace
+
+import regex
 
 from zoo.extras import need
 from zoo.metrics.translation import checked_texts
 
-# A word is a run of letters and digits, in lower case. rouge-score's own rule, which is the same
-# for English, would leave nothing of Korean.
-WORD = re.compile(r"\w+")
+# A word is a run of letters and digits, in lower case, with the vowel signs and accents of all
+# scripts. rouge-score's own rule, which is the same for English, would leave nothing of Korean.
+WORD = regex.compile(r"(?!\p{M})\w+")
 ORDERS = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 
 

@@ -14,7 +14,7 @@ from zoo.unicode import compose
 TOKENIZERS = {"zh": "zh", **dict.fromkeys(("bo", "dz", "ja", "km", "ko", "lo", "my", "th"), "char")}
 DEFAULT_TOKENIZER = "13a"
 # Scripts without spaces between words.
-_NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 
 
 def translation_scores(
@@ -111,7 +111,7 @@ def signatures(language: str | None = None) -> dict[str, str]:
         _score(metric, [["a"]], ["a"])  # sets the number of references
         found[name] = str(metric.get_signature())
     steps = "lc.norm.tok" if _has_spaces(language) else "lc.norm"
-    found["bleu_lc_tok"] += f"|input:{steps}.{language or 'en'}"
+    found["bleu_lc_tok"] += f"|input:{steps}.{_primary(language) or 'en'}"
     found["bleu_lc_tok"] += f"|sacremoses:{version('sacremoses')}"
     return found
 
@@ -203,10 +203,11 @@ def _lower_cased_tokens(language):
     need("train", "Measuring", "sacremoses")
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
-    normalizer = MosesPunctNormalizer(language or "en", perl_parity=True)
+    moses = _primary(language) or "en"
+    normalizer = MosesPunctNormalizer(moses, perl_parity=True)
     if not _has_spaces(language):
         return lambda text: normalizer.normalize(text.lower())
-    tokenizer = MosesTokenizer(language or "en")
+    tokenizer = MosesTokenizer(moses)
     return lambda text: tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True)
 
 
@@ -227,7 +228,7 @@ def _warn_of_words_without_spaces(references, language):
 
     text = "".join(text for texts in references for text in texts)
     letters = len(regex.findall(r"\p{L}", text))
-    if 2 * len(regex.findall(_NO_SPACES, text)) > letters > 0:
+    if 2 * len(regex.findall(NO_SPACES, text)) > letters > 0:
         warnings.warn(
             "BLEU counts words, and most references are in a script without spaces between words: "
             "name the target language (`languages` of `Seq2SeqLM`; one of "

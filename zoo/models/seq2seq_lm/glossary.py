@@ -1,8 +1,9 @@
 """Glossaries: the target terms that a text must contain, by its source."""
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
+
+import regex  # its \w includes the vowel signs of all scripts
 
 # Scripts whose words have no spaces between them, or endings, as Korean has.
 _UNBOUNDED = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -24,7 +25,7 @@ class Glossary:
         self.pairs = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
         self.token_ids = [encode(target) for _, target in self.pairs]
         terms = (_pattern(source) for source, _ in self.pairs)
-        self._pattern = re.compile("|".join(f"({term})" for term in terms), re.IGNORECASE)
+        self._pattern = regex.compile("|".join(f"({term})" for term in terms), regex.IGNORECASE)
 
     def terms(self, text: str) -> dict[str, list[int]]:
         """The target terms that a source asks for, each once, with their tokens."""
@@ -35,7 +36,7 @@ class Glossary:
 def _pattern(term: str) -> str:
     before = "" if _is_unbounded(term[0]) else r"(?<!\w)"
     after = "" if _is_unbounded(term[-1]) else r"(?!\w)"
-    return before + r"\s+".join(map(re.escape, term.split())) + after
+    return before + r"\s+".join(map(regex.escape, term.split())) + after
 
 
 def _is_unbounded(character: str) -> bool:
