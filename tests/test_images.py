@@ -111,6 +111,12 @@ def test_32_bit_greys_are_of_8_or_16_bits():
         assert (read_image(encoded(made, "TIFF")) == expected).all()
 
 
+def test_a_dark_pgm_of_16_bits_is_dark():
+    for value, expected in ((100, 0), (255, 0), (512, 2)):
+        content = b"P5 4 4 65535\n" + np.full((4, 4), value, ">u2").tobytes()
+        assert (read_image(content) == expected).all()
+
+
 def test_cmyk_becomes_rgb():
     content = encoded(PIL.Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
     assert (read_image(content, (4, 4)) == RED).all()

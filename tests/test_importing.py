@@ -286,6 +286,17 @@ def test_other_files_of_keras_are_refused(tmp_path, monkeypatch):
     refuses("tanh and sigmoid.*'recurrent_activation': 'hard_sigmoid'", inside, [hard])
     summed = {"name": "lstm", "merge_mode": "sum", "layer": serialised("LSTM", "inner")}
     refuses("'merge_mode': 'sum'", inside, [{"class_name": "Bidirectional", "config": summed}])
+    relu = serialised("LSTM", "back", activation="relu", go_backwards=True)
+    own = summed | {"merge_mode": "concat", "backward_layer": relu}
+    refuses(
+        "'backward activation': 'relu'", inside, [{"class_name": "Bidirectional", "config": own}]
+    )
+    turned = own | {"layer": serialised("LSTM", "it", go_backwards=True)}
+    refuses("'go_backwards': True", inside, [{"class_name": "Bidirectional", "config": turned}])
+    twice = {
+        f"{part}/lstm": {f"lstm_cell/{name}": it for name, it in lstm.items()} for part in "qa"
+    }
+    refuses("different names.*a/lstm/lstm_cell/.* and q/lstm/lstm_cell/", twice)
     refuses(r"bias \(16,\)\. Received", {"lstm": {**inside["lstm"], "lstm/bias": np.ones(32)}})
     gru = {"kernel": np.ones((5, 12)), "recurrent_kernel": np.ones((4, 12))}
     refuses("tells reset_after", {"gru": gru})

@@ -186,7 +186,7 @@ def _pixels(image: PIL.Image.Image, name: str, size: tuple[int, int] | None) -> 
         raise _too_large(name, f"{image.width:,} by {image.height:,}")
     try:
         image.load()
-        rgb = _rgb(_upright(image))
+        rgb = _rgb(_upright(image), image.format)
     except Exception as error:  # many kinds, as above
         raise ImageError(
             f"An image must be whole, in colours or in greys of at most 16 bits: download it, or "
@@ -211,7 +211,7 @@ def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
     return image if name is None else image.transpose(PIL.Image.Transpose[name])
 
 
-def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
+def _rgb(image: PIL.Image.Image, format: str | None) -> PIL.Image.Image:
     import numpy as np
     import PIL.Image
 
@@ -221,8 +221,10 @@ def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65_535:
             raise ValueError("its values take more than 16 bits")
-        # Mode I, of arrays and files of 32-bit integers, holds 8-bit values too.
-        shift = 0 if image.mode == "I" and values.max() <= 255 else 8
+        # Mode I, of arrays and files of 32-bit integers, holds 8-bit values too; but a PGM of
+        # 16 bits is read into it as well.
+        is_wide = image.mode == "I" and format != "PPM"
+        shift = 0 if is_wide and values.max() <= 255 else 8
         return PIL.Image.fromarray((values >> shift).astype("uint8")).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -19,6 +19,8 @@ def test_negation_and_punctuation_are_words():
     assert train_text_word_tokenizer(TEXTS, 4, lowercase=True).vocabulary_size() == 4
     with pytest.raises(ValueError, match="at least one word"):
         train_text_word_tokenizer(["", " "], 10)
+    with pytest.raises(ValueError, match="vocabulary_size` must be an integer of at least 3"):
+        train_text_word_tokenizer(TEXTS, 2)
 
 
 @pytest.mark.parametrize(

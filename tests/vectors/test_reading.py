@@ -71,6 +71,7 @@ def test_coverage_counts_words_and_tokens(tmp_path):
         ("the 1 0\ngood 1 2 3\n", "Line 2 of the word vectors has 3 numbers"),
         ("2 2\nthe 1 0\ngood nan 1\n", "Line 3 .* not finite, for the word 'good'"),
         ("the 1 0\ngood 1 x\n", "Line 2 .* no number"),
+        ("3 2\nthe 1 0\ngood 1 2\n", '2 of 3 words|change that line to "2 2"'),
         ("the quick\nbrown fox\n", "a word and its numbers"),
         ("", "a word and its numbers"),
         ("one 1 0\n", "none of the 2 words of the data"),

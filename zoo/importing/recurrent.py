@@ -152,6 +152,7 @@ def _update_gate_first(gates):
 def _keras_groups(file):
     """`{layer: {direction: {"kernel": name in the file}}}`; the direction is `""` for one."""
     groups: dict[str, dict[str, dict[str, str]]] = {}
+    doubles: dict[str, tuple[str, str]] = {}
     for name in file.arrays:
         *folders, weight = name.split("/")
         if weight not in ("kernel", "recurrent_kernel", "bias"):
@@ -160,12 +161,20 @@ def _keras_groups(file):
         direction = re.match(r"(forward|backward)_", folders[-1]) if folders else None
         layer = folders[-2 if direction and len(folders) > 1 else -1] if folders else ""
         parts = groups.setdefault(layer, {}).setdefault(direction[1] if direction else "", {})
+        if weight in parts:
+            doubles[layer] = (parts[weight], name)
         parts[weight] = name
-    return {
+    found = {
         layer: directions
         for layer, directions in groups.items()
         if any("recurrent_kernel" in parts for parts in directions.values())
     }
+    for layer in doubles.keys() & found.keys():
+        raise FileError(
+            "Recurrent layers must have different names: rename those of the inner models, and "
+            f"save the weights again. Received: {' and '.join(doubles[layer])}, in {file.path}"
+        )
+    return found
 
 
 def _from_keras(file: WeightFile, chosen: Sequence[str]) -> RecurrentWeights:
@@ -219,19 +228,16 @@ def _keras_config(file: WeightFile, layer: str) -> dict[str, Any]:
     if node is None:
         return {}
     config, inner = node["config"], node["config"].get("layer")
-    is_wrapped = isinstance(inner, dict) and isinstance(inner.get("config"), dict)
-    if is_wrapped:
-        node, merge_mode = inner, config.get("merge_mode", "concat")
-        config = inner["config"]
+    wrong: dict[str, Any] = {}
+    if isinstance(inner, dict) and isinstance(inner.get("config"), dict):  # a Bidirectional
+        node, wrapper, config = inner, config, inner["config"]
+        if (merge_mode := wrapper.get("merge_mode", "concat")) != "concat":
+            wrong["merge_mode"] = merge_mode
+        if backward := wrapper.get("backward_layer"):
+            found = _unsupported(backward["config"], goes_backwards=True)
+            wrong |= {f"backward {key}": value for key, value in found.items()}
     kind = str(node.get("class_name"))
-    settings = {
-        "activation": ("tanh",),
-        "recurrent_activation": ("sigmoid",),
-        "go_backwards": (False, None) if not is_wrapped else (True, False, None),
-    }
-    wrong = {key: config.get(key) for key, good in settings.items() if config.get(key) not in good}
-    if is_wrapped and merge_mode != "concat":
-        wrong["merge_mode"] = merge_mode
+    wrong |= _unsupported(config, goes_backwards=False)
     if kind not in ("LSTM", "GRU") or wrong:
         raise FileError(
             "A layer must be an LSTM or a GRU with the activations tanh and sigmoid, forward or in "
@@ -239,6 +245,16 @@ def _keras_config(file: WeightFile, layer: str) -> dict[str, Any]:
             f"{wrong or 'the same settings'}, in {file.path}"
         )
     return config
+
+
+def _unsupported(config: dict[str, Any], goes_backwards: bool) -> dict[str, Any]:
+    """The settings of an LSTM or GRU with which it computes something else."""
+    settings = {
+        "activation": ("tanh",),
+        "recurrent_activation": ("sigmoid",),
+        "go_backwards": (True,) if goes_backwards else (False, None),
+    }
+    return {key: config.get(key) for key, good in settings.items() if config.get(key) not in good}
 
 
 def _keras_direction(weights, config, file):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import keras
 
+from zoo.checks import check_integer
 from zoo.tokenizers.words import WORDS_FILE, WordTokenizer
 from zoo.unicode import compose
 
@@ -78,15 +79,17 @@ def train_text_word_tokenizer(
 
     Args:
         texts: Training texts.
-        vocabulary_size: int. The greatest number of ids; the most frequent words have one.
+        vocabulary_size: int, at least 3. The greatest number of ids; two are special, and the most
+            frequent words have one.
         lowercase, language: See `TextWordTokenizer`.
 
     Returns:
         A `TextWordTokenizer`; the most frequent words have the lowest ids.
 
     Raises:
-        ValueError: if there is no word.
+        ValueError: if there is no word, or the vocabulary has no room for one.
     """
+    check_integer("vocabulary_size", vocabulary_size, 3)
     tokenizer = TextWordTokenizer((), lowercase, language)
     counts = Counter(tokenizer.form(word) for text in texts for word in tokenizer.split(text))
     if not counts:

@@ -77,7 +77,7 @@ def _text(path):
             f"Each line must hold a word and its numbers, separated by spaces. Received: {path}, "
             f"whose first line is {' '.join(first)[:60]!r}"
         )
-    return size, _text_rows(path, size, has_header)
+    return size, _text_rows(path, size, int(first[0]) if has_header else None)
 
 
 def _fields(path, lines):
@@ -87,18 +87,26 @@ def _fields(path, lines):
         raise _damaged(path, 1, f"cannot be read ({error})") from error
 
 
-def _text_rows(path, size, has_header):
-    number = 0
+def _text_rows(path, size, promised):
+    """The rows of a text file; `promised` is the number of words by its header, if it has one."""
+    number = count = 0
     with _open(path) as lines:
         try:
             for number, line in enumerate(lines, 1):
-                if number == 1 and has_header:
+                if number == 1 and promised is not None:
                     continue
                 line = line.rstrip()
                 if line:
+                    count += 1
                     yield _text_row(path, number, line, size)
         except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
             raise _damaged(path, number + 1, f"cannot be read ({error})") from error
+    if promised is not None and count < promised:
+        raise VectorFileError(
+            "Word vectors must have as many words as their first line says: download them again, "
+            f'or change that line to "{count} {size}" if they were shortened on purpose. '
+            f"Received: {path}, with {count:,} of {promised:,} words"
+        )
 
 
 def _text_row(path, number, line, size) -> Row:
