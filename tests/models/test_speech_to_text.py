@@ -192,6 +192,19 @@ def test_explanations_agree_with_the_answer(models, variant):
         assert all(0 <= start < end <= frames for start, end in found.spans)
 
 
+def test_the_spectrogram_of_an_explanation_has_the_levels_of_the_sound():
+    model = make("ctc")
+    model.adapt(RECORDINGS)  # the model reads other levels
+    seconds = np.arange(8_000) / 8_000
+    tones = 0.5 * np.sin(2 * np.pi * 300 * seconds) + 0.05 * np.sin(2 * np.pi * 3_000 * seconds)
+    found = model.explain(tones.astype("float32"), "a")
+    low, high = (np.abs(found.frequencies - hertz).argmin() for hertz in (300, 3_000))
+    levels = 10 / np.log(10) * found.features[20:80].mean(axis=0)
+    assert levels[low] - levels[high] == pytest.approx(20, abs=5)  # the bands are of unlike width
+    silence = model.explain(np.zeros(8_000, "float32"), "a")
+    np.testing.assert_allclose(silence.features, np.log(1e-6), atol=1e-3)
+
+
 @pytest.mark.once
 def test_score_measures_errors_and_the_loss_of_training(models):
     for variant in ("ctc", "bahdanau", "joint"):

@@ -27,7 +27,8 @@ def test_negation_and_punctuation_are_words():
     ("text", "pieces"),
     [
         ("It isn't  good. ", ["It", " is", "n't", "  good", ". "]),
-        ("so\u00adft\u200b cafe\u0301", ["so\u00adft", "\u200b café"]),
+        ("so\u00adft\u200b cafe\u0301", ["so\u00adft\u200b", " café"]),
+        ("good\u200b film\ufeff bad\u200b", ["good\u200b", " film\ufeff", " bad\u200b"]),
         ("", []),
         (" \n", []),
     ],

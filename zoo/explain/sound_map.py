@@ -20,7 +20,7 @@ WORDS, SOUND, GAP, TICKS, NOTE, NOTE_SIZE = 20, 150, 8, 30, 13, 9
 ROW, MIN_ROW, ALL_ROWS = 13, 6, 520
 BAR = "#3d85d0"
 PAPER_TO_BAR = LinearSegmentedColormap.from_list("bar", ["#f6f7f9", "#a5c8ee", BAR, "#123a66"])
-RANGE = 70  # of the colours, in decibels below the loudest
+RANGE, LEAST_RANGE = 70, 10  # of the colours, in decibels
 DECIBELS = 10 / np.log(10)  # of a natural logarithm of energy
 HERTZ = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
@@ -80,13 +80,14 @@ def _sound(axes, sound: "Spectrogram") -> None:
     bands = len(sound.frequencies)
     loudest = float(np.percentile(decibels, 99.5))
     softest = max(float(np.percentile(decibels, 5)), loudest - RANGE)
+    loudest = max(loudest, softest + LEAST_RANGE)  # silence is dark
     axes.imshow(
         decibels,
         origin="lower",
         aspect="auto",
         extent=(0, sound.seconds, -0.5, bands - 0.5),
         cmap="magma",
-        vmin=min(softest, loudest - 1),
+        vmin=softest,
         vmax=loudest,
         interpolation="nearest",
     )

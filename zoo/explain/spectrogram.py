@@ -25,7 +25,7 @@ class Spectrogram(Drawable):
     note.
 
     Args:
-        features: Log-mel energies, `[frames, mels]`.
+        features: Logarithms of the energies of the mel bands in nats, `[frames, mels]`.
         frame_seconds: float. Seconds from a frame to the next.
         frequencies: The centre of each mel band in hertz, ascending, `[mels]`.
         tokens: The tokens of the transcript, such as letters.

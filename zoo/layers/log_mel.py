@@ -38,10 +38,13 @@ class LogMel(keras.layers.Layer):
     Call arguments:
         audio: Float tensor `[batch, samples]`.
         audio_length: Integer tensor `[batch]`: the samples of each recording without padding.
+        normalized: bool. Whether to normalize; otherwise the features are the logarithms of
+            energies, in nats. Defaults to `True`.
 
     Returns:
-        A pair: the features, float32 `[batch, frames, num_mels]`, zero at padding, and their
-        mask, bool `[batch, frames]`. A recording has `ceil(samples / hop_length)` frames.
+        A pair: the features, float32 `[batch, frames, num_mels]`, zero at padding if they are
+        normalized, and their mask, bool `[batch, frames]`. A recording has
+        `ceil(samples / hop_length)` frames.
 
     Raises:
         ValueError: if a size is not positive, `hop_length` is odd, or larger than `frame_length`,
@@ -88,7 +91,7 @@ class LogMel(keras.layers.Layer):
             self.variance = self.add_weight(shape, "ones", trainable=False, name="variance")
         self.built = True
 
-    def call(self, audio, audio_length):
+    def call(self, audio, audio_length, normalized=True):
         audio_length = ops.cast(audio_length, "int32")[:, None]
         count = ops.shape(audio)[1]
         valid = ops.arange(count, dtype="int32")[None, :] < audio_length
@@ -102,6 +105,8 @@ class LogMel(keras.layers.Layer):
         features = ops.log(power / ops.maximum(loudest, QUIETEST) + FLOOR)
         ends = (audio_length + self.hop_length - 1) // self.hop_length
         mask = ops.arange(frames, dtype="int32")[None, :] < ends
+        if not normalized:
+            return features, mask
         if self.normalization == "recording":
             return normalize(features, mask), mask
         features = (features - self.mean) * ops.rsqrt(ops.maximum(self.variance, LEAST_VARIANCE))
@@ -125,7 +130,7 @@ class LogMel(keras.layers.Layer):
         edges = np.linspace(lowest, highest, self.num_mels + 2)
         return (700 * np.expm1(edges[1:-1])).astype("float32")
 
-    def compute_output_spec(self, audio, audio_length):
+    def compute_output_spec(self, audio, audio_length, normalized=True):
         batch, count = audio.shape
         frames = None if count is None else -(-count // self.hop_length)
         return (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import keras
 
 from zoo.checks import check_integer
-from zoo.tokenizers.words import WORDS_FILE, WordTokenizer
+from zoo.tokenizers.words import INVISIBLE, WORDS_FILE, WordTokenizer
 from zoo.unicode import compose
 
 
@@ -41,10 +41,13 @@ class TextWordTokenizer(WordTokenizer):
     def pieces(self, text: str) -> list[str]:
         """The text of each id of `encode`: the word with the white space before it.
 
-        They join to the text in NFC; white space at its end belongs to the last word.
+        They join to the text in NFC; white space at its end belongs to the last word, and
+        invisible characters, which `split` leaves out, to the word before them.
         """
         text, pieces, start = compose(text), [], 0
         for _, end in self.split_with_ends(text):
+            while INVISIBLE.match(text, end):
+                end += 1
             pieces.append(text[start:end])
             start = end
         if pieces:

@@ -34,7 +34,7 @@ _PLAIN = regex.compile(rf"{_WORD}|{_CLUSTER}")
 _BLANKS = regex.compile("[\u200b\u3164\uffa0]")
 # Byte-order mark, soft hyphen, marks of direction and other characters without a shape, which are
 # left out. Variation selectors, joiners and the tags of flags are parts of clusters.
-_INVISIBLE = regex.compile(
+INVISIBLE = regex.compile(
     r"(?![\p{M}\u200c\u200d\U000e0020-\U000e007f])\p{Default_Ignorable_Code_Point}"
 )
 _VISIBLE = regex.compile(r"[^\p{Default_Ignorable_Code_Point}\p{Cc}]")
@@ -203,7 +203,7 @@ class WordTokenizer(keras_hub.tokenizers.Tokenizer):
 
 def split_characters(text: str) -> list[str]:
     """The visible characters of a text in NFC, with one space for white space between them."""
-    return list(" ".join(_INVISIBLE.sub("", _BLANKS.sub(" ", compose(text))).split()))
+    return list(" ".join(INVISIBLE.sub("", _BLANKS.sub(" ", compose(text))).split()))
 
 
 def split_text(text: str, language: str | None = None) -> list[str]:
@@ -215,10 +215,10 @@ def split_with_ends(text: str, language: str | None = None) -> list[tuple[str, i
     """The words of `split_text`, and the index in the text in NFC after the end of each."""
     text = _BLANKS.sub(" ", compose(text))
     places: Sequence[int] = range(len(text))
-    if _INVISIBLE.search(text):
-        hidden = {found.start() for found in _INVISIBLE.finditer(text)}
+    if INVISIBLE.search(text):
+        hidden = {found.start() for found in INVISIBLE.finditer(text)}
         places = [i for i in places if i not in hidden]
-        text = _INVISIBLE.sub("", text)
+        text = INVISIBLE.sub("", text)
     rule = _ENGLISH if language == "en" else _PLAIN
     return [
         (found[0], places[found.end() - 1] + 1)

@@ -178,6 +178,9 @@ def resume_run(client: MlflowClient, run_id: str, process: str) -> Run:
     client.update_run(run_id, status="RUNNING")
     run = Run(client, run_id, entity.info.experiment_id, entity.info.run_name)
     run.params = dict(entity.data.params)
+    if error := entity.data.tags.get("error"):
+        client.delete_tag(run_id, "error")
+        run.log_text(f"The run was resumed after it had ended with:\n\n{error}\n", "error.txt")
     if model_id := entity.data.tags.get(MODEL_TAG):
         model = client.get_logged_model(model_id)
         if model.status == "READY":

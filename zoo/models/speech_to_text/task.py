@@ -136,7 +136,6 @@ class SpeechToText(TranscriptWriter, SpeechHeads):
         recordings = self._read(recordings)
         if not recordings:
             raise ValueError("`adapt` needs at least one recording. Received: none")
-        backbone.log_mel.set_statistics(np.zeros(backbone.num_mels), np.ones(backbone.num_mels))
         sums = np.zeros((2, backbone.num_mels))
         frames = list(map(self.preprocessor.length, recordings))
         for batch in batches(frames, batch_size, MIN_LENGTH):
@@ -187,12 +186,12 @@ class SpeechToText(TranscriptWriter, SpeechHeads):
 
     @built_once
     def _features(self):
-        """The spectrogram, from encoder inputs."""
+        """The logarithms of the energies of the bands, from encoder inputs."""
         inputs = [
             keras.Input(batch_shape=one.shape, dtype=one.dtype)
             for one in self.encoder_inputs(self.input)
         ]
-        return keras.Model(inputs, self.backbone.log_mel(*inputs)[0])
+        return keras.Model(inputs, self.backbone.log_mel(*inputs, normalized=False)[0])
 
     def _reference_loss(self, recordings, texts, batch_size):
         """The mean loss of the recordings that the heads can align with their transcripts."""

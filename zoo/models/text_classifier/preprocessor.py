@@ -1,5 +1,6 @@
 """Preprocessor from texts to padded token ids."""
 
+import bisect
 import itertools
 from collections.abc import Iterable
 
@@ -99,10 +100,12 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
         text = compose(text)
         encoded = text.lower() if self.lowercase else text
         pieces = self.tokenizer.pieces(encoded)[: self.sequence_length]
-        if len(encoded) != len(text):  # a few characters are longer in lower case, such as "İ"
-            return pieces
-        ends = list(itertools.accumulate(map(len, pieces)))
-        return [text[end - len(piece) : end] for piece, end in zip(pieces, ends, strict=True)]
+        # A few characters are longer in lower case, such as "İ".
+        lengths = [len(c.lower()) for c in text] if self.lowercase else [1] * len(text)
+        borders = list(itertools.accumulate(lengths, initial=0))
+        ends = itertools.accumulate(map(len, pieces), initial=0)
+        places = [bisect.bisect_left(borders, end) for end in ends]
+        return [text[start:end] for start, end in itertools.pairwise(places)]
 
     def collate(self, encoded: list[list[int]], length: int) -> dict[str, np.ndarray]:
         """Pads encoded texts to one length, truncating longer ones.
