@@ -121,13 +121,15 @@ class TranslationRecipe(WriterRecipe):
         if not settings.by_sequence:
             translate(teacher, columns["source"][:PROBED], settings.teacher_beam, display)
             return columns
-        written = translate(teacher, columns["source"], settings.teacher_beam, display)
-        return columns | {"teacher": written}
+        # Targets that are never replaced need no translation.
+        kept = 0 if settings.teacher_weight else len(dataset.splits["train"]["source"])
+        written = translate(teacher, columns["source"][kept:], settings.teacher_beam, display)
+        return columns | {"teacher": [None] * kept + written}
 
     @property
     def examples_vary_by_epoch(self) -> bool:
         training, tokenizer = self.config.training, self.config.tokenizer
-        is_drawn = training.by_sequence and training.teacher_weight < 1
+        is_drawn = training.by_sequence and 0 < training.teacher_weight < 1
         is_drawn = is_drawn or bool(training.rewards) or self.config.data.synthetic is not None
         return tokenizer.sampling > 0 or tokenizer.word_dropout > 0 or is_drawn
 

@@ -137,6 +137,7 @@ class TranslationTraining(DistilledTraining, WriterTraining):
 
     rewards: Annotated[list[Reward], Field(min_length=1)] | None = None  # type: ignore[assignment]
     coverage: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    teacher_weight: Annotated[float, Field(ge=0, le=1)] = 1.0  # type: ignore[assignment]
     teacher_mode: Literal["sequence", "word", "both"] = "sequence"
     teacher_beam: Count = 5
     temperature: Annotated[float, Field(gt=0, le=1000)] = 2.0
@@ -212,6 +213,15 @@ class TranslationConfig(DistilledRecipe):
             yield Conflict(
                 "sources without targets need the teacher's translations: set "
                 "training.teacher_mode=both, or leave unlabelled out",
+                data__unlabelled=self.data.unlabelled,
+                training__teacher_mode=self.training.teacher_mode,
+            )
+        is_unused = self.training.by_word or not self.data.unlabelled
+        if self.training.teachers and not self.training.teacher_weight and is_unused:
+            yield Conflict(
+                "with a weight of 0 a teacher translates sources without targets alone: set "
+                "data.unlabelled and training.teacher_mode=sequence, or a larger weight",
+                training__teacher_weight=self.training.teacher_weight,
                 data__unlabelled=self.data.unlabelled,
                 training__teacher_mode=self.training.teacher_mode,
             )

@@ -190,6 +190,7 @@ def test_transformer_run(client, monkeypatch):
         ("model.attention=bahdanu", "bahdanau"),
         ("data.name=multi30", "did you mean multi30k"),
         ("data.name=null data.options={} data.train=[only.en]", "two text files"),
+        ("training.teacher=gru_none_multi30k_en_de training.teacher_weight=0", "weight of 0"),
         ("data.synthetic.model=x", "data.synthetic.texts: this key is required"),
         ("data.synthetic.text=x", "data.synthetic.text: .* Did you mean data.synthetic.texts"),
     ],
@@ -333,6 +334,12 @@ def test_targets_are_those_of_the_teacher_in_a_share_of_the_pairs(distilled):
     truth = dict(zip(columns["source"], columns["target"], strict=True))
     for source, target, taught in zip(sources, targets, is_taught, strict=False):
         assert taught or target == truth[source]
+    only = distilled(model, "training.teacher_weight=0")
+    columns = only.training_columns(dataset, Display())
+    assert columns["teacher"] == [None] * 200 + ["", "ONE MORE"]
+    assert not only.examples_vary_by_epoch
+    assert only._pairs(columns, 0)["target"] == [*columns["target"][:200], "ONE MORE"]
+    columns = recipe.training_columns(dataset, Display())
     whole = distilled(model, "training.teacher_mode=both")
     assert not whole.examples_vary_by_epoch
     assert whole._pairs(columns, 0)["target"] == [text for text in columns["teacher"] if text]
