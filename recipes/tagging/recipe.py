@@ -44,6 +44,7 @@ from zoo.training.recipe import TrainingExamples
 from zoo.training.tuning import best_on_dev
 from zoo.training.word_dropout import drop_words
 
+POINTED_WORDS = 64  # of a sentence, that a head of pointers reaches at least
 MAX_CHARACTERS = 512  # to which `fit` and `predict` of a tagger of characters pad or cut a sentence
 # Settings that a model given as `training.init_from` must share with the one that is trained.
 SIZES = (
@@ -161,7 +162,7 @@ class TaggingRecipe(EncoderRecipe):
         model = TokenClassifier(
             backbone,
             preprocessor,
-            tags=dataset.labels,
+            tags=self.tags(dataset),
             head=settings.head,
             scheme=tagging_scheme(dataset.labels),
             intents=sorted(set(train.get("intent", ()))),
@@ -183,6 +184,13 @@ class TaggingRecipe(EncoderRecipe):
         self.set_vectors(model, dataset)
         self.freeze(model)
         return model
+
+    def tags(self, dataset: Dataset) -> tuple[str, ...]:
+        """The tags of the model: those of the data, or of a pointer all words in reach."""
+        if self.config.model.head != "pointer":
+            return dataset.labels
+        numbers = [int(tag) for tag in dataset.labels if tag != "O"]
+        return ("O", *map(str, range(1, max(POINTED_WORDS, *numbers) + 1)))
 
     def _copy_language_models(self, backbone: TokenClassifierBackbone) -> None:
         check_encoder(self.language_models, backbone.get_config(), "word_dim")
@@ -259,7 +267,7 @@ class TaggingRecipe(EncoderRecipe):
         """The rows of train, those of teachers, and the states of language models at the words."""
         columns = dataset.splits["train"]
         if self.teachers:
-            columns = taught(self.rows(dataset), self.teachers, dataset.labels, display)
+            columns = taught(self.rows(dataset), self.teachers, self.tags(dataset), display)
         if models := frozen_copies(self._readers(), "float32"):
             preprocessor = self.prepare(dataset)
             states = string_embeddings.word_states(models, preprocessor, columns["tokens"], display)

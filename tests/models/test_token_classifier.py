@@ -297,7 +297,13 @@ def test_a_pointer_answers_by_its_attention(pointer):
         assert answer.referents[row] == (None if place == row else words[place])
     gradient = pointer.explain(words, "gradient")
     assert np.shape(gradient.effects) == (3, 3) and np.any(gradient.effects)
-    long, empty = pointer.infer([["the"] * 40, []])  # longer than there are numbers
+    shown = [
+        word if it is None else f"{word}→{it}"
+        for word, it in zip(words, answer.referents, strict=True)
+    ]
+    assert explained.target == shown and "The attention is the answer" in explained.to_html()
+    with pytest.warns(UserWarning, match="1 of 2 sentences have more words.*the first 3:"):
+        long, empty = pointer.infer([["the"] * 40, []])
     assert len(long.tags) == 40 and empty.tags == []
 
 

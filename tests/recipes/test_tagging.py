@@ -298,6 +298,15 @@ def test_tags_that_are_no_numbers_of_words_are_refused_before_training():
 
 
 @pytest.mark.once
+def test_a_pointer_reaches_words_that_the_data_does_not_point_at():
+    recipe = TaggingRecipe(config("model.head=pointer", "model.attention=bahdanau"))
+    for labels, count in ((("12", "2", "O"), 64), (("70", "O"), 70)):
+        expected = ("O", *(str(place) for place in range(1, count + 1)))
+        assert recipe.tags(SimpleNamespace(labels=labels)) == expected
+    assert TaggingRecipe(config()).tags(SimpleNamespace(labels=("2", "O"))) == ("2", "O")
+
+
+@pytest.mark.once
 def test_a_penalty_of_a_tag_that_the_data_lack_is_refused_before_training():
     recipe = TaggingRecipe(config("evaluation.outside_penalties=[1]"))
     dataset = load_data(recipe.config)

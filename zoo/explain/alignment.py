@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from zoo.explain.drawable import Drawable, listed
 from zoo.explain.effects import (
     ATTENTION_NOTE,
+    POINTER_NOTE,
     Flip,
     check_effects,
     effect_note,
@@ -51,6 +52,8 @@ class Alignment(Drawable):
         copied: The share of the probability of each target token that is copied from each source
             token, `[target, source]`; what is missing to 1 is written from the vocabulary. Defaults
             to `None`: the model does not copy.
+        points: bool. Whether the target is where the weights are greatest, as of a model that
+            points at words. Defaults to `False`.
 
     Attributes:
         weights: The weights, as lists.
@@ -79,6 +82,7 @@ class Alignment(Drawable):
     title: str = ""
     spans: list[tuple[str, int, int]] = field(default_factory=list)
     copied: list[list[float]] | None = None
+    points: bool = False
 
     def __post_init__(self):
         self.source = [str(token) for token in self.source]
@@ -145,8 +149,8 @@ class Alignment(Drawable):
         if self.effects is None:
             for name in ("effects", "method", "measured", "part", "flips"):
                 del fields[name]
-        for name in ("weights", "copied", "title", "spans"):
-            if fields[name] in (None, "", []):
+        for name in ("weights", "copied", "title", "spans", "points"):
+            if fields[name] in (None, "", [], False):
                 del fields[name]
         return fields
 
@@ -208,7 +212,7 @@ class Alignment(Drawable):
             if is_beyond:
                 notes.append(f"Full colour begins at {MAX_EFFECT:.0f}: some effects are larger.")
         if self.weights is not None:
-            notes.append(ATTENTION_NOTE)
+            notes.append(POINTER_NOTE if self.points else ATTENTION_NOTE)
         return source, target, [matrix.cropped(MAX_TOKENS) for matrix in matrices], notes
 
     def _marked(self) -> str:

@@ -11,6 +11,7 @@ ATTENTION_NOTE = (
     "Attention shows where the model looked, which alone is no explanation of its answer "
     "(Jain and Wallace 2019)."
 )
+POINTER_NOTE = "The attention is the answer: a word refers to the one that it attends to most."
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class TaggingExplainer:
             flips = [
                 Flip(column, words[column], answer, row)
                 for column, other in enumerate(others)
-                for row, answer in self._changes(whole, other)
+                for row, answer in self._changes(whole, other, words)
             ]
         if "gradient" in methods:
             effects = self._gradient(encoded, whole)
@@ -61,10 +61,7 @@ class TaggingExplainer:
             words,
             [
                 *([intent] if intent else []),
-                *(
-                    f"{word if word.strip() else '␣'}/{tag}"
-                    for word, tag in zip(words, tags, strict=True)
-                ),
+                *(self._shown(words, i, tag) for i, tag in enumerate(tags)),
             ],
             weights,
             text=model.separator.join(words),
@@ -77,7 +74,16 @@ class TaggingExplainer:
             flips=flips,
             title=intent or "",
             spans=[(span.type, span.start, span.end) for span in model.spans_of(words, tags)],
+            points=model.head == "pointer",
         )
+
+    def _shown(self, words, place, tag):
+        """A word with its tag, or with the word that it refers to."""
+        word = words[place] if words[place].strip() else "␣"
+        if self.model.head != "pointer":
+            return f"{word}/{tag}"
+        other = self.model.referent(tag, words)
+        return word if other is None else f"{word}→{other}"
 
     def _attention(self, encoded):
         """The weights of the words for the intent, if there is one, and for each word."""
@@ -109,13 +115,16 @@ class TaggingExplainer:
         inputs = self.model.preprocessor.collate([encoded], length)
         return self.model.preprocessor.num_words(encoded), inputs
 
-    def _changes(self, whole, other):
+    def _changes(self, whole, other, words):
         """The rows of an explanation that differ, each with the other answer."""
         first = bool(self.model.intents)
         if first and whole.intents.argmax() != other.intents.argmax():
             yield 0, self.model.intents[int(other.intents.argmax())]
         for row in np.flatnonzero(whole.ids != other.ids):
-            yield int(row) + first, self.model.tags[other.ids[row]]
+            tag = self.model.tags[other.ids[row]]
+            if self.model.head == "pointer":
+                tag = self.model.referent(tag, words) or "itself"
+            yield int(row) + first, tag
 
     @built_once
     def _weights(self):

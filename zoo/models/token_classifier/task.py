@@ -1,6 +1,7 @@
 """Token classification task with tags, spans, intents, scores and attention maps."""
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -412,6 +413,7 @@ class TokenClassifier(keras_hub.models.Task):
         backbone = self.backbone
         attends = backbone.attention != "none" or backbone.encoder == "transformer"
         most = MAX_ATTENDING_WORDS if attends else MAX_WORDS
+        points = self.head == "pointer"
         words: list[list[str]] = []
         for i, sentence in enumerate(sentences):
             is_text = isinstance(sentence, str)
@@ -430,6 +432,14 @@ class TokenClassifier(keras_hub.models.Task):
                     "one. "
                     f"Received: sentences[{i}] with {len(words[i]):,} {self.units}"
                 )
+        reach = max((int(tag) for tag in self.tags if tag != "O"), default=0) if points else most
+        if longer := sum(len(sentence) > reach for sentence in words):
+            warnings.warn(
+                f"{longer:,} of {len(words):,} sentences have more {self.units} than this model "
+                f"can point at, the first {reach:,}: a {self.units[:-1]} that refers to a later "
+                "one gets another answer. Split them.",
+                stacklevel=3,
+            )
         return words
 
     def _n_best(self, inputs, outputs, n_best):
@@ -457,7 +467,7 @@ class TokenClassifier(keras_hub.models.Task):
             ]
             warn_of_fewer(len(hypotheses), len(n_best[1][row]))
         if self.head == "pointer":
-            referents = [None if tag == "O" else words[int(tag) - 1] for tag in tags]
+            referents = [self.referent(tag, words) for tag in tags]
         return Tagging(
             list(words),
             tags,
@@ -468,6 +478,10 @@ class TokenClassifier(keras_hub.models.Task):
             self.separator,
             referents,
         )
+
+    def referent(self, tag: str, words: Sequence[str]) -> str | None:
+        """The word of a sentence that a tag of a model that points stands for, if it does."""
+        return None if tag == "O" else words[int(tag) - 1]
 
     @property
     def units(self) -> str:
