@@ -1,6 +1,7 @@
 import hashlib
 import io
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -49,6 +50,15 @@ def test_stereo_is_mixed_down(tmp_path):
     np.testing.assert_allclose(found, tone(8_000) / 2, atol=1e-6)
     np.testing.assert_array_equal(found, read_audio(both.astype("float32"), 8_000))
     np.testing.assert_array_equal(found, read_audio(str(tmp_path / "a.bin"), 8_000))
+
+
+def test_channels_that_cancel_each_other_out_are_warned_of():
+    with pytest.warns(UserWarning, match=r"cancel each other out.*\(8000, 2\)"):
+        assert not read_audio(np.stack([tone(8_000), -tone(8_000)], axis=1), 8_000).any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_audio(np.stack([tone(8_000), np.zeros(8_000)], axis=1), 8_000)
+        read_audio(np.zeros((100, 2)), 8_000)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,6 +20,7 @@ MAX_SECONDS = 300.0
 MIN_RATE, MAX_RATE = 1_000, 768_000  # samples per second
 MAX_CHANNELS = 64
 MAX_AMPLITUDE = 8.0  # of floats, whose full scale is 1: clipped or loud, but not whole numbers
+CANCELLED = 1e-3  # of the energy of the channels: what is left of channels of opposite sign
 BLOCK = 1 << 18  # samples, of all channels, that are read at a time
 # What libsndfile says of a WAV, AIFF or AU file whose header promises another number of bytes than
 # the file has. A program that writes to a pipe does not know it, and promises 2 GB or more.
@@ -198,6 +200,7 @@ class _Parts:
         self.rates = (own_rate, rate)
         self.frames = 0
         self.parts: list[np.ndarray] = []
+        self.energy = [0.0, 0.0]  # of the channels, and of their mean
         self.resampler = None
         if own_rate != rate:
             self.resampler = soxr.ResampleStream(own_rate, rate, 1, dtype="float32")
@@ -221,12 +224,20 @@ class _Parts:
             )
         self.frames += len(block)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        for i, one in enumerate((block, mono)):
+            self.energy[i] += float(np.mean(np.square(one))) * len(block)
         self.parts.append(mono if self.resampler is None else self.resampler.resample_chunk(mono))
 
     def join(self) -> np.ndarray:
         """The samples of all blocks."""
         import numpy as np
 
+        if self.energy[1] < CANCELLED * self.energy[0]:
+            warnings.warn(
+                "The channels of a recording cancel each other out, because one has the opposite "
+                f"sign: give one channel. Received: {self.name}",
+                stacklevel=2,
+            )
         if self.resampler is not None:
             end = self.resampler.resample_chunk(np.zeros(0, "float32"), last=True)
             own_rate, rate = self.rates
