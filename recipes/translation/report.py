@@ -1,13 +1,13 @@
 """Report of a translation run: scores by length, samples, explanations."""
 
 from matplotlib.figure import Figure
-from sacrebleu.metrics import CHRF
 
 from zoo.data import Columns
 from zoo.metrics import (
     bleu_by_length,
     score_pronunciations,
     signatures,
+    translation_score_each,
     word_error_rate_by_length,
 )
 from zoo.models import Seq2SeqLM
@@ -44,15 +44,11 @@ def _report_translations(model, columns, run, samples):
     predicted = [answer.text for answer in answers]
     run.log_tags({f"signature.{name}": text for name, text in signatures(language).items()})
     words = [len(source.split()) for source in sources]
-    buckets = bleu_by_length(references, predicted, words)
+    buckets = bleu_by_length(references, predicted, words, language=language)
     run.log_figure(draw_lengths(buckets), "figures/lengths.png")
     if not samples:
         return
-    chrf = CHRF()
-    scores = [
-        chrf.sentence_score(text, [reference]).score
-        for text, reference in zip(predicted, references, strict=True)
-    ]
+    scores = translation_score_each(references, predicted, "chrf", language)
     rows = worst_and_best(scores, samples)
     run.log_table(
         {

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from tests.small_recipe import load_data
 from zoo import data, presets
 from zoo.data.batches import Batches
 from zoo.data.planning import PlannedBatch
+from zoo.metrics import translation_scores
 from zoo.models.batching import predict
 from zoo.training import run as run_recipe
 from zoo.training.config import ConfigError, read_yaml, resolve
@@ -168,6 +170,25 @@ def test_transformer_run(client, monkeypatch):
     )
     assert np.isfinite(result.metrics["dev/loss"])
     assert client.list_artifacts(result.run_id, "attention")
+
+
+@pytest.mark.once
+def test_scores_by_length_are_those_of_the_target_language(monkeypatch):
+    pairs = {
+        "source": ["It rains.", "He eats rice."],
+        "target": ["비가 온다.", "그는 밥을 먹는다."],
+    }
+    written = ["비가 와요.", "그는 밥을 먹는다."]
+    answers = [SimpleNamespace(text=text, score=-1.0) for text in written]
+    model = SimpleNamespace(languages=("en", "ko"), infer=lambda _: answers)
+    run, drawn = MagicMock(), []
+    monkeypatch.setattr(report, "draw_lengths", drawn.append)
+    report._report_translations(model, pairs, run, 2)
+    (((_, count, bleu),),) = drawn
+    assert count == 2
+    assert bleu == translation_scores(pairs["target"], written, "ko")["bleu"]
+    table = run.log_table.call_args.args[0]
+    assert sorted(table["chrf"]) == [17.0, 100.0]
 
 
 @pytest.mark.parametrize(
