@@ -107,7 +107,7 @@ def test_damaged_vocabularies_are_refused(tmp_path, content, message):
 
 
 def test_huge_vocabularies_are_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.tokenizers.characters.MAX_BYTES", 5)
+    monkeypatch.setattr("zoo.tokenizers.vocabulary.MAX_BYTES", 5)
     (tmp_path / "characters.json").write_text('["a", "b"]')
     with pytest.raises(ValueError, match="it has 10 bytes, more than 5"):
         CharacterTokenizer().load_assets(tmp_path)

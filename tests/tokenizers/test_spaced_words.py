@@ -58,5 +58,8 @@ def test_assets(tokenizer, tmp_path):
         copy.encode([TEXT])
     copy.load_assets(tmp_path)
     assert copy.encode([TEXT]) == tokenizer.encode([TEXT])
+    (tmp_path / "words.json").write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="must be a JSON list of strings.*it is no list"):
+        copy.load_assets(tmp_path)
     with pytest.raises(ValueError, match="below the size of the vocabulary, 9. Received: id=9"):
         copy.id_to_token(9)

@@ -1,24 +1,21 @@
 """Character tokenizer, with the interface of `SubwordTokenizer`."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import keras
-import keras_hub
 import numpy as np
 
+from zoo.tokenizers.vocabulary import PADDING, UNKNOWN, VocabularyTokenizer
 from zoo.unicode import compose
 
-PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+START, END = 2, 3
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")  # the names of SentencePiece
 UNKNOWN_TEXT = "\ufffd"  # Unicode's replacement character
-MAX_BYTES = 16_000_000  # of a stored vocabulary; all of Unicode takes fewer
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
+class CharacterTokenizer(VocabularyTokenizer):
     """Maps each character of a text to an id; white space and line breaks are characters too.
 
     Created by `train_character_tokenizer`. Ids 0 to 3 are padding, unknown, start and end, as in
@@ -34,32 +31,11 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
     """
 
     pad_token_id, unk_token_id, start_token_id, end_token_id = PADDING, UNKNOWN, START, END
-    vocabulary_file = "characters.json"
+    special, vocabulary_file = SPECIAL, "characters.json"
     separator = ""  # between the entries of a text
 
     def __init__(self, characters: Iterable[str] | None = None, **kwargs):
-        super().__init__(**kwargs)
-        self.built = True  # no weights
-        self.file_assets = [self.vocabulary_file]
-        self._entries: tuple[str, ...] | None = None
-        self._ids: dict[str, int] = {}
-        if characters is not None:
-            self.set_vocabulary(characters)
-
-    def set_vocabulary(self, characters: Iterable[str]) -> None:
-        """Sets the characters, in the order of their ids; see the class."""
-        entries = tuple(characters)
-        if not entries:
-            raise ValueError("A vocabulary needs at least one entry. Received: none")
-        for entry in entries:
-            self._check_entry(entry)
-        if len(set(entries)) < len(entries):
-            twice = next(entry for entry, count in Counter(entries).items() if count > 1)
-            raise ValueError(
-                f"The entries of a vocabulary must all be different. Received: {twice!r} twice"
-            )
-        self._entries = entries
-        self._ids = {entry: i for i, entry in enumerate(entries, len(SPECIAL))}
+        super().__init__(characters, **kwargs)
 
     @staticmethod
     def _check_entry(entry: str) -> None:
@@ -68,29 +44,6 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
                 "Each entry of a vocabulary of characters must be one character in Unicode's "
                 f"composed form (NFC). Received: {entry!r}"
             )
-
-    @property
-    def special_tokens(self):
-        return list(SPECIAL)
-
-    @property
-    def special_token_ids(self):
-        return [PADDING, UNKNOWN, START, END]
-
-    def vocabulary_size(self) -> int:
-        """The number of ids, including those of the special tokens."""
-        return len(SPECIAL) + len(self._known())
-
-    def get_vocabulary(self) -> list[str]:
-        """The token of each id; the first four are `<pad>`, `<unk>`, `<s>` and `</s>`."""
-        return [*SPECIAL, *self._known()]
-
-    def encode(
-        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
-    ) -> list[list[int]]:
-        """Ids of each text, without padding. There is nothing to sample."""
-        self._known()
-        return [[self._ids.get(one, UNKNOWN) for one in self.split(text)] for text in texts]
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -104,8 +57,7 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def unknown_characters(self, text: str) -> list[str]:
         """The characters of a text that are not in the vocabulary, each once."""
-        self._known()
-        return [one for one in dict.fromkeys(self.split(text)) if one not in self._ids]
+        return self._unknown(text)
 
     @staticmethod
     def readable(pieces: Iterable[str]) -> list[str]:
@@ -151,16 +103,6 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
         texts = tf.constant([self.detokenize([i]) for i in range(self.vocabulary_size())])
         return tf.strings.reduce_join(tf.gather(texts, ids), axis=-1, separator=self.separator)
 
-    def id_to_token(self, id: int) -> str:
-        """The token of an id."""
-        known = self._known()
-        if not 0 <= id < len(SPECIAL) + len(known):
-            raise ValueError(
-                f"An id must be below the size of the vocabulary, {self.vocabulary_size()}. "
-                f"Received: id={id}"
-            )
-        return SPECIAL[id] if id < len(SPECIAL) else known[id - len(SPECIAL)]
-
     def token_to_id(self, token: str) -> int:
         """The id of a token; 1 if it is unknown."""
         self._known()
@@ -172,32 +114,6 @@ class CharacterTokenizer(keras_hub.tokenizers.Tokenizer):
         if self._entries is not None:
             copy.set_vocabulary(self._entries)
         return copy
-
-    def save_assets(self, dir_path):
-        text = json.dumps(self._known(), ensure_ascii=False)
-        Path(dir_path, self.vocabulary_file).write_text(text + "\n", "utf-8", newline="\n")
-
-    def load_assets(self, dir_path):
-        path = Path(dir_path, self.vocabulary_file)
-        try:
-            if (size := path.stat().st_size) > MAX_BYTES:
-                raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
-            entries = json.loads(path.read_text("utf-8"))
-            if not isinstance(entries, list):
-                raise ValueError("it is no list")
-            self.set_vocabulary(entries)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ValueError(
-                f"A vocabulary must be a JSON list of strings. Received: {path} ({error})"
-            ) from error
-
-    def _known(self) -> tuple[str, ...]:
-        if self._entries is None:
-            raise ValueError(
-                "This tokenizer has no vocabulary: create it from texts, or load its preset. "
-                "Received: no vocabulary"
-            )
-        return self._entries
 
 
 def train_character_tokenizer(

@@ -1,27 +1,24 @@
 """Tokenizer of texts whose words are separated by spaces, for word-level language models."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import keras
-import keras_hub
 import numpy as np
 import regex
 
+from zoo.tokenizers.vocabulary import PADDING, UNKNOWN, VocabularyTokenizer
 from zoo.unicode import compose
 
-PADDING, UNKNOWN, END = 0, 1, 2
+END = 2
 SPECIAL = ("<pad>", "<unk>", "<eos>")  # <unk> and <eos> as in WikiText and the Penn Treebank
-WORDS_FILE = "words.json"
 
 # A line break or a word, with the white space before it.
 _PIECE = regex.compile(r"[^\S\n]*(\n|\S+)")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SpacedWordTokenizer(keras_hub.tokenizers.Tokenizer):
+class SpacedWordTokenizer(VocabularyTokenizer):
     """Maps the words of a text to ids, as they stand between spaces; a line break is `<eos>`.
 
     It splits nothing else: it is for texts that are tokenized already, such as WikiText, whose
@@ -38,56 +35,24 @@ class SpacedWordTokenizer(keras_hub.tokenizers.Tokenizer):
 
     pad_token_id, unk_token_id, end_token_id = PADDING, UNKNOWN, END
 
+    special, vocabulary_file = SPECIAL, "words.json"
+
     def __init__(self, words: Iterable[str] | None = None, **kwargs):
-        super().__init__(**kwargs)
-        self.built = True  # no weights
-        self.file_assets = [WORDS_FILE]
-        self._words: tuple[str, ...] | None = None
-        self._ids: dict[str, int] = {}
-        if words is not None:
-            self.set_vocabulary(words)
+        super().__init__(words, **kwargs)
 
-    def set_vocabulary(self, words: Iterable[str]) -> None:
+    def set_vocabulary(self, entries: Iterable[str]) -> None:
         """Sets the words, in the order of their ids; see the class."""
-        words = tuple(words)
-        for word in words:
-            is_word = isinstance(word, str) and [word] == word.split() and compose(word) == word
-            if not is_word or word in SPECIAL:
-                raise ValueError(
-                    "Each word must be a string in NFC without white space, and no special token. "
-                    f"Received: {word!r}"
-                )
-        if not words or len(set(words)) < len(words):
-            twice = [word for word, count in Counter(words).items() if count > 1]
+        super().set_vocabulary(entries)
+        self._ids |= {token: i for i, token in enumerate(SPECIAL)}  # a text may have them
+
+    @staticmethod
+    def _check_entry(entry: str) -> None:
+        is_word = isinstance(entry, str) and [entry] == entry.split() and compose(entry) == entry
+        if not is_word or entry in SPECIAL:
             raise ValueError(
-                "A vocabulary needs at least one word, and all different ones. "
-                f"Received: {len(words)} words" + (f", {twice[0]!r} twice" if twice else "")
+                "Each word must be a string in NFC without white space, and no special token. "
+                f"Received: {entry!r}"
             )
-        self._words = words
-        self._ids = {word: i for i, word in enumerate((*SPECIAL, *words))}
-
-    @property
-    def special_tokens(self):
-        return list(SPECIAL)
-
-    @property
-    def special_token_ids(self):
-        return [PADDING, UNKNOWN, END]
-
-    def vocabulary_size(self) -> int:
-        """The number of ids, including those of the special tokens."""
-        return len(SPECIAL) + len(self._known())
-
-    def get_vocabulary(self) -> list[str]:
-        """The token of each id; the first three are `<pad>`, `<unk>` and `<eos>`."""
-        return [*SPECIAL, *self._known()]
-
-    def encode(
-        self, texts: Iterable[str], sampling: float = 0.0, seed: int | None = None
-    ) -> list[list[int]]:
-        """Ids of each text, without padding. There is nothing to sample."""
-        self._known()
-        return [[self._ids.get(word, UNKNOWN) for word in self.split(text)] for text in texts]
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -108,8 +73,7 @@ class SpacedWordTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def unknown_words(self, text: str) -> list[str]:
         """The words of a text that are not in the vocabulary, each once, but `<unk>` itself."""
-        self._known()
-        return [one for one in dict.fromkeys(self.split(text)) if one not in self._ids]
+        return self._unknown(text)
 
     @staticmethod
     def readable(pieces: Iterable[str]) -> list[str]:
@@ -133,35 +97,10 @@ class SpacedWordTokenizer(keras_hub.tokenizers.Tokenizer):
             return [self.detokenize(ids) for ids in inputs]
         return "".join(self.readable(map(self.id_to_token, np.asarray(inputs, int).tolist())))
 
-    def id_to_token(self, id: int) -> str:
-        """The token of an id."""
-        known = self._known()
-        if not 0 <= id < len(SPECIAL) + len(known):
-            raise ValueError(
-                f"An id must be below the size of the vocabulary, {self.vocabulary_size()}. "
-                f"Received: id={id}"
-            )
-        return SPECIAL[id] if id < len(SPECIAL) else known[id - len(SPECIAL)]
-
     def token_to_id(self, token: str) -> int:
         """The id of a token; 1 if it is unknown."""
         self._known()
         return self._ids.get(SPECIAL[END] if token == "\n" else compose(token), UNKNOWN)
-
-    def save_assets(self, dir_path):
-        text = json.dumps(self._known(), ensure_ascii=False)
-        Path(dir_path, WORDS_FILE).write_text(text + "\n", "utf-8", newline="\n")
-
-    def load_assets(self, dir_path):
-        self.set_vocabulary(json.loads(Path(dir_path, WORDS_FILE).read_text("utf-8")))
-
-    def _known(self) -> tuple[str, ...]:
-        if self._words is None:
-            raise ValueError(
-                "This tokenizer has no vocabulary: create it with `train_spaced_word_tokenizer`, "
-                "or load its preset. Received: words=None"
-            )
-        return self._words
 
 
 def train_spaced_word_tokenizer(
