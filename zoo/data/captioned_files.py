@@ -52,7 +52,9 @@ def load_captioned(
         if file is not None
     }
     if dev is None:
-        splits["train"], splits["dev"] = _hold_out(splits["train"], dev_fraction, seed, train)
+        rows = splits["train"]
+        names = [image.name for image in rows["image"]]
+        splits["train"], splits["dev"] = hold_out_share(rows, names, dev_fraction, seed, train)
     return dataset_of_files(train, "image_to_text", splits)
 
 
@@ -104,12 +106,3 @@ def _captions(file: Path, number: int, value: Any) -> list[str]:
             f"Received: {value!r}"
         )
     return captions
-
-
-def _hold_out(
-    columns: Columns, fraction: float, seed: int, file: object
-) -> tuple[Columns, Columns]:
-    names = [image.name for image in columns["image"]]
-    parts = hold_out_share({"text": names, **columns}, fraction, seed, file)
-    rest, held = ({name: part[name] for name in columns} for part in parts)
-    return rest, held

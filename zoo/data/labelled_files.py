@@ -45,7 +45,10 @@ def load_labelled(
     }
     labels = _labels(splits, files, label)
     if dev is None:
-        splits["train"], splits["dev"] = hold_out_share(splits["train"], dev_fraction, seed, train)
+        rows = splits["train"]
+        splits["train"], splits["dev"] = hold_out_share(
+            rows, rows["text"], dev_fraction, seed, train
+        )
     return dataset_of_files(train, "text_classifier", splits, labels)
 
 

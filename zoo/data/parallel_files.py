@@ -59,8 +59,9 @@ def load_parallel(
     }
     first = Path(train if isinstance(train, str | Path) else train[0])
     if dev is None:
+        rows = splits["train"]
         splits["train"], splits["dev"] = hold_out_share(
-            splits["train"], dev_fraction, seed, first, by="source"
+            rows, rows["source"], dev_fraction, seed, first
         )
     return dataset_of_files(first, "seq2seq_lm", splits)
 

@@ -234,19 +234,29 @@ def no_rows(file: object) -> ValueError:
 
 
 def hold_out_share(
-    columns: Columns, fraction: float, seed: int, file: object, by: str = "text"
+    columns: Columns, keys: list[str], fraction: float, seed: int, file: object
 ) -> tuple[Columns, Columns]:
     """Splits a share of a file's rows off by `hold_out`, and checks that both parts have rows.
+
+    Args:
+        columns: The rows of the file.
+        keys: The key of each row; rows of one key stay together.
+        fraction: float. The share.
+        seed: int. Of the choice.
+        file: The file, for the error.
+
+    Returns:
+        The rows that are left, and those held out.
 
     Raises:
         ValueError: if the share is not between 0 and 1, or there are too few rows.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"dev_fraction must be between 0 and 1. Received: dev_fraction={fraction}")
-    rows = len(columns[by])
-    rest, held = hold_out(columns, max(1, round(rows * fraction)), by=by, seed=seed)
-    labels = set(columns.get("label", ()))
-    if not held[by] or not rest[by] or set(rest.get("label", ())) != labels:
+    rows, labels = len(keys), set(columns.get("label", ()))
+    keyed = {"": keys, **columns}
+    rest, held = hold_out(keyed, max(1, round(rows * fraction)), by="", seed=seed)
+    if not held.pop("") or not rest.pop("") or set(rest.get("label", ())) != labels:
         raise ValueError(
             f"Too few rows, or too few different texts, to hold out {fraction:.0%} for dev and "
             f"keep some{' of each class' if labels else ''}: add rows, or name a dev file. "

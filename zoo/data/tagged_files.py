@@ -66,7 +66,9 @@ def load_tagged(
             f"{labels[0]!r}"
         )
     if dev is None:
-        splits["train"], splits["dev"] = _hold_out(splits["train"], dev_fraction, seed, train)
+        rows = splits["train"]
+        texts = [" ".join(tokens) for tokens in rows["tokens"]]
+        splits["train"], splits["dev"] = hold_out_share(rows, texts, dev_fraction, seed, train)
     return dataset_of_files(train, "token_classifier", splits, labels)
 
 
@@ -143,12 +145,3 @@ def _format(file: Path) -> str:
             f"columns, and .gz after it if gzipped. Received: {str(file)!r}"
         )
     return suffixes[-1]
-
-
-def _hold_out(
-    columns: Columns, fraction: float, seed: int, file: object
-) -> tuple[Columns, Columns]:
-    texts = [" ".join(tokens) for tokens in columns["tokens"]]
-    parts = hold_out_share({"text": texts, **columns}, fraction, seed, file)
-    rest, held = ({name: part[name] for name in columns} for part in parts)
-    return rest, held

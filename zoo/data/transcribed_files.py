@@ -54,10 +54,9 @@ def load_transcribed(
         if file is not None
     }
     if dev is None:
-        named = {"name": [file.name for file in splits["train"]["audio"]], **splits["train"]}
-        parts = hold_out_share(named, dev_fraction, seed, train, by="name")
-        for split, part in zip(("train", "dev"), parts, strict=True):
-            splits[split] = {name: part[name] for name in ("audio", "text", "speaker")}
+        rows = splits["train"]
+        names = [file.name for file in rows["audio"]]
+        splits["train"], splits["dev"] = hold_out_share(rows, names, dev_fraction, seed, train)
     return dataset_of_files(train, "speech_to_text", splits)
 
 
