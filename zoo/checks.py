@@ -37,9 +37,9 @@ def check_number(name: str, value: Any, minimum: float, maximum: float = math.in
         raise ValueError(f"`{name}` must be at most {maximum:g}. Received: {name}={value!r}")
 
 
-def check_penalty(name: str, value: Any) -> None:
+def check_repetition_penalty(value: Any) -> None:
     """Raises a `ValueError` unless the value is a number from 0.001 to 1,000; 1 is no penalty."""
-    check_number(name, value, MIN_REPETITION_PENALTY, MAX_PENALTY)
+    check_number("repetition_penalty", value, MIN_REPETITION_PENALTY, MAX_PENALTY)
 
 
 def check_limits(max_length: Any, min_length: Any = 0, no_repeat_ngram: Any = 0) -> None:

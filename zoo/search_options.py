@@ -17,7 +17,7 @@ from zoo.checks import (
     check_limits,
     check_number,
     check_penalties,
-    check_penalty,
+    check_repetition_penalty,
 )
 from zoo.sampling_options import MAX_SEED, MAX_TEMPERATURE, MAX_TOP_K, MIN_TOP_P
 from zoo.unicode import compose
@@ -146,7 +146,7 @@ class SearchOptions:
         check_groups(self.groups, self.diversity, self.beam)
         check_integer("min_length", self.min_length, 0, MAX_LENGTH - 1)
         check_integer("no_repeat_ngram", self.no_repeat_ngram, 0, MAX_LENGTH)
-        check_penalty("repetition_penalty", self.repetition_penalty)
+        check_repetition_penalty(self.repetition_penalty)
         if self.max_length is not None:
             check_limits(self.max_length, self.min_length)
         if not isinstance(self.prefix, str):

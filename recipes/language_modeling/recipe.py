@@ -193,7 +193,3 @@ class LanguageModelingRecipe(Recipe):
         config = self.config
         is_brackets = config.data.name == GeneratedBrackets.card.name
         return is_brackets and config.tokenizer.level == "characters" and not config.model.backward
-
-    def settings_of(self, model: CausalLM) -> dict:
-        length = model.preprocessor.sequence_length
-        return super().settings_of(model) | {"sequence_length": length}

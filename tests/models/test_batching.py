@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.models.batching import MAX_BATCH_STEPS, Batch, batches, bucket_size, pad, run_batches
+from zoo.models.batching import MAX_INFERENCE_STEPS, Batch, batches, bucket_size, pad, run_batches
 
 pytestmark = pytest.mark.once
 
@@ -34,7 +34,7 @@ def test_batches_are_bounded_by_their_steps():
     found = batches(lengths, 256, 16)
     assert sorted(row for batch in found for row in batch.rows) == list(range(540))
     shapes = {(len(batch.rows) + batch.num_filling, batch.length) for batch in found}
-    assert max(rows * length for rows, length in shapes if rows > 1) == MAX_BATCH_STEPS
+    assert max(rows * length for rows, length in shapes if rows > 1) == MAX_INFERENCE_STEPS
     assert (1, 16_384) in shapes  # a single text is run however long it is
     assert all(rows & (rows - 1) == 0 for rows, _ in shapes) and len(shapes) <= 16
 

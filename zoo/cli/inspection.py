@@ -18,6 +18,7 @@ from zoo.tags import tagging_scheme
 MOST_SYMBOLS = 200  # different phones, or the like
 UNSPACED = ("ja", "zh", "th")  # languages without spaces between words
 SHORT, LONG = 32, 512  # limits of the proposed length of a sequence, in tokens
+LENGTH_REASON = "in tokens; about 95 % of the texts are no longer"
 LANES = "parts of the text that are read side by side"
 MANY_CHARACTERS = 3_000_000  # of which a language model reads subwords
 
@@ -41,8 +42,8 @@ class Proposal:
         seen: What was found in the files.
         reason: Why it is that recipe.
         settings: The keys to write, in order.
-        rows: Number of rows.
-        language: Code of the language of the texts; `None` if it is unknown, or there are two.
+        rows: Number of rows, of texts with labels.
+        language: Code of the language of texts with labels, if it is known.
     """
 
     recipe: str
@@ -94,7 +95,7 @@ def propose(files: Sequence[Path]) -> Proposal:
         found.settings.insert(0, Setting("data", "train", [str(file) for file in files]))
         return found
     (file,) = files
-    if len(files) == 1 and is_tagged(file):
+    if is_tagged(file):
         found = _tagging(file)
     elif table_format(file):
         found = _of_table(file, Roles.of(file))
@@ -165,7 +166,7 @@ def _sentiment(seen: str, text: Column, label: Column) -> Proposal:
     found.add("data", "label", label.name, f"{len(counts)} values: {listed}{more}")
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     _add_units(found, rows, ("embedding_dim", "units"))
-    found.add("model", "sequence_length", length_of(text.values, language), _longest_reason())
+    found.add("model", "sequence_length", length_of(text.values, language), LENGTH_REASON)
     _add_training(found, rows)
     share = counts.most_common(1)[0][1] / rows
     found.add("evaluation", "metric", "accuracy" if share < 0.8 else "macro_f1", _balance(share))
@@ -191,7 +192,7 @@ def _translation(source: list[str], target: list[str], seen: str) -> Proposal:
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     _add_units(found, rows, ("embedding_dim", "units"))
     length = max(map(length_of, (source, target), languages))
-    found.add("model", "sequence_length", length, _longest_reason())
+    found.add("model", "sequence_length", length, LENGTH_REASON)
     _add_training(found, rows, small=30)
     found.add("evaluation", "metric", "chrf", "moves from the first epochs, in any language")
     return found
@@ -279,7 +280,7 @@ def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
     found.add("tokenizer", "vocabulary_size", _vocabulary(rows), f"for {rows:,} rows")
     found.add("model", "image_size", [128, 128], "faster than the default of 224")
     _add_units(found, rows, ("embedding_dim", "units"))
-    found.add("model", "sequence_length", length_of(caption.values, language), _longest_reason())
+    found.add("model", "sequence_length", length_of(caption.values, language), LENGTH_REASON)
     _add_training(found, rows, small=20)
     found.add("evaluation", "metric", "rouge_l", "moves from the first epochs")
     return found
@@ -288,7 +289,6 @@ def _captioning(seen: str, image: Column, caption: Column) -> Proposal:
 def _speech(seen: str, audio: Column, spoken: Column, speaker: Column | None) -> Proposal:
     rows = len(spoken.values)
     found = Proposal("speech", seen, "a column of recordings and one of texts: speech recognition")
-    found.rows, found.language = rows, guess_language(spoken.values)
     found.add("data", "audio", audio.name, f"such as {audio.values[0]}")
     found.add("data", "text", spoken.name, f"{_size(spoken.values)}")
     if speaker is not None:
@@ -355,10 +355,6 @@ def length_of(texts: list[str], language: str | None) -> int:
     sizes = sorted(len(text) if unspaced else 1.6 * len(text.split()) for text in texts)
     size = sizes[int(0.95 * (len(sizes) - 1))]
     return min(max(-(-int(size) // 32) * 32, SHORT), LONG)
-
-
-def _longest_reason() -> str:
-    return "in tokens; about 95 % of the texts are no longer"
 
 
 def _add_training(found: Proposal, rows: int, small: int = 15) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from zoo.checks import check_limits, check_penalty
+from zoo.checks import check_limits, check_repetition_penalty
 from zoo.decoding.lexicon import Lexicon
 
 # Lower than any log-probability, and finite.
@@ -32,7 +32,7 @@ class Limits(NamedTuple):
                 `max_length` tokens or more.
         """
         check_limits(max_length, self.min_length, self.no_repeat_ngram)
-        check_penalty("repetition_penalty", self.repetition_penalty)
+        check_repetition_penalty(self.repetition_penalty)
         prefix, forbidden, lexicon = self.prefix, self.forbidden, self.lexicon
         if prefix is not None:
             prefix = ops.cast(prefix, "int32")

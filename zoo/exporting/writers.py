@@ -61,14 +61,8 @@ class SearchGraph:
     def _search(self, encoder_inputs, state, constants, memory_mask):
         """The `Hypotheses` of one input, `[1, n_best, ...]`."""
         options, tokenizer = self.options, self.model.preprocessor.tokenizer
-        write = self.model.writer(encoder_inputs, constants["memory"])
-
-        def step(tokens, state, index):
-            hidden, state, weights = self.model.backbone.decode_step(tokens, state, constants)
-            return write(hidden, weights), state, weights
-
         return beam_search(
-            step,
+            self.model.step_of(encoder_inputs, constants),
             state,
             1,
             tokenizer.start_token_id,

@@ -14,7 +14,7 @@ from zoo.decoding import compiled
 # batches are no faster on a CPU, and take more memory: kilobytes for the hidden states, characters
 # or logits of each step, and in self-attention a weight for each pair of steps of a row, so that
 # 64 rows of 2,048 words took gigabytes.
-MAX_BATCH_STEPS = 8192
+MAX_INFERENCE_STEPS = 8192
 
 # Most scores of one step of a search: 256 MB in float32.
 MAX_STEP_SCORES = 1 << 26
@@ -48,8 +48,8 @@ def batches(
     """Groups sequences by length, the shortest first.
 
     Batch sizes and padded lengths are powers of two, so that a model is compiled for few shapes. No
-    batch has more than `MAX_BATCH_STEPS` time steps, unless a single sequence is longer: one long
-    text beside many short ones is run alone.
+    batch has more than `MAX_INFERENCE_STEPS` time steps, unless a single sequence is longer: one
+    long text beside many short ones is run alone.
 
     Args:
         lengths: The length of each sequence.
@@ -74,7 +74,7 @@ def batches(
 
 
 def _most_rows(length: int, batch_size: int) -> int:
-    return max(min(batch_size, MAX_BATCH_STEPS // length), 1)
+    return max(min(batch_size, MAX_INFERENCE_STEPS // length), 1)
 
 
 def _batch(rows: list[int], lengths: Sequence[int], batch_size: int, min_length: int) -> Batch:

@@ -8,9 +8,7 @@ import numpy as np
 from keras import ops
 
 
-def gradient_times_input(
-    function: Callable[[Any], Any], point: np.ndarray, axis: int = -1
-) -> np.ndarray:
+def gradient_times_input(function: Callable[[Any], Any], point: np.ndarray) -> np.ndarray:
     """The gradient of each output, times the input, summed over the features.
 
     It estimates to first order what each part of the input adds to an output (Shrikumar et al.
@@ -19,12 +17,11 @@ def gradient_times_input(
     Args:
         function: From a tensor of the shape of `point` to a vector `[outputs]`. Differentiable.
         point: Where to differentiate, such as embedded words `[1, words, features]`.
-        axis: int. The axis of the features. Defaults to the last.
 
     Returns:
         `[outputs, ...]`, with the shape of `point` but for the features.
     """
-    return (jacobian(function, point) * point).sum(axis=axis)
+    return (jacobian(function, point) * point).sum(axis=-1)
 
 
 def log_odds(logits: Any, labels: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zoo.suggestions import did_you_mean
 from zoo.tracking.champion import (
     CHAMPION,
+    MAX_DESCRIPTION,
     adopt,
     aliases_of,
     compare,
@@ -270,7 +271,7 @@ def describe(card: "Card", gate: GateResult | None = None) -> str:
         f"- **Recipe** `{card.recipe}`",
         f"- **sha256** `{card.sha256}`",
     ]
-    return "\n".join(lines)[:5000]
+    return "\n".join(lines)[:MAX_DESCRIPTION]
 
 
 def _create_model(client, name, card):
@@ -278,7 +279,9 @@ def _create_model(client, name, card):
 
     tags = {"task": card.task, "languages": ", ".join(card.languages)}
     try:
-        client.create_registered_model(name, tags=tags, description=card.description[:5000])
+        client.create_registered_model(
+            name, tags=tags, description=card.description[:MAX_DESCRIPTION]
+        )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -24,7 +24,7 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
 
     Args:
         backbone: A `GenerationBackbone`.
-        preprocessor: A preprocessor with a `SubwordTokenizer`, or `None`.
+        preprocessor: A preprocessor whose tokenizer has a start and an end token, or `None`.
     """
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
@@ -94,9 +94,10 @@ class GenerationTask(TextSearch, keras_hub.models.Seq2SeqLM):
 
     def decoding(self, encoder_inputs, max_length):
         state, constants, memory_mask = self.init_decoding(encoder_inputs, max_length)
-        return self._step(encoder_inputs, constants), state, memory_mask
+        return self.step_of(encoder_inputs, constants), state, memory_mask
 
-    def _step(self, encoder_inputs, constants):
+    def step_of(self, encoder_inputs, constants):
+        """The step of a search: see `decoding`."""
         write = self.writer(encoder_inputs, constants["memory"])
 
         def step(tokens, state, index):

@@ -18,7 +18,7 @@ def teacher_forcing(
     Args:
         encoded: Token ids of each text, with the end token.
         length: int. Length to pad to.
-        tokenizer: A `SubwordTokenizer`.
+        tokenizer: A tokenizer with tokens for padding and start.
         read: Token ids of the same lengths that the decoder reads in place of `encoded`, as with
             word dropout. Defaults to `None`: `encoded`.
 
@@ -48,7 +48,7 @@ def with_end(encoded: Sequence[Sequence[int]], length: int, tokenizer) -> list[l
     Args:
         encoded: Token ids of each text, without the end token.
         length: int. Most tokens, the end token included.
-        tokenizer: A `SubwordTokenizer`.
+        tokenizer: A tokenizer with an end token.
     """
     return [[*ids, tokenizer.end_token_id][:length] for ids in encoded]
 
