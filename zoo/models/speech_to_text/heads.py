@@ -43,7 +43,7 @@ class SpeechHeads(GenerationTask):
         decoder, steps, mask = None, None, encoded["memory_mask"]
         if self.has_decoder:
             state, constants = self.backbone.init_decoding(encoded, max_length)
-            decoder = self._step(encoder_inputs, constants), state
+            decoder = self.step_of(encoder_inputs, constants), state
         if self.ctc is not None:
             steps = self._of_text(self.ctc(encoded["memory"], mask))
         return decoder, steps, mask
