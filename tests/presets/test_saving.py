@@ -65,7 +65,7 @@ def test_matrices_are_rounded_to_fewer_bits(model, tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("bits", [1, 12])
+@pytest.mark.parametrize("bits", [1, 12, 4.5])
 def test_other_numbers_of_bits_are_refused(model, tmp_path, bits):
     with pytest.raises(ValueError, match=f"from 2 to 11.*significant_bits={bits}"):
         save(model, tmp_path / "it", name="it", dataset="none", significant_bits=bits)

@@ -93,7 +93,7 @@ def save(
     """
     if dtype not in _DTYPES:
         raise ValueError(f"`dtype` must be one of {_DTYPES}. Received: dtype={dtype!r}")
-    if not 2 <= significant_bits <= FLOAT16_BITS:
+    if significant_bits not in range(2, FLOAT16_BITS + 1):
         raise ValueError(
             f"`significant_bits` must be an integer from 2 to {FLOAT16_BITS}, those of float16. "
             f"Received: significant_bits={significant_bits!r}"
