@@ -1,4 +1,4 @@
-"""What tokenizers with a list of entries share: its checks, its file, and the ids of entries."""
+"""The base of tokenizers with a list of entries: its checks, its file, and the ids of entries."""
 
 import json
 from collections import Counter
