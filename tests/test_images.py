@@ -117,6 +117,12 @@ def test_a_dark_pgm_of_16_bits_is_dark():
         assert (read_image(content) == expected).all()
 
 
+def test_a_transparent_grey_of_16_bits_becomes_white():
+    made = PIL.Image.fromarray(np.array([[500, 40_000]], "uint16"))
+    pixels = read_image(encoded(made, transparency=500))
+    assert pixels[0, :, 0].tolist() == [255, 156]
+
+
 def test_cmyk_becomes_rgb():
     content = encoded(PIL.Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
     assert (read_image(content, (4, 4)) == RED).all()

@@ -225,7 +225,10 @@ def _rgb(image: PIL.Image.Image, format: str | None) -> PIL.Image.Image:
         # 16 bits is read into it as well.
         is_wide = image.mode == "I" and format != "PPM"
         shift = 0 if is_wide and values.max() <= 255 else 8
-        return PIL.Image.fromarray((values >> shift).astype("uint8")).convert("RGB")
+        greys = (values >> shift).astype("uint8")
+        if (clear := image.info.get("transparency")) is not None:
+            greys[values == clear] = 255  # white
+        return PIL.Image.fromarray(greys).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = PIL.Image.new("RGBA", image.size, "white")
