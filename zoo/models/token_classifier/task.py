@@ -1,7 +1,6 @@
 """Token classification task with tags, spans, intents, scores and attention maps."""
 
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,7 +21,6 @@ from zoo.models.batching import predict, rows_within, run_batches
 from zoo.models.checks import (
     check_columns,
     check_names,
-    require_preprocessor,
     warn_of_fewer,
 )
 from zoo.models.explaining import chosen_methods
@@ -31,12 +29,11 @@ from zoo.models.token_classifier.answers import Answer, Span, Tagging
 from zoo.models.token_classifier.backbone import TokenClassifierBackbone
 from zoo.models.token_classifier.explaining import MIN_LENGTH, TaggingExplainer
 from zoo.models.token_classifier.preprocessor import TokenClassifierPreprocessor
+from zoo.models.token_classifier.sentences import words_of
 from zoo.models.token_classifier.string_embeddings import check_reads_the_same
 from zoo.tags import SCHEMES, bio_constraints, spans
 from zoo.unicode import compose
 
-# Most words of a sentence, and where each attends to all: 4 heads then take 256 MB.
-MAX_WORDS, MAX_ATTENDING_WORDS = 16_384, 4096
 SMALLEST = 1e-30  # probability in a loss, which stays finite
 
 
@@ -199,7 +196,7 @@ class TokenClassifier(keras_hub.models.Task):
         """
         ids = np.zeros(padding_mask.shape, "int32")
         kept = padding_mask.sum(axis=1)
-        counts = kept if sentences is None else map(len, self._words(sentences))
+        counts = kept if sentences is None else map(len, words_of(self, sentences))
         for row, names, count, words in zip(ids, tags, kept, counts, strict=True):
             found = split_words(names)
             found = names.split() if found is None else found
@@ -231,7 +228,7 @@ class TokenClassifier(keras_hub.models.Task):
         """
         check_integer("n_best", n_best, 1, MAX_BEAM)
         batch_size = rows_within(batch_size, n_best * len(self.tags) ** 2)
-        sentences = self._words(sentences)
+        sentences = words_of(self, sentences)
         encoded = self.preprocessor.encode(sentences)
 
         def run(batch):
@@ -260,7 +257,7 @@ class TokenClassifier(keras_hub.models.Task):
             `tags`, float32 `[words, tags]` with the words of all sentences in order; of a CRF the
             marginal probabilities. With intents also `intent`, `[sentences, intents]`.
         """
-        encoded = self.preprocessor.encode(self._words(sentences))
+        encoded = self.preprocessor.encode(words_of(self, sentences))
         answers = self.decode_each(encoded, batch_size)
         tags = [answer.marginals for answer in answers]
         found = {"tags": np.concatenate([np.zeros((0, len(self.tags)), "float32"), *tags])}
@@ -308,7 +305,7 @@ class TokenClassifier(keras_hub.models.Task):
         """
         has_intents = bool(self.intents) and "intent" in columns
         check_columns(columns, "tokens", "tags", *["intent"] * has_intents)
-        encoded = self.preprocessor.encode(self._words(columns["tokens"]))
+        encoded = self.preprocessor.encode(words_of(self, columns["tokens"]))
         answers = self.decode_each(encoded, batch_size)
         tags = [[self.tags[i] for i in answer.ids] for answer in answers]
         scores = tagging_scores(columns["tags"], tags, self.scheme)
@@ -346,7 +343,7 @@ class TokenClassifier(keras_hub.models.Task):
             - Attention alone does not explain an answer: Jain and Wallace 2019.
         """
         methods = chosen_methods(method, self.backbone.attention != "none")
-        (words,) = self._words([sentence])
+        (words,) = words_of(self, [sentence])
         if not words:
             raise ValueError(f"An empty text has nothing to explain. Received: {sentence!r}")
         (encoded,) = self.preprocessor.encode([words])
@@ -401,46 +398,6 @@ class TokenClassifier(keras_hub.models.Task):
             if tag in ids
         ]
         return sum(losses) / len(losses) if losses else None
-
-    def _words(self, sentences):
-        """The words of each sentence."""
-        preprocessor = require_preprocessor(self.preprocessor)
-        if isinstance(sentences, str) or not isinstance(sentences, Iterable):
-            raise TypeError(
-                "Sentences must come in a list, even a single one. "
-                f"Received: sentences={sentences!r}"
-            )
-        backbone = self.backbone
-        attends = backbone.attention != "none" or backbone.encoder == "transformer"
-        most = MAX_ATTENDING_WORDS if attends else MAX_WORDS
-        points = self.head == "pointer"
-        words: list[list[str]] = []
-        for i, sentence in enumerate(sentences):
-            is_text = isinstance(sentence, str)
-            if not is_text and not (
-                isinstance(sentence, Sequence) and all(isinstance(word, str) for word in sentence)
-            ):
-                raise TypeError(
-                    f"Sentences must be strings or lists of {self.units}. "
-                    f"Received: sentences[{i}]={sentence!r}"
-                )
-            words.append(preprocessor.words(sentence))
-            if len(words[i]) > most:
-                raise ValueError(
-                    f"A sentence may have at most {most:,} {self.units} in this model. Split the "
-                    f"text into sentences; in a file of tagged {self.units}, a blank line ends "
-                    "one. "
-                    f"Received: sentences[{i}] with {len(words[i]):,} {self.units}"
-                )
-        reach = max((int(tag) for tag in self.tags if tag != "O"), default=0) if points else most
-        if longer := sum(len(sentence) > reach for sentence in words):
-            warnings.warn(
-                f"{longer:,} of {len(words):,} sentences have more {self.units} than this model "
-                f"can point at, the first {reach:,}: a {self.units[:-1]} that refers to a later "
-                "one gets another answer. Split them.",
-                stacklevel=3,
-            )
-        return words
 
     def _n_best(self, inputs, outputs, n_best):
         """The best sequences of tags and their log-probabilities, as arrays."""
