@@ -42,7 +42,8 @@ class Proposal:
         seen: What was found in the files.
         reason: Why it is that recipe.
         settings: The keys to write, in order.
-        rows: Number of rows, of texts with labels.
+        rows: Number of rows of labelled texts, or of what a model is tuned on: of a language model
+            the characters.
         language: Code of the language of texts with labels, if it is known.
     """
 
